@@ -1,0 +1,1 @@
+"""HTTP: validate, answer, capture, show."""

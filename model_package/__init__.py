@@ -1,0 +1,1 @@
+"""What predicts a price: the schema of a house, the recipes, and the artifacts they leave."""

@@ -1,0 +1,129 @@
+"""The nouns of the shadow: one frozen record each, the same words in columns, metrics, logs and pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Self
+from uuid import UUID
+
+Inputs = Mapping[str, float | int | str | None]
+
+_REFERENCE = re.compile(r"(?P<name>[a-z][a-z0-9_-]{0,62})@(?P<version>[0-9]{1,9})\Z")
+
+
+class InvalidReference(ValueError):
+    """A model reference that is not NAME@VERSION."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ModelRef:
+    """Names one immutable artifact: `linear@3`."""
+
+    name: str
+    version: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `NAME@VERSION`; raises InvalidReference."""
+        match = _REFERENCE.match(text)
+        if match is None:
+            raise InvalidReference(f"{text!r} is not a model reference: expected NAME@VERSION, such as gbm@2")
+        return cls(match["name"], match["version"])
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """One answered house: what was asked, what the live model said, and when."""
+
+    id: UUID
+    captured_at: datetime
+    request_id: str
+    row_index: int
+    live: ModelRef
+    prediction_dollars: float
+    inputs: Inputs
+
+
+class ObservationState(StrEnum):
+    """How a candidate's look at a capture ended."""
+
+    SCORED = "scored"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One candidate's answer to one captured house, or the reason there is none.
+
+    `latency_seconds` is the time of a single-row prediction, measured on a small sample only.
+    """
+
+    capture_id: UUID
+    candidate: ModelRef
+    state: ObservationState
+    prediction_dollars: float | None
+    reason: str | None
+    latency_seconds: float | None
+    observed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A capture with everything that is known about it."""
+
+    capture: Capture
+    observations: tuple[Observation, ...]
+
+
+class CandidateState(StrEnum):
+    """Whether a candidate is being scored."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model being scored in shadow. `sample` is the share of captures it sees, in (0, 1]."""
+
+    id: int
+    model: ModelRef
+    sample: float
+    state: CandidateState
+    replay_from: datetime | None
+    added_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Who is live, since when, and by whose decision."""
+
+    live: ModelRef
+    since: datetime
+    by: str
+    reason: str
+
+
+def new_capture_ids(count: int, unix_milliseconds: int, random_bits: int) -> list[UUID]:
+    """Make `count` consecutive UUIDv7 (RFC 9562, 5.7), so that the houses of one request stay neighbours.
+
+    `random_bits` supplies 74 bits. The top bit of the random tail is cleared, so that counting up
+    never carries into the variant field.
+    """
+    random_a = (random_bits >> 62) & 0xFFF
+    random_b = random_bits & ((1 << 61) - 1)
+    first = (unix_milliseconds & ((1 << 48) - 1)) << 80 | 0x7 << 76 | random_a << 64 | 0b10 << 62 | random_b
+    return [UUID(int=first + i) for i in range(count)]
+
+
+def capture_time(capture_id: UUID) -> datetime:
+    """Read the time (UTC, to the millisecond) out of a UUIDv7."""
+    return datetime.fromtimestamp((capture_id.int >> 80) / 1000, UTC)

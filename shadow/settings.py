@@ -1,0 +1,181 @@
+"""The only reader of the environment: `UMBRA_*` variables into one frozen object.
+
+A value that cannot be right, or a name nobody knows, stops the start and says so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+PREFIX = "UMBRA_"
+TEST_PREFIX = "UMBRA_TEST_"
+
+
+class InvalidSetting(ValueError):
+    """A setting whose name or value cannot be right; names the key and the value."""
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit()) or not low <= int(text) <= high:
+            raise InvalidSetting(f"expected a whole number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def _number(low: float, high: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise InvalidSetting(f"expected a number from {low:g} to {high:g}")
+        return value
+
+    return read
+
+
+def _choice(*allowed: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in allowed:
+            raise InvalidSetting(f"expected one of {', '.join(allowed)}")
+        return text
+
+    return read
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _modules(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not all(all(piece.isidentifier() for piece in name.split(".")) for name in names):
+        raise InvalidSetting("expected importable module names, separated by commas")
+    return names
+
+
+def _store_url(text: str) -> str:
+    scheme = urlsplit(text).scheme
+    if scheme not in ("sqlite", "postgresql"):
+        raise InvalidSetting("expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE or sqlite:////PATH")
+    return text
+
+
+def _setting(default: str, read: Callable[[str], Any], purpose: str, *, secret: bool = False) -> Any:
+    return field(metadata={"default": default, "read": read, "purpose": purpose, "secret": secret})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be configured; the variable of `api_port` is `UMBRA_API_PORT`."""
+
+    data_dir: Path = _setting("umbra-data", _path, "journal, embedded store, models, logs and run files")
+    store_url: str = _setting(
+        "", _store_url, "where captures and observations go; empty: SQLite in the data directory", secret=True
+    )
+    models_dir: Path | None = _setting("", _path, "model artifacts; empty: models/ in the data directory")
+    recipe_modules: tuple[str, ...] = _setting(
+        "", _modules, "importable modules, comma separated, that add recipes of your own"
+    )
+
+    api_host: str = _setting("127.0.0.1", str, "address the API listens on")
+    api_port: int = _setting("8000", _whole(1, 65535), "port of the API")
+    api_workers: int = _setting("2", _whole(1, 256), "API processes")
+    api_max_rows: int = _setting("1000", _whole(1, 100_000), "houses in one request at most")
+    api_max_body_bytes: int = _setting("4194304", _whole(1024, 1 << 30), "bytes of one request body at most")
+
+    metrics_host: str = _setting("127.0.0.1", str, "address of both metrics ports")
+    api_metrics_port: int = _setting("8001", _whole(1, 65535), "/metrics of the API")
+    worker_metrics_port: int = _setting("8002", _whole(1, 65535), "/metrics of the worker")
+    metrics_dir: Path | None = _setting(
+        "", _path, "files that share metrics between processes; empty: shared memory, else the data directory"
+    )
+
+    journal_max_bytes: int = _setting(
+        "1073741824", _whole(65536, 1 << 44), "bytes of journal on disk; past it captures are dropped, counted"
+    )
+    journal_segment_bytes: int = _setting(
+        "33554432", _whole(65536, 1 << 32), "bytes of one journal file before the next is begun"
+    )
+    journal_write_seconds: float = _setting(
+        "0.05", _number(0.001, 5), "longest an answer waits for the journal's disk"
+    )
+
+    ingest_batch_rows: int = _setting("2000", _whole(1, 100_000), "captures moved in one transaction at most")
+    poll_seconds: float = _setting("0.1", _number(0.01, 10), "pause of ingest and scoring when there is nothing")
+
+    candidate_batch_rows: int = _setting("1000", _whole(1, 100_000), "captures scored in one batch at most")
+    candidate_deadline_seconds: float = _setting(
+        "10", _number(0.1, 3600), "longest a candidate may take over one batch before it is killed"
+    )
+    candidate_memory_bytes: int = _setting(
+        "2147483648", _whole(1 << 28, 1 << 44), "address space of one candidate process"
+    )
+    candidate_threads: int = _setting("1", _whole(1, 256), "threads of one candidate's numerical libraries")
+    candidate_latency_share: float = _setting(
+        "0.01", _number(0, 1), "share of captures on which a candidate's single-row latency is measured"
+    )
+
+    log_level: str = _setting("INFO", _choice("DEBUG", "INFO", "WARNING", "ERROR"), "least severe line written")
+    log_dir: Path | None = _setting("", _path, "one JSON-lines file per process here; empty: standard output")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read and check every `UMBRA_*` variable; raises InvalidSetting naming key and value."""
+        source = os.environ if environment is None else environment
+        fields = {PREFIX + f.name.upper(): f for f in dataclasses.fields(cls)}
+        _refuse_unknown(source, fields)
+        values = {f.name: _read(key, f, source) for key, f in fields.items()}
+        settings = cls(**values)
+        if settings.api_metrics_port == settings.worker_metrics_port:
+            raise InvalidSetting(
+                f"UMBRA_WORKER_METRICS_PORT={settings.worker_metrics_port}: the API's metrics use that port"
+            )
+        return settings
+
+    @property
+    def store(self) -> str:
+        """The store's URL, with the embedded default filled in."""
+        return self.store_url or f"sqlite:///{self.data_dir / 'umbra.db'}"
+
+    @property
+    def models(self) -> Path:
+        """The directory of model artifacts."""
+        return self.models_dir or self.data_dir / "models"
+
+    @property
+    def journal_dir(self) -> Path:
+        """The directory of journal segments."""
+        return self.data_dir / "journal"
+
+    @property
+    def run_dir(self) -> Path:
+        """The directory of the files by which processes tell of themselves."""
+        return self.data_dir / "run"
+
+
+def _refuse_unknown(source: Mapping[str, str], fields: Mapping[str, Any]) -> None:
+    for key, value in source.items():
+        if key.startswith(PREFIX) and not key.startswith(TEST_PREFIX) and key not in fields:
+            raise InvalidSetting(f"{key}={value!r}: no such setting; `umbra settings` lists them all")
+
+
+def _read(key: str, f: dataclasses.Field[Any], source: Mapping[str, str]) -> Any:
+    text = source.get(key, "") or f.metadata["default"]
+    if text == "":
+        return () if f.name == "recipe_modules" else "" if f.name == "store_url" else None
+    try:
+        return f.metadata["read"](text)
+    except InvalidSetting as fault:
+        shown = "(not shown: it may hold a password)" if f.metadata["secret"] else repr(text)
+        raise InvalidSetting(f"{key}={shown}: {fault}") from None
