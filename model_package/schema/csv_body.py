@@ -1,0 +1,105 @@
+"""CSV bodies: a header of field names in any order, one house per line, an empty cell for null."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from pydantic_core import ValidationError
+
+from model_package.schema.faults import Fault, InvalidRows, MalformedBody, TooManyRows, cut
+from model_package.schema.fields import BY_NAME, FIELDS, Row
+from model_package.schema.houses import HOUSE, Houses, faults_of
+
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?\Z")
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,30})\Z")
+
+
+def parse_csv(body: bytes, max_rows: int) -> Houses:
+    """Read a table of houses, strictly; numbers are written as in JSON.
+
+    Raises MalformedBody, TooManyRows or InvalidRows and nothing else.
+    """
+    lines = _lines(body)
+    header = next(lines, [])
+    faults = _header_faults(header)
+    if faults:
+        raise InvalidRows(tuple(faults))
+    cells = _at_most(lines, max_rows)
+    if not cells:
+        raise InvalidRows((Fault(None, None, "at least one house", "a header and no row"),))
+    faults = []
+    rows = [_house(header, line, row, faults) for row, line in enumerate(cells)]
+    if faults:
+        raise InvalidRows(tuple(faults))
+    return Houses(rows, single=False)
+
+
+def _lines(body: bytes) -> Iterator[list[str]]:
+    if not body.strip():
+        raise MalformedBody("the body is empty: expected CSV with a header")
+    if body.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        raise MalformedBody("the body starts with a byte order mark: expected plain UTF-8")
+    try:
+        text = io.StringIO(body.decode(), newline="")
+    except UnicodeDecodeError as error:
+        raise MalformedBody(f"not UTF-8 at byte {error.start}: {error.reason}") from None
+    reader = csv.reader(text, strict=True)
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise MalformedBody(f"not CSV at line {reader.line_num}: {cut(str(error))}") from None
+
+
+def _header_faults(header: Sequence[str]) -> list[Fault]:
+    counts = Counter(header)
+    unknown = [
+        Fault(None, cut(name), "the name of a field of a house", "an unknown column")
+        for name in counts
+        if name not in BY_NAME
+    ]
+    twice = [
+        Fault(None, cut(name), "each column once", f"{count} times")
+        for name, count in counts.items()
+        if count > 1
+    ]
+    missing = [
+        Fault(None, field.name, f"a column: {field.expected}", "nothing")
+        for field in FIELDS
+        if field.name not in counts and not field.nullable
+    ]
+    return unknown + twice + missing
+
+
+def _at_most(lines: Iterator[list[str]], max_rows: int) -> list[list[str]]:
+    cells = list(itertools.islice(lines, max_rows))
+    beyond = sum(1 for _ in lines)
+    if beyond:
+        raise TooManyRows(len(cells) + beyond, max_rows)
+    return cells
+
+
+def _house(header: Sequence[str], line: Sequence[str], row: int, faults: list[Fault]) -> Row:
+    if len(line) != len(header):
+        faults.append(Fault(row, None, f"{len(header)} cells", f"{len(line)} cells"))
+        return {}
+    value = {name: _cell(name, text) for name, text in zip(header, line, strict=True)}
+    try:
+        return HOUSE.validate_python(value).__dict__  # type: ignore[no-any-return]
+    except ValidationError:
+        faults.extend(faults_of(value, row))
+        return {}
+
+
+def _cell(name: str, text: str) -> float | int | str | None:
+    """A cell as JSON would have it; what is not a number stays a text, and is refused as one."""
+    kind = BY_NAME[name].kind
+    if text == "":
+        return None
+    if kind == "whole" and _WHOLE.match(text):
+        return int(text)
+    return float(text) if kind == "number" and _NUMBER.match(text) else text

@@ -1,0 +1,92 @@
+"""JSON bodies: one house, or a list of them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+
+from pydantic_core import ValidationError, from_json
+
+from model_package.schema.faults import Fault, InvalidRows, MalformedBody, TooManyRows, cut, shown
+from model_package.schema.houses import HOUSE, HOUSE_LIST, Houses, faults_of
+
+_BLANK = b" \t\n\r"
+_ONE = "a house (an object) or a list of houses"
+
+
+def parse_json(body: bytes, max_rows: int) -> Houses:
+    """Read one house (`{...}`) or a list of houses (`[...]`), strictly.
+
+    Every row holds every field, nullable ones left out being None. Raises MalformedBody, TooManyRows or
+    InvalidRows and nothing else.
+    """
+    single = body[:1] == b"{" or body.lstrip(_BLANK)[:1] == b"{"
+    # No house holds a second brace, so more braces than houses allowed is worth a count before the work.
+    if not single and body.count(b"{") > max_rows:
+        _refuse_too_many(_read(body), max_rows)
+    try:
+        houses = [HOUSE.validate_json(body)] if single else HOUSE_LIST.validate_json(body)
+    except (ValidationError, ValueError):
+        raise _refusal(body, max_rows) from None
+    # No name and no code of the schema holds a colon: as many colons as keys means no key came twice.
+    keys = sum(len(house.__pydantic_fields_set__) for house in houses)
+    if not houses or len(houses) > max_rows or body.count(b":") != keys:
+        raise _refusal(body, max_rows)
+    return Houses([house.__dict__ for house in houses], single)
+
+
+def _refuse_too_many(value: object, max_rows: int) -> None:
+    if isinstance(value, list) and len(value) > max_rows:
+        raise TooManyRows(len(value), max_rows)
+
+
+def _refusal(body: bytes, max_rows: int) -> InvalidRows:
+    """Say why a body is refused: the slow and complete way, taken only once it is known to be wrong."""
+    value = _read(body)
+    _refuse_too_many(value, max_rows)
+    if not isinstance(value, dict | list):
+        return InvalidRows((Fault(None, None, _ONE, shown(value)),))
+    if value == []:
+        return InvalidRows((Fault(None, None, "at least one house", "an empty list"),))
+    rows = value if isinstance(value, list) else [value]
+    faults = [fault for index, row in enumerate(rows) for fault in faults_of(row, index)]
+    return InvalidRows(tuple(sorted(faults + _duplicates(body), key=lambda fault: fault.row or 0)))
+
+
+def _read(body: bytes) -> object:
+    """Parse without judging: NaN and 1e999 come out as floats that the fields then refuse."""
+    _refuse_encoding(body)
+    try:
+        return from_json(body, allow_inf_nan=True, cache_strings="keys")
+    except ValueError as error:
+        raise MalformedBody(f"not JSON: {cut(str(error))}") from None
+
+
+def _refuse_encoding(body: bytes) -> None:
+    if not body.strip(_BLANK):
+        raise MalformedBody(f"the body is empty: expected JSON, {_ONE}")
+    if body.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        raise MalformedBody("the body starts with a byte order mark: expected plain UTF-8")
+    if b"\0" in body[:4]:
+        raise MalformedBody("the body looks like UTF-16 or UTF-32: expected UTF-8")
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedBody(f"not UTF-8 at byte {error.start}: {error.reason}") from None
+
+
+class _Pairs(list[tuple[str, object]]):
+    """An object's pairs as they were written, so that a key that came twice is seen twice."""
+
+
+def _duplicates(body: bytes) -> list[Fault]:
+    value = json.loads(body, object_pairs_hook=_Pairs, parse_int=str, parse_float=str, parse_constant=str)
+    rows: Sequence[object] = [value] if isinstance(value, _Pairs) else value
+    return [
+        Fault(index, cut(key), "each field once", f"{count} times")
+        for index, row in enumerate(rows)
+        if isinstance(row, _Pairs)
+        for key, count in Counter(key for key, _ in row).items()
+        if count > 1
+    ]
