@@ -111,7 +111,9 @@ class Settings:
         "0.05", _number(0.001, 5), "longest an answer waits for the journal's disk"
     )
 
-    ingest_batch_rows: int = _setting("2000", _whole(1, 100_000), "captures moved in one transaction at most")
+    ingest_batch_bytes: int = _setting(
+        "2097152", _whole(4096, 1 << 30), "bytes of each journal file moved into the store in one transaction"
+    )
     poll_seconds: float = _setting("0.1", _number(0.01, 10), "pause of ingest and scoring when there is nothing")
 
     candidate_batch_rows: int = _setting("1000", _whole(1, 100_000), "captures scored in one batch at most")

@@ -1,0 +1,257 @@
+"""Capture: every answered house into this process's journal before the answer leaves.
+
+The write happens on a thread of its own, because a hung disk can only be outwaited, never
+interrupted: a request waits for it at most `write_seconds`, and while a write hangs further
+captures are dropped at once and counted. docs/decisions/0002-journal.md tells the trade.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import orjson
+
+from monitoring import logs
+from shadow import journal
+from shadow.records import Inputs, ModelRef
+from shadow.settings import Settings
+
+FULL, DISK, STALLED, CLOSED = "full", "disk", "stalled", "closed"
+DROP_REASONS = (FULL, DISK, STALLED, CLOSED)
+LATE = "late"
+_ALLOWANCE_BYTES = 4 << 20
+_RECHECK_SECONDS = 0.25
+_log = logging.getLogger("umbra.capture")
+
+
+class JournalFull(OSError):
+    """The journal has reached its bound."""
+
+
+class _Room:
+    """The bytes this process may still write before the whole directory reaches its bound.
+
+    Adding up the directory costs a system call per file, so it buys an allowance for many entries;
+    with W processes the bound can be passed by W allowances (4 MiB each) at most.
+    """
+
+    def __init__(self, directory: Path, max_bytes: int, monotonic: Callable[[], float]) -> None:
+        self._directory = directory
+        self._max_bytes = max_bytes
+        self._monotonic = monotonic
+        self._allowance = 0
+        self._look_again = 0.0
+
+    def take(self, wanted: int) -> None:
+        """Take `wanted` bytes; raises JournalFull."""
+        if wanted > self._allowance:
+            self._refill(wanted)
+        if wanted > self._allowance:
+            raise JournalFull(errno.EDQUOT, "the journal has reached UMBRA_JOURNAL_MAX_BYTES")
+        self._allowance -= wanted
+
+    def _refill(self, wanted: int) -> None:
+        now = self._monotonic()
+        if now >= self._look_again:
+            self._look_again = now + _RECHECK_SECONDS
+            free = self._max_bytes - journal.size_bytes(self._directory)
+            self._allowance = min(free, max(wanted, _ALLOWANCE_BYTES))
+
+
+class _Scribe:
+    """Writes one process's segments, one after the other, and keeps their count of houses."""
+
+    def __init__(self, directory: Path, room: _Room, segment_bytes: int, name: Callable[[], str]) -> None:
+        self._directory = directory
+        self._room = room
+        self._segment_bytes = segment_bytes
+        self._name = name
+        self._segment: journal.SegmentWriter | None = None
+        self._offered = 0
+        self._dropped: Counter[str] = Counter()
+        self._trouble: str | None = None
+
+    def write(self, entry: bytes, houses: int) -> str | None:
+        """Append one entry; returns the reason when it was dropped, and never raises."""
+        reason = None
+        try:
+            self._append(entry)
+        except JournalFull as fault:
+            reason = self._refused(FULL, fault)
+        except OSError as fault:
+            reason = self._refused(DISK, fault)
+        self._offered += houses
+        if reason is None:
+            self._recovered()
+        else:
+            self._dropped[reason] += houses
+            self._tell()
+        return reason
+
+    def count_dropped(self, reason: str, houses: int) -> None:
+        """Count houses that were never handed over."""
+        self._offered += houses
+        self._dropped[reason] += houses
+        self._tell()
+
+    def seal(self) -> None:
+        """Close the segment; the next entry begins another, with a count of its own."""
+        if self._segment is not None:
+            self._segment.close()
+            self._segment = None
+            self._offered = 0
+            self._dropped = Counter()
+
+    def _append(self, entry: bytes) -> None:
+        self._room.take(len(entry))
+        if self._segment is not None and self._segment.size >= self._segment_bytes:
+            self.seal()
+        if self._segment is None:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self._segment = journal.SegmentWriter.create(self._directory, self._name(), self._dropped)
+        dropped = self._dropped.total()
+        self._segment.append(b'{"first":%d,"dropped":%d,%s' % (self._offered, dropped, entry[1:]))
+        if self._segment.removed:
+            self.seal()
+            raise FileNotFoundError(errno.ENOENT, "the journal was deleted while it was being written")
+
+    def _tell(self) -> None:
+        """Let the segment's header say what was dropped; what it cannot say now it says with the next drop."""
+        if self._segment is not None:
+            try:
+                self._segment.note_dropped(self._dropped)
+            except OSError as fault:
+                self._refused(DISK, fault)
+
+    def _refused(self, reason: str, fault: OSError) -> str:
+        if self._trouble != reason:
+            logs.event(_log, logging.ERROR, "journal_refuses", reason=reason, error=fault)
+        self._trouble = reason
+        return reason
+
+    def _recovered(self) -> None:
+        if self._trouble is not None:
+            logs.event(_log, logging.INFO, "journal_recovered", reason=self._trouble)
+        self._trouble = None
+
+
+class Recorder:
+    """Records what one API process answers. Made after fork, one per process; safe for threads."""
+
+    def __init__(self, scribe: _Scribe, write_seconds: float) -> None:
+        self._scribe = scribe
+        self._write_seconds = write_seconds
+        self._turn = threading.Lock()  # one request at a time talks to the writing thread
+        self._given, self._taken = _taken_lock(), _taken_lock()
+        self._tally = threading.Lock()
+        self._entry: tuple[bytes, int] | None = None
+        self._reason: str | None = None
+        self._in_flight = False
+        self._closed = False
+        self._stalled_houses = 0
+        self._thread = threading.Thread(target=self._run, name="umbra-journal", daemon=True)
+        self._thread.start()
+
+    def record(
+        self,
+        *,
+        request_id: str,
+        live: ModelRef,
+        capture_ids: Sequence[UUID],
+        rows: Sequence[Inputs],
+        dollars: Sequence[float],
+    ) -> str | None:
+        """Put one answered request into the journal. Never raises; waits `write_seconds` at most.
+
+        Returns None when the kernel has it; otherwise why it was dropped (DROP_REASONS), or LATE when
+        the disk is still at it: then it is in the journal, or counted there as dropped, later.
+        """
+        entry = orjson.dumps(
+            {
+                "kind": "captures",
+                "request": request_id,
+                "name": live.name,
+                "version": live.version,
+                "ids": capture_ids,
+                "dollars": dollars,
+                "rows": rows,
+            },
+            option=orjson.OPT_SERIALIZE_NUMPY,
+        )
+        deadline = time.monotonic() + self._write_seconds
+        if not self._turn.acquire(timeout=self._write_seconds):
+            return self._stalled(len(rows))
+        try:
+            return self._hand_over(entry, len(rows), deadline)
+        finally:
+            self._turn.release()
+
+    def close(self) -> None:
+        """Let the last write end, within its deadline, and seal the segment."""
+        with self._turn:
+            if self._closed:
+                return
+            self._closed = True
+            self._entry = None
+            self._given.release()
+        self._thread.join(timeout=max(1.0, self._write_seconds))
+
+    def _hand_over(self, entry: bytes, houses: int, deadline: float) -> str | None:
+        if self._closed:
+            return CLOSED
+        if self._in_flight and not self._taken.acquire(timeout=0):
+            return self._stalled(houses)
+        self._in_flight = True
+        self._entry = (entry, houses)
+        self._given.release()
+        if not self._taken.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            return LATE
+        self._in_flight = False
+        return self._reason
+
+    def _stalled(self, houses: int) -> str:
+        with self._tally:
+            self._stalled_houses += houses
+        return STALLED
+
+    def _run(self) -> None:
+        while True:
+            self._given.acquire()
+            if self._entry is None:
+                break
+            self._reason = self._scribe.write(*self._entry)
+            self._count_stalled()
+            self._taken.release()
+        self._count_stalled()
+        self._scribe.seal()
+
+    def _count_stalled(self) -> None:
+        with self._tally:
+            houses, self._stalled_houses = self._stalled_houses, 0
+        if houses:
+            self._scribe.count_dropped(STALLED, houses)
+
+
+def open_recorder(settings: Settings) -> Recorder:
+    """Make this process's recorder; touches no file until the first capture."""
+    room = _Room(settings.journal_dir, settings.journal_max_bytes, time.monotonic)
+    scribe = _Scribe(settings.journal_dir, room, settings.journal_segment_bytes, _segment_name)
+    return Recorder(scribe, settings.journal_write_seconds)
+
+
+def _taken_lock() -> threading.Lock:
+    # A bare lock hands over between threads in a third of a semaphore's time.
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
+def _segment_name() -> str:
+    return f"{time.time_ns() // 1_000_000:014d}-{uuid4().hex[:12]}"

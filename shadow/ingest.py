@@ -1,0 +1,279 @@
+"""Ingest: moves the journal of one data directory into the store.
+
+Captures, drops and the place reached are written in one transaction, so however often a stretch of
+the journal is read again, it is stored once (promise P2). Run as `python -m shadow.ingest`; the
+worker keeps it running.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+from uuid import UUID, uuid4
+
+import orjson
+
+from monitoring import logs, metrics
+from shadow import journal, processes
+from shadow.backoff import Backoff
+from shadow.records import Capture, ModelRef, capture_time
+from shadow.settings import Settings
+from shadow.store import Store, StoreUnavailable, captures, open_store, sources
+from shadow.store.sources import UNREAD, SegmentProgress
+
+DAMAGED = "damaged"
+_DRAIN_SECONDS = 10.0
+_log = logging.getLogger("umbra.ingest")
+
+
+class DirectoryTaken(RuntimeError):
+    """Another ingest already serves this data directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One readable journal entry: the captures of one request, and the segment's count before it."""
+
+    first: int
+    dropped: int
+    captures: tuple[Capture, ...]
+
+    @classmethod
+    def parse(cls, payload: bytes) -> Self | None:
+        """Read a payload; None when it is not an entry this version knows."""
+        try:
+            facts = orjson.loads(payload)
+            live = ModelRef(facts["name"], facts["version"])
+            houses = zip(facts["ids"], facts["dollars"], facts["rows"], strict=True)
+            found = tuple(
+                _capture(facts["request"], live, index, UUID(name), dollars, row)
+                for index, (name, dollars, row) in enumerate(houses)
+            )
+            return cls(int(facts["first"]), int(facts["dropped"]), found)
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            return None
+
+
+def _capture(
+    request_id: str, live: ModelRef, index: int, name: UUID, dollars: float, inputs: Mapping[str, Any]
+) -> Capture:
+    return Capture(name, capture_time(name), request_id, index, live, float(dollars), inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What one reading of a segment is worth.
+
+    `lost` counts the houses that can never be scored, by reason, that were not recorded before.
+    """
+
+    captures: list[Capture]
+    progress: SegmentProgress
+    lost: Counter[str]
+    damaged_lines: int = 0
+
+
+def plan(progress: SegmentProgress, chunk: journal.Chunk, dropped: Mapping[str, int] | None, *, last: bool) -> Move:
+    """Account for a chunk: every house the segment was offered is captured, dropped or damaged.
+
+    A gap in the numbering that the writer's own drops do not explain was in damaged lines. `dropped` is
+    the header's count, None when the header is damaged; `last` says that nothing will ever follow, so
+    that damaged lines at the very end, whose houses no number tells, count one house each.
+    """
+    found: list[Capture] = []
+    expected, seen, tail, damaged, lost = (
+        progress.expected_first, progress.dropped_seen, progress.damaged_tail, 0, Counter[str]()
+    )  # fmt: skip
+    for payload in chunk.entries:
+        entry = None if payload is None else Entry.parse(payload)
+        if entry is None:
+            damaged, tail = damaged + 1, tail + 1
+            continue
+        explained = 0 if dropped is None else entry.dropped - seen
+        lost[DAMAGED] += max(0, entry.first - expected - explained)
+        expected, seen, tail = entry.first + len(entry.captures), entry.dropped, 0
+        found.extend(entry.captures)
+    if last:
+        lost[DAMAGED], tail = lost[DAMAGED] + tail, 0
+    lost += Counter(dropped or {}) - Counter(progress.dropped)
+    told = dict(Counter(progress.dropped) + lost)
+    return Move(found, SegmentProgress(chunk.end, expected, seen, tail, told), +lost, damaged)
+
+
+class Ingest:
+    """Moves one data directory's journal; `step` is one transaction over all its segments."""
+
+    def __init__(
+        self, store: Store, directory: Path, directory_id: str, batch_bytes: int, clock: Callable[[], datetime]
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._directory_id = directory_id
+        self._batch_bytes = batch_bytes
+        self._clock = clock
+        self._progress: dict[str, SegmentProgress] | None = None
+
+    def step(self) -> int:
+        """Move one batch; returns the captures moved. Raises StoreUnavailable, and then nothing has changed."""
+        with ExitStack() as stack:
+            readers = [stack.enter_context(reader) for reader in _readers(self._directory)]
+            if self._progress is None:
+                self._progress = self._load({reader.name for reader in readers})
+            moves, finished = self._read(readers)
+            if moves:
+                self._commit(moves)
+            # Unlinked only now, and forgotten by the store only when the file is gone: a crash in between
+            # leaves a segment that is known to be read to its end.
+            for reader in finished:
+                reader.path.unlink(missing_ok=True)
+        return sum(len(move.captures) for move in moves.values())
+
+    def sync(self) -> None:
+        """Force what waits to the disk, while it has to wait for the store."""
+        for reader in _readers(self._directory):
+            with reader:
+                reader.sync()
+
+    def _load(self, present: set[str]) -> dict[str, SegmentProgress]:
+        with self._store.writing() as connection:
+            source = sources.lock(connection, self._directory_id, self._clock())
+            known = sources.progress(connection, source)
+            sources.forget(connection, source, known.keys() - present)
+        return known
+
+    def _read(
+        self, readers: list[journal.SegmentReader]
+    ) -> tuple[dict[str, Move], list[journal.SegmentReader]]:
+        moves, finished = {}, []
+        for reader in readers:
+            try:
+                move, last = self._read_one(reader)
+            except journal.UnreadableSegment as fault:
+                logs.event(_log, logging.ERROR, "segment_set_aside", error=fault)
+                reader.path.rename(reader.path.with_suffix(".refused"))
+                continue
+            if move.progress != self._at(reader):
+                moves[reader.name] = move
+            if last:
+                finished.append(reader)
+        return moves, finished
+
+    def _read_one(self, reader: journal.SegmentReader) -> tuple[Move, bool]:
+        sealed = reader.seal()  # before reading: what is read after it is all there will ever be
+        at = self._at(reader)
+        dropped = reader.dropped()
+        chunk = reader.read(at.position, self._batch_bytes)
+        last = sealed and chunk.reached_end
+        return plan(at, chunk, dropped, last=last), last
+
+    def _at(self, reader: journal.SegmentReader) -> SegmentProgress:
+        return (self._progress or {}).get(reader.name, UNREAD)
+
+    def _commit(self, moves: Mapping[str, Move]) -> None:
+        known, self._progress = self._progress or {}, None  # unknown until the commit is certain
+        now = self._clock()
+        with self._store.writing() as connection:
+            source = sources.lock(connection, self._directory_id, now)
+            rows = [capture for move in moves.values() for capture in move.captures]
+            sources.advance(connection, source, captures.insert(connection, source, rows))
+            for name, move in moves.items():
+                sources.set_progress(connection, source, name, move.progress, known=name in known)
+                sources.record_drops(connection, source, name, move.lost, now)
+        self._progress = known | {name: move.progress for name, move in moves.items()}
+        _tell(moves.values(), now)
+
+
+def _readers(directory: Path) -> Iterator[journal.SegmentReader]:
+    for path in journal.segments(directory):
+        try:
+            yield journal.SegmentReader(path)
+        except FileNotFoundError:
+            continue
+
+
+def _tell(moves: Collection[Move], now: datetime) -> None:
+    rows = [capture for move in moves for capture in move.captures]
+    lost = sum((move.lost for move in moves), Counter[str]())
+    metrics.captures_stored(len(rows))
+    if rows:
+        oldest = min(row.captured_at for row in rows)
+        logs.event(_log, logging.INFO, "captures_stored", rows=len(rows), age_seconds=(now - oldest).total_seconds())
+    if lost:
+        logs.event(_log, logging.ERROR, "captures_lost", houses=dict(lost))
+
+
+def directory_id(data_dir: Path) -> str:
+    """The name by which the store knows this data directory; made when first asked for."""
+    path = data_dir / "source-id"
+    if not path.exists():
+        data_dir.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(f".{os.getpid()}")
+        fresh.write_text(f"{uuid4()}\n")
+        # link() refuses to replace: of two processes that come here at once, one name wins for both.
+        with suppress(FileExistsError):
+            path.hardlink_to(fresh)
+        fresh.unlink()
+    return str(UUID(path.read_text().strip()))
+
+
+@contextmanager
+def sole_ingest(data_dir: Path) -> Iterator[None]:
+    """Be the only ingest of this data directory; raises DirectoryTaken."""
+    with (data_dir / "ingest.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DirectoryTaken(
+                f"another worker already serves {data_dir}; stop it, or give this one its own UMBRA_DATA_DIR"
+            ) from None
+        yield
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Move the journal until told to stop, then once more until it is empty."""
+    store = open_store(settings.store)
+    ingest = Ingest(
+        store, settings.journal_dir, directory_id(settings.data_dir), settings.ingest_batch_bytes, _utc_now
+    )
+    pause = Backoff(settings.poll_seconds, longest=5.0)
+    with sole_ingest(settings.data_dir):
+        while not stop.is_set():
+            stop.wait(_step(ingest, pause, settings.poll_seconds))
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        while time.monotonic() < deadline and _step(ingest, pause, 1.0) == 0:
+            continue
+    store.close()
+
+
+def _step(ingest: Ingest, pause: Backoff, idle_seconds: float) -> float:
+    """Move one batch; returns how long to wait before the next."""
+    try:
+        moved = ingest.step()
+    except StoreUnavailable as fault:
+        if pause.failures == 0:
+            logs.event(_log, logging.ERROR, "store_away", error=fault)
+        ingest.sync()
+        return pause.next()
+    if pause.failures:
+        logs.event(_log, logging.INFO, "store_back")
+        pause.reset()
+    return 0.0 if moved else idle_seconds
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+if __name__ == "__main__":
+    sys.exit(processes.main("ingest", run))

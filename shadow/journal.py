@@ -1,0 +1,221 @@
+"""The journal: the durable files that captures go to first.
+
+A segment is one append-only file with one writer. It begins with a header of fixed size that is
+rewritten in place (so that drops can be told even when the disk has no room left), followed by one
+line per entry:
+
+    crc32-of-payload-in-hex SPACE payload-as-one-line-of-json NEWLINE
+
+A line is the unit of loss: whatever damages one, reading goes on at the next newline. Every entry
+carries how many houses its segment had been offered, and had dropped, before it; a reader can
+therefore say exactly how many houses a damaged stretch held.
+
+The writer holds an exclusive lock on its segment for life, so a segment whose lock can be taken is
+sealed: nobody will ever append to it again.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+
+FORMAT = "umbra-journal"
+VERSION = 1
+HEADER_BYTES = 512
+SUFFIX = ".journal"
+_CHECKSUM_BYTES = 9  # eight hexadecimal digits and a space
+
+
+class UnreadableSegment(ValueError):
+    """A file in the journal directory that this version cannot read."""
+
+
+def frame(payload: bytes) -> bytes:
+    """Make one line of a payload that holds no newline."""
+    return b"%08x %s\n" % (zlib.crc32(payload), payload)
+
+
+def unframe(line: bytes) -> bytes | None:
+    """Return the payload of one line (without its newline), or None when it is damaged."""
+    payload = line[_CHECKSUM_BYTES:]
+    return payload if line[:_CHECKSUM_BYTES] == b"%08x " % zlib.crc32(payload) else None
+
+
+def _header(dropped: Mapping[str, int]) -> bytes:
+    payload = orjson.dumps({"format": FORMAT, "version": VERSION, "dropped": dropped})
+    return frame(payload.ljust(HEADER_BYTES - _CHECKSUM_BYTES - 1))
+
+
+class SegmentWriter:
+    """Appends entries to one new segment; used by one thread of one process."""
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        self._descriptor = descriptor
+        self._path = path
+        self._end = HEADER_BYTES
+        self._torn = False
+
+    @classmethod
+    def create(cls, directory: Path, name: str, dropped: Mapping[str, int]) -> Self:
+        """Create the segment `name`, locked before anyone can see it; raises OSError."""
+        hidden = directory / f".{name}.new"
+        descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        path = directory / (name + SUFFIX)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _write_all(descriptor, _header(dropped), 0)
+            hidden.rename(path)
+        except OSError:
+            os.close(descriptor)
+            hidden.unlink(missing_ok=True)
+            raise
+        return cls(descriptor, path)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the segment that are good."""
+        return self._end
+
+    @property
+    def removed(self) -> bool:
+        """Whether somebody deleted the file under the writer, so that nobody will ever read it."""
+        return os.fstat(self._descriptor).st_nlink == 0
+
+    def append(self, payload: bytes) -> None:
+        """Hand one entry to the kernel in one write; raises OSError and leaves the segment as it was."""
+        line = (b"\n" if self._torn else b"") + frame(payload)
+        try:
+            _write_all(self._descriptor, line, self._end)
+        except OSError:
+            self._take_back()
+            raise
+        self._torn = False
+        self._end += len(line)
+
+    def note_dropped(self, dropped: Mapping[str, int]) -> None:
+        """Rewrite the header in place, in blocks the file already owns; raises OSError."""
+        _write_all(self._descriptor, _header(dropped), 0)
+
+    def close(self) -> None:
+        """Seal the segment."""
+        os.close(self._descriptor)
+
+    def _take_back(self) -> None:
+        try:
+            os.ftruncate(self._descriptor, self._end)
+        except OSError:
+            # The half line stays; a newline before the next entry confines the damage to it.
+            self._end = os.fstat(self._descriptor).st_size
+            self._torn = True
+
+
+def _write_all(descriptor: int, data: bytes, offset: int) -> None:
+    if os.pwrite(descriptor, data, offset) != len(data):
+        raise OSError(errno.ENOSPC, "the disk took only a part of the entry")
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What one reading of a segment gave.
+
+    `entries` are payloads in order, None standing for a damaged line; `end` is the position to go
+    on from; `reached_end` says that no whole line lay beyond it.
+    """
+
+    entries: tuple[bytes | None, ...]
+    end: int
+    reached_end: bool
+
+
+class SegmentReader:
+    """Reads one segment, perhaps while its writer appends; a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+    @property
+    def name(self) -> str:
+        """The segment's name, unique in its data directory for ever."""
+        return self.path.name.removesuffix(SUFFIX)
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file now."""
+        return os.fstat(self._descriptor).st_size
+
+    def seal(self) -> bool:
+        """Say whether the writer is gone for good."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def dropped(self) -> dict[str, int] | None:
+        """Houses this segment's writer could not take, by reason; None when the header is damaged.
+
+        Raises UnreadableSegment when another version of the format wrote it.
+        """
+        facts = _json_object(unframe(os.pread(self._descriptor, HEADER_BYTES, 0)[:-1]))
+        if facts is None or facts.get("format") != FORMAT:
+            return None
+        if facts.get("version") != VERSION:
+            raise UnreadableSegment(
+                f"{self.path.name}: journal version {facts.get('version')!r}, this Umbra reads {VERSION}; "
+                "let the version that wrote it empty the journal first"
+            )
+        return dict(facts["dropped"])
+
+    def read(self, start: int, most_bytes: int) -> Chunk:
+        """Read whole lines from `start` (0: the first entry), about `most_bytes` of them."""
+        start = max(start, HEADER_BYTES)
+        data = os.pread(self._descriptor, most_bytes, start)
+        while data and b"\n" not in data and start + len(data) < self.size:
+            data = os.pread(self._descriptor, 2 * len(data), start)
+        whole = data[: data.rfind(b"\n") + 1]
+        entries = tuple(map(unframe, filter(None, whole.split(b"\n"))))
+        return Chunk(entries, start + len(whole), start + len(data) >= self.size)
+
+    def sync(self) -> None:
+        """Force what has been written to the disk; called off the request path, for many entries at once."""
+        os.fdatasync(self._descriptor)
+
+
+def _json_object(payload: bytes | None) -> dict[str, Any] | None:
+    try:
+        value = orjson.loads(payload or b"null")
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def segments(directory: Path) -> Iterator[Path]:
+    """The segments of a journal directory, oldest first."""
+    if directory.is_dir():
+        yield from sorted(path for path in directory.iterdir() if path.name.endswith(SUFFIX))
+
+
+def size_bytes(directory: Path) -> int:
+    """Bytes that the whole journal takes on disk."""
+    total = 0
+    for path in segments(directory):
+        try:
+            total += path.stat().st_size
+        except FileNotFoundError:  # ingest removed it between the listing and the look
+            continue
+    return total

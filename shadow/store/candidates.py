@@ -1,0 +1,136 @@
+"""Candidates: which models are scored in shadow, and how far each has come in each source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, select, update
+from sqlalchemy.exc import IntegrityError
+
+from shadow.records import Candidate, CandidateState, ModelRef
+from shadow.store.captures import seq_before
+from shadow.store.tables import candidates, captures, cursors, sources
+
+
+class CandidateConflict(ValueError):
+    """What was asked does not fit the candidates there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a candidate has come in one source that has `last_seq` captures."""
+
+    source_id: int
+    start_seq: int
+    seq: int
+    last_seq: int
+
+    @property
+    def pending(self) -> int:
+        """Captures the candidate has not looked at yet."""
+        return self.last_seq - self.seq
+
+
+def add(
+    connection: Connection, model: ModelRef, sample: float, replay_from: datetime | None, now: datetime
+) -> Candidate:
+    """Begin to score `model`, from `replay_from` on (None: from now); raises CandidateConflict."""
+    values = {
+        "name": model.name,
+        "version": model.version,
+        "sample": sample,
+        "state": CandidateState.ACTIVE.value,
+        "replay_from": replay_from,
+        "added_at": now,
+    }
+    try:
+        added = connection.execute(candidates.insert().values(values).returning(candidates.c.id)).scalar_one()
+    except IntegrityError as fault:
+        raise CandidateConflict(f"{model} is a candidate already; see `umbra candidates`") from fault
+    for source_id in connection.execute(select(sources.c.id)).scalars().all():
+        start = seq_before(connection, source_id, replay_from)
+        _begin_cursor(connection, added, source_id, start)
+    return Candidate(added, model, sample, CandidateState.ACTIVE, replay_from, now)
+
+
+def present(connection: Connection) -> list[Candidate]:
+    """The candidates that have not been removed, in the order they were added."""
+    rows = connection.execute(
+        select(candidates).where(candidates.c.state != CandidateState.REMOVED).order_by(candidates.c.id)
+    )
+    return [_candidate(row) for row in rows]
+
+
+def by_id(connection: Connection, candidate_id: int) -> Candidate | None:
+    """One candidate, removed or not."""
+    row = connection.execute(select(candidates).where(candidates.c.id == candidate_id)).first()
+    return None if row is None else _candidate(row)
+
+
+def set_state(connection: Connection, model: ModelRef, state: CandidateState) -> None:
+    """Pause, resume or remove the candidate `model`; raises CandidateConflict when there is none."""
+    this = (
+        (candidates.c.name == model.name)
+        & (candidates.c.version == model.version)
+        & (candidates.c.state != CandidateState.REMOVED)
+    )
+    if connection.execute(update(candidates).where(this).values(state=state.value)).rowcount == 0:
+        raise CandidateConflict(f"{model} is not a candidate; `umbra candidates` lists them")
+
+
+def cursors_of(connection: Connection, candidate: Candidate) -> list[Cursor]:
+    """The candidate's place in every source; a source that has come since begins at its first capture."""
+    known = {
+        row.source_id: row
+        for row in connection.execute(select(cursors).where(cursors.c.candidate_id == candidate.id))
+    }
+    places = []
+    for source in connection.execute(select(sources).order_by(sources.c.id)):
+        row = known.get(source.id)
+        start, seq = (row.start_seq, row.seq) if row is not None else (0, 0)
+        places.append(Cursor(source.id, start, seq, source.last_seq))
+    return places
+
+
+def move_cursor(connection: Connection, candidate: Candidate, cursor: Cursor, seq: int) -> bool:
+    """Move on to `seq`, unless somebody else has moved this cursor meanwhile; says whether it moved."""
+    this = (cursors.c.candidate_id == candidate.id) & (cursors.c.source_id == cursor.source_id)
+    moved = connection.execute(update(cursors).where(this & (cursors.c.seq == cursor.seq)).values(seq=seq))
+    if moved.rowcount == 1:
+        return True
+    if connection.execute(select(cursors.c.seq).where(this)).first() is not None:
+        return False
+    _begin_cursor(connection, candidate.id, cursor.source_id, cursor.start_seq, seq)
+    return True
+
+
+def oldest_waiting(connection: Connection, cursor: Cursor) -> datetime | None:
+    """When the first capture that the cursor has not passed was answered."""
+    found = select(captures.c.captured_at).where(
+        captures.c.source_id == cursor.source_id, captures.c.seq == cursor.seq + 1
+    )
+    return connection.execute(found).scalar()
+
+
+def _begin_cursor(
+    connection: Connection, candidate_id: int, source_id: int, start_seq: int, seq: int | None = None
+) -> None:
+    values = {
+        "candidate_id": candidate_id,
+        "source_id": source_id,
+        "start_seq": start_seq,
+        "seq": start_seq if seq is None else seq,
+    }
+    connection.execute(cursors.insert().values(values))
+
+
+def _candidate(row: Row[tuple[object, ...]]) -> Candidate:
+    return Candidate(
+        id=row.id,
+        model=ModelRef(row.name, row.version),
+        sample=row.sample,
+        state=CandidateState(row.state),
+        replay_from=row.replay_from,
+        added_at=row.added_at,
+    )

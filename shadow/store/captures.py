@@ -1,0 +1,129 @@
+"""Captures: stored in batches, read in the order of their source, looked up one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, Text, cast, func, select
+
+from shadow.records import Capture, ModelRef, Observation, ObservationState, Prediction
+from shadow.store import bulk
+from shadow.store.sources import Source
+from shadow.store.tables import candidates, captures, observations, sources
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A capture as a candidate's scorer needs it: `inputs_json` is the house, still as JSON text."""
+
+    id: UUID
+    seq: int
+    captured_at: datetime
+    inputs_json: str
+
+
+def sample_key(capture_id: UUID) -> float:
+    """Place a capture in [0, 1) by its id alone, before the outcome of anything.
+
+    A candidate with sample share s sees the captures below s, so smaller samples lie inside larger
+    ones and candidates can be compared on the rows they share.
+    """
+    digest = blake2b(capture_id.bytes, digest_size=8).digest()
+    return (int.from_bytes(digest) >> 11) * 2.0**-53
+
+
+def insert(connection: Connection, source: Source, rows: Sequence[Capture]) -> int:
+    """Store captures, numbered on from the source's last; returns the last number."""
+    bulk.insert(
+        connection,
+        captures,
+        [
+            {
+                "id": row.id,
+                "source_id": source.id,
+                "seq": seq,
+                "captured_at": row.captured_at,
+                "request_id": row.request_id,
+                "row_index": row.row_index,
+                "live_name": row.live.name,
+                "live_version": row.live.version,
+                "prediction_dollars": row.prediction_dollars,
+                "inputs": row.inputs,
+                "sample_key": sample_key(row.id),
+            }
+            for seq, row in enumerate(rows, source.last_seq + 1)
+        ],
+    )
+    return source.last_seq + len(rows)
+
+
+def waiting(
+    connection: Connection, source_id: int, after_seq: int, up_to_seq: int, share: float
+) -> list[Waiting]:
+    """The sampled captures of a source with after_seq < seq <= up_to_seq, in order."""
+    rows = connection.execute(
+        select(captures.c.id, captures.c.seq, captures.c.captured_at, cast(captures.c.inputs, Text).label("inputs"))
+        .where(
+            captures.c.source_id == source_id,
+            captures.c.seq > after_seq,
+            captures.c.seq <= up_to_seq,
+            captures.c.sample_key < share,
+        )
+        .order_by(captures.c.seq)
+    )
+    return [Waiting(row.id, row.seq, row.captured_at, row.inputs) for row in rows]
+
+
+def seq_before(connection: Connection, source_id: int, moment: datetime | None) -> int:
+    """The number of the last capture before `moment` (None: the last of all) in a source."""
+    if moment is not None:
+        first = connection.execute(
+            select(func.min(captures.c.seq)).where(
+                captures.c.source_id == source_id, captures.c.captured_at >= moment
+            )
+        ).scalar()
+        if first is not None:
+            return int(first) - 1
+    return int(connection.execute(select(sources.c.last_seq).where(sources.c.id == source_id)).scalar_one())
+
+
+def prediction(connection: Connection, capture_id: UUID) -> Prediction | None:
+    """One capture with all its observations, or None."""
+    found = connection.execute(select(captures).where(captures.c.id == capture_id)).first()
+    if found is None:
+        return None
+    seen = connection.execute(
+        select(observations, candidates.c.name, candidates.c.version)
+        .join(candidates, candidates.c.id == observations.c.candidate_id)
+        .where(observations.c.capture_id == capture_id)
+        .order_by(observations.c.candidate_id)
+    )
+    return Prediction(_capture(found), tuple(map(_observation, seen)))
+
+
+def _capture(row: Row[tuple[object, ...]]) -> Capture:
+    return Capture(
+        id=row.id,
+        captured_at=row.captured_at,
+        request_id=row.request_id,
+        row_index=row.row_index,
+        live=ModelRef(row.live_name, row.live_version),
+        prediction_dollars=row.prediction_dollars,
+        inputs=row.inputs,
+    )
+
+
+def _observation(row: Row[tuple[object, ...]]) -> Observation:
+    return Observation(
+        capture_id=row.capture_id,
+        candidate=ModelRef(row.name, row.version),
+        state=ObservationState(row.state),
+        prediction_dollars=row.prediction_dollars,
+        reason=row.reason,
+        latency_seconds=row.latency_seconds,
+        observed_at=row.observed_at,
+    )

@@ -1,0 +1,125 @@
+"""The way into the database: engine, transactions, and one error for every way it can be away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from shadow.records import Candidate, Deployment, Prediction
+from shadow.store import candidates, captures, deployments
+
+_CONNECT_SECONDS = 3
+_STATEMENT_MILLISECONDS = 30_000
+
+
+class StoreUnavailable(RuntimeError):
+    """The database cannot be reached or does not answer in time; what was asked can be tried again."""
+
+
+class Store:
+    """Captures, observations, candidates and deployments. Every method may raise StoreUnavailable."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection for reading: all its queries see the same moment."""
+        engine = self._engine
+        if engine.dialect.name == "postgresql":
+            engine = engine.execution_options(isolation_level="REPEATABLE READ")
+        with _translated(), engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction: all of it is committed, or none."""
+        # SQLite: take the write lock at once; a reader that turns writer halfway may be refused.
+        engine = self._engine.execution_options(umbra_writes=True)
+        with _translated(), engine.begin() as connection:
+            yield connection
+
+    def prediction(self, capture_id: UUID) -> Prediction | None:
+        """Look up one answered house with every observation of it."""
+        with self.reading() as connection:
+            return captures.prediction(connection, capture_id)
+
+    def candidates(self) -> list[Candidate]:
+        """The candidates that have not been removed, in the order they were added."""
+        with self.reading() as connection:
+            return candidates.present(connection)
+
+    def deployment(self) -> Deployment | None:
+        """The newest deployment, or None when no model has ever been live."""
+        with self.reading() as connection:
+            return deployments.newest(connection)
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self._engine.dispose()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout) as fault:
+        raise StoreUnavailable(_without_statement(fault)) from fault
+    except DBAPIError as fault:
+        if fault.connection_invalidated:
+            raise StoreUnavailable(_without_statement(fault)) from fault
+        raise
+
+
+def _without_statement(fault: Exception) -> str:
+    # Neither the statement nor its parameters (houses) belong in a log; the driver's own words do.
+    cause = getattr(fault, "orig", None) or fault
+    return " ".join(str(cause).split())
+
+
+def open_store(url: str) -> Store:
+    """Make the store of `url`; connects when first used."""
+    return Store(_engine(url))
+
+
+def _engine(url: str) -> Engine:
+    if make_url(url).get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"timeout": 30})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    return create_engine(
+        make_url(url).set(drivername="postgresql+psycopg2"),
+        pool_size=2,
+        max_overflow=4,
+        pool_timeout=_CONNECT_SECONDS,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": _CONNECT_SECONDS,
+            "options": f"-c statement_timeout={_STATEMENT_MILLISECONDS} -c lock_timeout=10000 -c timezone=UTC",
+            "application_name": "umbra",
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 15_000,
+        },
+    )
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # The driver must not open transactions on its own, or BEGIN IMMEDIATE below would come too late.
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("umbra_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
