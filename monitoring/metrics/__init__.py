@@ -1,0 +1,42 @@
+"""Every Prometheus metric of Umbra, declared once, right under several processes, on a port of its own.
+
+The one door to prometheus-client. A process makes its metrics once, after any fork: `serving(directory)` in
+an API process, `shadowing(directory)` in a process of the worker. Their parent calls `prepare_directory`
+before it starts them, `serve` to show them all, and `worker_exited` when one of them is gone.
+"""
+
+from monitoring.metrics.buckets import DURATION_SECONDS, PRICE_DOLLARS
+from monitoring.metrics.declared import (
+    FAILURE_REASONS,
+    READINGS,
+    Children,
+    ReadingDeclaration,
+    ServingMetrics,
+    ShadowMetrics,
+    names,
+    reason_label,
+)
+from monitoring.metrics.exposition import MetricsServer, Reading, UndeclaredReading, serve
+from monitoring.metrics.files import SharedValues, prepare_directory, serving, shadowing, worker_exited
+
+__all__ = [
+    "DURATION_SECONDS",
+    "FAILURE_REASONS",
+    "PRICE_DOLLARS",
+    "READINGS",
+    "Children",
+    "MetricsServer",
+    "Reading",
+    "ReadingDeclaration",
+    "ServingMetrics",
+    "ShadowMetrics",
+    "SharedValues",
+    "UndeclaredReading",
+    "names",
+    "prepare_directory",
+    "reason_label",
+    "serve",
+    "serving",
+    "shadowing",
+    "worker_exited",
+]

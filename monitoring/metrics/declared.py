@@ -1,0 +1,261 @@
+"""The declarations: one per metric, with its unit in the name, its labels bounded, its edges chosen for it.
+
+What an API process counts stands in ServingMetrics, what a process of the worker counts in ShadowMetrics,
+and what is read only when somebody asks (sizes, ages, lags) in READINGS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from monitoring.metrics.buckets import BATCH_SECONDS, DURATION_SECONDS, MODEL_SECONDS, PRICE_DOLLARS, ROWS
+
+Child = TypeVar("Child", Counter, Gauge, Histogram)
+
+FAILURE_REASONS = ("raised", "not_finite", "wrong_length", "hung", "crashed", "memory", "load", "other")
+"""What a candidate's failures are counted under; anything else is counted as `other`."""
+
+DROP_REASONS = ("full", "disk", "stalled", "closed")
+
+
+def reason_label(reason: str) -> str:
+    """The bounded label of a failure whose text begins with its code, such as `raised: ValueError`."""
+    code = reason.partition(":")[0].strip()
+    return code if code in FAILURE_REASONS else "other"
+
+
+class Children(dict[tuple[str, ...], Child], Generic[Child]):
+    """One metric's children by their label values, each looked up in the library only once."""
+
+    def __init__(self, metric: Child) -> None:
+        super().__init__()
+        self._metric: Child = metric
+
+    def __missing__(self, values: tuple[str, ...]) -> Child:
+        child: Child = self._metric.labels(*values)
+        self[values] = child
+        return child
+
+
+class _PredictionMetrics:
+    """What live and candidates share, so that their distributions can be laid over each other."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.predictions = Children(
+            Counter(
+                "umbra_predictions_total",
+                "Houses priced, by role (live or candidate) and model.",
+                ["role", "model"],
+                registry=registry,
+            )
+        )
+        self.price_dollars = Children(
+            Histogram(
+                "umbra_prediction_price_dollars",
+                "Predicted prices in US dollars, by role.",
+                ["role"],
+                registry=registry,
+                buckets=PRICE_DOLLARS,
+            )
+        )
+        self.prediction_seconds = Children(
+            Histogram(
+                "umbra_prediction_duration_seconds",
+                "Time of the model alone for one call (one request, or one batch of a candidate), by role.",
+                ["role"],
+                registry=registry,
+                buckets=MODEL_SECONDS,
+            )
+        )
+        self.build = Children(
+            Gauge(
+                "umbra_build_info",
+                "Always 1; the label names the running version of Umbra.",
+                ["version"],
+                registry=registry,
+                multiprocess_mode="livemax",
+            )
+        )
+        self.log_lines_dropped = Counter(
+            "umbra_log_lines_dropped_total",
+            "Log lines dropped because their sink was full, hung or broken.",
+            registry=registry,
+        )
+
+
+class ServingMetrics(_PredictionMetrics):
+    """What an API process counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.requests = Children(
+            Counter(
+                "umbra_requests_total",
+                "HTTP requests answered, by method, route and status.",
+                ["method", "route", "status"],
+                registry=registry,
+            )
+        )
+        self.request_seconds = Children(
+            Histogram(
+                "umbra_request_duration_seconds",
+                "Time from the parsed request to the finished answer, by route.",
+                ["route"],
+                registry=registry,
+                buckets=DURATION_SECONDS,
+            )
+        )
+        self.requests_in_flight = Gauge(
+            "umbra_requests_in_flight",
+            "HTTP requests being answered now.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.request_rows = Histogram(
+            "umbra_request_rows", "Houses in one accepted request.", registry=registry, buckets=ROWS
+        )
+        self.refused = Children(
+            Counter(
+                "umbra_requests_refused_total",
+                "Requests refused, by the kind of problem named in the answer.",
+                ["problem"],
+                registry=registry,
+            )
+        )
+        self.captures_written = Counter(
+            "umbra_captures_written_total", "Answered houses written to the journal.", registry=registry
+        )
+        self.captures_dropped = Children(
+            Counter(
+                "umbra_captures_dropped_total",
+                "Answered houses the journal could not take: bound reached (full), write failed (disk), "
+                "write too slow (stalled), process stopping (closed).",
+                ["reason"],
+                registry=registry,
+            )
+        )
+        self.live_model = Children(
+            Gauge(
+                "umbra_live_model_info",
+                "API processes that answer with this model.",
+                ["model"],
+                registry=registry,
+                multiprocess_mode="livesum",
+            )
+        )
+        for reason in DROP_REASONS:
+            self.captures_dropped[(reason,)]
+
+
+class ShadowMetrics(_PredictionMetrics):
+    """What a process of the worker counts: ingest, one candidate, or the supervisor over them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.captures_stored = Counter(
+            "umbra_ingest_captures_stored_total",
+            "Captures moved from the journal into the store.",
+            registry=registry,
+        )
+        self.ingest_batches = Counter(
+            "umbra_ingest_batches_total",
+            "Transactions that moved captures into the store.",
+            registry=registry,
+        )
+        self.ingest_seconds = Histogram(
+            "umbra_ingest_batch_duration_seconds",
+            "Time to read, decode and store one batch of captures.",
+            registry=registry,
+            buckets=BATCH_SECONDS,
+        )
+        self.journal_damaged = Counter(
+            "umbra_journal_damaged_entries_total",
+            "Journal entries that could not be read and were set aside.",
+            registry=registry,
+        )
+        self.observations = Children(
+            Counter(
+                "umbra_candidate_observations_total",
+                "Captures a candidate is done with, by state (scored or failed).",
+                ["candidate", "state"],
+                registry=registry,
+            )
+        )
+        self.failures = Children(
+            Counter(
+                "umbra_candidate_failures_total",
+                "Captures a candidate failed on, by reason.",
+                ["candidate", "reason"],
+                registry=registry,
+            )
+        )
+        self.candidate_seconds = Children(
+            Histogram(
+                "umbra_candidate_batch_duration_seconds",
+                "Time for a candidate to read, score and store one batch.",
+                ["candidate"],
+                registry=registry,
+                buckets=BATCH_SECONDS,
+            )
+        )
+        self.breaker_open = Children(
+            Gauge(
+                "umbra_candidate_breaker_open",
+                "1 while a candidate is held back after repeated failures, else 0.",
+                ["candidate"],
+                registry=registry,
+                multiprocess_mode="livemostrecent",
+            )
+        )
+        self.restarts = Children(
+            Counter(
+                "umbra_candidate_restarts_total",
+                "Times a candidate's process was started again after it ended.",
+                ["candidate"],
+                registry=registry,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingDeclaration:
+    """A metric that is computed when it is asked for; `labels` names the label of each value."""
+
+    kind: Literal["gauge", "counter"]
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+READINGS = {
+    "umbra_journal_bytes": ReadingDeclaration("gauge", "Bytes of journal on disk."),
+    "umbra_journal_oldest_entry_age_seconds": ReadingDeclaration(
+        "gauge", "Age of the oldest capture that is not in the store yet; 0 when there is none."
+    ),
+    "umbra_candidate_lag_captures": ReadingDeclaration(
+        "gauge", "Captures in the store that the candidate has not looked at yet.", ("candidate",)
+    ),
+    "umbra_candidate_lag_seconds": ReadingDeclaration(
+        "gauge", "Age of the oldest capture that the candidate has not looked at yet.", ("candidate",)
+    ),
+    "umbra_metrics_files_readable": ReadingDeclaration(
+        "gauge", "1 when the files that share metrics between processes could be read, else 0."
+    ),
+}
+
+
+def names() -> Iterator[str]:
+    """Every metric's name, as Prometheus stores it (without _bucket, _sum and _count)."""
+    registry = CollectorRegistry()
+    ServingMetrics(registry)
+    second = CollectorRegistry()
+    ShadowMetrics(second)
+    declared = {
+        family.name + ("_total" if family.type == "counter" else "")
+        for r in (registry, second)
+        for family in r.collect()
+    }
+    return iter(sorted(declared | set(READINGS)))

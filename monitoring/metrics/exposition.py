@@ -1,0 +1,164 @@
+"""Serves /metrics on a port of its own: the sum over all processes, and readings computed when asked for."""
+
+from __future__ import annotations
+
+import logging
+import struct
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Protocol
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import ThreadingWSGIServer, choose_encoder
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from monitoring import logs
+from monitoring.metrics.declared import READINGS
+
+_log = logging.getLogger(__name__)
+
+
+class UndeclaredReading(LookupError):
+    """A reading gave a metric that READINGS does not declare."""
+
+
+class Reading(Protocol):
+    """Computes metrics when asked for.
+
+    Returns, per declared name, one number, or numbers by label value (a tuple for several labels).
+    """
+
+    def __call__(self) -> Mapping[str, float | Mapping[Any, float]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsServer:
+    """A running /metrics; `port` is the one it really has."""
+
+    server: WSGIServer
+    port: int
+
+    def close(self) -> None:
+        """Stop answering and free the port."""
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def serve(
+    host: str,
+    port: int,
+    *,
+    directory: Path | None = None,
+    registries: Sequence[CollectorRegistry] = (),
+    readings: Sequence[Reading] = (),
+) -> MetricsServer:
+    """Serve the sum of `directory`, the `registries` of this process and the `readings`; raises OSError.
+
+    Answers in a daemon thread, so that it is never in the way of the process that calls this.
+    """
+    registry = CollectorRegistry()
+    collectors: list[Collector] = [_Readings(readings)]
+    if directory is not None:
+        collectors.append(_Files(directory))
+    for collector in (*collectors, *(_Of(other) for other in registries)):
+        registry.register(collector)
+    server = ThreadingWSGIServer((host, port), _SilentHandler)
+    server.set_app(_application(registry))
+    threading.Thread(target=server.serve_forever, name="umbra-metrics", daemon=True).start()
+    return MetricsServer(server, server.server_address[1])
+
+
+class _SilentHandler(WSGIRequestHandler):
+    timeout = 10
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """A scrape is no event."""
+
+
+def _application(registry: CollectorRegistry) -> Any:
+    def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != "/metrics":
+            return _plain(start_response, HTTPStatus.NOT_FOUND, "Umbra's metrics are at /metrics\n")
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            return _plain(start_response, HTTPStatus.METHOD_NOT_ALLOWED, "GET /metrics\n")
+        encode, content_type = choose_encoder(environ.get("HTTP_ACCEPT", ""))
+        start_response("200 OK", [("Content-Type", content_type)])
+        return [encode(registry)]
+
+    return answer
+
+
+def _plain(start_response: Any, status: HTTPStatus, text: str) -> Iterable[bytes]:
+    start_response(f"{status.value} {status.phrase}", [("Content-Type", "text/plain; charset=utf-8")])
+    return [text.encode()]
+
+
+class _Of(Collector):
+    """Another registry, whole. (`describe` keeps it from being collected when it is registered.)"""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._registry.collect()
+
+
+class _Files(Collector):
+    """The sum over the files of all processes; a broken file is said, not raised."""
+
+    def __init__(self, directory: Path) -> None:
+        self._files = MultiProcessCollector(None, str(directory))  # type: ignore[no-untyped-call]
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            families = list(self._files.collect())  # type: ignore[no-untyped-call]
+        except (OSError, RuntimeError, ValueError, KeyError, IndexError, struct.error) as fault:
+            logs.event(_log, "metrics.unreadable", level=logging.WARNING, error=fault)
+            yield _family("umbra_metrics_files_readable", 0)
+            return
+        yield from families
+        yield _family("umbra_metrics_files_readable", 1)
+
+
+class _Readings(Collector):
+    def __init__(self, readings: Sequence[Reading]) -> None:
+        self._readings = readings
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        for reading in self._readings:
+            yield from _read(reading)
+
+
+def _read(reading: Reading) -> list[Metric]:
+    try:
+        return [_family(name, value) for name, value in reading().items()]
+    except Exception as fault:  # noqa: BLE001 (a reading that fails must not take the others with it)
+        logs.event(_log, "metrics.reading_failed", level=logging.ERROR, error=fault)
+        return []
+
+
+def _family(name: str, value: float | Mapping[Any, float]) -> Metric:
+    if name not in READINGS:
+        raise UndeclaredReading(f"{name} is not declared in monitoring.metrics.READINGS")
+    declared = READINGS[name]
+    kind = GaugeMetricFamily if declared.kind == "gauge" else CounterMetricFamily
+    family = kind(name, declared.help, labels=declared.labels)
+    by_labels = value if isinstance(value, Mapping) else {(): value}
+    for labels, number in by_labels.items():
+        family.add_metric(labels if isinstance(labels, tuple) else (str(labels),), float(number))
+    return family

@@ -1,0 +1,166 @@
+"""The files through which processes share their metrics: memory-mapped, and therefore allocated before use.
+
+A mapped page that the file system cannot back kills the process that touches it. So every file gets its full
+size from the file system first and never grows, and a process that cannot have its files counts in memory
+instead: its metrics are missing from the sum, its answers are not.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import struct
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from prometheus_client import CollectorRegistry, values
+from prometheus_client.mmap_dict import mmap_key
+
+from monitoring import logs
+from monitoring.metrics.declared import ServingMetrics, ShadowMetrics
+
+_log = logging.getLogger(__name__)
+
+FILE_BYTES = {
+    "counter": 128 * 1024,
+    "histogram": 256 * 1024,
+    "gauge_livemax": 16 * 1024,
+    "gauge_livesum": 16 * 1024,
+    "gauge_livemostrecent": 16 * 1024,
+}
+VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+Declared = TypeVar("Declared", ServingMetrics, ShadowMetrics)
+
+
+def prepare_directory(path: Path) -> bool:
+    """Make the directory and wipe what an earlier run left; False, with a line logged, if it cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        for stale in (file for prefix in FILE_BYTES for file in path.glob(f"{prefix}_*")):
+            stale.unlink()
+        _allocate(path / "probe", 4096)
+        (path / "probe").unlink()
+    except OSError as fault:
+        _say_off(path, fault)
+        return False
+    return True
+
+
+def worker_exited(path: Path, pid: int) -> None:
+    """Forget the gauges of a process that is gone and give back the unused room of its other files."""
+    for file in path.glob(f"*_{pid}.db"):
+        with suppress(OSError, struct.error):
+            if file.name.startswith("gauge_live"):
+                file.unlink()
+            else:
+                _trim(file)
+
+
+def serving(directory: Path | None, registry: CollectorRegistry | None = None) -> ServingMetrics:
+    """The metrics of this API process, shared through `directory`, or in memory only when that cannot be."""
+    return _declare(ServingMetrics, directory, registry)
+
+
+def shadowing(directory: Path | None, registry: CollectorRegistry | None = None) -> ShadowMetrics:
+    """The metrics of this process of the worker, shared like those of `serving`."""
+    return _declare(ShadowMetrics, directory, registry)
+
+
+class SharedValues:
+    """Makes the library's values: in this process's files while these have room, else in memory.
+
+    Takes the place of `prometheus_client.values.ValueClass`, which the library documents as replaceable.
+    """
+
+    _multiprocess = True
+
+    def __init__(self, directory: Path) -> None:
+        """Allocate every file in full; raises OSError, leaving none behind."""
+        os.environ[VARIABLE] = str(directory)
+        _allocate_all(directory, os.getpid())
+        self._mapped = values.MultiProcessValue()  # type: ignore[no-untyped-call]
+        self._free = _free_bytes(directory, os.getpid())
+
+    def __call__(  # noqa: PLR0917 (the library calls it by position)
+        self,
+        typ: str,
+        metric_name: str,
+        name: str,
+        labelnames: list[str],
+        labelvalues: list[str],
+        help_text: str,
+        multiprocess_mode: str = "",
+        **more: Any,
+    ) -> Any:
+        """Called by the library for every value; the names of the arguments are its own."""
+        file = f"{typ}_{multiprocess_mode}" if typ == "gauge" else typ
+        size = 32 + len(mmap_key(metric_name, name, labelnames, labelvalues, help_text).encode())
+        roomy = self._free.get(file, 0) >= size
+        kind: Any = self._mapped if roomy else values.MutexValue
+        if roomy:
+            self._free[file] -= size
+        return kind(typ, metric_name, name, labelnames, labelvalues, help_text, multiprocess_mode, **more)
+
+
+def _declare(kind: type[Declared], directory: Path | None, registry: CollectorRegistry | None) -> Declared:
+    values.ValueClass = _value_class(directory)
+    metrics = kind(registry or CollectorRegistry())
+    logs.on_dropped(metrics.log_lines_dropped.inc)
+    return metrics
+
+
+def _value_class(directory: Path | None) -> Any:
+    if directory is None:
+        return values.MutexValue
+    try:
+        return SharedValues(directory)
+    except OSError as fault:
+        _say_off(directory, fault)
+        return values.MutexValue
+
+
+def _allocate_all(directory: Path, pid: int) -> None:
+    paths: Mapping[Path, int] = {directory / f"{prefix}_{pid}.db": n for prefix, n in FILE_BYTES.items()}
+    try:
+        for path, size in paths.items():
+            _allocate(path, size)
+    except OSError:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _free_bytes(directory: Path, pid: int) -> dict[str, int]:
+    """Room left per file: a process that is given the id of a dead one goes on in that one's files."""
+    return {prefix: size - _used(directory / f"{prefix}_{pid}.db") for prefix, size in FILE_BYTES.items()}
+
+
+def _used(path: Path) -> int:
+    with path.open("rb") as file:
+        (used,) = struct.unpack("i", file.read(4))
+    return max(8, int(used))
+
+
+def _allocate(path: Path, size: int) -> None:
+    """Under another name first: a reader must never meet a file that is still empty."""
+    new = path if path.exists() else path.with_suffix(".new")
+    descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+    new.rename(path)
+
+
+def _trim(file: Path) -> None:
+    os.truncate(file, _used(file))
+
+
+def _say_off(directory: Path, fault: OSError) -> None:
+    logs.event(_log, "metrics.off", level=logging.WARNING, error=fault, directory=str(directory))
