@@ -1,6 +1,6 @@
 """One JSON line per event, in the names of the Elastic Common Schema, without ever holding up the caller.
 
-`event(log, "batch.stored", rows=250)` writes `{"message": "batch.stored", "umbra": {"rows": 250}, ...}`.
+`event(log, "batch_stored", rows=250)` writes `{"message": "batch_stored", "umbra": {"rows": 250}, ...}`.
 Keywords named like a group of the schema (`http`, `url`, `event`, ...) stand on top, others under `umbra`.
 Never hand over bodies, header values or store URLs: what is not passed cannot leak.
 """

@@ -129,6 +129,11 @@ class ServingMetrics(_PredictionMetrics):
         self.captures_written = Counter(
             "umbra_captures_written_total", "Answered houses written to the journal.", registry=registry
         )
+        self.captures_late = Counter(
+            "umbra_captures_late_total",
+            "Answered houses whose write was still under way when the answer left; the journal has the count.",
+            registry=registry,
+        )
         self.captures_dropped = Children(
             Counter(
                 "umbra_captures_dropped_total",

@@ -70,7 +70,7 @@ def serve(
         registry.register(collector)
     server = ThreadingWSGIServer((host, port), _SilentHandler)
     server.set_app(_application(registry))
-    threading.Thread(target=server.serve_forever, name="umbra-metrics", daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.2,), name="umbra-metrics", daemon=True).start()
     return MetricsServer(server, server.server_address[1])
 
 
@@ -125,7 +125,7 @@ class _Files(Collector):
         try:
             families = list(self._files.collect())  # type: ignore[no-untyped-call]
         except (OSError, RuntimeError, ValueError, KeyError, IndexError, struct.error) as fault:
-            logs.event(_log, "metrics.unreadable", level=logging.WARNING, error=fault)
+            logs.event(_log, "metrics_unreadable", level=logging.WARNING, error=fault)
             yield _family("umbra_metrics_files_readable", 0)
             return
         yield from families
@@ -148,7 +148,7 @@ def _read(reading: Reading) -> list[Metric]:
     try:
         return [_family(name, value) for name, value in reading().items()]
     except Exception as fault:  # noqa: BLE001 (a reading that fails must not take the others with it)
-        logs.event(_log, "metrics.reading_failed", level=logging.ERROR, error=fault)
+        logs.event(_log, "reading_failed", level=logging.ERROR, error=fault)
         return []
 
 

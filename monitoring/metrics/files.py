@@ -102,7 +102,16 @@ class SharedValues:
         kind: Any = self._mapped if roomy else values.MutexValue
         if roomy:
             self._free[file] -= size
-        return kind(typ, metric_name, name, labelnames, labelvalues, help_text, multiprocess_mode, **more)
+        return kind(
+            typ,
+            metric_name,
+            name,
+            labelnames,
+            labelvalues,
+            help_text,
+            multiprocess_mode=multiprocess_mode,
+            **more,
+        )
 
 
 def _declare(kind: type[Declared], directory: Path | None, registry: CollectorRegistry | None) -> Declared:
@@ -163,4 +172,4 @@ def _trim(file: Path) -> None:
 
 
 def _say_off(directory: Path, fault: OSError) -> None:
-    logs.event(_log, "metrics.off", level=logging.WARNING, error=fault, directory=str(directory))
+    logs.event(_log, "metrics_off", level=logging.WARNING, error=fault, directory=str(directory))

@@ -1,0 +1,288 @@
+"""Log lines: the schema's names, nothing lost that fits, nobody held up when the far end hangs."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import subprocess
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from monitoring import logs, sink
+from monitoring.log_file import LogFile
+
+log = logging.getLogger("tests.monitoring")
+
+
+@pytest.fixture
+def directory(tmp_path):
+    logs.configure("umbra.api", "INFO", tmp_path, version="1.2.3")
+    yield tmp_path
+    logs.configure("umbra.test", "WARNING", tmp_path / "after")
+
+
+@pytest.fixture
+def pipe():
+    """A pipe as the sink; nobody reads it until the test does."""
+    reader, writer = os.pipe()
+    logs.configure("umbra.api", "INFO", None, descriptor=writer)
+    yield reader
+    os.set_blocking(reader, False)
+    try:
+        while os.read(reader, 1 << 20):
+            logs.flush(0.05)
+    except BlockingIOError:
+        logs.flush(1)
+    logs.configure("umbra.test", "WARNING", None, descriptor=writer)
+    os.close(reader)
+    os.close(writer)
+
+
+def _lines(directory: Path) -> list[dict]:
+    assert logs.flush()
+    return [json.loads(line) for file in directory.glob("*.jsonl") for line in file.read_text().splitlines()]
+
+
+def test_a_line_carries_the_names_of_the_schema_as_nested_objects(directory):
+    logs.event(
+        log,
+        "request",
+        event={"action": "predictions.create", "outcome": "success", "duration": 1200},
+        http={"request": {"method": "POST", "id": "r-1"}, "response": {"status_code": 200}},
+        url={"path": "/v1/predictions"},
+        rows=3,
+        model={"name": "linear", "version": "1"},
+    )
+    (line,) = _lines(directory)
+    assert datetime.fromisoformat(line.pop("@timestamp")).utcoffset().total_seconds() == 0
+    assert line.pop("host")["name"]
+    assert line == {
+        "message": "request",
+        "log": {"level": "info", "logger": "tests.monitoring"},
+        "service": {"name": "umbra.api", "version": "1.2.3"},
+        "process": {"pid": os.getpid()},
+        "event": {
+            "dataset": "umbra.api",
+            "action": "predictions.create",
+            "outcome": "success",
+            "duration": 1200,
+        },
+        "http": {"request": {"method": "POST", "id": "r-1"}, "response": {"status_code": 200}},
+        "url": {"path": "/v1/predictions"},
+        "umbra": {"rows": 3, "model": {"name": "linear", "version": "1"}},
+    }
+
+
+def test_the_request_id_is_on_every_line_until_it_is_taken_off(directory):
+    logs.bind("r-77")
+    logs.event(log, "inside")
+    log.warning("a library speaks of %s", "something")
+    logs.bind("")
+    logs.event(log, "outside")
+    lines = {line["message"]: line for line in _lines(directory)}
+    assert lines["inside"]["trace"] == {"id": "r-77"}
+    assert lines["a library speaks of something"]["trace"] == {"id": "r-77"}
+    assert "trace" not in lines["outside"]
+
+
+def test_an_error_keeps_its_type_message_and_stack(directory):
+    try:
+        {}["no such house"]
+    except LookupError as fault:
+        logs.event(log, "failed", level=logging.ERROR, error=fault)
+        log.exception("by the library")
+    for line in _lines(directory):
+        assert line["log"]["level"] == "error"
+        assert line["error"]["type"] == "KeyError"
+        assert line["error"]["message"] == "'no such house'"
+        assert "test_logs.py" in line["error"]["stack_trace"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_numbers_json_does_not_have_become_null(directory, value):
+    logs.event(log, "odd", price=value)
+    assert _lines(directory)[0]["umbra"] == {"price": None}
+
+
+class _Unspeakable:
+    def __repr__(self):
+        raise RuntimeError("no words")
+
+    __str__ = __repr__
+
+
+@pytest.mark.parametrize("value", [_Unspeakable(), "\ud800", 10**400, {"deep": {1: {2: object()}}}])
+def test_a_field_that_cannot_be_written_costs_neither_the_line_nor_the_caller(directory, value):
+    logs.event(log, "odd", value=value)
+    assert [line["message"] for line in _lines(directory)] == ["odd"]
+
+
+def test_a_library_line_with_wrong_arguments_is_still_written(run_script):
+    script = """
+        import logging
+        from monitoring import logs
+
+        logs.configure("umbra.api", "INFO", None)
+        logging.getLogger("library").warning("%d rows", "many")
+        """
+    assert json.loads(run_script(script).stdout)["message"] == "%d rows"
+
+
+def test_levels_below_the_configured_one_cost_nothing_and_write_nothing(directory):
+    logs.event(log, "quiet", level=logging.DEBUG)
+    logs.event(log, "heard")
+    assert [line["message"] for line in _lines(directory)] == ["heard"]
+
+
+def test_nobody_waits_for_a_pipe_that_nobody_reads(pipe):
+    dropped = []
+    logs.on_dropped(lambda: dropped.append(1))
+    slowest = 0.0
+    for number in range(2 * sink.QUEUE_LINES):
+        begin = time.perf_counter()
+        logs.event(log, "request", number=number)
+        slowest = max(slowest, time.perf_counter() - begin)
+    assert slowest < 1.0
+    assert len(dropped) >= sink.QUEUE_LINES // 2
+    assert not logs.flush(0.1)
+
+
+def test_lines_arrive_once_the_pipe_is_read_again(pipe):
+    for number in range(3000):
+        logs.event(log, "request", number=number)
+    assert not logs.flush(0.2)
+    os.set_blocking(pipe, False)
+    text, deadline = b"", time.monotonic() + 10
+    while text.count(b"\n") < 3000 and time.monotonic() < deadline:
+        logs.flush(0.01)
+        text += _available(pipe)
+    assert [json.loads(line)["umbra"]["number"] for line in text.splitlines()] == list(range(3000))
+
+
+def _available(reader: int) -> bytes:
+    try:
+        return os.read(reader, 1 << 20)
+    except BlockingIOError:
+        return b""
+
+
+def test_a_process_with_a_hung_sink_still_ends(run_script):
+    script = """
+        import logging, os
+        from monitoring import logs
+
+        reader, writer = os.pipe()
+        logs.configure("umbra.api", "INFO", None, descriptor=writer)
+        for n in range(20000):
+            logs.event(logging.getLogger("x"), "request", n=n)
+        """
+    begin = time.monotonic()
+    assert run_script(script).returncode == 0
+    assert time.monotonic() - begin < 20
+
+
+def test_lines_waiting_at_exit_are_written(run_script):
+    script = """
+        import logging
+        from monitoring import logs
+
+        logs.configure("umbra.api", "INFO", None)
+        for n in range(2000):
+            logs.event(logging.getLogger("x"), "request", n=n)
+        """
+    lines = run_script(script).stdout.splitlines()
+    assert [json.loads(line)["umbra"]["n"] for line in lines] == list(range(2000))
+
+
+def test_a_fork_writes_its_own_lines_and_not_its_parents(tmp_path, run_script):
+    script = """
+        import logging, os, sys
+        from pathlib import Path
+        from monitoring import logs
+
+        log = logging.getLogger("x")
+        logs.configure("umbra.api", "INFO", Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+        logs.event(log, "parent before")
+        pid = os.fork()
+        logs.event(log, "parent after" if pid else "child")
+        if pid == 0:
+            logs.flush()
+            os._exit(0)
+        os.waitpid(pid, 0)
+        """
+    messages = [json.loads(line)["message"] for line in run_script(script).stdout.splitlines()]
+    assert sorted(messages) == ["child", "parent after", "parent before"]
+    run_script(script, str(tmp_path))
+    files = {tuple(json.loads(x)["message"] for x in f.read_text().splitlines()) for f in tmp_path.iterdir()}
+    assert files == {("child",), ("parent before", "parent after")}
+
+
+def test_two_processes_on_one_pipe_never_mix_their_lines():
+    script = (
+        "import logging, os\n"
+        "from monitoring import logs\n"
+        "logs.configure('umbra.api', 'INFO', None)\n"
+        "os.fork(); os.fork()\n"
+        "for n in range(2000): logs.event(logging.getLogger('x'), 'request', n=n, filler='x' * 300)\n"
+        "logs.flush(20)\n"
+    )
+    root = Path(__file__).parents[2]
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, 1031, 1 << 16)
+    with subprocess.Popen(
+        [os.sys.executable, "-c", script], stdout=writer, env={**os.environ, "PYTHONPATH": str(root)}
+    ):
+        os.close(writer)
+        with os.fdopen(reader, "rb") as end:
+            lines = [json.loads(line) for line in end]
+    assert len(lines) == 8000
+
+
+def test_files_rotate_by_rename_and_only_a_few_are_kept(tmp_path):
+    file = LogFile(tmp_path, "umbra.api", max_bytes=100)
+    for number in range(20):
+        piece = b"%02d" % number + b"x" * 57 + b"\n"
+        os.write(file.descriptor(len(piece)), piece)
+    file.close()
+    kept = sorted(tmp_path.iterdir(), key=lambda path: path.read_bytes())
+    assert [path.read_bytes()[:2] for path in kept] == [b"14", b"15", b"16", b"17", b"18", b"19"]
+    stem = f"umbra.api-{os.getpid()}"
+    assert [path.name for path in kept] == [f"{stem}.{n}.jsonl" for n in (5, 4, 3, 2, 1)] + [f"{stem}.jsonl"]
+
+
+def test_files_of_processes_long_gone_are_swept(tmp_path):
+    for pid in range(4_194_305, 4_194_345):
+        (tmp_path / f"umbra.api-{pid}.jsonl").write_text("{}\n")
+    (tmp_path / "umbra.worker-4194305.jsonl").write_text("{}\n")
+    file = LogFile(tmp_path, "umbra.api")
+    file.descriptor(1)
+    file.close()
+    assert len(list(tmp_path.glob("umbra.api-*"))) == 11
+    assert len(list(tmp_path.glob("umbra.worker-*"))) == 1
+
+
+def test_a_full_disk_drops_lines_and_goes_on_when_there_is_room(run_script):
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    script = """
+        import logging, os
+        from monitoring import logs
+
+        out = os.open("/dev/full", os.O_WRONLY)
+        logs.configure("umbra.api", "INFO", None, descriptor=out)
+        dropped = []
+        logs.on_dropped(lambda: dropped.append(1))
+        logs.event(logging.getLogger("x"), "lost")
+        logs.flush()
+        assert len(dropped) == 1
+        os.dup2(1, out)
+        logs.event(logging.getLogger("x"), "written")
+        """
+    done = run_script(script)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.strip())["message"] == "written"
