@@ -132,13 +132,13 @@ class _Scribe:
 
     def _refused(self, reason: str, fault: OSError) -> str:
         if self._trouble != reason:
-            logs.event(_log, logging.ERROR, "journal_refuses", reason=reason, error=fault)
+            logs.event(_log, "journal_refuses", level=logging.ERROR, reason=reason, error=fault)
         self._trouble = reason
         return reason
 
     def _recovered(self) -> None:
         if self._trouble is not None:
-            logs.event(_log, logging.INFO, "journal_recovered", reason=self._trouble)
+            logs.event(_log, "journal_recovered", reason=self._trouble)
         self._trouble = None
 
 

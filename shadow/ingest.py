@@ -27,6 +27,7 @@ import orjson
 from monitoring import logs, metrics
 from shadow import journal, processes
 from shadow.backoff import Backoff
+from shadow.presence import Announcement
 from shadow.records import Capture, ModelRef, capture_time
 from shadow.settings import Settings
 from shadow.store import Store, StoreUnavailable, captures, open_store, sources
@@ -34,6 +35,8 @@ from shadow.store.sources import UNREAD, SegmentProgress
 
 DAMAGED = "damaged"
 _DRAIN_SECONDS = 10.0
+_PEEK_BYTES = 1 << 16
+_TELL_SECONDS = 1.0
 _log = logging.getLogger("umbra.ingest")
 
 
@@ -84,7 +87,9 @@ class Move:
     damaged_lines: int = 0
 
 
-def plan(progress: SegmentProgress, chunk: journal.Chunk, dropped: Mapping[str, int] | None, *, last: bool) -> Move:
+def plan(
+    progress: SegmentProgress, chunk: journal.Chunk, dropped: Mapping[str, int] | None, *, last: bool
+) -> Move:
     """Account for a chunk: every house the segment was offered is captured, dropped or damaged.
 
     A gap in the numbering that the writer's own drops do not explain was in damaged lines. `dropped` is
@@ -115,21 +120,30 @@ class Ingest:
     """Moves one data directory's journal; `step` is one transaction over all its segments."""
 
     def __init__(
-        self, store: Store, directory: Path, directory_id: str, batch_bytes: int, clock: Callable[[], datetime]
+        self,
+        store: Store,
+        directory: Path,
+        directory_id: str,
+        batch_bytes: int,
+        measures: metrics.ShadowMetrics,
+        clock: Callable[[], datetime],
     ) -> None:
+        self._measures = measures
         self._store = store
         self._directory = directory
         self._directory_id = directory_id
         self._batch_bytes = batch_bytes
         self._clock = clock
-        self._progress: dict[str, SegmentProgress] | None = None
+        self._progress: dict[str, SegmentProgress] = {}
+        self._certain = False  # whether the store is known to agree with _progress
 
     def step(self) -> int:
         """Move one batch; returns the captures moved. Raises StoreUnavailable, and then nothing has changed."""
         with ExitStack() as stack:
             readers = [stack.enter_context(reader) for reader in _readers(self._directory)]
-            if self._progress is None:
+            if not self._certain:
                 self._progress = self._load({reader.name for reader in readers})
+                self._certain = True
             moves, finished = self._read(readers)
             if moves:
                 self._commit(moves)
@@ -138,6 +152,18 @@ class Ingest:
             for reader in finished:
                 reader.path.unlink(missing_ok=True)
         return sum(len(move.captures) for move in moves.values())
+
+    def oldest_waiting(self) -> datetime | None:
+        """When the oldest capture that is not in the store yet was answered."""
+        moments = []
+        for reader in _readers(self._directory):
+            with reader:
+                chunk = reader.read(self._at(reader).position, _PEEK_BYTES)
+                entries = (Entry.parse(payload) for payload in chunk.entries if payload is not None)
+                first = next((entry.captures[0] for entry in entries if entry and entry.captures), None)
+                if first is not None:
+                    moments.append(first.captured_at)
+        return min(moments, default=None)
 
     def sync(self) -> None:
         """Force what waits to the disk, while it has to wait for the store."""
@@ -160,7 +186,7 @@ class Ingest:
             try:
                 move, last = self._read_one(reader)
             except journal.UnreadableSegment as fault:
-                logs.event(_log, logging.ERROR, "segment_set_aside", error=fault)
+                logs.event(_log, "segment_set_aside", level=logging.ERROR, error=fault)
                 reader.path.rename(reader.path.with_suffix(".refused"))
                 continue
             if move.progress != self._at(reader):
@@ -178,11 +204,11 @@ class Ingest:
         return plan(at, chunk, dropped, last=last), last
 
     def _at(self, reader: journal.SegmentReader) -> SegmentProgress:
-        return (self._progress or {}).get(reader.name, UNREAD)
+        return self._progress.get(reader.name, UNREAD)
 
     def _commit(self, moves: Mapping[str, Move]) -> None:
-        known, self._progress = self._progress or {}, None  # unknown until the commit is certain
-        now = self._clock()
+        known, self._certain = self._progress, False  # until the commit is known to have happened
+        now, started = self._clock(), time.perf_counter()
         with self._store.writing() as connection:
             source = sources.lock(connection, self._directory_id, now)
             rows = [capture for move in moves.values() for capture in move.captures]
@@ -191,7 +217,23 @@ class Ingest:
                 sources.set_progress(connection, source, name, move.progress, known=name in known)
                 sources.record_drops(connection, source, name, move.lost, now)
         self._progress = known | {name: move.progress for name, move in moves.items()}
-        _tell(moves.values(), now)
+        self._certain = True
+        self._tell(moves.values(), now, time.perf_counter() - started)
+
+    def _tell(self, moves: Collection[Move], now: datetime, seconds: float) -> None:
+        rows = [capture for move in moves for capture in move.captures]
+        lost = sum((move.lost for move in moves), Counter[str]())
+        self._measures.captures_stored.inc(len(rows))
+        self._measures.journal_damaged.inc(sum(move.damaged_lines for move in moves))
+        self._measures.ingest_batches.inc()
+        self._measures.ingest_seconds.observe(seconds)
+        if rows:
+            age = (now - min(row.captured_at for row in rows)).total_seconds()
+            logs.event(
+                _log, "captures_stored", rows=len(rows), oldest_age_seconds=age, duration_seconds=seconds
+            )
+        if lost:
+            logs.event(_log, "captures_lost", level=logging.ERROR, houses=dict(lost))
 
 
 def _readers(directory: Path) -> Iterator[journal.SegmentReader]:
@@ -200,17 +242,6 @@ def _readers(directory: Path) -> Iterator[journal.SegmentReader]:
             yield journal.SegmentReader(path)
         except FileNotFoundError:
             continue
-
-
-def _tell(moves: Collection[Move], now: datetime) -> None:
-    rows = [capture for move in moves for capture in move.captures]
-    lost = sum((move.lost for move in moves), Counter[str]())
-    metrics.captures_stored(len(rows))
-    if rows:
-        oldest = min(row.captured_at for row in rows)
-        logs.event(_log, logging.INFO, "captures_stored", rows=len(rows), age_seconds=(now - oldest).total_seconds())
-    if lost:
-        logs.event(_log, logging.ERROR, "captures_lost", houses=dict(lost))
 
 
 def directory_id(data_dir: Path) -> str:
@@ -240,16 +271,26 @@ def sole_ingest(data_dir: Path) -> Iterator[None]:
         yield
 
 
-def run(settings: Settings, stop: threading.Event) -> None:
+def run(settings: Settings, stop: threading.Event, announcement: Announcement) -> None:
     """Move the journal until told to stop, then once more until it is empty."""
     store = open_store(settings.store)
     ingest = Ingest(
-        store, settings.journal_dir, directory_id(settings.data_dir), settings.ingest_batch_bytes, _utc_now
+        store,
+        settings.journal_dir,
+        directory_id(settings.data_dir),
+        settings.ingest_batch_bytes,
+        metrics.shadowing(settings.metrics_files("worker")),
+        _utc_now,
     )
     pause = Backoff(settings.poll_seconds, longest=5.0)
     with sole_ingest(settings.data_dir):
+        told = 0.0
         while not stop.is_set():
             stop.wait(_step(ingest, pause, settings.poll_seconds))
+            if time.monotonic() - told >= _TELL_SECONDS:
+                oldest = ingest.oldest_waiting()
+                announcement.tell(oldest_waiting_at=None if oldest is None else oldest.timestamp())
+                told = time.monotonic()
         deadline = time.monotonic() + _DRAIN_SECONDS
         while time.monotonic() < deadline and _step(ingest, pause, 1.0) == 0:
             continue
@@ -262,11 +303,11 @@ def _step(ingest: Ingest, pause: Backoff, idle_seconds: float) -> float:
         moved = ingest.step()
     except StoreUnavailable as fault:
         if pause.failures == 0:
-            logs.event(_log, logging.ERROR, "store_away", error=fault)
+            logs.event(_log, "store_away", level=logging.ERROR, error=fault)
         ingest.sync()
         return pause.next()
     if pause.failures:
-        logs.event(_log, logging.INFO, "store_back")
+        logs.event(_log, "store_back")
         pause.reset()
     return 0.0 if moved else idle_seconds
 

@@ -191,6 +191,10 @@ class SegmentReader:
         entries = tuple(map(unframe, filter(None, whole.split(b"\n"))))
         return Chunk(entries, start + len(whole), start + len(data) >= self.size)
 
+    def read_tail(self, start: int, most_bytes: int) -> tuple[bytes | None, ...]:
+        """Read the last whole lines, none before `start`; the first may be cut, and then reads as damaged."""
+        return self.read(max(start, self.size - most_bytes), most_bytes).entries
+
     def sync(self) -> None:
         """Force what has been written to the disk; called off the request path, for many entries at once."""
         os.fdatasync(self._descriptor)

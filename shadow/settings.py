@@ -6,8 +6,10 @@ A value that cannot be right, or a name nobody knows, stops the start and says s
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +18,9 @@ from urllib.parse import urlsplit
 
 PREFIX = "UMBRA_"
 TEST_PREFIX = "UMBRA_TEST_"
+_HIDDEN = "(not shown: it may hold a password)"
+_SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|URL|DSN")
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of its own below it
 
 
 class InvalidSetting(ValueError):
@@ -102,7 +107,9 @@ class Settings:
     )
 
     journal_max_bytes: int = _setting(
-        "1073741824", _whole(65536, 1 << 44), "bytes of journal on disk; past it captures are dropped, counted"
+        "1073741824",
+        _whole(65536, 1 << 44),
+        "bytes of journal on disk; past it captures are dropped, counted",
     )
     journal_segment_bytes: int = _setting(
         "33554432", _whole(65536, 1 << 32), "bytes of one journal file before the next is begun"
@@ -114,7 +121,9 @@ class Settings:
     ingest_batch_bytes: int = _setting(
         "2097152", _whole(4096, 1 << 30), "bytes of each journal file moved into the store in one transaction"
     )
-    poll_seconds: float = _setting("0.1", _number(0.01, 10), "pause of ingest and scoring when there is nothing")
+    poll_seconds: float = _setting(
+        "0.1", _number(0.01, 10), "pause of ingest and scoring when there is nothing"
+    )
 
     candidate_batch_rows: int = _setting("1000", _whole(1, 100_000), "captures scored in one batch at most")
     candidate_deadline_seconds: float = _setting(
@@ -128,7 +137,9 @@ class Settings:
         "0.01", _number(0, 1), "share of captures on which a candidate's single-row latency is measured"
     )
 
-    log_level: str = _setting("INFO", _choice("DEBUG", "INFO", "WARNING", "ERROR"), "least severe line written")
+    log_level: str = _setting(
+        "INFO", _choice("DEBUG", "INFO", "WARNING", "ERROR"), "least severe line written"
+    )
     log_dir: Path | None = _setting("", _path, "one JSON-lines file per process here; empty: standard output")
 
     @classmethod
@@ -160,6 +171,15 @@ class Settings:
         """The directory of journal segments."""
         return self.data_dir / "journal"
 
+    def metrics_files(self, half: str) -> Path:
+        """Where the processes of one half (`api` or `worker`) share their metrics: in memory if there is any."""
+        if self.metrics_dir is not None:
+            return self.metrics_dir / half
+        if _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK):
+            this = hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:12]
+            return _SHARED_MEMORY / f"umbra-{os.getuid()}-{this}" / half
+        return self.data_dir / "metrics" / half
+
     @property
     def run_dir(self) -> Path:
         """The directory of the files by which processes tell of themselves."""
@@ -169,7 +189,8 @@ class Settings:
 def _refuse_unknown(source: Mapping[str, str], fields: Mapping[str, Any]) -> None:
     for key, value in source.items():
         if key.startswith(PREFIX) and not key.startswith(TEST_PREFIX) and key not in fields:
-            raise InvalidSetting(f"{key}={value!r}: no such setting; `umbra settings` lists them all")
+            shown = _HIDDEN if _SECRET_NAME.search(key) else repr(value)
+            raise InvalidSetting(f"{key}={shown}: no such setting; `umbra settings` lists them all")
 
 
 def _read(key: str, f: dataclasses.Field[Any], source: Mapping[str, str]) -> Any:
@@ -179,5 +200,5 @@ def _read(key: str, f: dataclasses.Field[Any], source: Mapping[str, str]) -> Any
     try:
         return f.metadata["read"](text)
     except InvalidSetting as fault:
-        shown = "(not shown: it may hold a password)" if f.metadata["secret"] else repr(text)
+        shown = _HIDDEN if f.metadata["secret"] else repr(text)
         raise InvalidSetting(f"{key}={shown}: {fault}") from None

@@ -105,12 +105,19 @@ def move_cursor(connection: Connection, candidate: Candidate, cursor: Cursor, se
     return True
 
 
-def oldest_waiting(connection: Connection, cursor: Cursor) -> datetime | None:
-    """When the first capture that the cursor has not passed was answered."""
-    found = select(captures.c.captured_at).where(
-        captures.c.source_id == cursor.source_id, captures.c.seq == cursor.seq + 1
-    )
-    return connection.execute(found).scalar()
+def lag(connection: Connection, candidate: Candidate, now: datetime) -> tuple[int, float]:
+    """Captures the candidate has not passed yet, and the age of the oldest in seconds (0 when none)."""
+    behind = [cursor for cursor in cursors_of(connection, candidate) if cursor.pending]
+    oldest = [
+        connection.execute(
+            select(captures.c.captured_at).where(
+                captures.c.source_id == cursor.source_id, captures.c.seq == cursor.seq + 1
+            )
+        ).scalar_one()
+        for cursor in behind
+    ]
+    seconds = max(((now - moment).total_seconds() for moment in oldest), default=0.0)
+    return sum(cursor.pending for cursor in behind), max(0.0, seconds)
 
 
 def _begin_cursor(

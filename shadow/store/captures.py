@@ -66,7 +66,12 @@ def waiting(
 ) -> list[Waiting]:
     """The sampled captures of a source with after_seq < seq <= up_to_seq, in order."""
     rows = connection.execute(
-        select(captures.c.id, captures.c.seq, captures.c.captured_at, cast(captures.c.inputs, Text).label("inputs"))
+        select(
+            captures.c.id,
+            captures.c.seq,
+            captures.c.captured_at,
+            cast(captures.c.inputs, Text).label("inputs"),
+        )
         .where(
             captures.c.source_id == source_id,
             captures.c.seq > after_seq,

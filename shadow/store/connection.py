@@ -17,6 +17,7 @@ from shadow.store import candidates, captures, deployments
 
 _CONNECT_SECONDS = 3
 _STATEMENT_MILLISECONDS = 30_000
+_UNDEFINED_TABLE = "42P01"
 
 
 class StoreUnavailable(RuntimeError):
@@ -26,8 +27,9 @@ class StoreUnavailable(RuntimeError):
 class Store:
     """Captures, observations, candidates and deployments. Every method may raise StoreUnavailable."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, url: str) -> None:
         self._engine = engine
+        self.url = url
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -71,22 +73,28 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeout) as fault:
-        raise StoreUnavailable(_without_statement(fault)) from fault
+        raise StoreUnavailable(_driver_words(fault)) from fault
     except DBAPIError as fault:
-        if fault.connection_invalidated:
-            raise StoreUnavailable(_without_statement(fault)) from fault
+        if fault.connection_invalidated or _is_undefined_table(fault):
+            raise StoreUnavailable(_driver_words(fault)) from fault
         raise
 
 
-def _without_statement(fault: Exception) -> str:
+def _is_undefined_table(fault: DBAPIError) -> bool:
+    return getattr(fault.orig, "pgcode", None) == _UNDEFINED_TABLE
+
+
+def _driver_words(fault: Exception) -> str:
     # Neither the statement nor its parameters (houses) belong in a log; the driver's own words do.
-    cause = getattr(fault, "orig", None) or fault
-    return " ".join(str(cause).split())
+    words = " ".join(str(getattr(fault, "orig", None) or fault).split())
+    if "no such table" in words or "does not exist" in words:
+        return f"{words}; `umbra prepare` makes the tables"
+    return words
 
 
 def open_store(url: str) -> Store:
     """Make the store of `url`; connects when first used."""
-    return Store(_engine(url))
+    return Store(_engine(url), url)
 
 
 def _engine(url: str) -> Engine:

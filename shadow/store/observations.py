@@ -31,7 +31,12 @@ class Answer:
 
 
 def store(
-    connection: Connection, candidate: Candidate, cursor: Cursor, answers: Sequence[Answer], seq: int, now: datetime
+    connection: Connection,
+    candidate: Candidate,
+    cursor: Cursor,
+    answers: Sequence[Answer],
+    seq: int,
+    now: datetime,
 ) -> None:
     """Store a batch and move the cursor to `seq`, in the caller's transaction; raises CursorMoved."""
     if not move_cursor(connection, candidate, cursor, seq):
@@ -43,8 +48,9 @@ def store(
             {
                 "candidate_id": candidate.id,
                 "capture_id": answer.capture_id,
-                "source_id": cursor.source_id,
-                "state": (ObservationState.SCORED if answer.reason is None else ObservationState.FAILED).value,
+                "state": (
+                    ObservationState.SCORED if answer.reason is None else ObservationState.FAILED
+                ).value,
                 "prediction_dollars": answer.dollars,
                 "reason": answer.reason,
                 "detail": answer.detail,

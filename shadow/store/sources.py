@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, Select, delete, select, update
 
 from shadow.store import bulk
 from shadow.store.tables import drops, segments, sources
@@ -56,16 +57,27 @@ def advance(connection: Connection, source: Source, last_seq: int) -> None:
 
 def progress(connection: Connection, source: Source) -> dict[str, SegmentProgress]:
     """How far each segment of the source has been read, by name."""
-    rows = connection.execute(select(segments).where(segments.c.source_id == source.id))
+    return _by_name(connection, select(segments).where(segments.c.source_id == source.id))
+
+
+def progress_of_directory(connection: Connection, directory_id: str) -> dict[str, SegmentProgress]:
+    """The same for anyone who only looks."""
+    joined = select(segments).join(sources, sources.c.id == segments.c.source_id)
+    return _by_name(connection, joined.where(sources.c.directory_id == directory_id))
+
+
+def _by_name(connection: Connection, query: Select[Any]) -> dict[str, SegmentProgress]:
     return {
         row.name: SegmentProgress(
             row.position, row.expected_first, row.dropped_seen, row.damaged_tail, row.dropped
         )
-        for row in rows
+        for row in connection.execute(query)
     }
 
 
-def set_progress(connection: Connection, source: Source, name: str, at: SegmentProgress, *, known: bool) -> None:
+def set_progress(
+    connection: Connection, source: Source, name: str, at: SegmentProgress, *, known: bool
+) -> None:
     """Write how far one segment has been read; `known` says whether it was written before."""
     values = {
         "position": at.position,

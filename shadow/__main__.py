@@ -1,0 +1,5 @@
+"""`python -m shadow` is `umbra`."""
+
+from shadow.cli import main
+
+main()

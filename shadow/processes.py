@@ -1,0 +1,154 @@
+"""Processes: how Umbra's own are started, kept running, told to stop, and never left behind."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from monitoring import logs
+from shadow.backoff import Backoff
+from shadow.presence import Announcement
+from shadow.settings import InvalidSetting, Settings
+
+EXIT_FAILURE, EXIT_USAGE = 1, 2
+PARENT_VARIABLE = "_UMBRA_PARENT_PID"
+_STEADY_SECONDS = 30.0
+_PR_SET_PDEATHSIG = 1
+_log = logging.getLogger("umbra.processes")
+
+
+class CannotRun(RuntimeError):
+    """A process cannot do its work and starting it again will not help; the message says what to do."""
+
+
+def main(role: str, run: Callable[[Settings, threading.Event, Announcement], None]) -> int:
+    """Run one of the worker's processes until SIGTERM or SIGINT; returns the exit status."""
+    stop = stop_on_signals()
+    leave_with_parent()
+    try:
+        settings = Settings.from_environment()
+    except InvalidSetting as fault:
+        sys.stderr.write(f"umbra: {fault}\n")
+        return EXIT_USAGE
+    logs.configure("umbra.worker", settings.log_level, settings.log_dir)
+    announcement = Announcement(settings.run_dir, role, datetime.now(UTC))
+    logs.event(_log, "process_started", role=role)
+    try:
+        run(settings, stop, announcement)
+    except CannotRun as fault:
+        logs.event(_log, "process_cannot_run", level=logging.ERROR, role=role, error=fault)
+        return EXIT_FAILURE
+    finally:
+        announcement.withdraw()
+        logs.event(_log, "process_stopped", role=role)
+    return 0
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM or SIGINT sets."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def leave_with_parent() -> None:
+    """Have the kernel send SIGTERM when the parent that named itself in the environment dies."""
+    parent = os.environ.pop(PARENT_VARIABLE, None)
+    if parent is None:
+        return
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(parent):  # it died before we asked
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@dataclass(slots=True)
+class Child:
+    """A process kept running: started again, ever more slowly, whenever it ends."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    output: int | None = None
+    backoff: Backoff = field(default_factory=lambda: Backoff(0.2, 30.0))
+    process: subprocess.Popen[bytes] | None = None
+    _started: float = 0.0
+    _start_again: float = 0.0
+
+    @property
+    def pid(self) -> int:
+        """Its process id; 0 when it does not run."""
+        return 0 if self.process is None else self.process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs."""
+        return self.process is not None and self.process.poll() is None
+
+    def tend(self, now: float) -> int | None:
+        """Start it when it is due; returns its exit status when it has just ended. `now` is monotonic."""
+        if self.process is None:
+            if now >= self._start_again:
+                self._start(now)
+            return None
+        status = self.process.poll()
+        if status is None:
+            return None
+        self.process = None
+        if now - self._started > _STEADY_SECONDS:
+            self.backoff.reset()
+        self._start_again = now + self.backoff.next()
+        return status
+
+    def tell_to_stop(self) -> None:
+        """Send SIGTERM."""
+        if self.process is not None:
+            self.process.terminate()
+
+    def end(self, seconds: float) -> None:
+        """Wait for it to end after `tell_to_stop`; kill it when it has not in `seconds`."""
+        if self.process is None:
+            return
+        try:
+            self.process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            logs.event(_log, "process_killed", level=logging.ERROR, role=self.name, after_seconds=seconds)
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def _start(self, now: float) -> None:
+        # A session of its own: Ctrl-C reaches only the process at the top, which stops its children in order.
+        environment = dict(self.environment) | {PARENT_VARIABLE: str(os.getpid())}
+        self.process = subprocess.Popen(
+            self.command,
+            env=environment,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=self.output,
+        )
+        self._started = now
+
+
+def python(module: str, *arguments: str) -> list[str]:
+    """The command that runs a module of this installation."""
+    return [sys.executable, "-m", module, *arguments]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float, stop: threading.Event) -> bool:
+    """Ask again and again until `condition` holds; False when time is up or a stop was asked for."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() >= deadline or stop.wait(0.05):
+            return False
+    return True

@@ -1,0 +1,170 @@
+"""Status: everything `umbra status` tells, gathered once as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from shadow import journal, presence
+from shadow.ingest import Entry, directory_id
+from shadow.presence import Presence
+from shadow.records import Candidate, Deployment
+from shadow.settings import Settings
+from shadow.store import Store, StoreUnavailable, candidates, deployments, ledger, open_store, sources
+from shadow.store.ledger import Account, Intake
+from shadow.store.sources import UNREAD, SegmentProgress
+
+_TAIL_BYTES = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class JournalState:
+    """The journal of this data directory: captures in it that the store does not have yet."""
+
+    size_bytes: int
+    segments: int
+    refused_files: int
+    waiting: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What the store says at one moment."""
+
+    deployment: Deployment | None
+    intake: Intake
+    accounts: tuple[Account, ...]
+    lags: dict[int, float]
+
+    @property
+    def balance(self) -> bool:
+        """Whether everything adds up."""
+        return self.intake.balances and all(account.balances for account in self.accounts)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`books` is None when the store is away; `trouble` then says why."""
+
+    data_dir: Path
+    taken_at: datetime
+    processes: tuple[Presence, ...]
+    journal: JournalState
+    books: Books | None
+    trouble: str | None
+
+
+def gather(settings: Settings, now: datetime) -> Status:
+    """Look at processes, journal and store."""
+    store = open_store(settings.store)
+    books: Books | None = None
+    progress: dict[str, SegmentProgress] | None = None
+    trouble = None
+    try:
+        progress = _progress(store, settings)
+        books = _books(store, now)
+    except StoreUnavailable as fault:
+        trouble = str(fault)
+    finally:
+        store.close()
+    living = tuple(presence.living(settings.run_dir))
+    return Status(settings.data_dir, now, living, _journal(settings, progress), books, trouble)
+
+
+def _books(store: Store, now: datetime) -> Books:
+    with store.reading() as connection:
+        present = candidates.present(connection)
+        return Books(
+            deployment=deployments.newest(connection),
+            intake=ledger.intake(connection),
+            accounts=tuple(ledger.account(connection, candidate) for candidate in present),
+            lags={c.id: candidates.lag(connection, c, now)[1] for c in present},
+        )
+
+
+def _progress(store: Store, settings: Settings) -> dict[str, SegmentProgress]:
+    if not settings.data_dir.is_dir():
+        return {}
+    with store.reading() as connection:
+        return sources.progress_of_directory(connection, directory_id(settings.data_dir))
+
+
+def _journal(settings: Settings, progress: dict[str, SegmentProgress] | None) -> JournalState:
+    directory = settings.journal_dir
+    paths = list(journal.segments(directory))
+    refused = len(list(directory.glob("*.refused")))
+    waiting = None if progress is None else sum(_waiting(path, progress) for path in paths)
+    return JournalState(journal.size_bytes(directory), len(paths), refused, waiting)
+
+
+def _waiting(path: Path, progress: dict[str, SegmentProgress]) -> int:
+    """Captures of one segment beyond the store's place in it, told by the numbers of its last entry."""
+    try:
+        with journal.SegmentReader(path) as reader:
+            at = progress.get(reader.name, UNREAD)
+            tail = reader.read_tail(at.position, _TAIL_BYTES)
+    except FileNotFoundError:
+        return 0
+    entries = [entry for payload in tail if payload is not None and (entry := Entry.parse(payload))]
+    if not entries:
+        return 0
+    last = entries[-1]
+    offered = last.first + len(last.captures) - at.expected_first
+    return max(0, offered - (last.dropped - at.dropped_seen))
+
+
+def as_json(status: Status) -> dict[str, object]:
+    """The status as JSON types."""
+    books = status.books
+    return {
+        "taken_at": status.taken_at.isoformat(),
+        "data_dir": str(status.data_dir),
+        "trouble": status.trouble,
+        "balanced": None if books is None else books.balance,
+        "processes": [
+            {"role": p.role, "pid": p.pid, "since": p.since.isoformat(), "facts": dict(p.facts)}
+            for p in status.processes
+        ],
+        "journal": {
+            "bytes": status.journal.size_bytes,
+            "segments": status.journal.segments,
+            "refused_files": status.journal.refused_files,
+            "waiting": status.journal.waiting,
+        },
+        "deployment": None if books is None or books.deployment is None else _deployment(books.deployment),
+        "intake": None if books is None else _intake(books.intake),
+        "candidates": [] if books is None else [_account(a, books.lags) for a in books.accounts],
+    }
+
+
+def _deployment(deployment: Deployment) -> dict[str, object]:
+    since = deployment.since.isoformat()
+    return {"live": str(deployment.live), "since": since, "by": deployment.by, "reason": deployment.reason}
+
+
+def _intake(intake: Intake) -> dict[str, object]:
+    return {
+        "numbered": intake.numbered,
+        "stored": intake.stored,
+        "dropped": intake.dropped,
+        "balanced": intake.balances,
+    }
+
+
+def _account(account: Account, lags: dict[int, float]) -> dict[str, object]:
+    candidate: Candidate = account.candidate
+    return {
+        "candidate": str(candidate.model),
+        "state": candidate.state.value,
+        "sample": candidate.sample,
+        "eligible": account.eligible,
+        "scored": account.scored,
+        "sampled_out": account.sampled_out,
+        "failed": account.failed,
+        "dropped": account.dropped,
+        "pending": account.pending,
+        "lag_seconds": lags[candidate.id],
+        "missing": account.missing,
+        "balanced": account.balances,
+    }

@@ -1,0 +1,154 @@
+"""What every part of the suite shares: real databases, real data directories, a clean environment."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import create_engine
+
+from shadow.settings import Settings
+from shadow.store import Store, open_store
+from shadow.store.schema import migrate
+
+POSTGRES_VARIABLE = "UMBRA_TEST_POSTGRES_URL"
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresCluster:
+    """A throwaway PostgreSQL cluster in a directory of its own, run as an ordinary user."""
+
+    binaries: Path
+    directory: Path
+    port: int
+    user: str | None
+
+    @classmethod
+    def create(cls, binaries: Path) -> PostgresCluster:
+        directory = Path(tempfile.mkdtemp(prefix="umbra-postgres-"))
+        cluster = cls(binaries, directory, free_port(), _ordinary_user())
+        if cluster.user is not None:
+            shutil.chown(directory, cluster.user)
+        cluster.run("initdb", "-A", "trust", "-U", "umbra", "-E", "UTF8", "--no-sync", "-D", str(directory / "data"))
+        return cluster
+
+    def run(self, program: str, *arguments: str) -> None:
+        result = subprocess.run(
+            [self.binaries / program, *arguments],
+            user=self.user, cwd=self.directory, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=60, check=False,
+        )  # fmt: skip
+        assert result.returncode == 0, f"{program} failed: {result.stdout}{result.stderr}"
+
+    def start(self) -> None:
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.directory} -c fsync=off"
+        self.run("pg_ctl", "-w", "-D", str(self.directory / "data"), "-l", str(self.directory / "log"), "-o", options, "start")
+
+    def stop(self) -> None:
+        self.run("pg_ctl", "-w", "-m", "immediate", "-D", str(self.directory / "data"), "stop")
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://umbra@127.0.0.1:{self.port}/postgres"
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self.directory)
+
+
+def _ordinary_user() -> str | None:
+    """PostgreSQL refuses to run as root."""
+    if os.getuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"
+
+
+def _postgres_binaries() -> Path | None:
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    on_path = shutil.which("pg_ctl")
+    return installed[-1] if installed else Path(on_path).resolve().parent if on_path else None
+
+
+def _missing_postgres() -> None:
+    reason = f"needs PostgreSQL: install it, or set {POSTGRES_VARIABLE}"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Iterator[PostgresCluster]:
+    """A cluster that a test may stop and start."""
+    binaries = _postgres_binaries()
+    if binaries is None:
+        _missing_postgres()
+        raise AssertionError
+    cluster = PostgresCluster.create(binaries)
+    cluster.start()
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(request: pytest.FixtureRequest) -> str:
+    """A server on which tests may make databases."""
+    given = os.environ.get(POSTGRES_VARIABLE)
+    if given:
+        return given
+    cluster: PostgresCluster = request.getfixturevalue("postgres_cluster")
+    return cluster.url
+
+
+def make_database(server_url: str) -> str:
+    """Make an empty database; returns its URL."""
+    name = f"umbra_test_{uuid4().hex[:12]}"
+    admin = create_engine(server_url.replace("postgresql:", "postgresql+psycopg2:"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
+    admin.dispose()
+    return server_url.rsplit("/", 1)[0] + f"/{name}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store, on each database in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'umbra.db'}"
+    return make_database(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """An empty store with its tables, on each database in turn."""
+    opened = open_store(store_url)
+    migrate(opened)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Callable[..., Settings]:
+    """Settings of a data directory of the test's own, as from the environment."""
+
+    def make(**values: object) -> Settings:
+        environment = {f"UMBRA_{name.upper()}": str(value) for name, value in values.items()}
+        return Settings.from_environment({"UMBRA_DATA_DIR": str(tmp_path / "data")} | environment)
+
+    return make

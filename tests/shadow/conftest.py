@@ -1,0 +1,73 @@
+"""Houses, recorders and ingests over real files and real databases."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from model_package import schema
+from monitoring import metrics
+from shadow.capture import Recorder, open_recorder
+from shadow.ingest import Ingest, directory_id
+from shadow.records import ModelRef, new_capture_ids
+from shadow.settings import Settings
+from shadow.store import Store
+
+LIVE = ModelRef("linear", "1")
+
+
+class Asker:
+    """Records answered requests as the API does, remembering every house that was acknowledged."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.kept: dict[str, float] = {}
+        self._chance = random.Random(7)
+
+    def ask(self, houses: int = 1) -> str | None:
+        names = new_capture_ids(houses, time.time_ns() // 1_000_000, self._chance.getrandbits(74))
+        dollars = [self._chance.uniform(50_000, 500_000) for _ in names]
+        reason = self.recorder.record(
+            request_id=f"request-{len(self.kept)}",
+            live=LIVE,
+            capture_ids=names,
+            rows=[schema.EXAMPLE] * houses,
+            dollars=dollars,
+        )
+        if reason is None:
+            self.kept |= {str(name): price for name, price in zip(names, dollars, strict=True)}
+        return reason
+
+
+@pytest.fixture
+def asker(settings: Callable[..., Settings]) -> Callable[..., Asker]:
+    """An API process's recorder over the test's data directory."""
+    return lambda **values: Asker(open_recorder(settings(**values)))
+
+
+@pytest.fixture
+def ingest(settings: Callable[..., Settings], store: Store) -> Callable[[], Ingest]:
+    """A new ingest over the test's data directory, as after a restart."""
+    measures = metrics.shadowing(None)
+
+    def make() -> Ingest:
+        paths = settings()
+        Path(paths.data_dir).mkdir(exist_ok=True)
+        return Ingest(
+            store, paths.journal_dir, directory_id(paths.data_dir), 1 << 20, measures, lambda: datetime.now(UTC)
+        )
+
+    return make
+
+
+def empty(ingest: Ingest) -> int:
+    """Move everything that is there."""
+    moved = 0
+    while step := ingest.step():
+        moved += step
+    return moved

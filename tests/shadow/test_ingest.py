@@ -1,0 +1,193 @@
+"""From the journal into the store: everything once, whatever is read twice, damaged or dropped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from model_package import schema
+from shadow import journal
+from shadow.capture import FULL
+from shadow.ingest import Ingest, directory_id
+from shadow.settings import Settings
+from shadow.store import Store, ledger
+from shadow.store.tables import captures, segments
+
+MakeIngest = Callable[[], Ingest]
+
+
+def empty(ingest: Ingest) -> int:
+    moved = 0
+    while step := ingest.step():
+        moved += step
+    return moved
+
+
+def stored(store: Store) -> dict[str, float]:
+    with store.reading() as connection:
+        rows = connection.execute(select(captures.c.id, captures.c.prediction_dollars)).all()
+    assert len({row.id for row in rows}) == len(rows)
+    return {str(row.id): row.prediction_dollars for row in rows}
+
+
+def intake(store: Store) -> ledger.Intake:
+    with store.reading() as connection:
+        return ledger.intake(connection)
+
+
+def segment(settings: Callable[..., Settings]) -> Path:
+    (path,) = journal.segments(settings().journal_dir)
+    return path
+
+
+def damage(path: Path, needle: bytes) -> None:
+    content = path.read_bytes()
+    at = content.index(needle)
+    path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+
+
+def test_every_captured_house_is_stored_to_the_bit(asker, ingest: MakeIngest, store: Store) -> None:
+    people = asker()
+    for houses in (1, 3, 1000, 1):
+        assert people.ask(houses) is None
+    assert empty(ingest()) == 1005
+    assert stored(store) == people.kept
+    found = store.prediction(UUID(next(iter(people.kept))))
+    assert found is not None
+    assert found.capture.inputs == schema.EXAMPLE
+
+
+def test_numbers_of_a_source_are_dense_and_follow_the_commits(asker, ingest: MakeIngest, store: Store) -> None:
+    people = asker()
+    for _ in range(3):
+        people.ask(2)
+        empty(ingest())
+    with store.reading() as connection:
+        numbers = connection.execute(select(captures.c.seq).order_by(captures.c.id)).scalars().all()
+    assert numbers == [1, 2, 3, 4, 5, 6]
+
+
+def test_reading_again_after_a_restart_stores_nothing_twice(asker, ingest: MakeIngest, store: Store) -> None:
+    people = asker()
+    people.ask(5)
+    assert empty(ingest()) == 5
+    assert empty(ingest()) == 0
+    people.ask(2)
+    assert empty(ingest()) == 2
+    assert stored(store) == people.kept
+
+
+def test_a_transaction_that_fails_leaves_everything_to_be_done_again(
+    asker, ingest: MakeIngest, store: Store
+) -> None:
+    people = asker()
+    people.ask(5)
+    mover = ingest()
+    with store.writing() as connection:
+        connection.exec_driver_sql("ALTER TABLE segments RENAME TO elsewhere")
+    with pytest.raises(Exception, match="segments"):
+        mover.step()
+    with store.writing() as connection:
+        connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO segments")
+    assert stored(store) == {}
+    assert empty(mover) == 5
+    assert stored(store) == people.kept
+
+
+def test_a_finished_segment_is_removed_and_forgotten(
+    asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings]
+) -> None:
+    people = asker()
+    people.ask(1)
+    people.recorder.close()
+    empty(ingest())
+    assert list(journal.segments(settings().journal_dir)) == []
+    empty(ingest())
+    with store.reading() as connection:
+        assert connection.execute(select(segments)).all() == []
+    assert stored(store) == people.kept
+
+
+def test_a_segment_that_reached_its_size_is_followed_by_another(
+    asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings]
+) -> None:
+    people = asker(journal_segment_bytes=65536)
+    for _ in range(200):
+        people.ask(1)
+    assert len(list(journal.segments(settings().journal_dir))) > 1
+    assert empty(ingest()) == 200
+    assert len(list(journal.segments(settings().journal_dir))) == 1
+    assert stored(store) == people.kept
+
+
+def test_a_damaged_entry_costs_its_own_houses_and_they_are_counted(
+    asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings]
+) -> None:
+    people = asker()
+    for houses in (1, 7, 1):
+        people.ask(houses)
+    damage(segment(settings), b'"request":"request-1"')
+    assert empty(ingest()) == 2
+    assert intake(store).dropped == {"damaged": 7}
+
+
+def test_a_damaged_last_entry_counts_as_one_house_at_least(
+    asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings]
+) -> None:
+    people = asker()
+    people.ask(1)
+    people.ask(1)
+    people.recorder.close()
+    damage(segment(settings), b'"request":"request-1"')
+    assert empty(ingest()) == 1
+    empty(ingest())
+    assert intake(store).dropped == {"damaged": 1}
+
+
+def test_half_an_entry_at_the_end_of_a_dead_process_is_no_house(
+    asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings]
+) -> None:
+    people = asker()
+    people.ask(1)
+    people.ask(1)
+    people.recorder.close()
+    path = segment(settings)
+    os.truncate(path, path.stat().st_size - 5)
+    assert empty(ingest()) == 1
+    assert intake(store).dropped == {}
+    assert list(journal.segments(settings().journal_dir)) == []
+
+
+def test_a_full_journal_drops_counted_and_takes_up_again_when_there_is_room(
+    asker, ingest: MakeIngest, store: Store
+) -> None:
+    people = asker(journal_max_bytes=65536)
+    reasons = [people.ask(10) for _ in range(40)]
+    dropped = 10 * reasons.count(FULL)
+    assert set(reasons) == {None, FULL}
+    people.recorder.close()
+    mover = ingest()
+    assert empty(mover) == 400 - dropped
+    assert stored(store) == people.kept
+    assert intake(store).dropped == {FULL: dropped}
+
+
+def test_a_file_of_another_version_is_set_aside_and_holds_up_nothing(
+    asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings]
+) -> None:
+    people = asker()
+    people.ask(1)
+    header = journal.frame(b'{"format":"umbra-journal","version":9,"dropped":{}}'.ljust(journal.HEADER_BYTES - 10))
+    (settings().journal_dir / "0-older.journal").write_bytes(header + journal.frame(b"{}"))
+    assert empty(ingest()) == 1
+    assert (settings().journal_dir / "0-older.refused").exists()
+
+
+def test_a_data_directory_keeps_its_name(settings: Callable[..., Settings]) -> None:
+    data_dir = settings().data_dir
+    assert directory_id(data_dir) == directory_id(data_dir)

@@ -1,0 +1,116 @@
+"""The journal survives whatever happens to its files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shadow import journal
+from shadow.journal import HEADER_BYTES, SegmentReader, SegmentWriter, UnreadableSegment
+
+
+def write(directory: Path, *payloads: bytes, name: str = "a") -> Path:
+    writer = SegmentWriter.create(directory, name, {})
+    for payload in payloads:
+        writer.append(payload)
+    writer.close()
+    return directory / f"{name}.journal"
+
+
+def read(path: Path, start: int = 0) -> journal.Chunk:
+    with SegmentReader(path) as reader:
+        return reader.read(start, 1 << 20)
+
+
+def test_what_was_appended_is_read_back_in_order(tmp_path: Path) -> None:
+    path = write(tmp_path, b'{"n":1}', b'{"n":2}')
+    chunk = read(path)
+    assert chunk.entries == (b'{"n":1}', b'{"n":2}')
+    assert chunk.end == path.stat().st_size
+    assert read(path, chunk.end).entries == ()
+
+
+def test_a_small_reading_window_still_gives_a_long_entry_whole(tmp_path: Path) -> None:
+    long = b'"' + b"x" * 5000 + b'"'
+    with SegmentReader(write(tmp_path, long, b"1")) as reader:
+        first = reader.read(0, 64)
+        assert first.entries[0] == long
+        assert reader.read(first.end, 64).entries[-1:] in ((b"1",), ())
+
+
+def test_a_segment_is_sealed_only_when_its_writer_is_gone(tmp_path: Path) -> None:
+    writer = SegmentWriter.create(tmp_path, "a", {})
+    with SegmentReader(tmp_path / "a.journal") as reader:
+        assert not reader.seal()
+        writer.close()
+        assert reader.seal()
+
+
+def test_half_an_entry_is_waited_for_and_never_read(tmp_path: Path) -> None:
+    path = write(tmp_path, b'{"n":1}', b'{"n":2}')
+    size = path.stat().st_size
+    for cut in range(1, len(journal.frame(b'{"n":2}'))):
+        os.truncate(path, size - cut)
+        assert read(path).entries == (b'{"n":1}',)
+        assert read(path).reached_end
+
+
+def test_drops_are_told_by_the_header_while_entries_stay(tmp_path: Path) -> None:
+    writer = SegmentWriter.create(tmp_path, "a", {"disk": 2})
+    writer.append(b"1")
+    writer.note_dropped({"disk": 2, "full": 40})
+    writer.close()
+    with SegmentReader(tmp_path / "a.journal") as reader:
+        assert reader.dropped() == {"disk": 2, "full": 40}
+        assert reader.read(0, 1024).entries == (b"1",)
+
+
+def test_another_version_of_the_format_is_refused_by_name(tmp_path: Path) -> None:
+    path = write(tmp_path, b"1")
+    header = journal.frame(b'{"format":"umbra-journal","version":9,"dropped":{}}'.ljust(HEADER_BYTES - 10))
+    path.write_bytes(header + path.read_bytes()[HEADER_BYTES:])
+    with SegmentReader(path) as reader, pytest.raises(UnreadableSegment, match="version 9"):
+        reader.dropped()
+
+
+def test_a_damaged_header_says_nothing_and_hides_no_entry(tmp_path: Path) -> None:
+    path = write(tmp_path, b"1")
+    content = bytearray(path.read_bytes())
+    content[20] ^= 1
+    path.write_bytes(content)
+    with SegmentReader(path) as reader:
+        assert reader.dropped() is None
+        assert reader.read(0, 1024).entries == (b"1",)
+
+
+PAYLOADS = st.lists(st.integers(0, 10**12).map(lambda n: b'{"n":%d}' % n), min_size=1, max_size=6)
+
+
+@given(payloads=PAYLOADS, position=st.integers(0, 10**6), bit=st.integers(0, 7))
+def test_a_flipped_bit_costs_its_own_entry_and_never_changes_one(
+    tmp_path_factory: pytest.TempPathFactory, payloads: list[bytes], position: int, bit: int
+) -> None:
+    path = write(tmp_path_factory.mktemp("journal"), *payloads)
+    content = bytearray(path.read_bytes())
+    content[HEADER_BYTES + position % (len(content) - HEADER_BYTES)] ^= 1 << bit
+    path.write_bytes(content)
+    found = [entry for entry in read(path).entries if entry is not None]
+    assert all(entry in payloads for entry in found)
+    assert len(found) >= len(payloads) - 2  # a flipped newline joins two lines
+
+
+@given(garbage=st.binary(max_size=300))
+def test_no_garbage_is_ever_taken_for_an_entry(
+    tmp_path_factory: pytest.TempPathFactory, garbage: bytes
+) -> None:
+    path = write(tmp_path_factory.mktemp("journal"), b"1")
+    with path.open("ab") as file:
+        file.write(b"\n" + garbage + b"\n" + journal.frame(b"2"))
+    entries = read(path).entries
+    assert entries[0] == b"1"
+    assert entries[-1] == b"2"
+    assert all(entry is None for entry in entries[1:-1])
