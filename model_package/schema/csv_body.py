@@ -9,11 +9,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from pydantic_core import ValidationError
-
 from model_package.schema.faults import Fault, InvalidRows, MalformedBody, TooManyRows, cut
 from model_package.schema.fields import BY_NAME, FIELDS, Row
-from model_package.schema.houses import HOUSE, Houses, faults_of
+from model_package.schema.houses import Houses, read_house
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?\Z")
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,30})\Z")
@@ -88,11 +86,9 @@ def _house(header: Sequence[str], line: Sequence[str], row: int, faults: list[Fa
         faults.append(Fault(row, None, f"{len(header)} cells", f"{len(line)} cells"))
         return {}
     value = {name: _cell(name, text) for name, text in zip(header, line, strict=True)}
-    try:
-        return HOUSE.validate_python(value).__dict__  # type: ignore[no-any-return]
-    except ValidationError:
-        faults.extend(faults_of(value, row))
-        return {}
+    house, found = read_house(value, row)
+    faults.extend(found)
+    return house or {}
 
 
 def _cell(name: str, text: str) -> float | int | str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -50,19 +49,15 @@ HOUSE_LIST: SchemaValidator = pydantic.TypeAdapter(  # type: ignore[assignment]
 ).validator
 
 
-def faults_of(value: object, row: int) -> list[Fault]:
-    """Everything wrong with one parsed house, in the order of the fields, unknown fields last."""
+def read_house(value: object, row: int) -> tuple[Row | None, list[Fault]]:
+    """A parsed house as a row with every field, or None and everything wrong with it (fields in order)."""
     if not isinstance(value, dict):
-        return [Fault(row, None, "an object with the fields of a house", shown(value))]
-    faults = [_fault(row, error) for error in _errors(value)]
-    return sorted(faults, key=lambda fault: _POSITION.get(fault.field or "", len(NAMES)))
-
-
-def _errors(value: Mapping[str, object]) -> Iterator[ErrorDetails]:
+        return None, [Fault(row, None, "an object with the fields of a house", shown(value))]
     try:
-        HOUSE.validate_python(value)
+        return HOUSE.validate_python(value).__dict__, []
     except ValidationError as error:
-        yield from error.errors(include_url=False, include_context=False)
+        faults = [_fault(row, detail) for detail in error.errors(include_url=False, include_context=False)]
+    return None, sorted(faults, key=lambda fault: _POSITION.get(fault.field or "", len(NAMES)))
 
 
 def _fault(row: int, error: ErrorDetails) -> Fault:

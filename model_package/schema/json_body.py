@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pydantic_core import ValidationError, from_json
 
 from model_package.schema.faults import Fault, InvalidRows, MalformedBody, TooManyRows, cut, shown
-from model_package.schema.houses import HOUSE, HOUSE_LIST, Houses, faults_of
+from model_package.schema.houses import HOUSE, HOUSE_LIST, Houses, read_house
 
 _BLANK = b" \t\n\r"
 _ONE = "a house (an object) or a list of houses"
@@ -50,7 +50,7 @@ def _refusal(body: bytes, max_rows: int) -> InvalidRows:
     if value == []:
         return InvalidRows((Fault(None, None, "at least one house", "an empty list"),))
     rows = value if isinstance(value, list) else [value]
-    faults = [fault for index, row in enumerate(rows) for fault in faults_of(row, index)]
+    faults = [fault for index, row in enumerate(rows) for fault in read_house(row, index)[1]]
     return InvalidRows(tuple(sorted(faults + _duplicates(body), key=lambda fault: fault.row or 0)))
 
 

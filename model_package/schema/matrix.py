@@ -37,4 +37,4 @@ def matrix(rows: Sequence[Row]) -> NDArray[np.float64]:
         )
         for row in rows
     ]
-    return np.array(encoded, dtype=np.float64).reshape(len(rows), len(FIELDS))[:, _ORDER]
+    return np.array(encoded, dtype=np.float64).reshape(len(rows), len(FIELDS)).take(_ORDER, axis=1)

@@ -1,0 +1,102 @@
+"""The model card: what a model is, what it learned from, how wrong it is, and what it is not for."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+INTENDED_USE = (
+    "Estimating the sale price of a dwelling in a town like Ames, Iowa, as one opinion among others, and "
+    "showing how a candidate model is compared with a live one."
+)
+LIMITS = (
+    "It knows nothing of other towns, of later price levels, or of what the fields do not say.",
+    "Beyond the range of its training sales it follows no trend: it answers as at the edge of that range.",
+    "Neighbourhood stands in for much that is not in the table; do not use it to decide about people.",
+    "Errors are largest where sales were few: see the segments.",
+)
+
+
+def versions(libraries: Sequence[str]) -> dict[str, str]:
+    """The installed version of each distribution, and of Python."""
+    return {name: importlib.metadata.version(name) for name in libraries} | {
+        "python": platform.python_version()
+    }
+
+
+def git_commit(checkout: Path) -> str | None:
+    """The commit a source checkout is at; None when it is no checkout."""
+    head = checkout / ".git" / "HEAD"
+    if not head.is_file():
+        return None
+    text = head.read_text().strip()
+    if not text.startswith("ref: "):
+        return text
+    name = text.removeprefix("ref: ")
+    loose = checkout / ".git" / name
+    if loose.is_file():
+        return loose.read_text().strip()
+    packed = checkout / ".git" / "packed-refs"
+    lines = packed.read_text().splitlines() if packed.is_file() else []
+    return next((line.split(" ")[0] for line in lines if line.endswith(f" {name}")), None)
+
+
+def markdown(card: Mapping[str, Any]) -> str:
+    """The card as a page."""
+    data, errors = card["data"], card["errors"]
+    parts = [
+        f"# {card['name']}@{card['version']}",
+        f"A model that answers in US dollars: {card['purpose']}.",
+        f"**Trained on {data['source']}**: {_sales(data['train'])}; judged on later ones: "
+        f"{_sales(data['held_out'])}.",
+        f"## Intended use\n\n{card['intended_use']}",
+        "## Limits\n\n" + "\n".join(f"- {limit}" for limit in card["limits"]),
+        "## Errors on the held-out sales\n\n" + _errors_table({"this model": errors, **card["baselines"]}),
+        *(
+            f"### By {kind.replace('_', ' ')}\n\n{_errors_table(rows)}"
+            for kind, rows in card["segments"].items()
+        ),
+        "## What the answer rests on\n\n" + _importance(card["importance"]),
+        "## How it was made\n\n" + _facts(card),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _sales(part: Mapping[str, Any]) -> str:
+    return f"{part['n']} sales ({part['from']} to {part['to']})"
+
+
+def _errors_table(rows: Mapping[str, Mapping[str, float]]) -> str:
+    header = (
+        "| | sales | RMSE of log price | mean error, $ | mean error, % | median error, % | within 10 %, % |"
+    )
+    lines = [
+        f"| {name} | {e['n']} | {e['rmse_log']:.4f} | {e['mae_dollars']:,.0f} | {e['mape_percent']:.1f} "
+        f"| {e['median_ape_percent']:.1f} | {e['within_10_percent']:.0f} |"
+        for name, e in rows.items()
+    ]
+    return "\n".join([header, "|---|---|---|---|---|---|---|", *lines])
+
+
+def _importance(importance: Mapping[str, float]) -> str:
+    top = list(importance.items())[:10]
+    lines = [f"| {name} | {rise:.4f} |" for name, rise in top]
+    return "\n".join(["| field shuffled | RMSE of log price rises by |", "|---|---|", *lines])
+
+
+def _facts(card: Mapping[str, Any]) -> str:
+    facts = {
+        "recipe": card["recipe"],
+        "parameters": ", ".join(f"{key} {value}" for key, value in card["parameters"].items()),
+        "seed": card["seed"],
+        "trained at": card["trained_at"],
+        "seconds of training": card["training_seconds"],
+        "versions": ", ".join(f"{name} {version}" for name, version in card["versions"].items()),
+        "SHA-256 of the training sales": card["data"]["sha256"]["train"],
+        "schema SHA-256": card["schema_sha256"],
+        "git commit": card["git_commit"] or "none",
+    }
+    return "\n".join(f"- {name}: {value}" for name, value in facts.items())

@@ -1,0 +1,196 @@
+"""Houses with the prices they sold for: read from a table, fetched from OpenML, or synthetic."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_package.schema import BY_NAME, FIELDS, Field, Row, Value
+from model_package.schema.fields import TARGET, TARGET_SOURCE
+from model_package.schema.houses import read_house
+
+Month = tuple[int, int]
+OPENML_NAME = "house_prices"
+OPENML_VERSION = 1
+
+
+class InvalidDataset(ValueError):
+    """A table that cannot be read as houses and prices; names column, line and value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Sold houses. `prices` has shape (n,), US dollars; `source` says plainly what they are."""
+
+    rows: tuple[Row, ...]
+    prices: NDArray[np.float64]
+    source: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of rows and prices, whatever file or column order they came from."""
+        lines = (
+            json.dumps([*row.values(), price]) for row, price in zip(self.rows, self.prices, strict=True)
+        )
+        return sha256("\n".join(lines).encode()).hexdigest()
+
+    def only(self, chosen: NDArray[np.bool_]) -> Dataset:
+        """The sales where `chosen`, of shape (n,), is true."""
+        return dataset(
+            (row for row, keep in zip(self.rows, chosen, strict=True) if keep),
+            self.prices[chosen],
+            self.source,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Training and hold-out sales; every hold-out sale is of `held_out_from` (year, month) or later."""
+
+    train: Dataset
+    held_out: Dataset
+    held_out_from: Month
+
+
+def dataset(rows: Iterable[Row], prices: NDArray[np.float64], source: str) -> Dataset:
+    """Make a data set whose prices cannot be written to."""
+    fixed = np.array(prices, dtype=np.float64)
+    fixed.setflags(write=False)
+    return Dataset(tuple(rows), fixed, source)
+
+
+def split(data: Dataset, held_out_from: Month | None = None) -> Split:
+    """Split by sale date, never at random: a model is judged on sales after those it learned from.
+
+    Without `held_out_from` the last calendar year is held out; of a single year its last quarter.
+    """
+    months = [month_of(row) for row in data.rows]
+    boundary = held_out_from or _last_year(months)
+    later = np.array([month >= boundary for month in months])
+    if later.all() or not later.any():
+        span = f"{min(months)} to {max(months)}" if months else "none at all"
+        raise InvalidDataset(
+            f"cannot split at {boundary}: the sales (year, month) are {span}; more dates are needed"
+        )
+    return Split(data.only(~later), data.only(later), boundary)
+
+
+def month_of(row: Row) -> Month:
+    """When a house was sold: year and month."""
+    return int(row["year_sold"] or 0), int(row["month_sold"] or 0)
+
+
+def _last_year(months: Sequence[Month]) -> Month:
+    years = {year for year, _ in months} or {0}
+    return (max(years), 1) if len(years) > 1 else (max(years), 10)
+
+
+def read_csv(path: Path) -> Dataset:
+    """Read sales under the original Ames names or the schema's names, plus the price; raises InvalidDataset.
+
+    Other columns are ignored. A nullable number outside its range is a typing error of the table
+    (a garage of the year 2207) and becomes null.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            records = list(csv.DictReader(file, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidDataset(f"{path}: cannot be read as a CSV file in UTF-8: {error}") from error
+    return _from_records(records, f"file {path.name}")
+
+
+def openml() -> Dataset:
+    """Fetch the sales that OpenML holds (1,460 of the Ames table) with scikit-learn; needs the internet.
+
+    There a house without a basement or garage has an empty cell where the original table has `NA`.
+    """
+    from sklearn.datasets import fetch_openml  # noqa: PLC0415  # 100 MB that reading a file does not need
+
+    table = fetch_openml(name=OPENML_NAME, version=OPENML_VERSION, as_frame=True, parser="auto").frame
+    records = json.loads(table.to_json(orient="records"))
+    texts = [{name: "" if cell is None else str(cell) for name, cell in record.items()} for record in records]
+    return _from_records(texts, f"OpenML {OPENML_NAME}, version {OPENML_VERSION}", empty_is_none=True)
+
+
+def _from_records(
+    records: Sequence[Mapping[str, str | None]], source: str, *, empty_is_none: bool = False
+) -> Dataset:
+    if not records:
+        raise InvalidDataset(f"{source}: expected a header and at least one sale, found none")
+    columns = _columns(list(records[0]), source)
+    prices, rows = [], []
+    for line, record in enumerate(records, start=2):
+        cells = {name: record[column] or "" for name, column in columns.items()}
+        prices.append(_price(cells.pop(TARGET), f"{source}, line {line}"))
+        values = {
+            name: _value(BY_NAME[name], text, empty_is_none=empty_is_none) for name, text in cells.items()
+        }
+        row, faults = read_house(values, line)
+        if row is None:
+            told = "; ".join(f"{f.field}: expected {f.expected}, got {f.got}" for f in faults)
+            raise InvalidDataset(f"{source}, line {line}: {told}")
+        rows.append(row)
+    return dataset(rows, np.array(prices), source)
+
+
+def _columns(header: Sequence[str], source: str) -> dict[str, str]:
+    """Where each field stands: field name to column name, spelled either way."""
+    spelled = {_plain(column): column for column in header}
+    wanted = {field.name: field.source for field in FIELDS} | {TARGET: TARGET_SOURCE}
+    found = {
+        name: spelled.get(_plain(original), spelled.get(_plain(name))) for name, original in wanted.items()
+    }
+    missing = [f"{wanted[name]} (or {name})" for name, column in found.items() if column is None]
+    if missing:
+        raise InvalidDataset(f"{source}: columns missing: {', '.join(missing)}")
+    return {name: column for name, column in found.items() if column is not None}
+
+
+def _plain(column: str) -> str:
+    """`Gr Liv Area`, `GrLivArea` and `gr_liv_area` are one name."""
+    return "".join(character for character in column.lower() if character.isalnum())
+
+
+def _value(field: Field, text: str, *, empty_is_none: bool) -> Value:
+    if field.kind == "category":
+        if text in field.categories:
+            return text
+        return "NA" if text == "" and empty_is_none and "NA" in field.categories else text or None
+    if text in ("", "NA"):
+        return None
+    number = _number(text)
+    if number is None:
+        return text
+    if field.nullable and not _within(field, number):
+        return None
+    return int(number) if field.kind == "whole" and number.is_integer() else number
+
+
+def _within(field: Field, number: float) -> bool:
+    return (
+        field.minimum is not None and field.maximum is not None and field.minimum <= number <= field.maximum
+    )
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _price(text: str, place: str) -> float:
+    price = _number(text)
+    if price is None or not math.isfinite(price) or price <= 0:
+        raise InvalidDataset(
+            f"{place}: {TARGET_SOURCE} (or {TARGET}): expected dollars above 0, got {text!r}"
+        )
+    return price

@@ -1,0 +1,109 @@
+"""The linear research pipeline: scikit-learn on pandas, fitted once, then folded into plain numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+from model_package.features import LOGGED, encoder
+from model_package.recipes import Dollars, Fitted
+from model_package.recipes.frame import CATEGORIES, NUMBERS, frame
+from model_package.schema import BY_NAME, Row
+
+ALPHA = 10.0
+
+
+class WithinTraining(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Holds every number within the range that training saw."""
+
+    def fit(self, values: NDArray[np.float64], y: object = None) -> WithinTraining:  # noqa: ARG002  # scikit-learn passes it
+        """Remember the smallest and largest of each column; array of shape (n, columns)."""
+        self.low_ = np.min(values, axis=0)
+        self.high_ = np.max(values, axis=0)
+        return self
+
+    def transform(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Array of the same shape, bounded."""
+        return np.clip(values, self.low_, self.high_)
+
+
+def pipeline() -> TransformedTargetRegressor:
+    """The unfitted model: table of `frame` to dollars."""
+    steps = [SimpleImputer(strategy="median"), WithinTraining()]
+    sizes = make_pipeline(*steps, FunctionTransformer(np.log1p), StandardScaler())
+    others = make_pipeline(*steps, StandardScaler())
+    codes = OneHotEncoder(
+        categories=[list(BY_NAME[name].categories) for name in CATEGORIES],
+        handle_unknown="ignore",
+        sparse_output=False,
+    )
+    parts = [
+        ("sizes", sizes, [name for name in NUMBERS if name in LOGGED]),
+        ("others", others, [name for name in NUMBERS if name not in LOGGED]),
+        ("codes", codes, CATEGORIES),
+    ]
+    regression = Pipeline([("features", ColumnTransformer(parts)), ("ridge", Ridge(alpha=ALPHA))])
+    return TransformedTargetRegressor(regression, func=np.log, inverse_func=np.exp)
+
+
+def train(rows: Sequence[Row], prices_dollars: Dollars, seed: int) -> Fitted:
+    """Fit by a closed formula: `seed` changes nothing."""
+    model = pipeline().fit(_table(rows), prices_dollars)
+    return Fitted(
+        files=_fold(model.regressor_),
+        research=lambda houses: np.asarray(model.predict(_table(houses)), dtype=np.float64),
+        parameters={"alpha": ALPHA, "target": "log price", "seed": seed},
+    )
+
+
+def _table(rows: Sequence[Row]) -> pd.DataFrame:
+    """Null codes as texts of their own, which no weight belongs to."""
+    table = frame(rows)
+    table[CATEGORIES] = table[CATEGORIES].astype(object).where(table[CATEGORIES].notna(), "")
+    return table
+
+
+def _fold(fitted: Pipeline) -> dict[str, bytes]:
+    """The fitted steps as two small files: how values are encoded, and what each then weighs."""
+    columns, ridge = fitted.named_steps["features"], fitted.named_steps["ridge"]
+    learned = _learned(columns, "sizes") | _learned(columns, "others")
+    names = [*learned, *(f"{name}={code}" for name in CATEGORIES for code in BY_NAME[name].categories)]
+    weights = dict(zip(names, ridge.coef_.tolist(), strict=True))
+    numbers = {name: weights[name] / steps["scale"] for name, steps in learned.items()}
+    model = {
+        "intercept": float(ridge.intercept_)
+        - sum(numbers[n] * steps["mean"] for n, steps in learned.items()),
+        "numbers": numbers,
+        "categories": {
+            name: [weights[f"{name}={code}"] for code in BY_NAME[name].categories] for name in CATEGORIES
+        },
+    }
+    return {"encoder.json": _json(encoder(learned).as_json()), "model.json": _json(model)}
+
+
+def _learned(columns: ColumnTransformer, part: str) -> dict[str, dict[str, float]]:
+    """What the steps of one part learned, by field, in the order of its columns."""
+    steps = columns.named_transformers_[part]
+    by_step = {
+        "fill": steps[0].statistics_,
+        "low": steps[1].low_,
+        "high": steps[1].high_,
+        "mean": steps[-1].mean_,
+        "scale": steps[-1].scale_,
+    }
+    names = next(chosen for name, _, chosen in columns.transformers_ if name == part)
+    return {name: {key: float(values[i]) for key, values in by_step.items()} for i, name in enumerate(names)}
+
+
+def _json(document: object) -> bytes:
+    return json.dumps(document, indent=1).encode()
