@@ -123,7 +123,7 @@ class _Scribe:
             raise FileNotFoundError(errno.ENOENT, "the journal was deleted while it was being written")
 
     def _tell(self) -> None:
-        """Let the segment's header say what was dropped; what it cannot say now it says with the next drop."""
+        """Let the segment's header say what was dropped; if it cannot now, it says it with the next drop."""
         if self._segment is not None:
             try:
                 self._segment.note_dropped(self._dropped)

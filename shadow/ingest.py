@@ -138,7 +138,7 @@ class Ingest:
         self._certain = False  # whether the store is known to agree with _progress
 
     def step(self) -> int:
-        """Move one batch; returns the captures moved. Raises StoreUnavailable, and then nothing has changed."""
+        """Move one batch; returns the captures moved. On StoreUnavailable nothing has changed."""
         with ExitStack() as stack:
             readers = [stack.enter_context(reader) for reader in _readers(self._directory)]
             if not self._certain:

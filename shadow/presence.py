@@ -35,7 +35,7 @@ class Announcement:
         self._path = run_dir / f"{role}-{os.getpid()}.json"
         self._file = self._path.open("w+", encoding="utf-8")
         fcntl.flock(self._file, fcntl.LOCK_EX)
-        os.set_inheritable(self._file.fileno(), True)  # noqa: FBT003 - the signature is the library's
+        os.set_inheritable(self._file.fileno(), True)
         self.tell()
 
     def tell(self, **facts: Any) -> None:

@@ -115,7 +115,7 @@ class Scorer:
         if self._connection is None:
             self._start()
         rows = ",".join(row.inputs_json for row in batch)
-        reply = self._ask(f'{{"timed":{orjson.dumps(timed).decode()},"rows":[{rows}]}}'.encode())
+        reply = self._exchange(f'{{"timed":{orjson.dumps(timed).decode()},"rows":[{rows}]}}'.encode())
         if "fault" in reply:
             raise BatchFailed(reply["fault"], reply["detail"])
         return _answers(batch, reply)
@@ -151,9 +151,6 @@ class Scorer:
             self.stop()
             raise ScorerUnavailable(f"it cannot load its artifact: {reply['detail']}")
         ours.settimeout(self._plan.deadline_seconds)
-
-    def _ask(self, request: bytes) -> dict[str, Any]:
-        return self._exchange(request)
 
     def _exchange(self, request: bytes | None) -> dict[str, Any]:
         assert self._connection is not None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -131,7 +132,7 @@ def run(settings: Settings, stop: threading.Event, _announcement: Announcement) 
 
 
 def _serve_metrics(settings: Settings, store: Store) -> None:
-    readings = [JournalReading(settings), LagReading(store)]
+    readings: list[metrics.Reading] = [JournalReading(settings), LagReading(store)]
     host, port = settings.metrics_host, settings.worker_metrics_port
     try:
         metrics.serve(host, port, directory=settings.metrics_files("worker"), readings=readings)
@@ -140,3 +141,7 @@ def _serve_metrics(settings: Settings, store: Store) -> None:
             f"UMBRA_WORKER_METRICS_PORT={port}: cannot listen on {host}: {fault.strerror}; "
             "is another worker running?"
         ) from fault
+
+
+if __name__ == "__main__":
+    sys.exit(processes.main("worker", run))

@@ -45,7 +45,9 @@ class PostgresCluster:
         cluster = cls(binaries, directory, free_port(), _ordinary_user())
         if cluster.user is not None:
             shutil.chown(directory, cluster.user)
-        cluster.run("initdb", "-A", "trust", "-U", "umbra", "-E", "UTF8", "--no-sync", "-D", str(directory / "data"))
+        cluster.run(
+            "initdb", "-A", "trust", "-U", "umbra", "-E", "UTF8", "--no-sync", "-D", str(directory / "data")
+        )
         return cluster
 
     def run(self, program: str, *arguments: str) -> None:
@@ -58,7 +60,17 @@ class PostgresCluster:
 
     def start(self) -> None:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.directory} -c fsync=off"
-        self.run("pg_ctl", "-w", "-D", str(self.directory / "data"), "-l", str(self.directory / "log"), "-o", options, "start")
+        self.run(
+            "pg_ctl",
+            "-w",
+            "-D",
+            str(self.directory / "data"),
+            "-l",
+            str(self.directory / "log"),
+            "-o",
+            options,
+            "start",
+        )
 
     def stop(self) -> None:
         self.run("pg_ctl", "-w", "-m", "immediate", "-D", str(self.directory / "data"), "stop")
@@ -119,7 +131,9 @@ def postgres_url(request: pytest.FixtureRequest) -> str:
 def make_database(server_url: str) -> str:
     """Make an empty database; returns its URL."""
     name = f"umbra_test_{uuid4().hex[:12]}"
-    admin = create_engine(server_url.replace("postgresql:", "postgresql+psycopg2:"), isolation_level="AUTOCOMMIT")
+    admin = create_engine(
+        server_url.replace("postgresql:", "postgresql+psycopg2:"), isolation_level="AUTOCOMMIT"
+    )
     with admin.connect() as connection:
         connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
     admin.dispose()

@@ -111,7 +111,7 @@ def _engine(url: str) -> Engine:
         pool_pre_ping=True,
         connect_args={
             "connect_timeout": _CONNECT_SECONDS,
-            "options": f"-c statement_timeout={_STATEMENT_MILLISECONDS} -c lock_timeout=10000 -c timezone=UTC",
+            "options": f"-c statement_timeout={_STATEMENT_MILLISECONDS} -c timezone=UTC",
             "application_name": "umbra",
             "keepalives_idle": 10,
             "keepalives_interval": 5,

@@ -59,7 +59,12 @@ def ingest(settings: Callable[..., Settings], store: Store) -> Callable[[], Inge
         paths = settings()
         Path(paths.data_dir).mkdir(exist_ok=True)
         return Ingest(
-            store, paths.journal_dir, directory_id(paths.data_dir), 1 << 20, measures, lambda: datetime.now(UTC)
+            store,
+            paths.journal_dir,
+            directory_id(paths.data_dir),
+            1 << 20,
+            measures,
+            lambda: datetime.now(UTC),
         )
 
     return make

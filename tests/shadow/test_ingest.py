@@ -62,7 +62,9 @@ def test_every_captured_house_is_stored_to_the_bit(asker, ingest: MakeIngest, st
     assert found.capture.inputs == schema.EXAMPLE
 
 
-def test_numbers_of_a_source_are_dense_and_follow_the_commits(asker, ingest: MakeIngest, store: Store) -> None:
+def test_numbers_of_a_source_are_dense_and_follow_the_commits(
+    asker, ingest: MakeIngest, store: Store
+) -> None:
     people = asker()
     for _ in range(3):
         people.ask(2)
@@ -182,7 +184,9 @@ def test_a_file_of_another_version_is_set_aside_and_holds_up_nothing(
 ) -> None:
     people = asker()
     people.ask(1)
-    header = journal.frame(b'{"format":"umbra-journal","version":9,"dropped":{}}'.ljust(journal.HEADER_BYTES - 10))
+    header = journal.frame(
+        b'{"format":"umbra-journal","version":9,"dropped":{}}'.ljust(journal.HEADER_BYTES - 10)
+    )
     (settings().journal_dir / "0-older.journal").write_bytes(header + journal.frame(b"{}"))
     assert empty(ingest()) == 1
     assert (settings().journal_dir / "0-older.refused").exists()

@@ -16,12 +16,12 @@ def number() -> TypeEngine[int]:
     return sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
-def time() -> TypeEngine[object]:
+def time() -> sa.DateTime:
     """An aware time."""
     return sa.DateTime(timezone=True)
 
 
-def json_object() -> TypeEngine[object]:
+def json_object() -> sa.JSON:
     """A JSON object, binary where the database can."""
     return sa.JSON().with_variant(JSONB(), "postgresql")
 
@@ -119,7 +119,8 @@ def upgrade() -> None:
         sa.Column("latency_seconds", sa.Float(precision=53), nullable=True),
         sa.Column("observed_at", time(), nullable=False),
         sa.CheckConstraint(
-            "(state = 'scored' AND prediction_dollars IS NOT NULL AND reason IS NULL) OR (state = 'failed' AND prediction_dollars IS NULL AND reason IS NOT NULL)",
+            "(state = 'scored' AND prediction_dollars IS NOT NULL AND reason IS NULL)"
+            " OR (state = 'failed' AND prediction_dollars IS NULL AND reason IS NOT NULL)",
             name=op.f("ck_observations_state"),
         ),
         sa.ForeignKeyConstraint(

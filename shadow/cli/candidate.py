@@ -1,0 +1,99 @@
+"""`umbra candidates`: which models are scored in shadow."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from model_package import artifact
+from shadow.records import Candidate, CandidateState, ModelRef
+from shadow.settings import Settings
+from shadow.store import Store, open_store
+from shadow.store import candidates as stored
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def candidates(context: click.Context, as_json: bool) -> None:
+    """List, add, pause, resume or remove candidates.
+
+    \b
+    umbra candidates add gbm@2 --sample 0.25
+    umbra candidates add gbm@2 --from 2026-11-01     replay history first
+    umbra candidates pause gbm@2
+    """
+    if context.invoked_subcommand is not None:
+        return
+    found = _store().candidates()
+    if as_json:
+        click.echo(json.dumps([_facts(candidate) for candidate in found], indent=2))
+        return
+    table = Table("Candidate", "State", "Sample", "Replays from", "Added", box=None, pad_edge=False)
+    for row in map(_facts, found):
+        table.add_row(*(str(value or "") for value in row.values()))
+    Console().print(table if found else "No candidates. `umbra candidates add NAME@VERSION` begins one.")
+
+
+@candidates.command()
+@click.argument("model")
+@click.option(
+    "--sample",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Share of captures it sees; smaller shares lie inside larger ones.",
+)
+@click.option("--from", "replay_from", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+              help="Score stored captures since this moment (UTC) too.")  # fmt: skip
+def add(model: str, sample: float, replay_from: datetime | None) -> None:
+    """Begin to score MODEL (NAME@VERSION) on every answered house.
+
+    Example: umbra candidates add gbm@2 --sample 0.25 --from 2026-11-01
+    """
+    settings = Settings.from_environment()
+    reference = ModelRef.parse(model)
+    artifact.verify(artifact.directory_of(settings.models, reference.name, reference.version))
+    moment = None if replay_from is None else replay_from.replace(tzinfo=UTC)
+    with open_store(settings.store).writing() as connection:
+        stored.add(connection, reference, sample, moment, datetime.now(UTC))
+    click.echo(f"{reference} is a candidate now; a running worker begins within a second.")
+
+
+def _setter(name: str, state: CandidateState, done: str, purpose: str) -> click.Command:
+    @click.command(name, help=f"{purpose}\n\nExample: umbra candidates {name} gbm@2")
+    @click.argument("model")
+    def change(model: str) -> None:
+        reference = ModelRef.parse(model)
+        with _store().writing() as connection:
+            stored.set_state(connection, reference, state)
+        click.echo(f"{reference} {done}.")
+
+    return change
+
+
+for _name, _state, _done, _purpose in (
+    ("pause", CandidateState.PAUSED, "is paused", "Stop scoring MODEL for now; captures wait for it."),
+    ("resume", CandidateState.ACTIVE, "goes on where it stopped", "Go on scoring MODEL where it stopped."),
+    ("remove", CandidateState.REMOVED, "is removed", "Score MODEL no more; its observations stay."),
+):
+    candidates.add_command(_setter(_name, _state, _done, _purpose))
+
+
+def _store() -> Store:
+    return open_store(Settings.from_environment().store)
+
+
+def _facts(candidate: Candidate) -> dict[str, object]:
+    replay_from = candidate.replay_from
+    return {
+        "candidate": str(candidate.model),
+        "state": candidate.state.value,
+        "sample": candidate.sample,
+        "replay_from": None if replay_from is None else replay_from.isoformat(),
+        "added_at": candidate.added_at.isoformat(),
+    }

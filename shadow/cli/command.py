@@ -1,0 +1,90 @@
+"""The command itself: its groups, and one place where errors become messages and exit codes.
+
+Exit codes: 0 done, 1 it could not be done or does not add up, 2 the command or a setting is wrong.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib.metadata import version
+from typing import Any
+
+import click
+
+from model_package.artifact import AlteredArtifact, InvalidArtifact
+from model_package.dataset import InvalidDataset
+from model_package.recipes import UnknownRecipe
+from monitoring import logs
+from shadow.cli import candidate, model, run, state
+from shadow.cli.settings import settings_table
+from shadow.processes import EXIT_FAILURE, EXIT_USAGE, CannotRun
+from shadow.records import InvalidReference
+from shadow.rollout import NoDeployment
+from shadow.settings import InvalidSetting
+from shadow.store import StoreUnavailable
+from shadow.store.candidates import CandidateConflict
+from shadow.up import NotStarted
+
+_USAGE = (InvalidSetting, InvalidReference, UnknownRecipe)
+_FAILURE = (
+    AlteredArtifact,
+    CandidateConflict,
+    CannotRun,
+    InvalidArtifact,
+    InvalidDataset,
+    NoDeployment,
+    NotStarted,
+    OSError,
+    StoreUnavailable,
+)
+
+
+class _Group(click.Group):
+    def invoke(self, context: click.Context) -> Any:
+        """Run a command; an error it knows becomes one line, without a trace."""
+        try:
+            return super().invoke(context)
+        except _USAGE as fault:
+            _fail(fault, EXIT_USAGE)
+        except _FAILURE as fault:
+            _fail(fault, EXIT_FAILURE)
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+
+def _fail(fault: Exception, status: int) -> None:
+    click.echo(f"umbra: {fault}", err=True)
+    sys.exit(status)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("umbra-shadow"), prog_name="umbra")
+def main() -> None:
+    """Replace a live model by a better one without ever risking a live answer.
+
+    \b
+    umbra up                      answer on port 8000, score the candidate in shadow
+    umbra demo                    the same, with realistic traffic
+    umbra status                  processes, journal, and the ledger of every candidate
+    umbra candidates add gbm@2    score one more model on the same requests
+
+    Settings are environment variables; `umbra settings` lists them.
+    """
+    logs.configure("umbra.worker", "WARNING", None, descriptor=2)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+for command in (
+    run.up,
+    run.demo,
+    run.serve,
+    run.work,
+    run.prepare,
+    model.train,
+    model.models,
+    candidate.candidates,
+    state.status,
+    settings_table,
+):
+    main.add_command(command)

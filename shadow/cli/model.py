@@ -1,0 +1,157 @@
+"""`umbra train` and `umbra models`: make artifacts and look at them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from model_package import artifact, dataset, recipes
+from model_package import train as training
+from model_package.dataset import Dataset
+from shadow.records import ModelRef
+from shadow.settings import Settings
+
+SYNTHETIC_HOUSES = 4000
+DEFAULT_SEED = 20_061
+
+
+@click.command()
+@click.argument("recipe")
+@click.option(
+    "--data",
+    "source",
+    default="synthetic",
+    show_default=True,
+    metavar="FILE.csv|openml|synthetic",
+    help="Sales to learn from: a CSV in Ames or schema names, the public table, or made-up houses.",
+)
+@click.option("--seed", default=DEFAULT_SEED, show_default=True, help="The same seed trains the same model.")
+def train(recipe: str, source: str, seed: int) -> None:
+    """Train RECIPE and save it as the next version of the model of that name.
+
+    \b
+    umbra train gbm
+    umbra train linear --data ames.csv
+    """  # fmt: skip
+    settings = Settings.from_environment()
+    recipes.register(settings.recipe_modules)
+    saved = trainer(settings.models, source, seed)(recipe)
+    click.echo(f"saved {saved.parent.name}@{saved.name} in {saved}")
+
+
+def trainer(models: Path, source: str, seed: int) -> Callable[[str], Path]:
+    """A function that trains one recipe on the sales of `source`, showing a bar, and saves it."""
+    sales: list[Dataset] = []
+
+    def train_one(recipe: str) -> Path:
+        with _bar() as bar:
+            task = bar.add_task(f"training {recipe}", total=1.0, stage="reading sales")
+            if not sales:
+                sales.append(_sales(source, seed))
+            return training.train(
+                recipe,
+                sales[0],
+                models,
+                seed,
+                trained_at=datetime.now(UTC),
+                progress=lambda stage, share: bar.update(task, completed=share, stage=stage),
+            )
+
+    return train_one
+
+
+def _bar() -> Progress:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[stage]}"),
+    )
+    return Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True))
+
+
+def _sales(source: str, seed: int) -> Dataset:
+    if source == "synthetic":
+        return dataset.synthetic(SYNTHETIC_HOUSES, seed)
+    return dataset.openml() if source == "openml" else dataset.read_csv(Path(source))
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def models(context: click.Context, as_json: bool) -> None:
+    """List the saved models; show or verify them.
+
+    \b
+    umbra models
+    umbra models show gbm@1
+    umbra models verify
+    """
+    if context.invoked_subcommand is not None:
+        return
+    rows = [_facts(Settings.from_environment().models, name, version) for name, version in _listing()]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    table = Table("Model", "Trained", "Data", "RMSE of log price", "Digest", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(str, row.values()))
+    Console().print(table if rows else "No models yet. `umbra train linear` makes one.")
+
+
+@models.command()
+@click.argument("model")
+@click.option("--json", "as_json", is_flag=True, help="Print the card as JSON.")
+def show(model: str, as_json: bool) -> None:
+    """Show the model card of MODEL (NAME@VERSION).
+
+    Example: umbra models show linear@1
+    """
+    directory = _directory(ModelRef.parse(model))
+    artifact.verify(directory)
+    if as_json:
+        click.echo((directory / "card.json").read_text(encoding="utf-8"))
+    else:
+        Console().print(Markdown((directory / "card.md").read_text(encoding="utf-8")))
+
+
+@models.command()
+@click.argument("model", nargs=-1)
+def verify(model: tuple[str, ...]) -> None:
+    """Check the files of each MODEL (default: all) against their SHA-256; exits 1 on the first fault.
+
+    Example: umbra models verify gbm@1
+    """
+    chosen = [ModelRef.parse(text) for text in model] or [ModelRef(*found) for found in _listing()]
+    for reference in chosen:
+        artifact.verify(_directory(reference))
+        click.echo(f"{reference}: every file is as it was saved")
+
+
+def _listing() -> list[tuple[str, str]]:
+    return artifact.listing(Settings.from_environment().models)
+
+
+def _directory(reference: ModelRef) -> Path:
+    return artifact.directory_of(Settings.from_environment().models, reference.name, reference.version)
+
+
+def _facts(models_dir: Path, name: str, version: str) -> dict[str, object]:
+    card = json.loads(
+        (artifact.directory_of(models_dir, name, version) / "card.json").read_text(encoding="utf-8")
+    )
+    return {
+        "model": f"{name}@{version}",
+        "trained_at": card["trained_at"],
+        "data": card["data"]["source"],
+        "rmse_log_price": card["metrics"]["overall"]["rmse_log"],
+        "digest": artifact.digest_of(artifact.directory_of(models_dir, name, version))[:12],
+    }

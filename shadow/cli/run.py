@@ -1,0 +1,161 @@
+"""`umbra up`, `demo`, `serve`, `work` and `prepare`: start what answers and what scores."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from model_package import recipes
+from shadow import prepare as preparing
+from shadow import processes
+from shadow import status as whole
+from shadow import up as running
+from shadow.cli import model, state
+from shadow.processes import Child
+from shadow.records import Deployment
+from shadow.settings import Settings
+from shadow.store import open_store
+
+_READY_SECONDS = 60.0
+_LOOK_SECONDS = 0.5
+_SHOW_SECONDS = 2.0
+
+_data = click.option("--data", default="synthetic", show_default=True, metavar="FILE.csv|openml|synthetic",
+                     help="Sales to train the first two models on, when there are none.")  # fmt: skip
+
+
+@click.command()
+@_data
+def prepare(data: str) -> None:
+    """Make what is missing: tables, the two first models, the first deployment. Safe to run again.
+
+    Example: UMBRA_STORE_URL=postgresql://umbra@db/umbra umbra prepare
+    """
+    deployment = _prepare(Settings.from_environment(), data)
+    click.echo(f"ready: {deployment.live} is live since {deployment.since:%Y-%m-%d %H:%M} UTC")
+
+
+@click.command()
+def serve() -> None:
+    """Start the API alone (gunicorn); `umbra prepare` has to have run once.
+
+    Example: UMBRA_API_WORKERS=4 umbra serve
+    """
+    Settings.from_environment()
+    running.become("api.serve", os.environ)
+
+
+@click.command()
+def work() -> None:
+    """Start the worker alone: ingest, and a scoring process per candidate.
+
+    Example: UMBRA_LOG_DIR=/var/log/umbra umbra work
+    """
+    Settings.from_environment()
+    running.become("shadow.worker", os.environ)
+
+
+@click.command()
+@_data
+def up(data: str) -> None:
+    """Answer requests with the live model and score the candidate on every one of them.
+
+    \b
+    Trains two models first if there are none. Ctrl-C stops everything and loses nothing.
+    umbra up
+    umbra up --data ames.csv
+    """
+    _run(Settings.from_environment(), data, traffic_rate=None)
+
+
+@click.command()
+@_data
+@click.option("--rate", type=click.FloatRange(0, 1000, min_open=True), default=20.0, show_default=True,
+              help="Requests a second on average.")  # fmt: skip
+def demo(data: str, rate: float) -> None:
+    """`umbra up` with realistic traffic and a status that follows it, until stopped.
+
+    Example: umbra demo --rate 50
+    """
+    _run(Settings.from_environment(), data, traffic_rate=rate)
+
+
+def _prepare(settings: Settings, data: str) -> Deployment:
+    recipes.register(settings.recipe_modules)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    store = open_store(settings.store)
+    try:
+        train = model.trainer(settings.models, data, model.DEFAULT_SEED)
+        return preparing.prepare(settings, store, train, getpass.getuser(), datetime.now(UTC))
+    finally:
+        store.close()
+
+
+def _run(settings: Settings, data: str, traffic_rate: float | None) -> None:
+    stop = processes.stop_on_signals()
+    deployment = _prepare(settings, data)
+    children = running.plan(settings, os.environ, traffic_rate)
+    try:
+        _start(settings, children, stop)
+        if not stop.is_set():
+            _greet(settings, deployment)
+            _stay(settings, children, stop, follow=traffic_rate is not None)
+    finally:
+        click.echo("\nstopping: the API first, then the worker once the journal is empty ...", err=True)
+        running.stop(children)
+    Console(highlight=False).print(state.render(whole.gather(settings, datetime.now(UTC))))
+
+
+def _start(settings: Settings, children: list[Child], stop: threading.Event) -> None:
+    """Start the API and the worker, then traffic; raises NotStarted."""
+    first = [child for child in children if child.name != "traffic"]
+
+    def ready() -> bool:
+        running.tend(first, starting=True)
+        return running.is_ready(settings)
+
+    if not processes.wait_until(ready, _READY_SECONDS, stop) and not stop.is_set():
+        raise running.NotStarted(
+            f"the API was not ready after {_READY_SECONDS:g} s; its log is in the data directory"
+        )
+    running.tend(children, starting=True)
+
+
+def _greet(settings: Settings, deployment: Deployment) -> None:
+    click.echo(f"\nUmbra answers on {running.address(settings)} with {deployment.live}. Try:\n")
+    click.echo(f"  {running.example_command(settings)}\n")
+    click.echo(f"Documentation  {running.address(settings)}/docs")
+    click.echo("Ledger         umbra status")
+    click.echo("Stop           Ctrl-C: nothing is lost, `umbra up` goes on where this stops\n")
+
+
+def _stay(settings: Settings, children: list[Child], stop: threading.Event, *, follow: bool) -> None:
+    """Keep everything running until told to stop; with `follow`, on a terminal, show the status meanwhile."""
+    console = Console(highlight=False)
+    if not (follow and console.is_terminal):
+        _tend_until(children, stop, lambda: None)
+        return
+    with Live(console=console, auto_refresh=False) as screen:
+        shown = [0.0]
+
+        def show() -> None:
+            if time.monotonic() - shown[0] >= _SHOW_SECONDS:
+                screen.update(state.render(whole.gather(settings, datetime.now(UTC))), refresh=True)
+                shown[0] = time.monotonic()
+
+        _tend_until(children, stop, show)
+
+
+def _tend_until(children: list[Child], stop: threading.Event, show: Callable[[], None]) -> None:
+    while not stop.is_set():
+        running.tend(children, starting=False)
+        show()
+        stop.wait(_LOOK_SECONDS)

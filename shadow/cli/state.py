@@ -1,0 +1,133 @@
+"""`umbra status`: processes, journal, and the ledger of every candidate."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import click
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from shadow import status as whole
+from shadow.processes import EXIT_FAILURE
+from shadow.settings import Settings
+from shadow.status import Books, JournalState, Status
+from shadow.store.ledger import Account
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(as_json: bool) -> None:
+    """Show processes, deployment, journal, and every candidate's ledger.
+
+    Exits 1 when a ledger does not balance, or the store cannot be asked.
+
+    \b
+    umbra status
+    umbra status --json | jq '.candidates[].pending'
+    """
+    now = whole.gather(Settings.from_environment(), datetime.now(UTC))
+    if as_json:
+        click.echo(json.dumps(whole.as_json(now), indent=2))
+    else:
+        Console(highlight=False).print(render(now))
+    sys.exit(0 if now.books is not None and now.books.balance else EXIT_FAILURE)
+
+
+def render(now: Status) -> RenderableType:
+    """The status as people read it."""
+    parts: list[RenderableType] = [_processes(now), "", _journal(now.journal)]
+    if now.books is None:
+        parts += ["", Text(f"The store cannot be asked: {now.trouble}", style="bold red")]
+    else:
+        parts += _books(now.books)
+    return Group(*parts)
+
+
+def _processes(now: Status) -> RenderableType:
+    if not now.processes:
+        return f"No process of {now.data_dir} is running."
+    table = Table("Process", "pid", "up", "", box=None, pad_edge=False)
+    for process in now.processes:
+        facts = process.facts
+        about = " ".join(str(facts[key]) for key in ("candidate", "state") if key in facts)
+        table.add_row(process.role, str(process.pid), _duration(now.taken_at - process.since), about)
+    return table
+
+
+def _journal(journal: JournalState) -> str:
+    waiting = (
+        "captures waiting: unknown" if journal.waiting is None else f"{journal.waiting:,} captures waiting"
+    )
+    refused = f", {journal.refused_files} unreadable files set aside" if journal.refused_files else ""
+    return f"Journal: {waiting}, {journal.size_bytes:,} bytes in {journal.segments} segments{refused}"
+
+
+def _books(books: Books) -> list[RenderableType]:
+    live = "nothing yet" if books.deployment is None else str(books.deployment.live)
+    since = "" if books.deployment is None else f" since {books.deployment.since:%Y-%m-%d %H:%M:%S} UTC"
+    intake = books.intake
+    verdict = (
+        Text("The ledger balances.", style="green")
+        if books.balance
+        else Text("THE LEDGER DOES NOT BALANCE: see `missing` above.", style="bold red")
+    )
+    return [
+        f"Live: {live}{since}",
+        f"Store: {intake.stored:,} captures{_reasons(', dropped', intake.dropped)}",
+        "",
+        _ledger(books),
+        "",
+        verdict,
+    ]
+
+
+def _ledger(books: Books) -> Table:
+    columns = (
+        "Candidate",
+        "State",
+        "Eligible",
+        "Scored",
+        "Sampled out",
+        "Failed",
+        "Dropped",
+        "Pending",
+        "Missing",
+        "Lag",
+    )
+    table = Table(*columns, box=None, pad_edge=False)
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for account in books.accounts:
+        table.add_row(*_row(account, books.lags[account.candidate.id]))
+    return table
+
+
+def _row(account: Account, lag_seconds: float) -> list[str]:
+    numbers = (
+        account.eligible,
+        account.scored,
+        account.sampled_out,
+        sum(account.failed.values()),
+        sum(account.dropped.values()),
+        account.pending,
+        account.missing,
+    )
+    name, state = str(account.candidate.model), account.candidate.state.value
+    return [name, state, *(f"{number:,}" for number in numbers), f"{lag_seconds:.1f} s"]
+
+
+def _reasons(prefix: str, counts: Mapping[str, int]) -> str:
+    return (
+        f"{prefix} " + ", ".join(f"{count:,} ({reason})" for reason, count in counts.items())
+        if counts
+        else ""
+    )
+
+
+def _duration(span: object) -> str:
+    return str(span).split(".")[0]

@@ -1,0 +1,51 @@
+"""Prepare: what has to be there before the first answer: tables, two models, a first deployment.
+
+Each step is done only when it is missing, so that preparing again changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from model_package import artifact, schema
+from shadow import rollout
+from shadow.records import Deployment, ModelRef
+from shadow.settings import Settings
+from shadow.store import Store, candidates
+from shadow.store.schema import migrate
+
+LIVE_RECIPE, CANDIDATE_RECIPE = "linear", "gbm"
+Train = Callable[[str], Path]
+
+
+def prepare(settings: Settings, store: Store, train: Train, by: str, now: datetime) -> Deployment:
+    """Make what is missing; `train` trains and saves one recipe. Returns the deployment in force.
+
+    A linear model goes live first and a gradient-boosting one becomes its candidate; what people have
+    decided since is left alone.
+    """
+    migrate(store)
+    settings.journal_dir.mkdir(parents=True, exist_ok=True)
+    found = store.deployment()
+    if found is None:
+        live = newest_or_trained(settings.models, LIVE_RECIPE, train)
+        candidate = newest_or_trained(settings.models, CANDIDATE_RECIPE, train)
+        _begin_candidate(store, candidate, now)
+        found = rollout.first_deployment(store, live, by, now)
+    (settings.data_dir / "example.json").write_text(json.dumps(schema.EXAMPLE, indent=1), encoding="utf-8")
+    return found
+
+
+def newest_or_trained(models: Path, name: str, train: Train) -> ModelRef:
+    """The newest artifact called `name`, trained now if there is none."""
+    versions = [version for found, version in artifact.listing(models) if found == name]
+    return ModelRef(name, versions[-1] if versions else train(name).name)
+
+
+def _begin_candidate(store: Store, model: ModelRef, now: datetime) -> None:
+    with store.writing() as connection:
+        if not any(candidate.model == model for candidate in candidates.present(connection)):
+            candidates.add(connection, model, sample=1.0, replay_from=None, now=now)
