@@ -1,0 +1,126 @@
+"""The application: `create_app(settings)` builds it from the parts, `build` puts given parts together."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from flask import Flask, Response, request
+
+from api import access, docs, errors, live, openapi
+from api.health import Health
+from api.live import Live
+from api.lookups import Lookups
+from api.models import Models
+from api.predictions import Predictions, Recorder, new_ids
+from monitoring import metrics
+from monitoring.metrics import ServingMetrics
+from shadow.capture import open_recorder
+from shadow.settings import Settings
+from shadow.store import open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the application is made of."""
+
+    live: Live
+    recorder: Recorder
+    lookups: Lookups
+    metrics: ServingMetrics
+    models_dir: Path
+    max_rows: int
+    max_body_bytes: int
+
+
+def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
+    """Load the live model, open the journal and the store, and serve them.
+
+    To be called in the process that answers, after any fork. Raises what api.live.load raises.
+    """
+    serving = live.load(settings)
+    measured = metrics.serving(metrics_directory)
+    measured.live_model[(str(serving.ref),)].set(1)
+    measured.build[(umbra_version(),)].set(1)
+    return build(
+        Parts(
+            live=Live(serving),
+            recorder=open_recorder(settings),
+            lookups=Lookups(open_store(settings.store)),
+            metrics=measured,
+            models_dir=settings.models,
+            max_rows=settings.api_max_rows,
+            max_body_bytes=settings.api_max_body_bytes,
+        )
+    )
+
+
+def build(parts: Parts) -> Flask:
+    """Put the parts together."""
+    app = Flask("api", static_folder="pages/vendor", static_url_path="/docs/vendor")
+    app.config["MAX_CONTENT_LENGTH"] = parts.max_body_bytes
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    watch = access.Access(parts.metrics, lambda: str(new_ids(1)[0]), time.perf_counter)
+    watch.watch(app)
+    _route(app, parts)
+    _refuse(app, parts.metrics)
+    _prepare_children(app, parts)
+    app.extensions["umbra"] = parts
+    return app
+
+
+def umbra_version() -> str:
+    """The installed version; `0` when run from a tree that was never installed."""
+    try:
+        return version("umbra-shadow")
+    except PackageNotFoundError:
+        return "0"
+
+
+def _route(app: Flask, parts: Parts) -> None:
+    predictions = Predictions(parts.live, parts.recorder, parts.lookups, parts.metrics, parts.max_rows)
+    models = Models(parts.live, parts.lookups, parts.models_dir)
+    health = Health(parts.live)
+    document = openapi.document(umbra_version(), parts.max_rows, parts.max_body_bytes)
+    pages = docs.Docs(document)
+    app.add_url_rule("/v1/predictions", "predictions.create", predictions.create, methods=["POST"])
+    app.add_url_rule("/v1/predictions/<identifier>", "predictions.show", predictions.show)
+    app.add_url_rule("/v1/models", "models", models.models)
+    app.add_url_rule("/v1/deployment", "deployment", models.deployment)
+    app.add_url_rule("/livez", "livez", health.livez)
+    app.add_url_rule("/readyz", "readyz", health.readyz)
+    app.add_url_rule("/openapi.json", "openapi", pages.openapi)
+    app.add_url_rule("/docs", "docs", pages.page)
+    app.add_url_rule("/docs/page.js", "docs.starter", pages.starter)
+    app.add_url_rule("/docs/vendor/swagger-ui-bundle.js", "docs.script", pages.script)
+    app.add_url_rule("/", "home", pages.home)
+
+
+def _refuse(app: Flask, measured: ServingMetrics) -> None:
+    def answer(fault: Exception) -> Response:
+        exchange = access.current()
+        problem = errors.answer(fault, request.path, exchange.request_id)
+        exchange.problem = problem.problem.code
+        measured.refused[(problem.problem.code,)].inc()
+        return Response(
+            problem.body, problem.problem.status, dict(problem.headers), content_type=errors.MEDIA_TYPE
+        )
+
+    app.register_error_handler(Exception, answer)
+
+
+def _prepare_children(app: Flask, parts: Parts) -> None:
+    """Make what the request path counts exist from the start, so that the first event is seen as a step."""
+    measured = parts.metrics
+    for rule in app.url_map.iter_rules():
+        measured.request_seconds[(rule.rule,)]
+        measured.requests["POST" if "POST" in (rule.methods or ()) else "GET", rule.rule, "200"]
+    for problem in (*errors.BY_EXCEPTION.values(), *errors.BY_STATUS.values()):
+        measured.refused[(problem.code,)]
+    measured.price_dollars[("live",)]
+    measured.prediction_seconds[("live",)]
+    if parts.live.is_ready:
+        measured.predictions["live", str(parts.live.serving().ref)]

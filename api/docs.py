@@ -1,0 +1,60 @@
+"""The pages a person reads: /docs shows the OpenAPI document, with every asset served from here."""
+
+from __future__ import annotations
+
+import gzip
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import orjson
+from flask import Response, request
+
+from api.content import JSON
+
+_PAGES = Path(__file__).parent / "pages"
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_GUARDS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class Docs:
+    """The views, over one OpenAPI document."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._document = orjson.dumps(document)
+        self._page = (_PAGES / "docs.html").read_bytes()
+        self._starter = (_PAGES / "docs.js").read_bytes()
+        self._script = (_PAGES / "vendor" / "swagger-ui-bundle.js.gz").read_bytes()
+
+    def openapi(self) -> Response:
+        """The OpenAPI document."""
+        return Response(self._document, content_type=JSON)
+
+    def page(self) -> Response:
+        """The page that shows it."""
+        return Response(self._page, headers=_GUARDS, content_type="text/html; charset=utf-8")
+
+    def starter(self) -> Response:
+        """What starts it: a script of its own, because the policy allows none inside the page."""
+        return Response(self._starter, content_type="text/javascript; charset=utf-8")
+
+    def script(self) -> Response:
+        """Swagger UI, kept compressed; unpacked for the client that cannot do it itself."""
+        headers = {"Cache-Control": "max-age=86400", "Vary": "Accept-Encoding"}
+        body = self._script
+        if request.accept_encodings["gzip"] > 0:
+            headers["Content-Encoding"] = "gzip"
+        else:
+            body = gzip.decompress(body)
+        return Response(body, headers=headers, content_type="text/javascript; charset=utf-8")
+
+    def home(self) -> Response:
+        """The front door, until it has a page of its own."""
+        return Response(status=HTTPStatus.FOUND, headers={"Location": "/docs"}, content_type="text/plain")

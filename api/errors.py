@@ -1,0 +1,176 @@
+"""The one table from exception to status and problem+json (RFC 9457)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from werkzeug.exceptions import HTTPException
+
+from api.live import NoLiveModel
+from model_package.schema import InvalidRows, MalformedBody, TooManyRows
+from monitoring import logs
+from shadow.store import StoreUnavailable
+
+MEDIA_TYPE = "application/problem+json"
+_PREFIX = "urn:umbra:problem:"
+_log = logging.getLogger("umbra.errors")
+
+
+class Refusal(Exception):
+    """A request that HTTP itself lets us refuse; the subclass is the reason, the message the detail."""
+
+
+class UnsupportedContent(Refusal):
+    """The body is of a type or in an encoding that is not read here."""
+
+
+class NotAcceptable(Refusal):
+    """The client accepts none of the types an answer can have."""
+
+
+class UnknownPrediction(Refusal):
+    """No prediction has this id, or it is not in the store yet."""
+
+
+class InvalidIdentifier(Refusal):
+    """A path holds something that is not a prediction's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One kind of problem: `code` ends its type and labels its metric."""
+
+    code: str
+    status: HTTPStatus
+    title: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def type(self) -> str:
+        """The problem's type, a URI."""
+        return _PREFIX + self.code
+
+    def body(self, detail: str, instance: str, request_id: str, **more: Any) -> bytes:
+        """The problem as JSON."""
+        return orjson.dumps(
+            {
+                "type": self.type,
+                "title": self.title,
+                "status": self.status.value,
+                "detail": _writable(detail),
+                "instance": _writable(instance),
+                "request_id": request_id,
+                **more,
+            }
+        )
+
+
+def _writable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+OURS = "The fault is ours and has been logged under this request id."
+
+_LATER = {"Retry-After": "5"}
+
+INTERNAL = Problem("internal", HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here")
+TOO_LARGE = Problem("body-too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large")
+BAD_REQUEST = Problem("bad-request", HTTPStatus.BAD_REQUEST, "The request cannot be understood")
+
+BY_EXCEPTION: dict[type[Exception], Problem] = {
+    MalformedBody: Problem("malformed-body", HTTPStatus.BAD_REQUEST, "The body cannot be read"),
+    TooManyRows: Problem(
+        "too-many-rows", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Too many houses in one request"
+    ),
+    InvalidRows: Problem("invalid-rows", HTTPStatus.UNPROCESSABLE_ENTITY, "Some houses are not valid"),
+    UnsupportedContent: Problem(
+        "unsupported-content",
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "The body is of a kind that is not read here",
+        {"Accept-Post": "application/json, text/csv", "Accept-Encoding": "identity"},
+    ),
+    NotAcceptable: Problem("not-acceptable", HTTPStatus.NOT_ACCEPTABLE, "No acceptable kind of answer"),
+    UnknownPrediction: Problem("unknown-prediction", HTTPStatus.NOT_FOUND, "No such prediction"),
+    InvalidIdentifier: Problem("invalid-identifier", HTTPStatus.BAD_REQUEST, "Not a prediction's id"),
+    StoreUnavailable: Problem(
+        "store-unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "The store is away for the moment", _LATER
+    ),
+    NoLiveModel: Problem("no-live-model", HTTPStatus.SERVICE_UNAVAILABLE, "No model is live yet", _LATER),
+}
+
+BY_STATUS: dict[int, Problem] = {
+    problem.status.value: problem
+    for problem in (
+        BAD_REQUEST,
+        TOO_LARGE,
+        Problem("not-found", HTTPStatus.NOT_FOUND, "Nothing is here"),
+        Problem("method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "This method is not for this resource"),
+        Problem("uri-too-long", HTTPStatus.REQUEST_URI_TOO_LONG, "The address is too long"),
+        Problem("expectation-failed", HTTPStatus.EXPECTATION_FAILED, "The expectation cannot be met"),
+        Problem(
+            "headers-too-large",
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "The headers are too large",
+        ),
+        INTERNAL,
+    )
+}
+
+_DETAILS: dict[type[Exception], Callable[[Any], str]] = {
+    InvalidRows: lambda fault: f"{len(fault.faults)} faults; each is listed under `errors`",
+    StoreUnavailable: lambda _: "predictions can be made, but not looked up, until the store is back",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A problem ready to be sent."""
+
+    problem: Problem
+    body: bytes
+    headers: Mapping[str, str]
+
+
+def answer(fault: Exception, instance: str, request_id: str) -> Answer:
+    """Turn any exception into the problem that strangers may see; what is our own fault is logged whole."""
+    problem = BY_EXCEPTION.get(type(fault))
+    if problem is not None:
+        return _known(problem, fault, instance, request_id)
+    if isinstance(fault, HTTPException):
+        return _of_http(fault, instance, request_id)
+    logs.event(_log, "request_failed", level=logging.ERROR, error=fault)
+    return Answer(INTERNAL, INTERNAL.body(OURS, instance, request_id), {})
+
+
+def _known(problem: Problem, fault: Exception, instance: str, request_id: str) -> Answer:
+    more: dict[str, Any] = {}
+    if isinstance(fault, InvalidRows):
+        more["errors"] = [
+            {
+                name: _writable(value) if isinstance(value, str) else value
+                for name, value in asdict(one).items()
+            }
+            for one in fault.faults
+        ]
+    detail = _DETAILS.get(type(fault), str)(fault)
+    return Answer(problem, problem.body(detail, instance, request_id, **more), problem.headers)
+
+
+def _of_http(fault: HTTPException, instance: str, request_id: str) -> Answer:
+    problem = BY_STATUS.get(fault.code or 500) or _unnamed(fault)
+    headers = {
+        name: value for name, value in fault.get_headers() if name in ("Allow", "Location", "Retry-After")
+    }
+    detail = fault.description or problem.title
+    return Answer(problem, problem.body(detail, instance, request_id), headers)
+
+
+def _unnamed(fault: HTTPException) -> Problem:
+    """Any other status that werkzeug may answer with, under its own name."""
+    status = HTTPStatus(fault.code or 500)
+    return Problem("http", status, status.phrase)

@@ -1,0 +1,42 @@
+"""gunicorn's configuration, made of Umbra's settings. Read by gunicorn, started by api.serve."""  # noqa: N999 (gunicorn's name for it)
+
+from pathlib import Path
+
+from gunicorn.arbiter import Arbiter
+
+from api import server
+from api.app import umbra_version
+from monitoring import logs
+from shadow.settings import Settings
+
+_settings = Settings.from_environment()
+logs.configure("umbra.api", _settings.log_level, _settings.log_dir, version=umbra_version())
+
+bind = f"{_settings.api_host}:{_settings.api_port}"
+workers = _settings.api_workers
+worker_class = "api.server.Worker"
+logger_class = "api.server.Logger"
+wsgi_app = "api.server:application()"
+proc_name = "umbra-api"
+
+preload_app = False  # each worker loads its own model: LightGBM does not survive a fork
+timeout = 30
+graceful_timeout = 20
+control_socket_disable = True
+if Path("/dev/shm").is_dir():  # noqa: S108 (the workers' heartbeat: on a disk it could block)
+    worker_tmp_dir = "/dev/shm"  # noqa: S108
+
+
+def when_ready(_arbiter: Arbiter) -> None:
+    """gunicorn's hook."""
+    server.when_ready(_settings)
+
+
+def child_exit(_arbiter: Arbiter, worker: server.Worker) -> None:
+    """gunicorn's hook."""
+    server.child_exit(worker)
+
+
+def worker_exit(_arbiter: Arbiter, worker: server.Worker) -> None:
+    """gunicorn's hook."""
+    server.worker_exit(worker)

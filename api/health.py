@@ -1,0 +1,25 @@
+"""Health: /livez says the process answers, /readyz that it has a live model to answer with."""
+
+from __future__ import annotations
+
+import orjson
+from flask import Response
+
+from api.content import JSON
+from api.live import Live
+
+
+class Health:
+    """The two views."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def livez(self) -> Response:
+        """Always 200."""
+        return Response(b'{"status":"alive"}', content_type=JSON)
+
+    def readyz(self) -> Response:
+        """200 with the live model; raises NoLiveModel."""
+        body = {"status": "ready", "model": str(self._live.serving().ref)}
+        return Response(orjson.dumps(body), content_type=JSON)

@@ -1,0 +1,96 @@
+"""Models: GET /v1/models lists the artifacts, GET /v1/deployment says who is live and who is a candidate."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+from flask import Response
+
+from api.content import JSON
+from api.live import Live
+from api.lookups import Lookups
+from model_package import artifact, manifest
+from monitoring import logs
+from shadow.records import Candidate, CandidateState, Deployment, ModelRef
+from shadow.store import StoreUnavailable
+
+_log = logging.getLogger("umbra.models")
+
+
+class Models:
+    """The two views, with what they need."""
+
+    def __init__(self, live: Live, lookups: Lookups, directory: Path) -> None:
+        self._live = live
+        self._lookups = lookups
+        self._directory = directory
+
+    def models(self) -> Response:
+        """Every artifact, with the role it has now."""
+        candidates = self._candidates()
+        roles = self._roles(candidates or [])
+        shown = [self._artifact(ModelRef(*found), roles) for found in artifact.listing(self._directory)]
+        return _answer({"models": shown, "candidates_known": candidates is not None})
+
+    def deployment(self) -> Response:
+        """What this process answers with, and who is being scored beside it (null: the store is away)."""
+        candidates = self._candidates()
+        return _answer(
+            {
+                **_deployment(self._live.serving().deployment),
+                "candidates": None if candidates is None else [_candidate(one) for one in candidates],
+            }
+        )
+
+    def _candidates(self) -> list[Candidate] | None:
+        try:
+            return self._lookups.candidates()
+        except StoreUnavailable as fault:
+            logs.event(_log, "candidates_unknown", level=logging.WARNING, error=fault)
+            return None
+
+    def _roles(self, candidates: list[Candidate]) -> dict[ModelRef, str]:
+        roles = {one.model: "candidate" for one in candidates if one.state is not CandidateState.REMOVED}
+        return {**roles, self._live.serving().ref: "live"} if self._live.is_ready else roles
+
+    def _artifact(self, ref: ModelRef, roles: Mapping[ModelRef, str]) -> dict[str, Any]:
+        shown = {"name": ref.name, "version": ref.version, "role": roles.get(ref, "idle")}
+        directory = artifact.directory_of(self._directory, ref.name, ref.version)
+        try:
+            stated = manifest.read(directory)
+            card = orjson.loads((directory / "card.json").read_bytes())
+        except (OSError, ValueError) as fault:
+            logs.event(_log, "artifact_unreadable", level=logging.WARNING, error=fault)
+            return {**shown, "recipe": None, "digest": None, "card": None}
+        return {**shown, "recipe": stated.recipe, "digest": stated.digest, "card": card}
+
+
+def _answer(body: Mapping[str, Any]) -> Response:
+    return Response(orjson.dumps(body), content_type=JSON)
+
+
+def _model(ref: ModelRef) -> dict[str, str]:
+    return {"name": ref.name, "version": ref.version}
+
+
+def _deployment(deployment: Deployment) -> dict[str, Any]:
+    return {
+        "live": _model(deployment.live),
+        "since": deployment.since,
+        "by": deployment.by,
+        "reason": deployment.reason,
+    }
+
+
+def _candidate(one: Candidate) -> dict[str, Any]:
+    return {
+        "model": _model(one.model),
+        "state": one.state,
+        "sample": one.sample,
+        "replay_from": one.replay_from,
+        "added_at": one.added_at,
+    }

@@ -1,0 +1,180 @@
+"""Predictions: POST /v1/predictions answers houses with prices, GET /v1/predictions/ID shows one again."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol
+from uuid import UUID
+
+import orjson
+from flask import Response, request
+
+from api import access, content
+from api.errors import InvalidIdentifier, UnknownPrediction
+from api.live import Live
+from api.lookups import Lookups
+from model_package.schema import Houses, Row, parse_csv, parse_json
+from monitoring.metrics import ServingMetrics
+from shadow import capture
+from shadow.records import ModelRef, Observation, Prediction, new_capture_ids
+
+MODEL_HEADER = "X-Umbra-Model"
+
+
+class Recorder(Protocol):
+    """What takes the captures: never raises, never blocks for long."""
+
+    def record(
+        self,
+        *,
+        request_id: str,
+        live: ModelRef,
+        capture_ids: Sequence[UUID],
+        rows: Sequence[Row],
+        dollars: Sequence[float],
+    ) -> str | None:
+        """None when the journal has it, else why not."""
+        ...
+
+
+def random_bits() -> int:
+    """74 bits for new_capture_ids, from the kernel: no two forks share them."""
+    return int.from_bytes(os.urandom(10)) >> 6
+
+
+def new_ids(count: int) -> list[UUID]:
+    """Ids for `count` captures answered now."""
+    return new_capture_ids(count, time.time_ns() // 1_000_000, random_bits())
+
+
+class Predictions:
+    """The two views, with what they need."""
+
+    def __init__(
+        self, live: Live, recorder: Recorder, lookups: Lookups, metrics: ServingMetrics, max_rows: int
+    ) -> None:
+        self._live = live
+        self._recorder = recorder
+        self._lookups = lookups
+        self._metrics = metrics
+        self._max_rows = max_rows
+
+    def create(self) -> Response:
+        """Validate, price, capture, answer: answer i is input i."""
+        environ = request.environ
+        body_kind = content.of_body(environ)
+        answer_kind = content.of_answer(environ, body_kind)
+        parse = parse_json if body_kind == content.JSON else parse_csv
+        houses = parse(request.get_data(cache=False), self._max_rows)
+        return self._answer(houses, answer_kind)
+
+    def _answer(self, houses: Houses, kind: str) -> Response:
+        exchange = access.current()
+        serving = self._live.serving()
+        begun = time.perf_counter()
+        dollars = serving.price(houses.rows)
+        seconds = time.perf_counter() - begun
+        ids = new_ids(len(dollars))
+        exchange.capture = self._capture(exchange.request_id, serving.ref, ids, houses.rows, dollars)
+        exchange.rows = len(dollars)
+        exchange.model = {"name": serving.ref.name, "version": serving.ref.version}
+        self._count(str(serving.ref), dollars, seconds)
+        if kind == content.CSV:
+            return _csv(str(serving.ref), ids, dollars)
+        return _json(exchange, ids, dollars)
+
+    def _capture(
+        self, request_id: str, live: ModelRef, ids: list[UUID], rows: list[Row], dollars: list[float]
+    ) -> str:
+        missed = self._recorder.record(
+            request_id=request_id, live=live, capture_ids=ids, rows=rows, dollars=dollars
+        )
+        if missed is None:
+            self._metrics.captures_written.inc(len(rows))
+        elif missed == capture.LATE:
+            self._metrics.captures_late.inc(len(rows))
+        else:
+            self._metrics.captures_dropped[(missed,)].inc(len(rows))
+        return missed or "written"
+
+    def _count(self, model: str, dollars: list[float], seconds: float) -> None:
+        metrics = self._metrics
+        metrics.request_rows.observe(len(dollars))
+        metrics.predictions["live", model].inc(len(dollars))
+        metrics.prediction_seconds[("live",)].observe(seconds)
+        prices = metrics.price_dollars[("live",)]
+        for price in dollars:
+            prices.observe(price)
+
+    def show(self, identifier: str) -> Response:
+        """A capture, every observation of it, and its outcome once there is one."""
+        capture_id = _identifier(identifier)
+        found = self._lookups.prediction(capture_id)
+        if found is None:
+            raise UnknownPrediction(
+                f"no prediction {capture_id} is in the store; a new one may still be on its way there"
+            )
+        return Response(orjson.dumps(_shown(found)), content_type=content.JSON)
+
+
+def _json(exchange: access.Exchange, ids: list[UUID], dollars: list[float]) -> Response:
+    body = orjson.dumps(
+        {
+            "request_id": exchange.request_id,
+            "model": exchange.model,
+            "predictions": [
+                {"id": number, "price_dollars": price} for number, price in zip(ids, dollars, strict=True)
+            ],
+        }
+    )
+    return Response(body, content_type=content.JSON)
+
+
+def _csv(model: str, ids: list[UUID], dollars: list[float]) -> Response:
+    lines = [f"{number},{price!r}\r\n" for number, price in zip(ids, dollars, strict=True)]
+    body = "prediction_id,price_dollars\r\n" + "".join(lines)
+    return Response(
+        body, headers={MODEL_HEADER: model}, content_type="text/csv; charset=utf-8; header=present"
+    )
+
+
+def _identifier(text: str) -> UUID:
+    """Only the canonical form: what the API writes is what it reads."""
+    try:
+        number = UUID(text)
+    except ValueError:
+        number = None
+    if number is None or str(number) != text.lower():
+        raise InvalidIdentifier(f"{text[:80]!r}: expected the id of a prediction, such as {_EXAMPLE_ID}")
+    return number
+
+
+_EXAMPLE_ID = "0198c0de-7a11-7000-8000-0123456789ab"
+
+
+def _shown(found: Prediction) -> dict[str, Any]:
+    taken = found.capture
+    return {
+        "id": taken.id,
+        "captured_at": taken.captured_at,
+        "request_id": taken.request_id,
+        "row_index": taken.row_index,
+        "model": {"name": taken.live.name, "version": taken.live.version},
+        "price_dollars": taken.prediction_dollars,
+        "inputs": dict(taken.inputs),
+        "observations": [_observation(one) for one in found.observations],
+        "outcome": None,
+    }
+
+
+def _observation(one: Observation) -> dict[str, Any]:
+    return {
+        "model": {"name": one.candidate.name, "version": one.candidate.version},
+        "state": one.state,
+        "price_dollars": one.prediction_dollars,
+        "reason": one.reason,
+        "latency_seconds": one.latency_seconds,
+        "observed_at": one.observed_at,
+    }

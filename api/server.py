@@ -1,0 +1,175 @@
+"""The server: gunicorn's sync worker, with errors as problem+json and lines as JSON."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import time
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from gunicorn import glogging
+from gunicorn.arbiter import Arbiter
+from gunicorn.http import errors as http_errors
+from gunicorn.workers.base import Worker as BaseWorker
+from gunicorn.workers.sync import SyncWorker
+
+from api import access, errors
+from api.app import create_app
+from api.predictions import new_ids
+from model_package.artifact import AlteredArtifact, InvalidArtifact
+from model_package.recipes import UnknownRecipe
+from monitoring import logs, metrics
+from shadow import processes
+from shadow.rollout import NoDeployment
+from shadow.settings import Settings
+
+CANNOT_START = (NoDeployment, InvalidArtifact, AlteredArtifact, UnknownRecipe, OSError)
+"""What can be wrong before the first answer; each says what to do."""
+
+METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+_CLIENT_SECONDS = 10.0
+_BOOT_PAUSE_SECONDS = 1.0
+_BY_ERROR: tuple[tuple[type[Exception], int], ...] = (
+    (http_errors.LimitRequestLine, 414),
+    (http_errors.LimitRequestHeaders, 431),
+    (http_errors.ExpectationFailed, 417),
+    (http_errors.ParseException, 400),
+    (http_errors.ChunkMissingTerminator, 400),
+    (http_errors.InvalidChunkSize, 400),
+    (http_errors.InvalidChunkExtension, 400),
+)
+_log = logging.getLogger("umbra.server")
+
+
+def application() -> Any:
+    """What gunicorn asks each worker for: the application of the environment's settings."""
+    return create_app(Settings.from_environment(), metrics_directory())
+
+
+def metrics_directory() -> Path | None:
+    """Where the processes of this API share their metrics; None: nowhere."""
+    text = os.environ.get(METRICS_VARIABLE, "")
+    return Path(text) if text else None
+
+
+class Worker(SyncWorker):  # type: ignore[misc]
+    """One process, one request at a time: threads would cost more than they give (docs/decisions)."""
+
+    def init_process(self) -> None:
+        """Leave with the arbiter: an orphan would hold the port against the next start."""
+        os.environ[processes.PARENT_VARIABLE] = str(self.ppid)
+        processes.leave_with_parent()
+        super().init_process()
+
+    def load_wsgi(self) -> None:
+        """Load, or say in one line why not.
+
+        In the first generation that halts the start; later it costs this worker alone, which the arbiter
+        tries again, while the others answer on.
+        """
+        try:
+            super().load_wsgi()
+        except CANNOT_START as fault:
+            logs.event(_log, "cannot_start", level=logging.ERROR, error=fault)
+            if self.age <= self.cfg.workers:
+                sys.exit(Arbiter.WORKER_BOOT_ERROR)
+            time.sleep(_BOOT_PAUSE_SECONDS)
+            sys.exit(1)
+
+    def accept(self, listener: Any) -> None:
+        """Take a connection, which may not stay silent for long: it holds this process."""
+        client, address = listener.accept()
+        client.settimeout(_CLIENT_SECONDS)
+        os.set_inheritable(client.fileno(), False)
+        self.handle(listener, client, address)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:  # noqa: ARG002
+        """Answer what never became a request, as every other error is answered."""
+        status = next((code for kind, code in _BY_ERROR if isinstance(exc, kind)), 500)
+        request_id = str(new_ids(1)[0])
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            logs.event(_log, "request_failed", level=logging.ERROR, error=exc, trace={"id": request_id})
+        self._account(status, request_id)
+        _send(client, _problem(status, exc, request_id))
+
+    def _account(self, status: int, request_id: str) -> None:
+        problem = errors.BY_STATUS[status].code
+        measured = self.wsgi.extensions["umbra"].metrics
+        measured.requests["other", access.UNMATCHED, str(status)].inc()
+        measured.refused[(problem,)].inc()
+        logs.event(
+            _log,
+            "request",
+            event={"action": access.UNMATCHED, "outcome": "failure"},
+            http={"request": {"id": request_id}, "response": {"status_code": status}},
+            trace={"id": request_id},
+            problem=problem,
+        )
+
+
+def _problem(status: int, fault: BaseException, request_id: str) -> bytes:
+    problem = errors.BY_STATUS[status]
+    body = problem.body(errors.OURS if status >= 500 else str(fault)[:200], "", request_id)
+    head = (
+        f"HTTP/1.1 {status} {problem.status.phrase}\r\nConnection: close\r\n"
+        f"Content-Type: {errors.MEDIA_TYPE}\r\n"
+        f"{access.HEADER}: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def _send(client: socket.socket, answer: bytes) -> None:
+    try:
+        client.settimeout(_CLIENT_SECONDS)
+        client.sendall(answer)
+    except OSError as fault:
+        logs.event(_log, "answer_not_sent", level=logging.DEBUG, error=fault)
+
+
+class Logger(glogging.Logger):  # type: ignore[misc]
+    """gunicorn's own lines, through the root logger like all others; no access lines: the API writes its own."""
+
+    def setup(self, cfg: Any) -> None:
+        """Leave handlers and levels to monitoring.logs."""
+        self.cfg = cfg
+        self._access_log_enabled = False
+        self.error_log.propagate = True
+
+    def access(self, *_: Any) -> None:
+        """Nothing."""
+
+    def reopen_files(self) -> None:
+        """Nothing: files are rotated by the process that writes them."""
+
+    def close_on_exec(self) -> None:
+        """Nothing: every file is opened so."""
+
+
+def when_ready(settings: Settings) -> None:
+    """In the arbiter: show the metrics of all workers. A port taken meanwhile costs the metrics, not the API."""
+    try:
+        metrics.serve(settings.metrics_host, settings.api_metrics_port, directory=metrics_directory())
+    except OSError as fault:
+        logs.event(
+            _log, "metrics_not_served", level=logging.ERROR, error=fault, port=settings.api_metrics_port
+        )
+
+
+def child_exit(worker: BaseWorker) -> None:
+    """In the arbiter, however a worker ended: forget its gauges."""
+    directory = metrics_directory()
+    if directory is not None:
+        metrics.worker_exited(directory, worker.pid)
+
+
+def worker_exit(worker: BaseWorker) -> None:
+    """In the worker, when it stops in order: seal the journal, then let the last lines leave."""
+    application = getattr(worker, "wsgi", None)
+    if application is not None:
+        application.extensions["umbra"].recorder.close()
+    logs.flush()
