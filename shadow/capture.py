@@ -16,10 +16,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import UUID, uuid4
 
-import orjson
-
 from monitoring import logs
-from shadow import journal
+from shadow import entries, journal
 from shadow.records import Inputs, ModelRef
 from shadow.settings import Settings
 
@@ -117,7 +115,7 @@ class _Scribe:
             self._directory.mkdir(parents=True, exist_ok=True)
             self._segment = journal.SegmentWriter.create(self._directory, self._name(), self._dropped)
         dropped = self._dropped.total()
-        self._segment.append(b'{"first":%d,"dropped":%d,%s' % (self._offered, dropped, entry[1:]))
+        self._segment.append(entries.numbered(entry, self._offered, dropped))
         if self._segment.removed:
             self.seal()
             raise FileNotFoundError(errno.ENOENT, "the journal was deleted while it was being written")
@@ -173,18 +171,7 @@ class Recorder:
         Returns None when the kernel has it; otherwise why it was dropped (DROP_REASONS), or LATE when
         the disk is still at it: then it is in the journal, or counted there as dropped, later.
         """
-        entry = orjson.dumps(
-            {
-                "kind": "captures",
-                "request": request_id,
-                "name": live.name,
-                "version": live.version,
-                "ids": capture_ids,
-                "dollars": dollars,
-                "rows": rows,
-            },
-            option=orjson.OPT_SERIALIZE_NUMPY,
-        )
+        entry = entries.encode(request_id, live, capture_ids, rows, dollars)
         deadline = time.monotonic() + self._write_seconds
         if not self._turn.acquire(timeout=self._write_seconds):
             return self._stalled(len(rows))

@@ -16,24 +16,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
 from uuid import UUID, uuid4
-
-import orjson
 
 from monitoring import logs, metrics
 from shadow import journal, processes
+from shadow.accounting import Move, plan
 from shadow.backoff import Backoff
+from shadow.entries import Entry
 from shadow.presence import Announcement
-from shadow.records import Capture, ModelRef, capture_time
 from shadow.settings import Settings
 from shadow.store import Store, StoreUnavailable, captures, open_store, sources
 from shadow.store.sources import UNREAD, SegmentProgress
 
-DAMAGED = "damaged"
 _DRAIN_SECONDS = 10.0
 _PEEK_BYTES = 1 << 16
 _TELL_SECONDS = 1.0
@@ -42,78 +38,6 @@ _log = logging.getLogger("umbra.ingest")
 
 class DirectoryTaken(RuntimeError):
     """Another ingest already serves this data directory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One readable journal entry: the captures of one request, and the segment's count before it."""
-
-    first: int
-    dropped: int
-    captures: tuple[Capture, ...]
-
-    @classmethod
-    def parse(cls, payload: bytes) -> Self | None:
-        """Read a payload; None when it is not an entry this version knows."""
-        try:
-            facts = orjson.loads(payload)
-            live = ModelRef(facts["name"], facts["version"])
-            houses = zip(facts["ids"], facts["dollars"], facts["rows"], strict=True)
-            found = tuple(
-                _capture(facts["request"], live, index, UUID(name), dollars, row)
-                for index, (name, dollars, row) in enumerate(houses)
-            )
-            return cls(int(facts["first"]), int(facts["dropped"]), found)
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-            return None
-
-
-def _capture(
-    request_id: str, live: ModelRef, index: int, name: UUID, dollars: float, inputs: Mapping[str, Any]
-) -> Capture:
-    return Capture(name, capture_time(name), request_id, index, live, float(dollars), inputs)
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """What one reading of a segment is worth.
-
-    `lost` counts the houses that can never be scored, by reason, that were not recorded before.
-    """
-
-    captures: list[Capture]
-    progress: SegmentProgress
-    lost: Counter[str]
-    damaged_lines: int = 0
-
-
-def plan(
-    progress: SegmentProgress, chunk: journal.Chunk, dropped: Mapping[str, int] | None, *, last: bool
-) -> Move:
-    """Account for a chunk: every house the segment was offered is captured, dropped or damaged.
-
-    A gap in the numbering that the writer's own drops do not explain was in damaged lines. `dropped` is
-    the header's count, None when the header is damaged; `last` says that nothing will ever follow, so
-    that damaged lines at the very end, whose houses no number tells, count one house each.
-    """
-    found: list[Capture] = []
-    expected, seen, tail, damaged, lost = (
-        progress.expected_first, progress.dropped_seen, progress.damaged_tail, 0, Counter[str]()
-    )  # fmt: skip
-    for payload in chunk.entries:
-        entry = None if payload is None else Entry.parse(payload)
-        if entry is None:
-            damaged, tail = damaged + 1, tail + 1
-            continue
-        explained = 0 if dropped is None else entry.dropped - seen
-        lost[DAMAGED] += max(0, entry.first - expected - explained)
-        expected, seen, tail = entry.first + len(entry.captures), entry.dropped, 0
-        found.extend(entry.captures)
-    if last:
-        lost[DAMAGED], tail = lost[DAMAGED] + tail, 0
-    lost += Counter(dropped or {}) - Counter(progress.dropped)
-    told = dict(Counter(progress.dropped) + lost)
-    return Move(found, SegmentProgress(chunk.end, expected, seen, tail, told), +lost, damaged)
 
 
 class Ingest:

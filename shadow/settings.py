@@ -172,7 +172,7 @@ class Settings:
         return self.data_dir / "journal"
 
     def metrics_files(self, half: str) -> Path:
-        """Where the processes of one half (`api`, `worker`) share their metrics: in memory if there is any."""
+        """Where the processes of one half (`api`, `worker`) share their metrics; in memory if it can be."""
         if self.metrics_dir is not None:
             return self.metrics_dir / half
         if _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK):

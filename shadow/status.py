@@ -7,7 +7,8 @@ from datetime import datetime
 from pathlib import Path
 
 from shadow import journal, presence
-from shadow.ingest import Entry, directory_id
+from shadow.entries import Entry
+from shadow.ingest import directory_id
 from shadow.presence import Presence
 from shadow.records import Candidate, Deployment
 from shadow.settings import Settings

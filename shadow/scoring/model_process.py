@@ -1,8 +1,8 @@
-"""The scorer: the process in which a candidate's model runs, and nothing else.
+"""The process in which a candidate's model runs, and nothing else.
 
 It has memory and thread limits, a low priority, no database credentials and one open socket, to the
-lane that asks it (shadow.scoring). Whatever the model does - raise, hang, exit, eat memory - it does
-here. Run as `python -m shadow.scorer SOCKET ARTIFACT MEMORY_BYTES [RECIPE_MODULE ...]`.
+lane that asks it. Whatever the model does - raise, hang, exit, eat memory - it does
+here. Run as `python -m shadow.scoring.model_process SOCKET ARTIFACT MEMORY_BYTES [RECIPE_MODULE ...]`.
 
 A message is its length (8 bytes, big endian) and its body. A request is a JSON object {"rows": [house,
 ...], "timed": [index, ...]}; the answer is JSON: {"dollars": [...], "seconds": {index: seconds}} with

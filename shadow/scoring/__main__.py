@@ -1,0 +1,119 @@
+"""One candidate's lane as a process: `python -m shadow.scoring CANDIDATE_ID`, kept running by the worker."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+
+from monitoring import logs, metrics
+from shadow import processes
+from shadow.backoff import Backoff
+from shadow.presence import Announcement
+from shadow.records import Candidate
+from shadow.scoring.breaker import Breaker
+from shadow.scoring.lane import Lane
+from shadow.scoring.scorer import Scorer, ScorerPlan, ScorerUnavailable
+from shadow.settings import Settings
+from shadow.store import Store, StoreUnavailable, candidates, observations, open_store
+
+_DRAIN_SECONDS = 5.0
+_log = logging.getLogger("umbra.scoring")
+
+
+class _Watch:
+    """Tells, when it changes, how a lane is doing: to the log, to the metrics and to `umbra status`."""
+
+    def __init__(
+        self, model: str, scorer: Scorer, measures: metrics.ShadowMetrics, announce: Announcement
+    ) -> None:
+        self._model = model
+        self._scorer = scorer
+        self._measures = measures
+        self._announce = announce
+        self._told: dict[str, object] = {}
+        self._scorer_pid: int | None = None
+        measures.breaker_open[(model,)].set(0)
+
+    def tell(self, state: str, error: Exception | None = None) -> None:
+        """Say `state`: scoring, breaker_open or store_away."""
+        if self._scorer.pid is not None and self._scorer.pid != self._scorer_pid:
+            if self._scorer_pid is not None:
+                self._measures.restarts[(self._model,)].inc()
+            self._scorer_pid = self._scorer.pid
+        facts: dict[str, object] = {"candidate": self._model, "state": state, "scorer_pid": self._scorer.pid}
+        if facts != self._told:
+            level = logging.INFO if state == "scoring" else logging.ERROR
+            logs.event(_log, "lane_state", level=level, error=error, **facts)
+            self._measures.breaker_open[(self._model,)].set(state == "breaker_open")
+            self._announce.tell(**facts)
+            self._told = facts
+
+
+def run(settings: Settings, stop: threading.Event, announcement: Announcement) -> None:
+    """Score one candidate until told to stop, then for a short while what is still pending."""
+    store = open_store(settings.store)
+    measures = metrics.shadowing(settings.metrics_files("worker"))
+    away = Backoff(settings.poll_seconds, longest=5.0)
+    candidate = _candidate(store, int(sys.argv[1]), stop, away)
+    if candidate is None:
+        return
+    scorer, breaker = Scorer(ScorerPlan.of(settings, candidate)), Breaker(time.monotonic)
+    lane = Lane(
+        store, candidate, scorer, breaker,
+        settings.candidate_batch_rows, settings.candidate_latency_share, measures, _utc_now,
+    )  # fmt: skip
+    watch = _Watch(str(candidate.model), scorer, measures, announcement)
+    try:
+        while not stop.is_set():
+            stop.wait(_step(lane, breaker, watch, away, settings.poll_seconds))
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        while time.monotonic() < deadline and _step(lane, breaker, watch, away, 1.0) == 0:
+            continue
+    finally:
+        scorer.stop()
+        store.close()
+
+
+def _candidate(store: Store, candidate_id: int, stop: threading.Event, away: Backoff) -> Candidate | None:
+    """Look the candidate up, waiting for the store if it is away; None when told to stop first."""
+    while not stop.is_set():
+        try:
+            with store.reading() as connection:
+                found = candidates.by_id(connection, candidate_id)
+        except StoreUnavailable:
+            stop.wait(away.next())
+            continue
+        away.reset()
+        if found is None:
+            raise processes.CannotRun(f"the store knows no candidate number {candidate_id}")
+        return found
+    return None
+
+
+def _step(lane: Lane, breaker: Breaker, watch: _Watch, away: Backoff, idle_seconds: float) -> float:
+    """Score one batch; returns how long to wait before the next."""
+    if breaker.seconds_open > 0:
+        return min(breaker.seconds_open, idle_seconds)
+    try:
+        passed = lane.step()
+    except ScorerUnavailable as fault:
+        breaker.open()
+        watch.tell("breaker_open", fault)
+        return idle_seconds
+    except (StoreUnavailable, observations.CursorMoved) as fault:
+        watch.tell("store_away", fault)
+        return away.next()
+    away.reset()
+    watch.tell("breaker_open" if breaker.seconds_open > 0 else "scoring")
+    return 0.0 if passed else idle_seconds
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+if __name__ == "__main__":
+    sys.exit(processes.main("scoring", run))

@@ -1,0 +1,146 @@
+"""A lane: brings one candidate up to date, batch by batch, and isolates what its model cannot bear.
+
+When a batch kills, hangs or raises, it is halved until the row that does it is alone; that row is
+recorded as failed and all others are scored.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+
+from monitoring import logs, metrics
+from shadow.records import Candidate, CandidateState
+from shadow.scoring.breaker import Breaker
+from shadow.scoring.scorer import BatchFailed, Scorer
+from shadow.store import Store, candidates, captures, observations
+from shadow.store.candidates import Cursor
+from shadow.store.captures import Waiting
+from shadow.store.observations import Answer
+
+_log = logging.getLogger("umbra.scoring")
+
+
+def isolate(
+    scorer: Scorer, breaker: Breaker, batch: Sequence[Waiting], timed: frozenset[int]
+) -> Iterator[Answer]:
+    """Score a batch in order, halving it around whatever fails; ends early when the breaker opens.
+
+    `timed` are the numbers (seq) of the rows whose latency is to be measured alone. A row that takes the
+    scorer down by itself gets a second try before it is blamed: somebody else may have killed it.
+    """
+    try:
+        answers = _score_again_if_alone(scorer, batch, timed)
+    except BatchFailed as fault:
+        if len(batch) > 1:
+            half = len(batch) // 2
+            for part in (batch[:half], batch[half:]):
+                if breaker.seconds_open == 0:
+                    yield from isolate(scorer, breaker, part, timed)
+            return
+        if fault.lost_process:
+            breaker.lost_alone()
+        yield Answer(batch[0].id, reason=fault.reason, detail=fault.detail)
+        return
+    breaker.succeeded()
+    yield from answers
+
+
+def _score_again_if_alone(scorer: Scorer, batch: Sequence[Waiting], timed: frozenset[int]) -> list[Answer]:
+    indices = [index for index, row in enumerate(batch) if row.seq in timed]
+    try:
+        return scorer.score(batch, indices)
+    except BatchFailed as fault:
+        if len(batch) > 1 or not fault.lost_process:
+            raise
+        return scorer.score(batch, indices)
+
+
+class Lane:
+    """Brings one candidate up to date; `step` is one batch of one source."""
+
+    def __init__(
+        self,
+        store: Store,
+        candidate: Candidate,
+        scorer: Scorer,
+        breaker: Breaker,
+        batch_rows: int,
+        latency_share: float,
+        measures: metrics.ShadowMetrics,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._measures = measures
+        self._store = store
+        self._candidate = candidate
+        self._scorer = scorer
+        self._breaker = breaker
+        self._batch_rows = batch_rows
+        self._latency_period = math.ceil(1 / latency_share) if latency_share > 0 else 0
+        self._clock = clock
+
+    def step(self) -> int:
+        """Look at one batch; returns how many captures were passed. Raises StoreUnavailable."""
+        batch, cursor, up_to = self._next()
+        if cursor is None:
+            return 0
+        started = time.perf_counter()
+        answers = list(isolate(self._scorer, self._breaker, batch, self._timed(batch)))
+        if len(answers) < len(batch):
+            up_to = batch[len(answers) - 1].seq if answers else cursor.seq
+        if up_to > cursor.seq:
+            with self._store.writing() as connection:
+                observations.store(connection, self._candidate, cursor, answers, up_to, self._clock())
+        self._tell(answers, time.perf_counter() - started)
+        return up_to - cursor.seq
+
+    def _next(self) -> tuple[list[Waiting], Cursor | None, int]:
+        with self._store.reading() as connection:
+            now = candidates.by_id(connection, self._candidate.id)
+            if now is None or now.state is not CandidateState.ACTIVE:
+                return [], None, 0
+            for cursor in candidates.cursors_of(connection, now):
+                if cursor.pending:
+                    up_to = min(cursor.seq + self._batch_rows, cursor.last_seq)
+                    batch = captures.waiting(connection, cursor.source_id, cursor.seq, up_to, now.sample)
+                    return batch, cursor, up_to
+        return [], None, 0
+
+    def _timed(self, batch: Sequence[Waiting]) -> frozenset[int]:
+        if not self._latency_period:
+            return frozenset()
+        return frozenset(row.seq for row in batch if row.seq % self._latency_period == 0)
+
+    def _tell(self, answers: Sequence[Answer], seconds: float) -> None:
+        if not answers:
+            return
+        model = str(self._candidate.model)
+        failed = [answer for answer in answers if answer.reason is not None]
+        self._measure(model, answers, seconds)
+        logs.event(
+            _log, "batch_scored",
+            candidate=model, rows=len(answers), failed=len(failed), duration_seconds=seconds,
+        )  # fmt: skip
+        for answer in failed[:10]:
+            logs.event(
+                _log, "observation_failed", level=logging.WARNING,
+                candidate=model, capture=str(answer.capture_id), reason=answer.reason, detail=answer.detail,
+            )  # fmt: skip
+
+    def _measure(self, model: str, answers: Sequence[Answer], seconds: float) -> None:
+        measures = self._measures
+        prices = [answer.dollars for answer in answers if answer.dollars is not None]
+        measures.candidate_seconds[(model,)].observe(seconds)
+        measures.observations[(model, "scored")].inc(len(prices))
+        measures.observations[(model, "failed")].inc(len(answers) - len(prices))
+        measures.predictions[("candidate", model)].inc(len(prices))
+        for price in prices:
+            measures.price_dollars[("candidate",)].observe(price)
+        for answer in answers:
+            if answer.reason is not None:
+                measures.failures[(model, answer.reason)].inc()
+            if answer.latency_seconds is not None:
+                measures.prediction_seconds[("candidate",)].observe(answer.latency_seconds)
