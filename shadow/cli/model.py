@@ -13,7 +13,7 @@ from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from model_package import artifact, dataset, recipes
+from model_package import artifact, dataset, manifest, recipes
 from model_package import train as training
 from model_package.dataset import Dataset
 from shadow.records import ModelRef
@@ -153,5 +153,5 @@ def _facts(models_dir: Path, name: str, version: str) -> dict[str, object]:
         "trained_at": card["trained_at"],
         "data": card["data"]["source"],
         "rmse_log_price": card["metrics"]["overall"]["rmse_log"],
-        "digest": artifact.digest_of(artifact.directory_of(models_dir, name, version))[:12],
+        "digest": manifest.read(directory).digest[:12],
     }
