@@ -74,7 +74,7 @@ def _books(books: Books) -> list[RenderableType]:
     verdict = (
         Text("The ledger balances.", style="green")
         if books.balance
-        else Text("THE LEDGER DOES NOT BALANCE: see `missing` above.", style="bold red")
+        else Text("The ledger does NOT balance: see `missing`.", style="bold red")
     )
     return [
         f"Live: {live}{since}",
@@ -87,38 +87,31 @@ def _books(books: Books) -> list[RenderableType]:
 
 
 def _ledger(books: Books) -> Table:
-    columns = (
-        "Candidate",
-        "State",
-        "Eligible",
-        "Scored",
-        "Sampled out",
-        "Failed",
-        "Dropped",
-        "Pending",
-        "Missing",
-        "Lag",
-    )
-    table = Table(*columns, box=None, pad_edge=False)
-    for column in table.columns[2:]:
-        column.justify = "right"
+    """One column per candidate, so that any number of states fits a narrow terminal."""
+    table = Table("Ledger", box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for account in books.accounts:
-        table.add_row(*_row(account, books.lags[account.candidate.id]))
+        table.add_column(str(account.candidate.model), justify="right")
+    columns = [_column(account, books.lags[account.candidate.id]) for account in books.accounts]
+    for name in dict.fromkeys(name for column in columns for name in column):
+        table.add_row(name, *(column.get(name, "0") for column in columns))
     return table
 
 
-def _row(account: Account, lag_seconds: float) -> list[str]:
-    numbers = (
-        account.eligible,
-        account.scored,
-        account.sampled_out,
-        sum(account.failed.values()),
-        sum(account.dropped.values()),
-        account.pending,
-        account.missing,
-    )
-    name, state = str(account.candidate.model), account.candidate.state.value
-    return [name, state, *(f"{number:,}" for number in numbers), f"{lag_seconds:.1f} s"]
+def _column(account: Account, lag_seconds: float) -> dict[str, str]:
+    candidate = account.candidate
+    counts = {
+        "eligible houses": account.eligible,
+        "  scored": account.scored,
+        "  sampled out": account.sampled_out,
+        "  failed": sum(account.failed.values()),
+        **{f"    {reason}": count for reason, count in account.failed.items()},
+        "  dropped": sum(account.dropped.values()),
+        **{f"    {reason}": count for reason, count in account.dropped.items()},
+        "  pending": account.pending,
+        "missing": account.missing,
+    }
+    facts = {"state": candidate.state.value, "sample": f"{candidate.sample:.0%}", "lag": f"{lag_seconds:.1f} s"}
+    return facts | {name: f"{count:,}" for name, count in counts.items()}
 
 
 def _reasons(prefix: str, counts: Mapping[str, int]) -> str:
