@@ -103,7 +103,8 @@ def _file(path: Path, expected: object, size: object) -> bytes:
     found = sha256(data).hexdigest()
     if found != expected or len(data) != size:
         raise AlteredArtifact(
-            f"{path}: altered: expected SHA-256 {expected} of {size} bytes, found {found} of {len(data)}: {ANEW}"
+            f"{path}: altered: expected SHA-256 {expected} of {size} bytes, "
+            f"found {found} of {len(data)}: {ANEW}"
         )
     return data
 

@@ -1,4 +1,4 @@
-"""The reference profile: how each field, the prediction and the error were distributed when the model was made.
+"""The reference profile: how fields, predictions and errors were distributed when a model was made.
 
 Bins and edges are fixed here, once, so that later windows are counted into them without the training data.
 Counts, `missing` and `nonfinite` add up to n. Method: quantile bins of the reference (docs/data.md).

@@ -71,7 +71,7 @@ class Neighborhoods:
 
 
 def neighborhoods(rows: Sequence[Row], prices: Dollars) -> Neighborhoods:
-    """Learn medians and thirds (by median, each holding a third of the neighbourhoods) from training sales."""
+    """Learn medians, and thirds of the neighbourhoods by their median, from training sales."""
     names = np.array([str(row["neighborhood"]) for row in rows])
     medians = {str(name): float(np.median(prices[names == name])) for name in np.unique(names)}
     ranked = sorted(medians, key=medians.__getitem__)
@@ -132,5 +132,6 @@ def require_equal(scorer: Dollars, research: Dollars) -> None:
     apart = float(np.max(np.abs(scorer / research - 1)))
     if not apart <= ROUND_TRIP:
         raise BelowStandard(
-            f"the saved model differs from its research pipeline by {apart:.3g} relative: expected at most {ROUND_TRIP}"
+            f"the saved model differs from its research pipeline by {apart:.3g} relative: "
+            f"expected at most {ROUND_TRIP}"
         )

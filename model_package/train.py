@@ -51,7 +51,7 @@ def train(
 ) -> Path:
     """Fit, judge on the later sales, save; returns the new version's directory.
 
-    `progress(stage, share)` is called before each of STAGES with the share done, at the end with ("done", 1.0).
+    `progress(stage, share)` comes before each of STAGES with the share done, and ends with ("done", 1.0).
     Raises recipes.UnknownRecipe, dataset.InvalidDataset, or quality.BelowStandard with the figures.
     """
     chosen = recipes.get(recipe)

@@ -66,7 +66,7 @@ _recipes: dict[str, Recipe] = {}
 
 
 def add(recipe: Recipe) -> None:
-    """Make a recipe known; the same one twice is harmless, another one of that name raises DuplicateRecipe."""
+    """Make a recipe known; another one of the same name raises DuplicateRecipe."""
     known = _recipes.setdefault(recipe.name, recipe)
     if known is not recipe:
         raise DuplicateRecipe(
