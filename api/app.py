@@ -14,7 +14,7 @@ from api.health import Health
 from api.live import Live
 from api.lookups import Lookups
 from api.models import Models
-from api.predictions import Predictions, Recorder, new_ids
+from api.predictions import Limits, Predictions, Recorder, new_ids
 from monitoring import metrics
 from monitoring.metrics import ServingMetrics
 from shadow.capture import open_recorder
@@ -31,8 +31,7 @@ class Parts:
     lookups: Lookups
     metrics: ServingMetrics
     models_dir: Path
-    max_rows: int
-    max_body_bytes: int
+    limits: Limits
 
 
 def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
@@ -51,8 +50,7 @@ def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
             lookups=Lookups(open_store(settings.store)),
             metrics=measured,
             models_dir=settings.models,
-            max_rows=settings.api_max_rows,
-            max_body_bytes=settings.api_max_body_bytes,
+            limits=Limits(settings.api_max_rows, settings.api_max_body_bytes),
         )
     )
 
@@ -60,7 +58,6 @@ def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
 def build(parts: Parts) -> Flask:
     """Put the parts together."""
     app = Flask("api", static_folder="pages/vendor", static_url_path="/docs/vendor")
-    app.config["MAX_CONTENT_LENGTH"] = parts.max_body_bytes
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     watch = access.Access(parts.metrics, lambda: str(new_ids(1)[0]), time.perf_counter)
@@ -81,10 +78,10 @@ def umbra_version() -> str:
 
 
 def _route(app: Flask, parts: Parts) -> None:
-    predictions = Predictions(parts.live, parts.recorder, parts.lookups, parts.metrics, parts.max_rows)
+    predictions = Predictions(parts.live, parts.recorder, parts.lookups, parts.metrics, parts.limits)
     models = Models(parts.live, parts.lookups, parts.models_dir)
     health = Health(parts.live)
-    document = openapi.document(umbra_version(), parts.max_rows, parts.max_body_bytes)
+    document = openapi.document(umbra_version(), parts.limits.rows, parts.limits.body_bytes)
     pages = docs.Docs(document)
     app.add_url_rule("/v1/predictions", "predictions.create", predictions.create, methods=["POST"])
     app.add_url_rule("/v1/predictions/<identifier>", "predictions.show", predictions.show)

@@ -1,13 +1,14 @@
-"""Content negotiation: what a body is, and what the answer should be."""
+"""Content: what a body is, all of its bytes, and what the answer should be."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from gunicorn.http.errors import ParseException
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header, parse_options_header
 
-from api.errors import NotAcceptable, UnsupportedContent
+from api.errors import BodyTooLarge, NotAcceptable, UnreadableBody, UnsupportedContent
 
 JSON = "application/json"
 CSV = "text/csv"
@@ -33,6 +34,43 @@ def _parsed(declared: str) -> str:
     if charset.lower() not in _CHARSETS:
         raise UnsupportedContent(f"charset {charset[:80]!r}: expected utf-8")
     return kind
+
+
+def read(environ: dict[str, Any], max_bytes: int) -> bytes:
+    """The whole body or nothing: a body cut short must not become a shorter list of houses.
+
+    (werkzeug gives what came, cut at the limit.) Raises BodyTooLarge or UnreadableBody.
+    """
+    declared = environ.get("CONTENT_LENGTH", "")
+    if not declared:
+        return _read_chunked(environ, max_bytes)
+    if not (declared.isascii() and declared.isdigit()):
+        raise UnreadableBody(f"Content-Length {declared[:80]!r}: expected a number of bytes")
+    # More digits than any limit has are not worth converting.
+    length = int(declared) if len(declared) < 20 else max_bytes + 1
+    if length > max_bytes:
+        raise BodyTooLarge(f"a body of {declared[:20]} bytes: expected at most {max_bytes}")
+    body = _read(environ, length)
+    if len(body) != length:
+        raise UnreadableBody(f"the body ended after {len(body)} of {length} bytes")
+    return body
+
+
+def _read_chunked(environ: dict[str, Any], max_bytes: int) -> bytes:
+    if not environ.get("wsgi.input_terminated"):
+        return b""
+    body = _read(environ, max_bytes + 1)
+    if len(body) > max_bytes:
+        raise BodyTooLarge(f"a body of more than {max_bytes} bytes: expected at most that many")
+    return body
+
+
+def _read(environ: dict[str, Any], length: int) -> bytes:
+    try:
+        body: bytes = environ["wsgi.input"].read(length)
+    except (OSError, ParseException) as fault:
+        raise UnreadableBody(f"the body could not be read to its end: {str(fault)[:80]}") from fault
+    return body
 
 
 def of_answer(environ: dict[str, Any], body: str) -> str:

@@ -25,6 +25,14 @@ class Refusal(Exception):
     """A request that HTTP itself lets us refuse; the subclass is the reason, the message the detail."""
 
 
+class BodyTooLarge(Refusal):
+    """More bytes than one request may have."""
+
+
+class UnreadableBody(Refusal):
+    """The body broke off, or its framing makes no sense."""
+
+
 class UnsupportedContent(Refusal):
     """The body is of a type or in an encoding that is not read here."""
 
@@ -84,6 +92,8 @@ BAD_REQUEST = Problem("bad-request", HTTPStatus.BAD_REQUEST, "The request cannot
 
 BY_EXCEPTION: dict[type[Exception], Problem] = {
     MalformedBody: Problem("malformed-body", HTTPStatus.BAD_REQUEST, "The body cannot be read"),
+    UnreadableBody: Problem("unreadable-body", HTTPStatus.BAD_REQUEST, "The body did not arrive whole"),
+    BodyTooLarge: TOO_LARGE,
     TooManyRows: Problem(
         "too-many-rows", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Too many houses in one request"
     ),
@@ -127,6 +137,9 @@ _DETAILS: dict[type[Exception], Callable[[Any], str]] = {
 }
 
 
+_HTTP_DETAILS = {HTTPStatus.NOT_FOUND: "no resource has this path; /docs shows those there are"}
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A problem ready to be sent."""
@@ -163,10 +176,8 @@ def _known(problem: Problem, fault: Exception, instance: str, request_id: str) -
 
 def _of_http(fault: HTTPException, instance: str, request_id: str) -> Answer:
     problem = BY_STATUS.get(fault.code or 500) or _unnamed(fault)
-    headers = {
-        name: value for name, value in fault.get_headers() if name in ("Allow", "Location", "Retry-After")
-    }
-    detail = fault.description or problem.title
+    headers = {name: value for name, value in fault.get_headers() if name == "Allow"}
+    detail = f"Allow: {headers['Allow']}" if headers else _HTTP_DETAILS.get(problem.status, problem.title)
     return Answer(problem, problem.body(detail, instance, request_id), headers)
 
 

@@ -27,6 +27,12 @@ def document(version: str, max_rows: int, max_body_bytes: int) -> Schema:
                 "candidates in shadow; no answer ever waits for them."
             ),
         },
+        "tags": [
+            {"name": "predictions", "description": "Prices, and what became of them."},
+            {"name": "models", "description": "Who answers, and who is being scored."},
+            {"name": "health", "description": "For whoever runs it."},
+            {"name": "pages", "description": "For people."},
+        ],
         "paths": _paths(max_rows, max_body_bytes),
         "components": {
             "parameters": {"RequestId": _request_id()},
@@ -40,13 +46,19 @@ def _paths(max_rows: int, max_body_bytes: int) -> Schema:
     return {
         "/v1/predictions": {"post": _create(max_rows, max_body_bytes)},
         "/v1/predictions/{id}": {"get": _show()},
-        "/v1/models": {"get": _get("models", "Every model artifact, with its card and its role.", "Models")},
-        "/v1/deployment": {
-            "get": _get("deployment", "Who is live, and who is scored in shadow.", "Deployment", 503)
+        "/v1/models": {
+            "get": _get("models", "Every model artifact, with its card and its role.", "Models", tag="models")
         },
-        "/livez": {"get": _get("livez", "The process answers.", "Status")},
-        "/readyz": {"get": _get("readyz", "The process has a live model to answer with.", "Status", 503)},
-        "/openapi.json": {"get": _get("openapi", "This document.", "Anything")},
+        "/v1/deployment": {
+            "get": _get(
+                "deployment", "Who is live, and who is scored in shadow.", "Deployment", 503, tag="models"
+            )
+        },
+        "/livez": {"get": _get("livez", "The process answers.", "Status", tag="health")},
+        "/readyz": {
+            "get": _get("readyz", "The process has a live model to answer with.", "Status", 503, tag="health")
+        },
+        "/openapi.json": {"get": _get("openapi", "This document.", "Anything", tag="pages")},
         "/docs": {"get": _page("docs", "This document as a page.")},
         "/": {"get": _redirect("home", "Leads to /docs.")},
     }
@@ -56,12 +68,13 @@ def _create(max_rows: int, max_body_bytes: int) -> Schema:
     houses = {"oneOf": [_ref("House"), {"type": "array", "items": _ref("House"), "maxItems": max_rows}]}
     return {
         "operationId": "createPredictions",
+        "tags": ["predictions"],
         "summary": "Price one house or a list of houses.",
         "description": (
-            f"At most {max_rows} houses and {max_body_bytes} bytes. Answer i is for house i. Nothing is coerced: "
-            "one bad house refuses the request with every fault listed. The answer has the kind of the body "
-            "unless `Accept` prefers the other: JSON, or CSV with a header line of field names, in which an "
-            "empty cell is null."
+            f"At most {max_rows} houses and {max_body_bytes} bytes. Answer i is for house i. Nothing is "
+            "coerced: one bad house refuses the request with every fault listed. The answer has the kind of "
+            "the body unless `Accept` prefers the other: JSON, or CSV with a header line of field names, in "
+            "which an empty cell is null."
         ),
         "parameters": [_REQUEST_ID],
         "requestBody": {
@@ -97,16 +110,22 @@ def _show() -> Schema:
         "example": _EXAMPLE_ID,
     }
     return {
-        **_get("showPrediction", "A capture, every observation of it, and its outcome.", "Prediction"),
+        **_get(
+            "showPrediction",
+            "A capture, every observation of it, and its outcome.",
+            "Prediction",
+            tag="predictions",
+        ),
         "description": "A prediction can be looked up once it has moved from the journal to the store.",
         "parameters": [identifier, _REQUEST_ID],
         "responses": {**_ok("Prediction"), **_problems(400, 404, 500, 503)},
     }
 
 
-def _get(operation: str, summary: str, answer: str, *problems: int) -> Schema:
+def _get(operation: str, summary: str, answer: str, *problems: int, tag: str) -> Schema:
     return {
         "operationId": operation,
+        "tags": [tag],
         "summary": summary,
         "parameters": [_REQUEST_ID],
         "responses": {**_ok(answer), **_problems(*problems, 500)},
@@ -119,12 +138,13 @@ def _page(operation: str, summary: str) -> Schema:
         "headers": _headers(),
         "content": {"text/html": {"schema": {"type": "string"}}},
     }
-    return {"operationId": operation, "summary": summary, "responses": {"200": answer}}
+    return {"operationId": operation, "tags": ["pages"], "summary": summary, "responses": {"200": answer}}
 
 
 def _redirect(operation: str, summary: str) -> Schema:
     return {
         "operationId": operation,
+        "tags": ["pages"],
         "summary": summary,
         "responses": {"302": {"description": summary, "headers": _headers()}},
     }

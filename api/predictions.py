@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -49,17 +50,25 @@ def new_ids(count: int) -> list[UUID]:
     return new_capture_ids(count, time.time_ns() // 1_000_000, random_bits())
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may ask at most."""
+
+    rows: int
+    body_bytes: int
+
+
 class Predictions:
     """The two views, with what they need."""
 
     def __init__(
-        self, live: Live, recorder: Recorder, lookups: Lookups, metrics: ServingMetrics, max_rows: int
+        self, live: Live, recorder: Recorder, lookups: Lookups, metrics: ServingMetrics, limits: Limits
     ) -> None:
         self._live = live
         self._recorder = recorder
         self._lookups = lookups
         self._metrics = metrics
-        self._max_rows = max_rows
+        self._limits = limits
 
     def create(self) -> Response:
         """Validate, price, capture, answer: answer i is input i."""
@@ -67,7 +76,7 @@ class Predictions:
         body_kind = content.of_body(environ)
         answer_kind = content.of_answer(environ, body_kind)
         parse = parse_json if body_kind == content.JSON else parse_csv
-        houses = parse(request.get_data(cache=False), self._max_rows)
+        houses = parse(content.read(environ, self._limits.body_bytes), self._limits.rows)
         return self._answer(houses, answer_kind)
 
     def _answer(self, houses: Houses, kind: str) -> Response:

@@ -132,7 +132,7 @@ def _send(client: socket.socket, answer: bytes) -> None:
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]
-    """gunicorn's own lines, through the root logger like all others; no access lines: the API writes its own."""
+    """gunicorn's own lines, through the root logger like all others; no access lines."""
 
     def setup(self, cfg: Any) -> None:
         """Leave handlers and levels to monitoring.logs."""
@@ -151,7 +151,7 @@ class Logger(glogging.Logger):  # type: ignore[misc]
 
 
 def when_ready(settings: Settings) -> None:
-    """In the arbiter: show the metrics of all workers. A port taken meanwhile costs the metrics, not the API."""
+    """In the arbiter: show the metrics of all workers. A port taken meanwhile costs only them."""
     try:
         metrics.serve(settings.metrics_host, settings.api_metrics_port, directory=metrics_directory())
     except OSError as fault:

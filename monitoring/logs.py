@@ -57,7 +57,10 @@ def event(
     error: BaseException | None = None,
     **fields: Any,
 ) -> None:
-    """Write one line about `name`; `error` adds its type, message and stack. Never raises, never blocks."""
+    """Write one line about `name`; `error` adds its type, message and, from ERROR on, its stack.
+
+    Never raises, never blocks.
+    """
     if log.isEnabledFor(level):
         record = logging.LogRecord(log.name, level, "", 0, name, (), None)
         record.fields = fields
@@ -156,7 +159,7 @@ class _Formatter(OrjsonFormatter):
             self._add(document, fields)
         error = record.error if fields is not None else record.exc_info and record.exc_info[1]  # type: ignore[attr-defined]
         if error:
-            document["error"] = _error(error)
+            document["error"] = _error(error, with_stack=record.levelno >= logging.ERROR)
         return document
 
     def _add(self, document: dict[str, Any], fields: Mapping[str, Any]) -> None:
@@ -180,11 +183,12 @@ def _message(record: logging.LogRecord) -> str:
         return str(record.msg)
 
 
-def _error(error: BaseException) -> dict[str, str]:
-    """The end of a long stack names the cause; a line under 4 KiB stays whole in a pipe."""
-    stack = "".join(traceback.format_exception(error))
-    return {
-        "type": type(error).__name__,
-        "message": str(error)[:_MESSAGE_CHARACTERS],
-        "stack_trace": stack[-_STACK_CHARACTERS:],
-    }
+def _error(error: BaseException, *, with_stack: bool) -> dict[str, str]:
+    """A warning is about the world, so what it says suffices; an error may be our own, so its stack is kept.
+
+    The end of a long stack names the cause; a line under 4 KiB stays whole in a pipe.
+    """
+    told = {"type": type(error).__name__, "message": str(error)[:_MESSAGE_CHARACTERS]}
+    if with_stack:
+        told["stack_trace"] = "".join(traceback.format_exception(error))[-_STACK_CHARACTERS:]
+    return told

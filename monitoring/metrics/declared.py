@@ -131,7 +131,7 @@ class ServingMetrics(_PredictionMetrics):
         )
         self.captures_late = Counter(
             "umbra_captures_late_total",
-            "Answered houses whose write was still under way when the answer left; the journal has the count.",
+            "Answered houses whose write was still under way when the answer left; the journal counts them.",
             registry=registry,
         )
         self.captures_dropped = Children(

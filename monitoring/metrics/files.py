@@ -84,7 +84,7 @@ class SharedValues:
         self._mapped = values.MultiProcessValue()  # type: ignore[no-untyped-call]
         self._free = _free_bytes(directory, os.getpid())
 
-    def __call__(  # noqa: PLR0917 (the library calls it by position)
+    def __call__(
         self,
         typ: str,
         metric_name: str,

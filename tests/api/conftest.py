@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,17 +23,18 @@ from flask.testing import FlaskClient
 from prometheus_client import CollectorRegistry
 
 from api.app import Parts, build
-from api.live import Live, Serving, load
+from api.live import Live, load
 from api.lookups import Lookups
+from api.predictions import Limits
 from model_package import artifact
 from model_package.schema import EXAMPLE
 from monitoring import metrics
-from shadow import journal
 from shadow.capture import Recorder, open_recorder
+from shadow.ingest import Ingest, directory_id
 from shadow.records import ModelRef
 from shadow.rollout import first_deployment
 from shadow.settings import Settings
-from shadow.store import Store, open_store
+from shadow.store import Store, candidates, observations, open_store
 from shadow.store.schema import migrate
 
 HERE = Path(__file__).parent
@@ -88,25 +90,29 @@ class Bench:
         self.client = self.app.test_client()
 
     def post(self, house: Any = None, **more: Any) -> Any:
-        """POST /v1/predictions, the example house by default."""
-        return self.client.post("/v1/predictions", **({"json": house or dict(EXAMPLE)} | more))
+        """POST /v1/predictions: the example house, unless another or a body is given."""
+        given = more if "data" in more else {"json": house or dict(EXAMPLE)} | more
+        return self.client.post("/v1/predictions", **given)
 
     def value(self, name: str, **labels: str) -> float | None:
         """One sample of the metrics."""
         return self.registry.get_sample_value(name, labels)
 
-    def journalled(self) -> list[dict[str, Any]]:
-        """Every entry of the journal, once the recorder is closed."""
+    def ingest(self) -> int:
+        """Move every capture into the store, as the worker does; gives their number."""
         self.recorder.close()
-        return read_journal(self.settings)
+        mover = Ingest(
+            self.store, self.settings.journal_dir, directory_id(self.settings.data_dir), 1 << 20,
+            metrics.shadowing(None), lambda: datetime.now(UTC),
+        )  # fmt: skip
+        return sum(iter(mover.step, 0))
 
-
-def read_journal(settings: Settings) -> list[dict[str, Any]]:
-    """Every line of captures in the data directory's journal."""
-    lines = [line for path in sorted(settings.journal_dir.rglob("*")) if path.is_file()
-             for line in path.read_bytes().splitlines()]
-    found = [line[line.index(b"{") :] for line in lines if b'"kind":"captures"' in line]
-    return [json.loads(line) for line in found]
+    def observe(self, candidate: ModelRef, answer: observations.Answer) -> None:
+        """Let a new candidate say what it says of the first captures."""
+        with self.store.writing() as connection:
+            added = candidates.add(connection, candidate, 1.0, NOW.replace(year=2020), NOW)
+            (cursor,) = candidates.cursors_of(connection, added)
+            observations.store(connection, added, cursor, [answer], 1, NOW)
 
 
 @pytest.fixture
@@ -117,9 +123,141 @@ def bench(deployed: Settings) -> Iterator[Bench]:
     live = Live(load(deployed))
     store, recorder = open_store(deployed.store), open_recorder(deployed)
     parts = Parts(
-        live, recorder, Lookups(store), measured, deployed.models, deployed.api_max_rows,
-        deployed.api_max_body_bytes,
+        live, recorder, Lookups(store), measured, deployed.models,
+        Limits(deployed.api_max_rows, deployed.api_max_body_bytes),
     )  # fmt: skip
     yield Bench(build(parts), deployed, registry, live, store, recorder)
     recorder.close()
     store.close()
+
+
+@dataclass(slots=True)
+class Server:
+    """A real `python -m api.serve`, its ports and what it printed."""
+
+    process: subprocess.Popen[bytes]
+    settings: Settings
+    output: Path
+
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, **headers: str
+    ) -> tuple[int, Any, bytes]:
+        """One request; gives status, headers and body."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.settings.api_port, timeout=20)
+        try:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body, named)
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    def price(self, **headers: str) -> tuple[int, Any, bytes]:
+        """POST the example house."""
+        return self.ask(
+            "POST",
+            "/v1/predictions",
+            json.dumps(EXAMPLE).encode(),
+            **{"Content_Type": "application/json"} | headers,
+        )
+
+    def raw(self, sent: bytes) -> bytes:
+        """Send bytes as they are, say that there are no more, and give all that comes back."""
+        with socket.create_connection(("127.0.0.1", self.settings.api_port), timeout=20) as wire:
+            with suppress(OSError):  # it may have answered and closed before it had everything
+                wire.sendall(sent)
+                wire.shutdown(socket.SHUT_WR)
+            return _everything(wire)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The JSON lines written so far."""
+        return [json.loads(line) for line in self.output.read_text().splitlines()]
+
+    def wait_until(self, found: Callable[[], Any]) -> Any:
+        """What `found` gives once that is true."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            if answer := found():
+                return answer
+            time.sleep(0.02)
+        raise AssertionError(f"waited in vain; the server wrote:\n{self.output.read_text()}")
+
+    def ready(self) -> bool:
+        """Whether it answers."""
+        assert self.process.poll() is None, self.output.read_text()
+        try:
+            return self.ask("GET", "/readyz")[0] == 200
+        except OSError:
+            return False
+
+    def stop(self) -> int:
+        """SIGTERM; gives the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+
+def _everything(wire: socket.socket) -> bytes:
+    answer = b""
+    try:
+        while piece := wire.recv(65536):
+            answer += piece
+    except ConnectionResetError:
+        return answer
+    return answer
+
+
+def environment_of(made: Settings, **more: str) -> dict[str, str]:
+    """The environment that gives a process these settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("UMBRA_")}
+    return {
+        **kept,
+        "PYTHONPATH": f"{ROOT}:{HERE}",
+        "UMBRA_DATA_DIR": str(made.data_dir),
+        "UMBRA_RECIPE_MODULES": "plain_recipe",
+        "UMBRA_API_PORT": str(made.api_port),
+        "UMBRA_API_METRICS_PORT": str(made.api_metrics_port),
+        "UMBRA_API_MAX_BODY_BYTES": str(made.api_max_body_bytes),
+        **more,
+    }
+
+
+def two_free_ports() -> tuple[int, int]:
+    """Ports that nobody listens on now."""
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]
+
+
+def start(made: Settings, output: Path, **more: str) -> Server:
+    """Start `python -m api.serve` without waiting for it."""
+    with output.open("wb") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "api.serve"], env=environment_of(made, **more), stdout=sink, stderr=sink,
+            cwd=output.parent,
+        )  # fmt: skip
+    return Server(process, made, output)
+
+
+@pytest.fixture
+def serving(tmp_path: Path, settings: Callable[..., Settings]) -> Iterator[Callable[..., Server]]:
+    """Start a server in which plain@1 is live; stopped after the test."""
+    begun: list[Server] = []
+
+    def begin(**more: str) -> Server:
+        port, metrics_port = two_free_ports()
+        made = settings(
+            recipe_modules="plain_recipe", api_port=port, api_metrics_port=metrics_port,
+            api_max_body_bytes=100_000,
+        )  # fmt: skip
+        if not made.models.exists():
+            deploy(made)
+        server = start(made, tmp_path / f"serve-{len(begun)}.log", **more)
+        begun.append(server)
+        server.wait_until(server.ready)
+        return server
+
+    yield begin
+    for server in begun:
+        server.process.terminate()
+        server.process.wait(30)
