@@ -1,0 +1,60 @@
+"""Settings stop a wrong start, naming key and value, and never show a secret."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from shadow.settings import InvalidSetting, Settings
+
+
+def test_without_any_variable_everything_stays_on_this_machine() -> None:
+    settings = Settings.from_environment({})
+    assert settings.api_host == settings.metrics_host == "127.0.0.1"
+    assert settings.store == f"sqlite:///{Path('umbra-data').absolute() / 'umbra.db'}"
+    assert settings.models == Path("umbra-data").absolute() / "models"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("UMBRA_API_PORT", "80 80", "whole number from 1 to 65535"),
+        ("UMBRA_API_PORT", "0", "whole number from 1 to 65535"),
+        ("UMBRA_API_PORT", "٨٠", "whole number"),
+        ("UMBRA_API_WORKERS", "two", "whole number from 1 to 256"),
+        ("UMBRA_POLL_SECONDS", "nan", "number from 0.01 to 10"),
+        ("UMBRA_POLL_SECONDS", "1e9", "number from 0.01 to 10"),
+        ("UMBRA_LOG_LEVEL", "verbose", "DEBUG, INFO"),
+        ("UMBRA_RECIPE_MODULES", "not a module", "importable module"),
+        ("UMBRA_STORE_URL", "mysql://localhost/umbra", "postgresql://"),
+        ("UMBRA_API_PROT", "8000", "no such setting"),
+    ],
+)
+def test_a_wrong_value_or_name_is_refused_with_key_and_reason(key: str, value: str, expected: str) -> None:
+    with pytest.raises(InvalidSetting, match=expected) as caught:
+        Settings.from_environment({key: value})
+    assert key in str(caught.value)
+    if key != "UMBRA_STORE_URL":
+        assert value in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["UMBRA_STORE_URL", "UMBRA_STORE_PASSWORD", "UMBRA_ADMIN_TOKEN"])
+def test_what_may_be_a_secret_is_never_shown(key: str) -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        Settings.from_environment({key: "mysql://umbra:canary@db/umbra"})
+    assert "canary" not in str(caught.value)
+
+
+def test_the_two_metrics_ports_must_differ() -> None:
+    with pytest.raises(InvalidSetting, match="UMBRA_WORKER_METRICS_PORT=8001"):
+        Settings.from_environment({"UMBRA_WORKER_METRICS_PORT": "8001"})
+
+
+def test_variables_of_tests_and_of_others_are_not_settings() -> None:
+    Settings.from_environment({"UMBRA_TEST_POSTGRES_URL": "x", "PATH": "/bin"})
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    assert all(field.metadata["purpose"] for field in dataclasses.fields(Settings))

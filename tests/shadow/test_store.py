@@ -1,0 +1,48 @@
+"""The database has the declared shape, and its being away is one kind of error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from shadow.store import Store, StoreUnavailable, open_store
+from shadow.store.schema import migrate
+from shadow.store.tables import metadata
+
+
+def test_migrations_lead_to_the_declared_tables(store: Store) -> None:
+    with store.writing() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_migrating_again_changes_nothing(store: Store) -> None:
+    migrate(store)
+    assert store.candidates() == []
+
+
+def test_a_store_without_tables_says_how_to_make_them(store_url: str) -> None:
+    empty = open_store(store_url)
+    with pytest.raises(StoreUnavailable, match="umbra prepare"):
+        empty.deployment()
+    empty.close()
+
+
+def test_a_server_that_is_away_is_said_without_password_or_statement() -> None:
+    away = open_store("postgresql://umbra:canary@127.0.0.1:1/umbra")
+    with pytest.raises(StoreUnavailable) as caught:
+        away.prediction(UUID(int=1))
+    assert "refused" in str(caught.value)
+    assert "canary" not in str(caught.value)
+    assert "SELECT" not in str(caught.value)
+
+
+def test_a_directory_that_cannot_hold_the_database_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("in the way")
+    with pytest.raises(StoreUnavailable, match="unable to open"):
+        open_store(f"sqlite:///{file / 'umbra.db'}").deployment()
