@@ -6,6 +6,7 @@ Counts, `missing` and `nonfinite` add up to n. Method: quantile bins of the refe
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -62,7 +63,8 @@ def _age(row: Row, year: str) -> Value:
 
 def describe(values: Sequence[Value]) -> dict[str, Any]:
     """One column: by its values when they are texts or few, else by quantile bins."""
-    if any(isinstance(value, str) for value in values) or len({*values} - {None}) <= DISCRETE_VALUES:
+    numbers = {value for value in values if isinstance(value, int | float) and math.isfinite(value)}
+    if any(isinstance(value, str) for value in values) or len(numbers) <= DISCRETE_VALUES:
         return _categorical(values)
     return _numeric(np.array(values, dtype=np.float64), sum(value is None for value in values))
 

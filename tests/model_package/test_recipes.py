@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model_package import recipes, schema, train
+from model_package.artifact import Model
+from model_package.dataset import Dataset, Split, read_csv, split
+from model_package.schema import Field, Row
+from model_package.synthetic import synthetic
+
+REAL_LIMITS = {"linear": 0.130, "gbm": 0.123}
+
+
+def extremes(field: Field) -> st.SearchStrategy[schema.Value]:
+    """Values of a field, its ends and null above all."""
+    if field.kind == "category":
+        values: list[schema.Value] = list(field.categories)
+    else:
+        number = int if field.kind == "whole" else float
+        low, high = number(field.minimum or 0), number(field.maximum or 0)
+        values = [low, high, number((low + high) / 2)]
+    return st.sampled_from([*values, None] if field.nullable else values)
+
+
+EXTREME_HOUSES = st.fixed_dictionaries({field.name: extremes(field) for field in schema.FIELDS})
+
+
+@pytest.fixture(scope="module", params=["linear", "gbm"])
+def fitted(request: pytest.FixtureRequest, later_sales: Split) -> tuple[recipes.Scorer, recipes.Fitted]:
+    recipe = recipes.get(request.param)
+    result = recipe.train(later_sales.train.rows, later_sales.train.prices, 7)
+    return recipe.load(result.files), result
+
+
+def apart(one: recipes.Dollars, other: recipes.Dollars) -> float:
+    return float(np.max(np.abs(one / other - 1)))
+
+
+def test_the_scorer_equals_the_research_pipeline(
+    fitted: tuple[recipes.Scorer, recipes.Fitted], sales: Dataset
+) -> None:
+    scorer, research = fitted
+    assert apart(scorer(schema.matrix(sales.rows)), research.research(sales.rows)) <= 1e-9
+
+
+@settings(max_examples=30, deadline=None)
+@given(rows=st.lists(EXTREME_HOUSES, min_size=1, max_size=5))
+def test_the_scorer_equals_the_research_pipeline_at_the_ends_of_every_range(
+    fitted: tuple[recipes.Scorer, recipes.Fitted], rows: list[Row]
+) -> None:
+    scorer, research = fitted
+    assert apart(scorer(schema.matrix(rows)), research.research(rows)) <= 1e-9
+
+
+@settings(max_examples=100, deadline=None)
+@given(rows=st.lists(EXTREME_HOUSES, min_size=1, max_size=5))
+def test_every_valid_house_has_a_price(
+    fitted: tuple[recipes.Scorer, recipes.Fitted], rows: list[Row]
+) -> None:
+    dollars = fitted[0](schema.matrix(rows))
+    assert np.isfinite(dollars).all()
+    assert (dollars > 0).all()
+
+
+def test_a_house_costs_the_same_to_the_last_bit_in_any_company(model: Model, sales: Dataset) -> None:
+    rows = list(sales.rows[:600])
+    alone = np.array([model.predict([row])[0] for row in rows])
+    assert np.array_equal(model.predict(rows), alone)
+    turned = model.predict(rows[::-1])[::-1]
+    assert np.array_equal(turned, alone)
+    for size in (2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 100):
+        for start in (0, 1, 333):
+            assert np.array_equal(model.predict(rows[start : start + size]), alone[start : start + size])
+
+
+def test_the_order_of_keys_changes_nothing(model: Model, sales: Dataset) -> None:
+    rows = sales.rows[:20]
+    turned = [dict(reversed(row.items())) for row in rows]
+    assert np.array_equal(model.predict(turned), model.predict(rows))
+
+
+def test_no_house_has_no_price(model: Model) -> None:
+    assert model.predict([]).shape == (0,)
+
+
+def test_a_saved_model_answers_as_the_pipeline_it_came_from(model: Model, later_sales: Split) -> None:
+    again = recipes.get(model.name).train(later_sales.train.rows, later_sales.train.prices, 7)
+    rows = later_sales.held_out.rows
+    assert apart(model.predict(rows), again.research(rows)) <= 1e-9
+
+
+@pytest.mark.parametrize("name", ["linear", "gbm"])
+def test_training_twice_with_one_seed_gives_the_same_files(name: str, later_sales: Split) -> None:
+    rows, prices = later_sales.train.rows, later_sales.train.prices
+    first, second = (recipes.get(name).train(rows, prices, 7).files for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize("name", ["linear", "gbm"])
+def test_the_real_sales_are_predicted_as_well_as_promised(name: str, ames_csv: Path) -> None:
+    sales = split(read_csv(ames_csv))
+    assert sales.held_out_from == (2009, 1)
+    trained = train.fit(recipes.get(name), sales, seed=7)
+    assert trained.errors.rmse_log <= REAL_LIMITS[name]
+    assert trained.baseline.rmse_log == pytest.approx(0.270, abs=0.001)
+    scorer = recipes.get(name).load(trained.fitted.files)
+    rows = (*sales.train.rows, *sales.held_out.rows)
+    assert apart(scorer(schema.matrix(rows)), trained.fitted.research(rows)) <= 1e-9
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_on_synthetic_houses_gbm_beats_linear_and_both_the_neighbourhood(seed: int) -> None:
+    sales = split(synthetic(8000, seed))
+    linear, gbm = (train.fit(recipes.get(name), sales, seed) for name in ("linear", "gbm"))
+    assert gbm.errors.rmse_log < 0.99 * linear.errors.rmse_log
+    assert gbm.errors.mae_log < 0.99 * linear.errors.mae_log
+    assert linear.errors.rmse_log < 0.6 * linear.baseline.rmse_log
+
+
+def test_serving_linear_needs_no_training_library(trained: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from model_package import artifact, schema\n"
+        f"model = artifact.load(Path({str(trained / 'linear' / '1')!r}))\n"
+        "assert model.predict([schema.EXAMPLE])[0] > 0\n"
+        "print(sorted({'lightgbm', 'sklearn', 'pandas', 'scipy'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout == "[]\n"
+
+
+def test_an_unknown_recipe_says_which_are_known_and_how_to_add_one() -> None:
+    with pytest.raises(recipes.UnknownRecipe, match=r"no recipe 'forest'.*gbm.*linear.*UMBRA_RECIPE_MODULES"):
+        recipes.get("forest")
+
+
+def test_a_module_of_ones_own_adds_a_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sales: Dataset
+) -> None:
+    (tmp_path / "my_recipes.py").write_text(
+        "import numpy as np\n"
+        "from model_package import recipes, schema\n"
+        "AREA = schema.NAMES.index('living_area')\n"
+        "def train(rows, prices, seed):\n"
+        "    rate = float(np.mean(prices / schema.matrix(rows)[:, AREA]))\n"
+        "    return recipes.Fitted({'model.txt': str(rate).encode()},\n"
+        "                          lambda houses: rate * schema.matrix(houses)[:, AREA])\n"
+        "def load(files):\n"
+        "    rate = float(files['model.txt'])\n"
+        "    return lambda matrix: rate * matrix[:, AREA]\n"
+        "recipes.add(recipes.Recipe('per-foot', 'dollars per square foot', train, load))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    recipes.register(["my_recipes"])
+    recipes.register(["my_recipes"])
+    assert "per-foot" in recipes.names()
+    recipe = recipes.get("per-foot")
+    fitted = recipe.train(sales.rows, sales.prices, 1)
+    assert apart(recipe.load(fitted.files)(schema.matrix(sales.rows)), fitted.research(sales.rows)) == 0
+
+
+def test_a_recipe_module_that_is_not_there_is_named() -> None:
+    with pytest.raises(recipes.UnknownRecipe, match="'no_such_module_of_recipes', which cannot be imported"):
+        recipes.register(["no_such_module_of_recipes"])
+
+
+def test_a_second_recipe_of_one_name_is_refused() -> None:
+    linear = recipes.get("linear")
+    recipes.add(linear)
+    with pytest.raises(recipes.DuplicateRecipe, match="'linear' is known already"):
+        recipes.add(recipes.Recipe("linear", "another", linear.train, linear.load))
