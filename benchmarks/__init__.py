@@ -1,0 +1,1 @@
+"""What Umbra costs, measured: scripts with a table, run by hand, never a test."""

@@ -1,0 +1,316 @@
+"""Rows a second that one ingest and one scoring process move, beside raw COPY in the same run.
+
+`python -m benchmarks.pipeline` drives the real classes: a journal written by shadow.capture.Recorder is
+moved by shadow.ingest.Ingest.step, and what that stored is scored by shadow.scoring.lane.Lane.step, with
+the model process and the gbm artifact as they run in production.
+"""
+
+from __future__ import annotations
+
+import cProfile
+import io
+import json
+import os
+import pstats
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import psycopg2
+
+from benchmarks import ground, report
+from benchmarks.report import Column, Section
+from model_package.schema import Row
+from monitoring import logs, metrics
+from shadow.capture import open_recorder
+from shadow.entries import Entry
+from shadow.ingest import Ingest, directory_id
+from shadow.journal import SegmentReader, segments
+from shadow.records import Candidate, Capture, ModelRef, new_capture_ids
+from shadow.scoring.breaker import Breaker
+from shadow.scoring.lane import Lane
+from shadow.scoring.scorer import Scorer, ScorerPlan
+from shadow.settings import Settings
+from shadow.store import Store, candidates, open_store, schema
+from shadow.store.captures import sample_key
+
+LIVE, CANDIDATE = ModelRef("linear", "1"), ModelRef("gbm", "1")
+TARGET_ROWS_PER_SECOND = 20_000
+_COPY = (
+    "COPY captures (id, source_id, seq, captured_at, request_id, row_index, live_name, live_version,"
+    " prediction_dollars, inputs, sample_key) FROM STDIN"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast one stage went in one round: all of its time, and the processor time of this process."""
+
+    rows: int
+    seconds: float
+    cpu_seconds: float
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows a second of wall-clock time."""
+        return self.rows / self.seconds
+
+
+@click.command(epilog="""\b
+Examples:
+  python -m benchmarks.pipeline
+  python -m benchmarks.pipeline --store sqlite --rounds 3 --profile
+  python -m benchmarks.pipeline --markdown >> README.md""")
+@click.option("--rows", default=40_000, show_default=True, help="Houses per round.")
+@click.option("--rounds", default=5, show_default=True, help="Rounds; databases take turns, medians are told.")
+@click.option("--houses-per-request", default=1, show_default=True, help="Houses in one journal entry.")
+@click.option(
+    "--store", "stores", multiple=True, type=click.Choice(["sqlite", "postgres"]),
+    help="Database; both when not given and PostgreSQL is installed.",
+)  # fmt: skip
+@click.option("--profile", is_flag=True, help="Also print where the time goes (slows the figures).")
+@click.option("--json", "kind", flag_value="json", help="Print JSON.")
+@click.option("--markdown", "kind", flag_value="markdown", help="Print a table to paste.")
+def main(
+    rows: int, rounds: int, houses_per_request: int, stores: Sequence[str], profile: bool, kind: str | None
+) -> None:
+    """Measure ingest and scoring in rows a second, with raw COPY as the yardstick."""
+    chosen = stores or (["sqlite", "postgres"] if ground.postgres_binaries() else ["sqlite"])
+    before = ground.load_average()
+    profiles: dict[str, cProfile.Profile] | None = {} if profile else None
+    with ground.directory() as directory, _servers(directory, chosen) as servers, report.progress() as bar:
+        task = bar.add_task("training models", total=rounds * len(chosen))
+        bench = Bench(directory, ground.models(directory / "models"), rows, houses_per_request, profiles)
+        paces: dict[tuple[str, str], list[Pace]] = {}
+        for round_ in range(rounds):
+            for store in chosen:
+                bar.update(task, description=f"round {round_ + 1}: {store}")
+                for stage, pace in bench.round(store, servers[store]()):
+                    paces.setdefault((store, stage), []).append(pace)
+                bar.advance(task)
+    section = _section(paces)
+    report.publish([section], _conditions(rows, rounds, houses_per_request, before), kind=kind or "table")
+    for name, found in (profiles or {}).items():
+        _print_profile(name, found)
+
+
+@contextmanager
+def _servers(directory: Path, chosen: Sequence[str]) -> Iterator[dict[str, Callable[[], str]]]:
+    """By kind of store: what makes the URL of a new, empty one."""
+    numbers = iter(range(1_000_000))
+    servers: dict[str, Callable[[], str]] = {
+        "sqlite": lambda: f"sqlite:///{directory / f'{next(numbers)}.db'}"
+    }
+    if "postgres" not in chosen:
+        yield servers
+        return
+    with ground.postgres() as cluster:
+        yield servers | {"postgres": cluster.new_database}
+
+
+class Bench:
+    """One round is: write a journal, COPY it raw (Postgres), ingest it, score it."""
+
+    def __init__(
+        self,
+        directory: Path,
+        models: Path,
+        rows: int,
+        houses_per_request: int,
+        profiles: dict[str, cProfile.Profile] | None,
+    ) -> None:
+        self._directory = directory
+        self._models = models
+        self._rows = rows
+        self._houses_per_request = houses_per_request
+        self._profiles = profiles
+        self._houses = ground.houses(2000)
+        logs.configure("umbra.worker", "INFO", directory / "logs")
+        metrics.prepare_directory(directory / "metrics")
+        self._measures = metrics.shadowing(directory / "metrics")
+        self._rounds = 0
+
+    def round(self, kind: str, url: str) -> Iterator[tuple[str, Pace]]:
+        """Run every stage once over an empty store; gives each stage's pace."""
+        self._rounds += 1
+        settings = ground.settings(self._directory / f"data-{self._rounds}", self._models, store_url=url)
+        yield "journal", self._paced(kind, "journal", lambda: self._write(settings))
+        if kind == "postgres":
+            text = self._copy_text(settings)
+            yield "raw COPY", self._paced(kind, "raw COPY", lambda: self._copy(url, text))
+        store = open_store(url)
+        schema.migrate(store)
+        candidate = _add_candidate(store)
+        yield "ingest", self._paced(kind, "ingest", lambda: self._ingest(settings, store))
+        yield "scoring", self._paced_scoring(kind, settings, store, candidate)
+        store.close()
+
+    def _paced(self, kind: str, stage: str, work: Callable[[], int]) -> Pace:
+        profile = None
+        if self._profiles is not None:
+            profile = self._profiles.setdefault(f"{stage} ({kind})", cProfile.Profile())
+        started, cpu = time.perf_counter(), time.process_time()
+        rows = profile.runcall(work) if profile else work()
+        pace = Pace(rows, time.perf_counter() - started, time.process_time() - cpu)
+        if rows != self._rows:
+            raise RuntimeError(f"{stage} moved {rows} rows, expected {self._rows}")
+        return pace
+
+    def _write(self, settings: Settings) -> int:
+        """As the API does: an entry per request, handed over and awaited."""
+        recorder = open_recorder(settings)
+        houses = _cycle(self._houses)
+        for request in range(self._rows // self._houses_per_request):
+            rows = [next(houses) for _ in range(self._houses_per_request)]
+            names = new_capture_ids(len(rows), time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10)) >> 6)
+            dropped = recorder.record(
+                request_id=f"benchmark-{request}", live=LIVE, capture_ids=names, rows=rows,
+                dollars=[180_000.0 + request % 1000] * len(rows),
+            )  # fmt: skip
+            if dropped:
+                raise RuntimeError(f"the journal dropped an entry: {dropped}")
+        recorder.close()
+        return self._rows
+
+    def _copy_text(self, settings: Settings) -> list[str]:
+        """The same captures as COPY text, made beforehand: the yardstick is the database alone."""
+        found = [capture for path in segments(settings.journal_dir) for capture in _captures(path)]
+        lines = [
+            "\t".join((
+                capture.id.hex, "1", str(seq), capture.captured_at.isoformat(), capture.request_id, "0",
+                LIVE.name, LIVE.version, repr(capture.prediction_dollars),
+                json.dumps(capture.inputs), repr(sample_key(capture.id)),
+            ))
+            for seq, capture in enumerate(found, 1)
+        ]  # fmt: skip
+        return ["\n".join(lines[i : i + 1000]) + "\n" for i in range(0, len(lines), 1000)]
+
+    def _copy(self, url: str, batches: Sequence[str]) -> int:
+        """COPY in batches of 1,000, a commit each, into a table of the same shape; then drop it again."""
+        store = open_store(url)
+        schema.migrate(store)
+        connection = psycopg2.connect(url)
+        cursor = connection.cursor()
+        cursor.execute("INSERT INTO sources VALUES (1, 'yardstick', 0, now())")
+        connection.commit()
+        for batch in batches:
+            cursor.copy_expert(_COPY, io.StringIO(batch))
+            connection.commit()
+        cursor.execute("TRUNCATE captures, sources CASCADE")
+        cursor.execute("ALTER SEQUENCE sources_id_seq RESTART")
+        connection.commit()
+        connection.close()
+        store.close()
+        return self._rows
+
+    def _ingest(self, settings: Settings, store: Store) -> int:
+        ingest = Ingest(
+            store, settings.journal_dir, directory_id(settings.data_dir), settings.ingest_batch_bytes,
+            self._measures, _utc_now,
+        )  # fmt: skip
+        moved = 0
+        while step := ingest.step():
+            moved += step
+        return moved
+
+    def _paced_scoring(self, kind: str, settings: Settings, store: Store, candidate: Candidate) -> Pace:
+        """The model process is started before the clock: in production it runs already."""
+        scorer = Scorer(ScorerPlan.of(settings, candidate))
+        scorer.score([], [])
+        lane = Lane(
+            store, candidate, scorer, Breaker(time.monotonic), settings.candidate_batch_rows,
+            settings.candidate_latency_share, self._measures, _utc_now,
+        )  # fmt: skip
+        try:
+            return self._paced(kind, "scoring", lambda: _drain(lane))
+        finally:
+            scorer.stop()
+
+
+def _drain(lane: Lane) -> int:
+    passed = 0
+    while step := lane.step():
+        passed += step
+    return passed
+
+
+def _captures(path: Path) -> Iterator[Capture]:
+    with SegmentReader(path) as reader:
+        for payload in reader.read(0, 1 << 32).entries:
+            entry = None if payload is None else Entry.parse(payload)
+            if entry is not None:
+                yield from entry.captures
+
+
+def _add_candidate(store: Store) -> Candidate:
+    with store.writing() as connection:
+        return candidates.add(connection, CANDIDATE, 1.0, None, _utc_now())
+
+
+def _cycle(houses: Sequence[Row]) -> Iterator[Row]:
+    while True:
+        yield from houses
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _section(paces: dict[tuple[str, str], list[Pace]]) -> Section:
+    medians = {key: ground.median([pace.rows_per_second for pace in found]) for key, found in paces.items()}
+    rows = [
+        {
+            "store": store,
+            "stage": stage,
+            "rows_per_second": medians[store, stage],
+            "lowest": min(pace.rows_per_second for pace in found),
+            "highest": max(pace.rows_per_second for pace in found),
+            "cpu_microseconds_per_row": ground.median([1e6 * p.cpu_seconds / p.rows for p in found]),
+            "of_raw_copy": medians[store, stage] / medians.get((store, "raw COPY"), float("nan"))
+            if (store, "raw COPY") in medians
+            else None,
+            "target": _verdict(stage, medians[store, stage]),
+        }
+        for (store, stage), found in paces.items()
+    ]
+    columns = [
+        Column("store", "store"), Column("stage", "stage"),
+        Column("rows_per_second", "rows/s", ",.0f"), Column("lowest", "lowest", ",.0f"),
+        Column("highest", "highest", ",.0f"), Column("cpu_microseconds_per_row", "CPU us/row", ".1f"),
+        Column("of_raw_copy", "of raw COPY", ".2f"), Column("target", "target"),
+    ]  # fmt: skip
+    return Section(
+        "Ingest and scoring, one process each",
+        columns,
+        rows,
+        ["CPU is this process alone: the model process (scoring) and the database work beside it."],
+    )
+
+
+def _verdict(stage: str, rows_per_second: float) -> str | None:
+    if stage not in ("ingest", "scoring"):
+        return None
+    reached = "reached" if rows_per_second >= TARGET_ROWS_PER_SECOND else "missed"
+    return f">= {TARGET_ROWS_PER_SECOND:,}: {reached}"
+
+
+def _conditions(rows: int, rounds: int, houses_per_request: int, load_before: float) -> list[str]:
+    return [
+        f"{ground.machine()}; load average before: {load_before:.2f}",
+        f"median of {rounds} interleaved rounds, {rows:,} houses each, {houses_per_request} per request; "
+        "synchronous commit and fsync on; a new database each round",
+    ]
+
+
+def _print_profile(name: str, found: cProfile.Profile) -> None:
+    text = io.StringIO()
+    pstats.Stats(found, stream=text).sort_stats("tottime").print_stats(22)
+    click.echo(f"\n{name}\n{text.getvalue()}", err=True)
+
+
+if __name__ == "__main__":
+    main()
