@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_package.schema import BY_NAME, FIELDS, Field, Row, Value
-from model_package.schema.fields import TARGET, TARGET_SOURCE
+from model_package.schema.fields import TARGET, TARGET_SOURCE, spelling
 from model_package.schema.houses import read_house
 
 Month = tuple[int, int]
@@ -143,20 +143,16 @@ def _from_records(
 
 def _columns(header: Sequence[str], source: str) -> dict[str, str]:
     """Where each field stands: field name to column name, spelled either way."""
-    spelled = {_plain(column): column for column in header}
+    spelled = {spelling(column): column for column in header}
     wanted = {field.name: field.source for field in FIELDS} | {TARGET: TARGET_SOURCE}
     found = {
-        name: spelled.get(_plain(original), spelled.get(_plain(name))) for name, original in wanted.items()
+        name: spelled.get(spelling(original), spelled.get(spelling(name)))
+        for name, original in wanted.items()
     }
     missing = [f"{wanted[name]} (or {name})" for name, column in found.items() if column is None]
     if missing:
         raise InvalidDataset(f"{source}: columns missing: {', '.join(missing)}")
     return {name: column for name, column in found.items() if column is not None}
-
-
-def _plain(column: str) -> str:
-    """`Gr Liv Area`, `GrLivArea` and `gr_liv_area` are one name."""
-    return "".join(character for character in column.lower() if character.isalnum())
 
 
 def _value(field: Field, text: str, *, empty_is_none: bool) -> Value:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from model_package.schema.faults import Fault, InvalidRows, MalformedBody, TooManyRows, cut
 from model_package.schema.fields import BY_NAME, FIELDS, Row
-from model_package.schema.houses import Houses, read_house
+from model_package.schema.houses import MOST_KEYS, Houses, read_house
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?\Z")
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,30})\Z")
@@ -54,6 +54,8 @@ def _lines(body: bytes) -> Iterator[list[str]]:
 
 
 def _header_faults(header: Sequence[str]) -> list[Fault]:
+    if len(header) > MOST_KEYS:
+        return [Fault(None, None, f"a header of at most {len(FIELDS)} fields", f"{len(header)} columns")]
     counts = Counter(header)
     unknown = [
         Fault(None, cut(name), "the name of a field of a house", "an unknown column")

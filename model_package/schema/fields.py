@@ -202,6 +202,11 @@ EXAMPLE: Row = {
 }
 
 
+def spelling(name: str) -> str:
+    """`Gr Liv Area`, `GrLivArea` and `gr_liv_area` are one name."""
+    return "".join(character for character in name.lower() if character.isalnum())
+
+
 def digest() -> str:
     """SHA-256 of the list of fields: a model trained on another list cannot be served with this one."""
     return sha256(json.dumps([asdict(field) for field in FIELDS], sort_keys=True).encode()).hexdigest()

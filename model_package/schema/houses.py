@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -10,8 +9,11 @@ import pydantic
 from pydantic_core import ErrorDetails, SchemaValidator, ValidationError
 
 from model_package.schema.faults import Fault, cut, shown
-from model_package.schema.fields import BY_NAME, FIELDS, NAMES, Field, Row
+from model_package.schema.fields import BY_NAME, FIELDS, NAMES, Field, Row, spelling
 
+_SPELLED = {spelling(text): field.name for field in FIELDS for text in (field.source, field.name)}
+# What has more keys is no house with a few faults; naming each of a million would only cost time.
+MOST_KEYS = 4 * len(NAMES)
 _POSITION = {name: index for index, name in enumerate(NAMES)}
 
 
@@ -51,7 +53,7 @@ HOUSE_LIST: SchemaValidator = pydantic.TypeAdapter(  # type: ignore[assignment]
 
 def read_house(value: object, row: int) -> tuple[Row | None, list[Fault]]:
     """A parsed house as a row with every field, or None and everything wrong with it (fields in order)."""
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or len(value) > MOST_KEYS:
         return None, [Fault(row, None, "an object with the fields of a house", shown(value))]
     try:
         return HOUSE.validate_python(value).__dict__, []
@@ -71,5 +73,6 @@ def _fault(row: int, error: ErrorDetails) -> Fault:
 
 
 def _nearest(name: str) -> str:
-    guesses = difflib.get_close_matches(name[:64], NAMES, n=1)
-    return f"the name of a field; perhaps {guesses[0]}" if guesses else "the name of a field of a house"
+    """A guess at what was meant: only the spelling of words is looked through, so that it costs nothing."""
+    guess = _SPELLED.get(spelling(name[:64]))
+    return f"the name of a field; perhaps {guess}" if guess else "the name of a field of a house"

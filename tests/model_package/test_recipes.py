@@ -80,6 +80,13 @@ def test_a_house_costs_the_same_to_the_last_bit_in_any_company(model: Model, sal
             assert np.array_equal(model.predict(rows[start : start + size]), alone[start : start + size])
 
 
+def test_an_extreme_house_moves_no_other_answer(model: Model, sales: Dataset) -> None:
+    rows = list(sales.rows[:50])
+    extreme: Row = {f.name: None if f.nullable else f.maximum or f.categories[0] for f in schema.FIELDS}
+    among = [house for row in rows for house in (row, extreme)]
+    assert np.array_equal(model.predict(among)[::2], model.predict(rows))
+
+
 def test_the_order_of_keys_changes_nothing(model: Model, sales: Dataset) -> None:
     rows = sales.rows[:20]
     turned = [dict(reversed(row.items())) for row in rows]

@@ -154,9 +154,20 @@ def test_null_is_refused_where_the_schema_does_not_allow_it(field: schema.Field)
 
 
 def test_an_unknown_field_is_refused_with_a_guess() -> None:
-    fault = only_fault(raw_example(living_aera="5"))
-    assert (fault.row, fault.field) == (0, "living_aera")
-    assert "living_area" in fault.expected
+    for name in ("livingArea", "Gr Liv Area", "LIVING AREA"):
+        fault = only_fault(raw_example(**{name: "5"}))
+        assert (fault.row, fault.field) == (0, name)
+        assert fault.expected == "the name of a field; perhaps living_area"
+        assert fault.got == "an unknown field with the value 5"
+    assert only_fault(raw_example(colour="5")).expected == "the name of a field of a house"
+
+
+def test_an_object_of_very_many_keys_is_refused_as_one() -> None:
+    crowd = dict.fromkeys(map(str, range(10_000)), 1)
+    assert only_fault(encoded(crowd)) == schema.Fault(
+        0, None, "an object with the fields of a house", "an object of 10000"
+    )
+    assert csv_faults(",".join(crowd).encode())[0].got == "10000 columns"
 
 
 def test_a_duplicate_key_is_refused_even_with_equal_values() -> None:
