@@ -57,10 +57,12 @@ class _Room:
 
     def _refill(self, wanted: int) -> None:
         now = self._monotonic()
-        if now >= self._look_again:
+        if now < self._look_again:
+            return
+        free = self._max_bytes - journal.size_bytes(self._directory)
+        self._allowance = min(free, max(wanted, _ALLOWANCE_BYTES))
+        if wanted > self._allowance:  # only a full directory is left alone for a while
             self._look_again = now + _RECHECK_SECONDS
-            free = self._max_bytes - journal.size_bytes(self._directory)
-            self._allowance = min(free, max(wanted, _ALLOWANCE_BYTES))
 
 
 class _Scribe:

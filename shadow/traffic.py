@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from model_package import dataset, schema
+from model_package import schema, synthetic
 from monitoring import logs
 from shadow import processes
 from shadow.presence import Announcement
@@ -104,7 +104,7 @@ def send(url: str, ask: Ask) -> int:
 def run(_settings: Settings, stop: threading.Event, announcement: Announcement) -> None:
     """Send traffic until told to stop; an API that is away for a while is asked again."""
     url, rate, seed = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
-    houses = dataset.synthetic(_HOUSES, seed).rows
+    houses = synthetic.synthetic(_HOUSES, seed).rows
     announcement.tell(url=url, rate=rate)
     for seconds, ask in requests(houses, rate, random.Random(seed)):  # noqa: S311 - not a secret
         if stop.wait(seconds):

@@ -13,13 +13,12 @@ from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from model_package import artifact, dataset, manifest, recipes
+from model_package import artifact, dataset, manifest, recipes, synthetic
 from model_package import train as training
 from model_package.dataset import Dataset
 from shadow.records import ModelRef
 from shadow.settings import Settings
 
-SYNTHETIC_HOUSES = 4000
 DEFAULT_SEED = 20_061
 
 
@@ -80,7 +79,7 @@ def _bar() -> Progress:
 
 def _sales(source: str, seed: int) -> Dataset:
     if source == "synthetic":
-        return dataset.synthetic(SYNTHETIC_HOUSES, seed)
+        return synthetic.synthetic(synthetic.DEFAULT_HOUSES, seed)
     return dataset.openml() if source == "openml" else dataset.read_csv(Path(source))
 
 
@@ -145,13 +144,12 @@ def _directory(reference: ModelRef) -> Path:
 
 
 def _facts(models_dir: Path, name: str, version: str) -> dict[str, object]:
-    card = json.loads(
-        (artifact.directory_of(models_dir, name, version) / "card.json").read_text(encoding="utf-8")
-    )
+    directory = artifact.directory_of(models_dir, name, version)
+    card = json.loads((directory / "card.json").read_text(encoding="utf-8"))
     return {
         "model": f"{name}@{version}",
         "trained_at": card["trained_at"],
         "data": card["data"]["source"],
-        "rmse_log_price": card["metrics"]["overall"]["rmse_log"],
+        "rmse_log_price": round(card["errors"]["rmse_log"], 4),
         "digest": manifest.read(directory).digest[:12],
     }

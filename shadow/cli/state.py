@@ -110,7 +110,8 @@ def _column(account: Account, lag_seconds: float) -> dict[str, str]:
         "  pending": account.pending,
         "missing": account.missing,
     }
-    facts = {"state": candidate.state.value, "sample": f"{candidate.sample:.0%}", "lag": f"{lag_seconds:.1f} s"}
+    sample, lag = f"{candidate.sample:.0%}", f"{lag_seconds:.1f} s"
+    facts = {"state": candidate.state.value, "sample": sample, "lag": lag}
     return facts | {name: f"{count:,}" for name, count in counts.items()}
 
 

@@ -22,7 +22,6 @@ class Waiting:
 
     id: UUID
     seq: int
-    captured_at: datetime
     inputs_json: str
 
 
@@ -66,12 +65,7 @@ def waiting(
 ) -> list[Waiting]:
     """The sampled captures of a source with after_seq < seq <= up_to_seq, in order."""
     rows = connection.execute(
-        select(
-            captures.c.id,
-            captures.c.seq,
-            captures.c.captured_at,
-            cast(captures.c.inputs, Text).label("inputs"),
-        )
+        select(captures.c.id, captures.c.seq, cast(captures.c.inputs, Text).label("inputs"))
         .where(
             captures.c.source_id == source_id,
             captures.c.seq > after_seq,
@@ -80,7 +74,7 @@ def waiting(
         )
         .order_by(captures.c.seq)
     )
-    return [Waiting(row.id, row.seq, row.captured_at, row.inputs) for row in rows]
+    return [Waiting(row.id, row.seq, row.inputs) for row in rows]
 
 
 def seq_before(connection: Connection, source_id: int, moment: datetime | None) -> int:
