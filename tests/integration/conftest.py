@@ -1,0 +1,71 @@
+"""Real processes on real stores: a stack for each test, models trained once for all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+for folder in (HERE, HERE / "plug_in"):
+    sys.path.insert(0, str(folder))
+
+from harness.stack import Stack  # noqa: E402 (found only now)
+
+MakeStack = Callable[..., Stack]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """linear@1 and gbm@1, as `umbra prepare` makes them."""
+    given = os.environ.get("UMBRA_TEST_MODELS")
+    if given:
+        return Path(given)
+    directory = tmp_path_factory.mktemp("trained")
+    stack = Stack(directory, directory / "models")
+    stack.done("prepare")
+    return directory / "models"
+
+
+@pytest.fixture
+def models(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the trained models that a test may add to, or spoil."""
+    return Path(shutil.copytree(trained, tmp_path / "models"))
+
+
+@pytest.fixture
+def make_stack(tmp_path: Path, models: Path) -> Iterator[MakeStack]:
+    """Makes the stack of a test; whatever is left of it in the end is ended."""
+    made: list[Stack] = []
+
+    def make(**settings: object) -> Stack:
+        directory = tmp_path / f"stack-{len(made)}"
+        directory.mkdir()
+        made.append(Stack(directory, models, **settings))
+        return made[-1]
+
+    yield make
+    for stack in made:
+        stack.end()
+
+
+@pytest.fixture
+def mounted() -> Iterator[Callable[..., None]]:
+    """Mounts a file system; skips where that is not allowed. Unmounted at the end, thawed if need be."""
+    places: list[Path] = []
+
+    def mount(place: Path, *arguments: str) -> None:
+        place.mkdir(parents=True, exist_ok=True)
+        result = subprocess.run(["mount", *arguments, str(place)], capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            pytest.skip(f"needs to mount a file system: {result.stderr.strip()}")
+        places.append(place)
+
+    yield mount
+    for place in places:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)

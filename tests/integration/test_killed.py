@@ -1,0 +1,54 @@
+"""Any process killed at any moment under load: nothing acknowledged is lost, nothing doubled (promise P2)."""
+
+from __future__ import annotations
+
+import random
+
+from conftest import MakeStack
+from harness.audit import audit
+from harness.load import Load
+from harness.waiting import wait_until
+
+SEED = 20_061
+VICTIMS = {"ingest": 4, "scoring": 3, "model": 3, "api worker": 3, "api": 1, "worker": 1}
+HARMLESS = {"ingest", "scoring", "model", "worker"}
+
+
+def test_whatever_process_is_killed_every_acknowledged_house_is_stored_once(
+    make_stack: MakeStack, store_url: str
+) -> None:
+    stack = make_stack(store_url=store_url, ingest_batch_bytes=16_384, candidate_batch_rows=50)
+    up = stack.up()
+    chance = random.Random(SEED)
+    victims = chance.sample(list(VICTIMS), counts=VICTIMS.values(), k=sum(VICTIMS.values()))
+    with Load(stack, seed=SEED) as load:
+        for victim in victims:
+            load.more(chance.randint(1, 60))
+            unanswered = len(load.faults)
+            killed = stack.kill(victim, chance)
+            wait_until(lambda v=victim, k=killed: set(stack.pids(v)) - {k}, 60, stack.explain)
+            load.more(5)
+            if victim in HARMLESS:
+                assert load.faults[unanswered:] == [], f"requests failed when the {victim} was killed"
+    stack.wait_drained()
+    audit(stack, [load])
+    assert stack.stop(up) == 0
+    assert stack.processes() == []
+
+
+def test_when_umbra_up_is_killed_its_processes_leave_and_the_next_one_goes_on(
+    make_stack: MakeStack, store_url: str
+) -> None:
+    stack = make_stack(store_url=store_url)
+    up = stack.up()
+    with Load(stack, seed=SEED) as before:
+        before.more(50)
+        up.kill()
+        up.wait()
+        wait_until(lambda: stack.processes() == [], 60, stack.explain)
+    stack.up()
+    with Load(stack, seed=SEED + 1) as after:
+        after.more(20)
+    assert after.faults == []
+    stack.wait_drained()
+    audit(stack, [before, after])
