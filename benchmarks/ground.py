@@ -7,6 +7,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from shadow.settings import Settings
 SEED = 1
 _TRAINING_HOUSES = 8000
 _STOP_SECONDS = 60.0
+_OPTIONS = "-c listen_addresses=127.0.0.1 -c shared_buffers=256MB -c max_wal_size=4GB"
 
 
 class NoPostgres(RuntimeError):
@@ -80,7 +82,7 @@ def machine() -> str:
         "unknown CPU",
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
-    python = ".".join(map(str, os.sys.version_info[:3]))
+    python = ".".join(map(str, sys.version_info[:3]))
     return f"{cpu}, {os.cpu_count()} cores, {memory:.0f} GiB, Linux {os.uname().release}, Python {python}"
 
 
@@ -141,7 +143,7 @@ def postgres() -> Iterator[Postgres]:
         if cluster.user is not None:
             shutil.chown(home, cluster.user)
         cluster.run("initdb", "-A", "trust", "-U", "umbra", "-E", "UTF8", "-D", data)
-        options = f"-p {cluster.port} -c listen_addresses=127.0.0.1 -k {home} -c shared_buffers=256MB -c max_wal_size=4GB"
+        options = f"-p {cluster.port} -k {home} {_OPTIONS}"
         cluster.run("pg_ctl", "-w", "-D", data, "-l", str(home / "log"), "-o", options, "start")
         try:
             yield cluster

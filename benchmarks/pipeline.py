@@ -66,7 +66,7 @@ Examples:
   python -m benchmarks.pipeline --store sqlite --rounds 3 --profile
   python -m benchmarks.pipeline --markdown >> README.md""")
 @click.option("--rows", default=40_000, show_default=True, help="Houses per round.")
-@click.option("--rounds", default=5, show_default=True, help="Rounds; databases take turns, medians are told.")
+@click.option("--rounds", default=5, show_default=True, help="Rounds; databases take turns.")
 @click.option("--houses-per-request", default=1, show_default=True, help="Houses in one journal entry.")
 @click.option(
     "--store", "stores", multiple=True, type=click.Choice(["sqlite", "postgres"]),
@@ -166,7 +166,8 @@ class Bench:
         houses = _cycle(self._houses)
         for request in range(self._rows // self._houses_per_request):
             rows = [next(houses) for _ in range(self._houses_per_request)]
-            names = new_capture_ids(len(rows), time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10)) >> 6)
+            now, chance = time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10)) >> 6
+            names = new_capture_ids(len(rows), now, chance)
             dropped = recorder.record(
                 request_id=f"benchmark-{request}", live=LIVE, capture_ids=names, rows=rows,
                 dollars=[180_000.0 + request % 1000] * len(rows),
