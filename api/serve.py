@@ -81,6 +81,7 @@ def _check_free(host: str, port: int) -> None:
 
 
 def _say(fault: Exception, status: int) -> int:
+    logs.flush()
     sys.stderr.write(f"umbra: {fault}\n")
     return status
 

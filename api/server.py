@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,7 @@ CANNOT_START = (NoDeployment, InvalidArtifact, AlteredArtifact, UnknownRecipe, O
 
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
-_CLIENT_SECONDS = 10.0
+_CLIENT_SECONDS = 5.0
 _BOOT_PAUSE_SECONDS = 1.0
 _BY_ERROR: tuple[tuple[type[Exception], int], ...] = (
     (http_errors.LimitRequestLine, 414),
@@ -58,12 +60,13 @@ def metrics_directory() -> Path | None:
 
 
 class Worker(SyncWorker):  # type: ignore[misc]
-    """One process, one request at a time: threads would cost more than they give (docs/decisions)."""
+    """One process, one request at a time."""
 
     def init_process(self) -> None:
         """Leave with the arbiter: an orphan would hold the port against the next start."""
         os.environ[processes.PARENT_VARIABLE] = str(self.ppid)
         processes.leave_with_parent()
+        _wait_for_bytes(self.sockets)
         super().init_process()
 
     def load_wsgi(self) -> None:
@@ -74,6 +77,7 @@ class Worker(SyncWorker):  # type: ignore[misc]
         """
         try:
             super().load_wsgi()
+            logs.event(_log, "worker_ready", model=str(self.wsgi.extensions["umbra"].live.serving().ref))
         except CANNOT_START as fault:
             logs.event(_log, "cannot_start", level=logging.ERROR, error=fault)
             if self.age <= self.cfg.workers:
@@ -131,6 +135,13 @@ def _send(client: socket.socket, answer: bytes) -> None:
         logs.event(_log, "answer_not_sent", level=logging.DEBUG, error=fault)
 
 
+def _wait_for_bytes(listeners: Sequence[Any]) -> None:
+    """Have the kernel hold back connections that say nothing: a browser opens such in advance."""
+    for listener in listeners:
+        if listener.sock.family in (socket.AF_INET, socket.AF_INET6) and hasattr(socket, "TCP_DEFER_ACCEPT"):
+            listener.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, int(_CLIENT_SECONDS))
+
+
 class Logger(glogging.Logger):  # type: ignore[misc]
     """gunicorn's own lines, through the root logger like all others; no access lines."""
 
@@ -139,6 +150,13 @@ class Logger(glogging.Logger):  # type: ignore[misc]
         self.cfg = cfg
         self._access_log_enabled = False
         self.error_log.propagate = True
+
+    def exception(self, msg: str, *args: Any, **more: Any) -> None:
+        """A client that fell silent is no error of ours."""
+        if isinstance(sys.exception(), TimeoutError):
+            logs.event(_log, "client_silent")
+        else:
+            super().exception(msg, *args, **more)
 
     def access(self, *_: Any) -> None:
         """Nothing."""
@@ -158,6 +176,11 @@ def when_ready(settings: Settings) -> None:
         logs.event(
             _log, "metrics_not_served", level=logging.ERROR, error=fault, port=settings.api_metrics_port
         )
+
+
+def post_fork(worker: BaseWorker) -> None:
+    """In a new worker, at once: the arbiter's handler, which it took over, would lose a SIGTERM."""
+    signal.signal(signal.SIGTERM, worker.handle_exit)
 
 
 def child_exit(worker: BaseWorker) -> None:

@@ -21,6 +21,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client import CollectorRegistry
+from sqlalchemy import select
 
 from api.app import Parts, build
 from api.live import Live, load
@@ -36,6 +37,7 @@ from shadow.rollout import first_deployment
 from shadow.settings import Settings
 from shadow.store import Store, candidates, observations, open_store
 from shadow.store.schema import migrate
+from shadow.store.tables import captures
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -85,6 +87,7 @@ class Bench:
     store: Store
     recorder: Recorder
     client: FlaskClient = field(init=False)
+    now: datetime = NOW
 
     def __post_init__(self) -> None:
         self.client = self.app.test_client()
@@ -101,11 +104,7 @@ class Bench:
     def ingest(self) -> int:
         """Move every capture into the store, as the worker does; gives their number."""
         self.recorder.close()
-        mover = Ingest(
-            self.store, self.settings.journal_dir, directory_id(self.settings.data_dir), 1 << 20,
-            metrics.shadowing(None), lambda: datetime.now(UTC),
-        )  # fmt: skip
-        return sum(iter(mover.step, 0))
+        return ingest_all(self.settings, self.store)
 
     def observe(self, candidate: ModelRef, answer: observations.Answer) -> None:
         """Let a new candidate say what it says of the first captures."""
@@ -113,6 +112,30 @@ class Bench:
             added = candidates.add(connection, candidate, 1.0, NOW.replace(year=2020), NOW)
             (cursor,) = candidates.cursors_of(connection, added)
             observations.store(connection, added, cursor, [answer], 1, NOW)
+
+
+def ingest_all(made: Settings, store: Store) -> int:
+    """Move the whole journal into the store, as the worker does; gives the number of captures."""
+    mover = Ingest(
+        store, made.journal_dir, directory_id(made.data_dir), 1 << 20, metrics.shadowing(None),
+        lambda: datetime.now(UTC),
+    )  # fmt: skip
+    return sum(iter(mover.step, 0))
+
+
+@pytest.fixture
+def ingested() -> Callable[[Settings], set[str]]:
+    """Move a data directory's journal into its store; gives the ids of all captures there."""
+
+    def ids(made: Settings) -> set[str]:
+        store = open_store(made.store)
+        ingest_all(made, store)
+        with store.reading() as connection:
+            found = {str(row.id) for row in connection.execute(select(captures.c.id))}
+        store.close()
+        return found
+
+    return ids
 
 
 @pytest.fixture
@@ -190,6 +213,10 @@ class Server:
         except OSError:
             return False
 
+    def workers_ready(self) -> int:
+        """How many workers said that they are."""
+        return sum(line["message"] == "worker_ready" for line in self.lines())
+
     def stop(self) -> int:
         """SIGTERM; gives the exit status."""
         self.process.send_signal(signal.SIGTERM)
@@ -240,9 +267,23 @@ def start(made: Settings, output: Path, **more: str) -> Server:
 
 
 @pytest.fixture
-def serving(tmp_path: Path, settings: Callable[..., Settings]) -> Iterator[Callable[..., Server]]:
-    """Start a server in which plain@1 is live; stopped after the test."""
+def launch(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start `python -m api.serve` with some settings, without waiting; stopped after the test."""
     begun: list[Server] = []
+
+    def begin(made: Settings, **more: str) -> Server:
+        begun.append(start(made, tmp_path / f"serve-{len(begun)}.log", **more))
+        return begun[-1]
+
+    yield begin
+    for server in begun:
+        server.process.terminate()
+        server.process.wait(30)
+
+
+@pytest.fixture
+def serving(launch: Callable[..., Server], settings: Callable[..., Settings]) -> Callable[..., Server]:
+    """Start a server in which plain@1 is live, and wait until it answers."""
 
     def begin(**more: str) -> Server:
         port, metrics_port = two_free_ports()
@@ -252,12 +293,9 @@ def serving(tmp_path: Path, settings: Callable[..., Settings]) -> Iterator[Calla
         )  # fmt: skip
         if not made.models.exists():
             deploy(made)
-        server = start(made, tmp_path / f"serve-{len(begun)}.log", **more)
-        begun.append(server)
-        server.wait_until(server.ready)
+        server = launch(made, **more)
+        wanted = int(more.get("UMBRA_API_WORKERS", made.api_workers))
+        server.wait_until(lambda: server.ready() and server.workers_ready() == wanted)
         return server
 
-    yield begin
-    for server in begun:
-        server.process.terminate()
-        server.process.wait(30)
+    return begin

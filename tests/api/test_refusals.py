@@ -156,8 +156,8 @@ def test_a_body_that_ends_early_is_400_and_no_shorter_list(bench):
 
 
 OTHER_KINDS = [
-    "", "text/plain", "application/xml", "multipart/form-data; boundary=x", "json", ";;;", "application/jsonx",
-    "application/x-www-form-urlencoded", "application/json; charset=latin-1", "x" * 5000,
+    "", "text/plain", "application/xml", "multipart/form-data; boundary=x", "json", ";;;",
+    "application/jsonx", "application/x-www-form-urlencoded", "application/json; charset=latin-1", "x" * 5000,
     "application/json; charset=utf-16", "text/csv; charset=cp1252",
 ]  # fmt: skip
 
