@@ -94,7 +94,7 @@ class Lane:
         if up_to > cursor.seq:
             with self._store.writing() as connection:
                 observations.store(connection, self._candidate, cursor, answers, up_to, self._clock())
-        self._tell(answers, time.perf_counter() - started)
+        self._tell(batch, answers, time.perf_counter() - started)
         return up_to - cursor.seq
 
     def _next(self) -> tuple[list[Waiting], Cursor | None, int]:
@@ -114,20 +114,21 @@ class Lane:
             return frozenset()
         return frozenset(row.seq for row in batch if row.seq % self._latency_period == 0)
 
-    def _tell(self, answers: Sequence[Answer], seconds: float) -> None:
+    def _tell(self, batch: Sequence[Waiting], answers: Sequence[Answer], seconds: float) -> None:
         if not answers:
             return
         model = str(self._candidate.model)
-        failed = [answer for answer in answers if answer.reason is not None]
+        failed = [(row, answer) for row, answer in zip(batch, answers, strict=False) if answer.reason is not None]
         self._measure(model, answers, seconds)
         logs.event(
             _log, "batch_scored",
             candidate=model, rows=len(answers), failed=len(failed), duration_seconds=seconds,
         )  # fmt: skip
-        for answer in failed[:10]:
+        for row, answer in failed[:10]:
             logs.event(
                 _log, "observation_failed", level=logging.WARNING,
-                candidate=model, capture=str(answer.capture_id), reason=answer.reason, detail=answer.detail,
+                trace={"id": row.request_id},
+                candidate=model, capture=str(row.id), reason=answer.reason, detail=answer.detail,
             )  # fmt: skip
 
     def _measure(self, model: str, answers: Sequence[Answer], seconds: float) -> None:

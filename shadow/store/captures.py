@@ -22,6 +22,7 @@ class Waiting:
 
     id: UUID
     seq: int
+    request_id: str
     inputs_json: str
 
 
@@ -65,7 +66,9 @@ def waiting(
 ) -> list[Waiting]:
     """The sampled captures of a source with after_seq < seq <= up_to_seq, in order."""
     rows = connection.execute(
-        select(captures.c.id, captures.c.seq, cast(captures.c.inputs, Text).label("inputs"))
+        select(
+            captures.c.id, captures.c.seq, captures.c.request_id, cast(captures.c.inputs, Text).label("inputs")
+        )
         .where(
             captures.c.source_id == source_id,
             captures.c.seq > after_seq,
@@ -74,7 +77,7 @@ def waiting(
         )
         .order_by(captures.c.seq)
     )
-    return [Waiting(row.id, row.seq, row.inputs) for row in rows]
+    return [Waiting(row.id, row.seq, row.request_id, row.inputs) for row in rows]
 
 
 def seq_before(connection: Connection, source_id: int, moment: datetime | None) -> int:
