@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_package import recipes, schema, train
+from model_package import artifact, recipes, schema, train
 from model_package.artifact import Model
 from model_package.dataset import Dataset, Split, read_csv, split
 from model_package.schema import Field, Row
@@ -147,29 +149,22 @@ def test_an_unknown_recipe_says_which_are_known_and_how_to_add_one() -> None:
         recipes.get("forest")
 
 
-def test_a_module_of_ones_own_adds_a_recipe(
+def test_the_recipe_in_the_documentation_works_as_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sales: Dataset
 ) -> None:
-    (tmp_path / "my_recipes.py").write_text(
-        "import numpy as np\n"
-        "from model_package import recipes, schema\n"
-        "AREA = schema.NAMES.index('living_area')\n"
-        "def train(rows, prices, seed):\n"
-        "    rate = float(np.mean(prices / schema.matrix(rows)[:, AREA]))\n"
-        "    return recipes.Fitted({'model.txt': str(rate).encode()},\n"
-        "                          lambda houses: rate * schema.matrix(houses)[:, AREA])\n"
-        "def load(files):\n"
-        "    rate = float(files['model.txt'])\n"
-        "    return lambda matrix: rate * matrix[:, AREA]\n"
-        "recipes.add(recipes.Recipe('per-foot', 'dollars per square foot', train, load))\n"
-    )
+    text = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    (tmp_path / "recipe_of_my_own.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
-    recipes.register(["my_recipes"])
-    recipes.register(["my_recipes"])
+    recipes.register(["recipe_of_my_own"])
+    recipes.register(["recipe_of_my_own"])
     assert "per-foot" in recipes.names()
-    recipe = recipes.get("per-foot")
-    fitted = recipe.train(sales.rows, sales.prices, 1)
-    assert apart(recipe.load(fitted.files)(schema.matrix(sales.rows)), fitted.research(sales.rows)) == 0
+    saved = train.train(
+        "per-foot", sales, tmp_path / "models", 7, trained_at=datetime(2026, 11, 1, tzinfo=UTC)
+    )
+    model = artifact.load(saved)
+    rate = model.card["parameters"]["dollars_per_square_foot"]
+    assert model.predict([schema.EXAMPLE]).tolist() == [rate * 1350.0]
 
 
 def test_a_recipe_module_that_is_not_there_is_named() -> None:
