@@ -115,9 +115,11 @@ def _bytes(path: Path, limit: int) -> bytes:
     except OSError as error:
         raise InvalidArtifact(f"{path}: cannot be read as a plain file: {error.strerror}: {ANEW}") from error
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise InvalidArtifact(f"{path}: not a plain file: {ANEW}")
-        data = file.read(limit + 1)
+        # No more than is there: a buffer of `limit` would be allocated whole, in a process whose memory is limited.
+        data = file.read(min(status.st_size, limit) + 1)
     if len(data) > limit:
         raise AlteredArtifact(f"{path}: larger than the {limit} bytes expected: {ANEW}")
     return data
