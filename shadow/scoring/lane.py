@@ -118,7 +118,9 @@ class Lane:
         if not answers:
             return
         model = str(self._candidate.model)
-        failed = [(row, answer) for row, answer in zip(batch, answers, strict=False) if answer.reason is not None]
+        failed = [
+            (row, answer) for row, answer in zip(batch, answers, strict=False) if answer.reason is not None
+        ]
         self._measure(model, answers, seconds)
         logs.event(
             _log, "batch_scored",
@@ -138,8 +140,7 @@ class Lane:
         measures.observations[(model, "scored")].inc(len(prices))
         measures.observations[(model, "failed")].inc(len(answers) - len(prices))
         measures.predictions[("candidate", model)].inc(len(prices))
-        for price in prices:
-            measures.price_dollars[("candidate",)].observe(price)
+        metrics.observe_all(measures.price_dollars[("candidate",)], prices)
         for answer in answers:
             if answer.reason is not None:
                 measures.failures[(model, answer.reason)].inc()

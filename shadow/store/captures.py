@@ -67,7 +67,10 @@ def waiting(
     """The sampled captures of a source with after_seq < seq <= up_to_seq, in order."""
     rows = connection.execute(
         select(
-            captures.c.id, captures.c.seq, captures.c.request_id, cast(captures.c.inputs, Text).label("inputs")
+            captures.c.id,
+            captures.c.seq,
+            captures.c.request_id,
+            cast(captures.c.inputs, Text).label("inputs"),
         )
         .where(
             captures.c.source_id == source_id,

@@ -58,7 +58,9 @@ def test_every_setting_stands_with_its_default_and_purpose(field: dataclasses.Fi
 
 def test_no_setting_is_told_of_that_does_not_exist() -> None:
     known = {f"UMBRA_{field.name.upper()}" for field in dataclasses.fields(Settings)}
-    told = {name for path in markdown() for name in re.findall(r"UMBRA_[A-Z_]+[A-Z]", path.read_text("utf-8"))}
+    told = {
+        name for path in markdown() for name in re.findall(r"UMBRA_[A-Z_]+[A-Z]", path.read_text("utf-8"))
+    }
     assert {name for name in told - known if not name.startswith("UMBRA_TEST_")} == set()
 
 
