@@ -17,7 +17,7 @@ from api.errors import InvalidIdentifier, UnknownPrediction
 from api.live import Live
 from api.lookups import Lookups
 from model_package.schema import Houses, Row, parse_csv, parse_json
-from monitoring.metrics import ServingMetrics
+from monitoring.metrics import ServingMetrics, observe_all
 from shadow import capture
 from shadow.records import ModelRef, Observation, Prediction, new_capture_ids
 
@@ -113,9 +113,7 @@ class Predictions:
         metrics.request_rows.observe(len(dollars))
         metrics.predictions["live", model].inc(len(dollars))
         metrics.prediction_seconds[("live",)].observe(seconds)
-        prices = metrics.price_dollars[("live",)]
-        for price in dollars:
-            prices.observe(price)
+        observe_all(metrics.price_dollars[("live",)], dollars)
 
     def show(self, identifier: str) -> Response:
         """A capture, every observation of it, and its outcome once there is one."""

@@ -14,6 +14,7 @@ from monitoring.metrics.declared import (
     ServingMetrics,
     ShadowMetrics,
     names,
+    observe_all,
     reason_label,
 )
 from monitoring.metrics.exposition import MetricsServer, Reading, UndeclaredReading, serve
@@ -33,6 +34,7 @@ __all__ = [
     "SharedValues",
     "UndeclaredReading",
     "names",
+    "observe_all",
     "prepare_directory",
     "reason_label",
     "serve",

@@ -6,7 +6,9 @@ and what is read only when somebody asks (sizes, ages, lags) in READINGS.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import collections
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
@@ -39,6 +41,20 @@ class Children(dict[tuple[str, ...], Child], Generic[Child]):
         child: Child = self._metric.labels(*values)
         self[values] = child
         return child
+
+
+def observe_all(histogram: Histogram, amounts: Sequence[float]) -> None:
+    """Observe many finite amounts with one step per bucket they fall in, instead of two per amount.
+
+    The library has no such call; a test holds the figures against those of `observe`.
+    """
+    if len(amounts) == 1:  # the common request
+        histogram.observe(amounts[0])
+        return
+    places = collections.Counter(bisect_left(histogram._upper_bounds, amount) for amount in amounts)
+    histogram._sum.inc(sum(amounts))
+    for place, count in places.items():
+        histogram._buckets[place].inc(count)
 
 
 class _PredictionMetrics:

@@ -265,3 +265,21 @@ def test_a_dropped_log_line_is_counted(tmp_path: Path, run_script):
         """
     done = run_script(script)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 500])
+def test_observing_all_at_once_counts_as_observing_one_by_one(count):
+    amounts = [float(edge) * factor for edge in metrics.PRICE_DOLLARS for factor in (0.5, 1, 7)][:count]
+    counted = []
+    for observe in (metrics.observe_all, lambda histogram, all_: [histogram.observe(one) for one in all_]):
+        registry = CollectorRegistry()
+        observe(metrics.serving(None, registry).price_dollars[("live",)], amounts)
+        [family] = [one for one in registry.collect() if one.name == "umbra_prediction_price_dollars"]
+        counted.append({
+            (sample.name, sample.labels.get("le")): sample.value
+            for sample in family.samples
+            if not sample.name.endswith("_created")
+        })  # fmt: skip
+    sums = [figures.pop(("umbra_prediction_price_dollars_sum", None)) for figures in counted]
+    assert sums[0] == pytest.approx(sums[1])
+    assert counted[0] == counted[1]
