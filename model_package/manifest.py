@@ -118,7 +118,7 @@ def _bytes(path: Path, limit: int) -> bytes:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise InvalidArtifact(f"{path}: not a plain file: {ANEW}")
-        # No more than is there: a buffer of `limit` would be allocated whole, in a process whose memory is limited.
+        # No more than is there: a buffer of `limit` would be allocated whole, where memory is limited.
         data = file.read(min(status.st_size, limit) + 1)
     if len(data) > limit:
         raise AlteredArtifact(f"{path}: larger than the {limit} bytes expected: {ANEW}")

@@ -1,4 +1,4 @@
-"""Documentation is part of the code: what can be set, asked, run or read in a log is in it, as it really is."""
+"""Documentation is part of the code: what can be set, asked, run or read in a log stands there as it is."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Terminal:
         }
 
     def run(self, command: str) -> str:
-        result = subprocess.run(
+        result = subprocess.run(  # noqa: S602 - the reader types it into a shell
             command, shell=True, cwd=self.directory, env=self.environment, capture_output=True, text=True,
             timeout=COMMAND_SECONDS, check=False,
         )  # fmt: skip
