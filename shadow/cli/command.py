@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
@@ -14,10 +15,9 @@ import click
 
 from model_package.artifact import AlteredArtifact, InvalidArtifact
 from model_package.dataset import InvalidDataset
+from model_package.quality import BelowStandard
 from model_package.recipes import UnknownRecipe
 from monitoring import logs
-from shadow.cli import candidate, model, run, state
-from shadow.cli.settings import settings_table
 from shadow.processes import EXIT_FAILURE, EXIT_USAGE, CannotRun
 from shadow.records import InvalidReference
 from shadow.rollout import NoDeployment
@@ -29,6 +29,7 @@ from shadow.up import NotStarted
 _USAGE = (InvalidSetting, InvalidReference, UnknownRecipe)
 _FAILURE = (
     AlteredArtifact,
+    BelowStandard,
     CandidateConflict,
     CannotRun,
     InvalidArtifact,
@@ -40,7 +41,34 @@ _FAILURE = (
 )
 
 
+# Each is imported when it is called: `umbra status` need not wait for what only training uses.
+_COMMANDS = {
+    "up": "shadow.cli.run:up",
+    "demo": "shadow.cli.run:demo",
+    "status": "shadow.cli.state:status",
+    "candidates": "shadow.cli.candidate:candidates",
+    "train": "shadow.cli.model:train",
+    "models": "shadow.cli.model:models",
+    "prepare": "shadow.cli.run:prepare",
+    "serve": "shadow.cli.run:serve",
+    "work": "shadow.cli.run:work",
+    "settings": "shadow.cli.settings:settings_table",
+}
+
+
 class _Group(click.Group):
+    def list_commands(self, _context: click.Context) -> list[str]:
+        """The commands, the most used first."""
+        return list(_COMMANDS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        """Import a command."""
+        if name not in _COMMANDS:
+            return None
+        module, attribute = _COMMANDS[name].split(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
     def invoke(self, context: click.Context) -> Any:
         """Run a command; an error it knows becomes one line, without a trace."""
         try:
@@ -73,18 +101,3 @@ def main() -> None:
     """
     logs.configure("umbra.worker", "WARNING", None, descriptor=2)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-
-
-for command in (
-    run.up,
-    run.demo,
-    run.serve,
-    run.work,
-    run.prepare,
-    model.train,
-    model.models,
-    candidate.candidates,
-    state.status,
-    settings_table,
-):
-    main.add_command(command)

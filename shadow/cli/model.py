@@ -13,7 +13,7 @@ from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from model_package import artifact, dataset, manifest, recipes, synthetic
+from model_package import artifact, manifest, recipes, sources
 from model_package import train as training
 from model_package.dataset import Dataset
 from shadow.records import ModelRef
@@ -22,7 +22,7 @@ from shadow.settings import Settings
 DEFAULT_SEED = 20_061
 
 
-@click.command()
+@click.command(short_help="Train a recipe and save the next version.")
 @click.argument("recipe")
 @click.option(
     "--data",
@@ -54,7 +54,7 @@ def trainer(models: Path, source: str, seed: int) -> Callable[[str], Path]:
         with _bar() as bar:
             task = bar.add_task(f"training {recipe}", total=1.0, stage="reading sales")
             if not sales:
-                sales.append(_sales(source, seed))
+                sales.append(sources.sales(None if source == "synthetic" else source, seed))
             return training.train(
                 recipe,
                 sales[0],
@@ -75,12 +75,6 @@ def _bar() -> Progress:
         TextColumn("{task.fields[stage]}"),
     )
     return Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True))
-
-
-def _sales(source: str, seed: int) -> Dataset:
-    if source == "synthetic":
-        return synthetic.synthetic(synthetic.DEFAULT_HOUSES, seed)
-    return dataset.openml() if source == "openml" else dataset.read_csv(Path(source))
 
 
 @click.group(invoke_without_command=True)
@@ -148,8 +142,8 @@ def _facts(models_dir: Path, name: str, version: str) -> dict[str, object]:
     card = json.loads((directory / "card.json").read_text(encoding="utf-8"))
     return {
         "model": f"{name}@{version}",
-        "trained_at": card["trained_at"],
-        "data": card["data"]["source"],
+        "trained_at": card["trained_at"][:16],
+        "data": card["data"]["source"].partition(",")[0],
         "rmse_log_price": round(card["errors"]["rmse_log"], 4),
         "digest": manifest.read(directory).digest[:12],
     }

@@ -32,7 +32,7 @@ _data = click.option("--data", default="synthetic", show_default=True, metavar="
                      help="Sales to train the first two models on, when there are none.")  # fmt: skip
 
 
-@click.command()
+@click.command(short_help="Make what is missing: tables, models, first deployment.")
 @_data
 def prepare(data: str) -> None:
     """Make what is missing: tables, the two first models, the first deployment. Safe to run again.
@@ -43,7 +43,7 @@ def prepare(data: str) -> None:
     click.echo(f"ready: {deployment.live} is live since {deployment.since:%Y-%m-%d %H:%M} UTC")
 
 
-@click.command()
+@click.command(short_help="Start the API alone.")
 def serve() -> None:
     """Start the API alone (gunicorn); `umbra prepare` has to have run once.
 
@@ -53,7 +53,7 @@ def serve() -> None:
     running.become("api.serve", os.environ)
 
 
-@click.command()
+@click.command(short_help="Start the worker alone.")
 def work() -> None:
     """Start the worker alone: ingest, and a scoring process per candidate.
 
@@ -63,7 +63,7 @@ def work() -> None:
     running.become("shadow.worker", os.environ)
 
 
-@click.command()
+@click.command(short_help="Answer requests and score the candidate on all of them.")
 @_data
 def up(data: str) -> None:
     """Answer requests with the live model and score the candidate on every one of them.
@@ -76,7 +76,7 @@ def up(data: str) -> None:
     _run(Settings.from_environment(), data, traffic_rate=None)
 
 
-@click.command()
+@click.command(short_help="The same with traffic and a status that follows.")
 @_data
 @click.option("--rate", type=click.FloatRange(0, 1000, min_open=True), default=20.0, show_default=True,
               help="Requests a second on average.")  # fmt: skip

@@ -11,7 +11,7 @@ from rich.table import Table
 from shadow.settings import PREFIX, Settings
 
 
-@click.command("settings")
+@click.command("settings", short_help="Every setting, its value now, its purpose.")
 def settings_table() -> None:
     """List every setting, its value now and what it is for.
 

@@ -19,7 +19,7 @@ from shadow.status import Books, JournalState, Status
 from shadow.store.ledger import Account
 
 
-@click.command()
+@click.command(short_help="Processes, journal, deployment, ledger.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(as_json: bool) -> None:
     """Show processes, deployment, journal, and every candidate's ledger.
