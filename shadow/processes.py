@@ -66,10 +66,15 @@ def leave_with_parent() -> None:
     parent = os.environ.pop(PARENT_VARIABLE, None)
     if parent is None:
         return
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    end_with_parent()
     if os.getppid() != int(parent):  # it died before we asked
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def end_with_parent() -> None:
+    """Have the kernel send SIGTERM when the parent dies from now on."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @dataclass(slots=True)

@@ -25,6 +25,7 @@ import numpy as np
 import orjson
 
 from model_package import artifact, recipes
+from shadow import processes
 
 _LENGTH = struct.Struct(">Q")
 _NICENESS = 5
@@ -76,6 +77,7 @@ def _words(fault: BaseException) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Load the artifact, say so, and answer until the lane hangs up."""
+    processes.end_with_parent()  # a model that hangs would never notice that its lane is gone
     descriptor, directory, memory_bytes, *modules = arguments
     resource.setrlimit(resource.RLIMIT_AS, (int(memory_bytes), int(memory_bytes)))
     os.nice(_NICENESS)
