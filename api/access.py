@@ -6,9 +6,11 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Request, Response, request
 
+from api.identifiers import Identifiers
 from monitoring import logs
 from monitoring.metrics import ServingMetrics
 
@@ -32,81 +34,84 @@ class Exchange:
     capture: str | None = None
     problem: str | None = None
 
+    def facts(self) -> dict[str, Any]:
+        """What the log line says beyond HTTP."""
+        if self.problem is not None:
+            return {"problem": self.problem}
+        if self.model is None:
+            return {}
+        return {"rows": self.rows, "model": self.model, "capture": self.capture}
 
-def current() -> Exchange:
-    """The exchange of the request that is being answered."""
-    exchange: Exchange = request.environ[_KEY]
+
+def of(environ: dict[str, Any]) -> Exchange:
+    """The exchange of the request with this environment."""
+    exchange: Exchange = environ[_KEY]
     return exchange
 
 
 class Access:
     """Opens and closes the exchange of every request of an application."""
 
-    def __init__(
-        self, metrics: ServingMetrics, new_request_id: Callable[[], str], clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, metrics: ServingMetrics, ids: Identifiers, clock: Callable[[], float]) -> None:
         self._metrics = metrics
-        self._new_request_id = new_request_id
+        self._ids = ids
         self._clock = clock
 
     def watch(self, app: Flask) -> None:
         """Hook into the application; to be called before any other hook is added."""
         app.before_request(self._open)
         app.after_request(self._close)
-        app.teardown_request(_unbind)
 
     def _open(self) -> None:
         environ = request.environ
         given = environ.get("HTTP_X_REQUEST_ID", "")
-        request_id = given if _VALID.match(given) else self._new_request_id()
+        request_id = given if _VALID.match(given) else self._ids.request()
         environ[_KEY] = Exchange(request_id, self._clock())
         logs.bind(request_id)
         self._metrics.requests_in_flight.inc()
 
     def _close(self, response: Response) -> Response:
-        exchange = current()
-        response.headers[HEADER] = exchange.request_id
+        asked = _itself(request)
+        exchange = of(asked.environ)
+        response.headers.add(HEADER, exchange.request_id)
         seconds = self._clock() - exchange.begun
-        status, rule = response.status_code, request.url_rule
-        self._count(rule.rule if rule is not None else UNMATCHED, status, seconds)
-        self._tell(exchange, response, status, seconds, quiet=rule is not None and rule.endpoint in _QUIET)
+        self._count(asked, response.status_code, seconds)
+        self._tell(exchange, asked, response, seconds)
+        logs.bind("")
         return response
 
-    def _count(self, route: str, status: int, seconds: float) -> None:
+    def _count(self, asked: Request, status: int, seconds: float) -> None:
         metrics = self._metrics
-        method = request.method if request.method in _METHODS else "other"
+        route = UNMATCHED if asked.url_rule is None else asked.url_rule.rule
+        method = asked.method if asked.method in _METHODS else "other"
         metrics.requests[method, route, str(status)].inc()
         metrics.request_seconds[(route,)].observe(seconds)
         metrics.requests_in_flight.dec()
 
-    def _tell(
-        self, exchange: Exchange, response: Response, status: int, seconds: float, *, quiet: bool
-    ) -> None:
-        own = {
-            name: value
-            for name in ("rows", "model", "capture", "problem")
-            if (value := getattr(exchange, name))
-        }
+    def _tell(self, exchange: Exchange, asked: Request, response: Response, seconds: float) -> None:
+        endpoint, status = asked.endpoint or UNMATCHED, response.status_code
         logs.event(
             _log,
             "request",
-            level=logging.DEBUG if quiet else logging.INFO,
+            level=logging.DEBUG if endpoint in _QUIET else logging.INFO,
             event={
-                "action": request.endpoint or UNMATCHED,
+                "action": endpoint,
                 "outcome": "success" if status < 400 else "failure",
                 "duration": int(seconds * 1e9),
             },
             http={
-                "request": {"method": request.method, "id": exchange.request_id},
+                "request": {"method": asked.method, "id": exchange.request_id},
                 "response": {"status_code": status, "body": {"bytes": response.content_length}},
             },
-            url={"path": request.path[:_PATH_CHARACTERS]},
-            **own,
+            url={"path": asked.path[:_PATH_CHARACTERS]},
+            **exchange.facts(),
         )
 
 
+def _itself(proxy: Request) -> Request:
+    """What the proxy stands for, so that the way there is gone only once."""
+    found: Request = proxy._get_current_object()  # type: ignore[attr-defined]
+    return found
+
+
 _QUIET = frozenset({"livez", "readyz", "static"})
-
-
-def _unbind(_: BaseException | None) -> None:
-    logs.bind("")

@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from random import Random
+from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Request, Response, request
+from flask.sessions import NullSession, SessionInterface, SessionMixin
 
 from api import access, docs, errors, live, openapi
 from api.health import Health
+from api.identifiers import Identifiers
 from api.live import Live
 from api.lookups import Lookups
 from api.models import Models
-from api.predictions import Limits, Predictions, Recorder, new_ids
+from api.predictions import Limits, Predictions, Recorder
 from monitoring import metrics
 from monitoring.metrics import ServingMetrics
 from shadow.capture import open_recorder
 from shadow.settings import Settings
 from shadow.store import open_store
+
+
+class NoSessions(SessionInterface):
+    """The API keeps none."""
+
+    def open_session(self, app: Flask, request: Request) -> SessionMixin:  # noqa: ARG002
+        """The same empty one for all."""
+        return _NO_SESSION
+
+    def is_null_session(self, obj: object) -> bool:  # noqa: ARG002
+        """Always."""
+        return True
+
+
+_NO_SESSION = NullSession()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +52,16 @@ class Parts:
     metrics: ServingMetrics
     models_dir: Path
     limits: Limits
+
+
+class Application(Flask):
+    """Flask, without what this API does not use: coroutines are looked for at every call, sessions opened."""
+
+    session_interface = NoSessions()
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """No view and no hook here is a coroutine."""
+        return func
 
 
 def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
@@ -57,15 +87,16 @@ def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
 
 def build(parts: Parts) -> Flask:
     """Put the parts together."""
-    app = Flask("api", static_folder="pages/vendor", static_url_path="/docs/vendor")
+    app = Application("api", static_folder="pages/vendor", static_url_path="/docs/vendor")
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    watch = access.Access(parts.metrics, lambda: str(new_ids(1)[0]), time.perf_counter)
-    watch.watch(app)
-    _route(app, parts)
+    ids = Identifiers(time.time_ns, Random().getrandbits)  # noqa: S311 (unique, not secret)
+    access.Access(parts.metrics, ids, time.perf_counter).watch(app)
+    _route(app, parts, ids)
     _refuse(app, parts.metrics)
     _prepare_children(app, parts)
     app.extensions["umbra"] = parts
+    app.extensions["umbra.identifiers"] = ids
     return app
 
 
@@ -77,8 +108,8 @@ def umbra_version() -> str:
         return "0"
 
 
-def _route(app: Flask, parts: Parts) -> None:
-    predictions = Predictions(parts.live, parts.recorder, parts.lookups, parts.metrics, parts.limits)
+def _route(app: Flask, parts: Parts, ids: Identifiers) -> None:
+    predictions = Predictions(parts.live, parts.recorder, parts.lookups, parts.metrics, ids, parts.limits)
     models = Models(parts.live, parts.lookups, parts.models_dir)
     health = Health(parts.live)
     document = openapi.document(umbra_version(), parts.limits.rows, parts.limits.body_bytes)
@@ -98,7 +129,7 @@ def _route(app: Flask, parts: Parts) -> None:
 
 def _refuse(app: Flask, measured: ServingMetrics) -> None:
     def answer(fault: Exception) -> Response:
-        exchange = access.current()
+        exchange = access.of(request.environ)
         problem = errors.answer(fault, request.path, exchange.request_id)
         exchange.problem = problem.problem.code
         measured.refused[(problem.problem.code,)].inc()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +13,13 @@ from flask import Response, request
 
 from api import access, content
 from api.errors import InvalidIdentifier, UnknownPrediction
+from api.identifiers import Identifiers
 from api.live import Live
 from api.lookups import Lookups
 from model_package.schema import Houses, Row, parse_csv, parse_json
 from monitoring.metrics import ServingMetrics, observe_all
 from shadow import capture
-from shadow.records import ModelRef, Observation, Prediction, new_capture_ids
+from shadow.records import ModelRef, Observation, Prediction
 
 MODEL_HEADER = "X-Umbra-Model"
 
@@ -40,16 +40,6 @@ class Recorder(Protocol):
         ...
 
 
-def random_bits() -> int:
-    """74 bits for new_capture_ids, from the kernel: no two forks share them."""
-    return int.from_bytes(os.urandom(10)) >> 6
-
-
-def new_ids(count: int) -> list[UUID]:
-    """Ids for `count` captures answered now."""
-    return new_capture_ids(count, time.time_ns() // 1_000_000, random_bits())
-
-
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one request may ask at most."""
@@ -62,12 +52,19 @@ class Predictions:
     """The two views, with what they need."""
 
     def __init__(
-        self, live: Live, recorder: Recorder, lookups: Lookups, metrics: ServingMetrics, limits: Limits
+        self,
+        live: Live,
+        recorder: Recorder,
+        lookups: Lookups,
+        metrics: ServingMetrics,
+        ids: Identifiers,
+        limits: Limits,
     ) -> None:
         self._live = live
         self._recorder = recorder
         self._lookups = lookups
         self._metrics = metrics
+        self._ids = ids
         self._limits = limits
 
     def create(self) -> Response:
@@ -77,21 +74,20 @@ class Predictions:
         answer_kind = content.of_answer(environ, body_kind)
         parse = parse_json if body_kind == content.JSON else parse_csv
         houses = parse(content.read(environ, self._limits.body_bytes), self._limits.rows)
-        return self._answer(houses, answer_kind)
+        return self._answer(houses, answer_kind, access.of(environ))
 
-    def _answer(self, houses: Houses, kind: str) -> Response:
-        exchange = access.current()
+    def _answer(self, houses: Houses, kind: str, exchange: access.Exchange) -> Response:
         serving = self._live.serving()
         begun = time.perf_counter()
         dollars = serving.price(houses.rows)
         seconds = time.perf_counter() - begun
-        ids = new_ids(len(dollars))
+        ids = self._ids.captures(len(dollars))
         exchange.capture = self._capture(exchange.request_id, serving.ref, ids, houses.rows, dollars)
         exchange.rows = len(dollars)
         exchange.model = {"name": serving.ref.name, "version": serving.ref.version}
-        self._count(str(serving.ref), dollars, seconds)
+        self._count(serving.label, dollars, seconds)
         if kind == content.CSV:
-            return _csv(str(serving.ref), ids, dollars)
+            return _csv(serving.label, ids, dollars)
         return _json(exchange, ids, dollars)
 
     def _capture(

@@ -21,7 +21,6 @@ from gunicorn.workers.sync import SyncWorker
 
 from api import access, errors
 from api.app import create_app
-from api.predictions import new_ids
 from model_package.artifact import AlteredArtifact, InvalidArtifact
 from model_package.recipes import UnknownRecipe
 from monitoring import logs, metrics
@@ -95,7 +94,7 @@ class Worker(SyncWorker):  # type: ignore[misc]
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:  # noqa: ARG002
         """Answer what never became a request, as every other error is answered."""
         status = next((code for kind, code in _BY_ERROR if isinstance(exc, kind)), 500)
-        request_id = str(new_ids(1)[0])
+        request_id = self.wsgi.extensions["umbra.identifiers"].request()
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
             logs.event(_log, "request_failed", level=logging.ERROR, error=exc, trace={"id": request_id})
         self._account(status, request_id)
