@@ -11,8 +11,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from monitoring import logs
 from shadow.backoff import Backoff
@@ -39,6 +41,7 @@ def main(role: str, run: Callable[[Settings, threading.Event, Announcement], Non
     except InvalidSetting as fault:
         sys.stderr.write(f"umbra: {fault}\n")
         return EXIT_USAGE
+    stand_back(settings.worker_niceness)
     logs.configure("umbra.worker", settings.log_level, settings.log_dir)
     announcement = Announcement(settings.run_dir, role, datetime.now(UTC))
     logs.event(_log, "process_started", role=role)
@@ -75,6 +78,17 @@ def end_with_parent() -> None:
     """Have the kernel send SIGTERM when the parent dies from now on."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def stand_back(niceness: int) -> None:
+    """Let live answers have the CPU first.
+
+    Linux may give every session an equal share whatever the niceness of its processes (autogroup, see
+    sched(7)); then the session's own niceness has to be set as well.
+    """
+    os.nice(niceness)
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(niceness), encoding="ascii")
 
 
 @dataclass(slots=True)

@@ -137,6 +137,10 @@ class Settings:
         "0.01", _number(0, 1), "share of captures on which a candidate's single-row latency is measured"
     )
 
+    worker_niceness: int = _setting(
+        "10", _whole(0, 19), "how far the worker's processes stand back from live answers when CPU is short"
+    )
+
     log_level: str = _setting(
         "INFO", _choice("DEBUG", "INFO", "WARNING", "ERROR"), "least severe line written"
     )

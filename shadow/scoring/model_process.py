@@ -1,6 +1,6 @@
 """The process in which a candidate's model runs, and nothing else.
 
-It has memory and thread limits, a low priority, no database credentials and one open socket, to the
+It has memory and thread limits, no database credentials and one open socket, to the
 lane that asks it. Whatever the model does - raise, hang, exit, eat memory - it does
 here. Run as `python -m shadow.scoring.model_process SOCKET ARTIFACT MEMORY_BYTES [RECIPE_MODULE ...]`.
 
@@ -11,7 +11,6 @@ null for what is not finite, or {"fault": reason, "detail": text}.
 
 from __future__ import annotations
 
-import os
 import resource
 import socket
 import struct
@@ -28,7 +27,6 @@ from model_package import artifact, recipes
 from shadow import processes
 
 _LENGTH = struct.Struct(">Q")
-_NICENESS = 5
 
 
 def send(connection: socket.socket, body: bytes) -> None:
@@ -80,7 +78,6 @@ def main(arguments: Sequence[str]) -> int:
     processes.end_with_parent()  # a model that hangs would never notice that its lane is gone
     descriptor, directory, memory_bytes, *modules = arguments
     resource.setrlimit(resource.RLIMIT_AS, (int(memory_bytes), int(memory_bytes)))
-    os.nice(_NICENESS)
     connection = socket.socket(fileno=int(descriptor))
     try:
         recipes.register(modules)

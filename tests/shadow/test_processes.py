@@ -138,3 +138,15 @@ def test_the_living_tell_of_themselves_and_the_dead_are_cleared_away(tmp_path: P
     mine.withdraw()
     assert presence.living(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_worker_stands_back_from_live_answers() -> None:
+    code = (
+        "import os, pathlib; from shadow.processes import stand_back; stand_back(7)\n"
+        "group = pathlib.Path('/proc/self/autogroup')\n"
+        "print(os.nice(0), group.read_text().split()[-1] if group.exists() else 7)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, start_new_session=True, check=True
+    ).stdout
+    assert said.split() == ["7", "7"]
