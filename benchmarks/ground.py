@@ -24,7 +24,7 @@ from model_package.schema import Row
 from shadow.settings import Settings
 
 SEED = 1
-_TRAINING_HOUSES = 8000
+TRAINING_HOUSES = 8000
 _STOP_SECONDS = 60.0
 _OPTIONS = "-c listen_addresses=127.0.0.1 -c shared_buffers=256MB -c max_wal_size=4GB"
 
@@ -47,7 +47,7 @@ def directory() -> Iterator[Path]:
 
 def models(path: Path) -> Path:
     """Train the live and the candidate model, by the recipes as shipped, on synthetic houses."""
-    sales = synthetic.synthetic(_TRAINING_HOUSES, SEED)
+    sales = synthetic.synthetic(TRAINING_HOUSES, SEED)
     for recipe in ("linear", "gbm"):
         train.train(recipe, sales, path, SEED, trained_at=datetime.now(UTC))
     return path

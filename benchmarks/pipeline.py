@@ -60,11 +60,13 @@ class Pace:
         return self.rows / self.seconds
 
 
-@click.command(epilog="""\b
+@click.command(
+    epilog="""\b
 Examples:
   python -m benchmarks.pipeline
   python -m benchmarks.pipeline --store sqlite --rounds 3 --profile
-  python -m benchmarks.pipeline --markdown >> README.md""")
+  python -m benchmarks.pipeline --markdown >> README.md"""
+)
 @click.option("--rows", default=40_000, show_default=True, help="Houses per round.")
 @click.option("--rounds", default=5, show_default=True, help="Rounds; databases take turns.")
 @click.option("--houses-per-request", default=1, show_default=True, help="Houses in one journal entry.")

@@ -1,0 +1,402 @@
+"""Requests a second and latency: Umbra with everything on, beside a bare Flask route and the classic way.
+
+`python -m benchmarks.requests` starts all three on this machine and asks them in turns, so that whatever the
+machine does meanwhile hits all alike. Then it asks Umbra at half of what it can take, with its shadow worker
+running and stopped in turns, to see what the worker costs the live answers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import click
+from rich.progress import Progress
+
+from benchmarks import ground, load, report, servers
+from benchmarks.load import Load
+from benchmarks.report import Cell, Column, Section
+from benchmarks.servers import Processes, Server
+from benchmarks.targets import classic
+from shadow import journal, prepare, status
+from shadow.ingest import directory_id
+from shadow.settings import Settings
+from shadow.store import Store, candidates, open_store, sources
+
+BARE, UMBRA, CLASSIC = "bare", "umbra", "classic"
+TARGETS = (BARE, UMBRA, CLASSIC)
+OF_BARE, TIMES_CLASSIC, CHANGE_OF_P99 = 0.75, 40.0, 0.05
+_CATCH_UP_SECONDS = 300.0
+_WARM_SECONDS = 1.0
+_HOUSES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much to measure."""
+
+    workers: Sequence[int]
+    connections: Sequence[int]
+    rounds: int
+    seconds: float
+    store: str
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One stretch of load on one target. `shadow_cpu_seconds` includes what the worker did afterwards."""
+
+    load: Load
+    cpu_seconds: float
+    memory_bytes: int
+    shadow_cpu_seconds: float = 0.0
+    catch_up_seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Site:
+    """A directory, models, request bodies and a database server: what the targets share."""
+
+    home: Path
+    models: Path
+    bodies: Path
+    new_database: Callable[[str], str]
+    numbers: Iterator[int] = field(default_factory=lambda: iter(range(1_000_000)))
+
+    def new_home(self, name: str) -> Path:
+        """A new directory for one run of one target."""
+        path = self.home / f"{name}-{next(self.numbers)}"
+        path.mkdir()
+        return path
+
+
+class Umbra:
+    """Umbra's two halves on a data directory of their own."""
+
+    def __init__(self, site: Site, workers: int) -> None:
+        self._home = site.new_home("umbra")
+        self._environment = ground.environment(
+            self._home, site.models, store_url=site.new_database("umbra"), api_workers=workers,
+            api_port=ground.free_port(), api_metrics_port=ground.free_port(),
+            worker_metrics_port=ground.free_port(), metrics_dir=self._home / "metrics",
+        )  # fmt: skip
+        self._settings = Settings.from_environment(self._environment)
+        self._store = open_store(self._settings.store)
+        prepare.prepare(self._settings, self._store, _trained, "benchmark", datetime.now(UTC))
+        self.server: Server = servers.umbra(self._home, self._environment)
+        self.worker: Processes | None = None
+        self.start_worker()
+
+    def start_worker(self) -> None:
+        """Have captures stored and scored."""
+        if self.worker is None:
+            self.worker = servers.umbra_worker(self._home, self._environment)
+
+    def stop_worker(self) -> None:
+        """Leave captures in the journal."""
+        if self.worker is not None:
+            self.worker.stop()
+            self.worker = None
+
+    def catch_up(self) -> float:
+        """Wait until everything answered is stored and scored; returns the seconds it took."""
+        begun = time.monotonic()
+        while not self._is_caught_up():
+            if time.monotonic() > begun + _CATCH_UP_SECONDS:
+                raise servers.NotReady(f"the shadow is not done after {_CATCH_UP_SECONDS:g} s: {self._home}")
+            time.sleep(0.1)
+        return time.monotonic() - begun
+
+    def stop(self) -> bool:
+        """Stop both halves in order; returns whether the ledger balances."""
+        self.server.stop()
+        self.stop_worker()
+        self._store.close()
+        books = status.gather(self._settings, datetime.now(UTC)).books
+        return books is not None and books.balance
+
+    def _is_caught_up(self) -> bool:
+        return _is_read(self._settings, self._store) and _is_scored(self._store)
+
+
+def _is_read(settings: Settings, store: Store) -> bool:
+    with store.reading() as connection:
+        known = sources.progress_of_directory(connection, directory_id(settings.data_dir))
+    positions = {name: at.position for name, at in known.items()}
+    for path in journal.segments(settings.journal_dir):
+        size = path.stat().st_size
+        if size > journal.HEADER_BYTES and positions.get(path.name.removesuffix(journal.SUFFIX), 0) < size:
+            return False
+    return True
+
+
+def _is_scored(store: Store) -> bool:
+    with store.reading() as connection:
+        present = candidates.present(connection)
+        return not any(cursor.pending for one in present for cursor in candidates.cursors_of(connection, one))
+
+
+def _trained(recipe: str) -> Path:
+    raise RuntimeError(f"{recipe} should have been trained beforehand")
+
+
+@contextmanager
+def _site(store: str) -> Iterator[Site]:
+    with ExitStack() as stack:
+        home = stack.enter_context(ground.directory())
+        numbers = iter(range(1_000_000))
+        cluster = stack.enter_context(ground.postgres()) if store == "postgres" else None
+
+        def new_database(name: str) -> str:
+            return cluster.new_database() if cluster else f"sqlite:///{home / f'{name}-{next(numbers)}.db'}"
+
+        bodies = load.write_bodies(home / "bodies.jsonl", ground.houses(_HOUSES))
+        yield Site(home, ground.models(home / "models"), bodies, new_database)
+
+
+def _other(site: Site, name: str, workers: int) -> Server:
+    more = {}
+    if name == "classic":
+        more[classic.DATABASE_VARIABLE] = site.new_database("classic")
+        classic.create_tables(more[classic.DATABASE_VARIABLE])
+    return servers.other(name, workers, site.new_home(name), more)
+
+
+Windows = dict[tuple[str, int, int], list[Window]]
+
+
+def throughput(site: Site, plan: Plan, bar: Progress) -> tuple[Windows, bool]:
+    """Measure every target at every number of workers and connections; says whether every ledger balances."""
+    found: Windows = {}
+    balanced = True
+    task = bar.add_task("", total=len(plan.workers) * plan.rounds * len(plan.connections) * len(TARGETS))
+    for workers in plan.workers:
+        with ExitStack() as stack:
+            bar.update(task, description=f"starting the servers, {workers} worker(s) each")
+            umbra = Umbra(site, workers)
+            stack.callback(umbra.stop)
+            running = {UMBRA: umbra.server}
+            for name in (BARE, CLASSIC):
+                running[name] = _other(site, name, workers)
+                stack.callback(running[name].stop)
+            for server in running.values():
+                server.wait_ready()
+                load.closed(server.port, site.bodies, max(plan.connections), _WARM_SECONDS)
+            umbra.catch_up()
+            for connections, name in _turns(plan):
+                bar.update(task, description=f"{workers} worker(s), {connections} connection(s): {name}")
+                server = running[name]
+                measure = partial(load.closed, server.port, site.bodies, connections, plan.seconds)
+                window = _window(server, measure, umbra if name == UMBRA else None)
+                found.setdefault((name, workers, connections), []).append(window)
+                bar.advance(task)
+            balanced = umbra.stop() and balanced
+    return found, balanced
+
+
+def _turns(plan: Plan) -> Iterator[tuple[int, str]]:
+    """Connections and target of each window; every round begins with another target."""
+    for round_ in range(plan.rounds):
+        first = round_ % len(TARGETS)
+        for connections in plan.connections:
+            for name in TARGETS[first:] + TARGETS[:first]:
+                yield connections, name
+
+
+def _window(server: Server, measure: Callable[[], Load], umbra: Umbra | None) -> Window:
+    before = server.usage()
+    shadow_before = umbra.worker.usage().cpu_seconds if umbra and umbra.worker else 0.0
+    found = measure()
+    after = server.usage()
+    cpu = after.cpu_seconds - before.cpu_seconds
+    if umbra is None or umbra.worker is None:
+        return Window(found, cpu, after.memory_bytes)
+    seconds = umbra.catch_up()
+    shadow = umbra.worker.usage().cpu_seconds - shadow_before
+    return Window(found, cpu, after.memory_bytes, shadow, seconds)
+
+
+def throughput_section(found: Windows) -> Section:
+    """Medians over the rounds, and ratios of medians."""
+    rates = {key: ground.median([window.load.rate for window in windows]) for key, windows in found.items()}
+    rows = [
+        _throughput_row(key, windows, rates) for key, windows in sorted(found.items(), key=_place_in_table)
+    ]
+    columns = [
+        Column("workers", "workers", "d"), Column("connections", "connections", "d"),
+        Column("target", "target"),
+        Column("requests_per_second", "requests/s", ",.0f"),
+        Column("p50_milliseconds", "p50 ms", ".2f"), Column("p99_milliseconds", "p99 ms", ".1f"),
+        Column("of_bare", "of bare Flask", ".2f"), Column("times_classic", "times classic", ".0f"),
+        Column("cpu_milliseconds", "CPU ms/request", ".2f"),
+        Column("shadow_cpu_milliseconds", "shadow CPU ms/request", ".2f"),
+        Column("memory_megabytes", "memory MB", ".0f"), Column("errors", "errors", "d"),
+    ]  # fmt: skip
+    notes = [
+        f"Targets: Umbra at least {OF_BARE:g} of bare Flask and {TIMES_CLASSIC:g} times classic.",
+        "Umbra is measured while its shadow worker stores and scores the same requests on the same machine.",
+        "CPU and memory are of the API's processes (gunicorn's arbiter and workers); the shadow's apart.",
+    ]
+    return Section("One house per request, as fast as they are answered", columns, rows, notes)
+
+
+def _place_in_table(item: tuple[tuple[str, int, int], object]) -> tuple[int, int, int]:
+    name, workers, connections = item[0]
+    return workers, connections, TARGETS.index(name)
+
+
+def _throughput_row(
+    key: tuple[str, int, int], windows: Sequence[Window], rates: Mapping[tuple[str, int, int], float]
+) -> dict[str, Cell]:
+    name, workers, connections = key
+    shadow = [1e3 * window.shadow_cpu_seconds / window.load.requests for window in windows]
+    return {
+        "workers": workers,
+        "connections": connections,
+        "target": name,
+        "requests_per_second": rates[key],
+        "lowest": min(window.load.rate for window in windows),
+        "highest": max(window.load.rate for window in windows),
+        "p50_milliseconds": ground.median([window.load.p50 for window in windows]),
+        "p99_milliseconds": ground.median([window.load.p99 for window in windows]),
+        "of_bare": rates[key] / rates[BARE, workers, connections],
+        "times_classic": rates[key] / rates[CLASSIC, workers, connections],
+        "cpu_milliseconds": ground.median([1e3 * w.cpu_seconds / w.load.requests for w in windows]),
+        "shadow_cpu_milliseconds": ground.median(shadow) if name == UMBRA else None,
+        "memory_megabytes": ground.median([window.memory_bytes / 1e6 for window in windows]),
+        "catch_up_seconds": ground.median([window.catch_up_seconds for window in windows]),
+        "errors": sum(window.load.errors for window in windows),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The same arrivals with the shadow worker on and off."""
+
+    on: Load
+    off: Load
+
+    def change(self, percentile: str) -> float:
+        """What the worker adds, as a share of the latency without it."""
+        return float(getattr(self.on, percentile) / getattr(self.off, percentile)) - 1
+
+
+def latency(site: Site, plan: Plan, rounds: int, seconds: float, bar: Progress) -> tuple[float, list[Pair]]:
+    """Umbra at half of its saturation with the worker on and off in turns; returns the rate and the pairs."""
+    umbra = Umbra(site, max(plan.workers))
+    task = bar.add_task("the shadow's price: finding saturation", total=2 * rounds)
+    try:
+        umbra.server.wait_ready()
+        load.closed(umbra.server.port, site.bodies, max(plan.connections), _WARM_SECONDS)
+        saturation = load.closed(umbra.server.port, site.bodies, max(plan.connections), plan.seconds).rate
+        measure = partial(load.open_, umbra.server.port, site.bodies, saturation / 2, seconds)
+        pairs = []
+        for round_ in range(rounds):
+            loads = {}
+            for with_worker in (round_ % 2 == 0, round_ % 2 == 1):
+                bar.update(task, description=f"the shadow's price: worker {'on' if with_worker else 'off'}")
+                _prepare_worker(umbra, site, running=with_worker)
+                loads[with_worker] = measure()
+                bar.advance(task)
+            pairs.append(Pair(loads[True], loads[False]))
+        return saturation / 2, pairs
+    finally:
+        umbra.stop()
+
+
+def _prepare_worker(umbra: Umbra, site: Site, *, running: bool) -> None:
+    """Nothing is left over from the window before; a worker that runs has scored, so it is warm."""
+    umbra.start_worker()
+    load.closed(umbra.server.port, site.bodies, 1, _WARM_SECONDS)
+    umbra.catch_up()
+    if not running:
+        umbra.stop_worker()
+
+
+def latency_section(rate: float, workers: int, pairs: Sequence[Pair]) -> Section:
+    """Medians over the rounds; the change is the median of each round's own change."""
+    rows: list[dict[str, Cell]] = []
+    for percentile in ("p50", "p99"):
+        changes = [100 * pair.change(percentile) for pair in pairs]
+        rows.append({
+            "percentile": percentile,
+            "off_milliseconds": ground.median([getattr(pair.off, percentile) for pair in pairs]),
+            "on_milliseconds": ground.median([getattr(pair.on, percentile) for pair in pairs]),
+            "change_percent": ground.median(changes),
+            "lowest": min(changes),
+            "highest": max(changes),
+            "errors": sum(pair.on.errors + pair.off.errors for pair in pairs),
+        })  # fmt: skip
+    columns = [
+        Column("percentile", "live latency"), Column("off_milliseconds", "worker off, ms", ".2f"),
+        Column("on_milliseconds", "worker on, ms", ".2f"), Column("change_percent", "change %", "+.1f"),
+        Column("lowest", "lowest %", "+.1f"), Column("highest", "highest %", "+.1f"),
+        Column("errors", "errors", "d"),
+    ]  # fmt: skip
+    notes = [
+        f"{rate:,.0f} requests a second at Poisson times (half of saturation), {workers} workers.",
+        "Latency counts from when a request was due, so a stall hurts every request it delays.",
+        f"Target: p99 changes by less than {CHANGE_OF_P99:.0%}.",
+    ]
+    return Section("What the shadow worker costs the live answers", columns, rows, notes)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  python -m benchmarks.requests
+  python -m benchmarks.requests --quick --store sqlite
+  python -m benchmarks.requests --only latency --latency-rounds 12
+  python -m benchmarks.requests --markdown > table.md"""
+)
+@click.option("--workers", multiple=True, default=(1, 2), show_default=True, help="gunicorn workers each.")
+@click.option(
+    "--connections", multiple=True, default=(1, 8, 32), show_default=True, help="Under way at once."
+)
+@click.option("--rounds", default=3, show_default=True, help="Rounds; every round asks every target.")
+@click.option("--seconds", default=4.0, show_default=True, help="Length of one window.")
+@click.option("--latency-rounds", default=6, show_default=True, help="Rounds with the worker on and off.")
+@click.option("--latency-seconds", default=10.0, show_default=True, help="Length of their windows.")
+@click.option("--store", type=click.Choice(["sqlite", "postgres"]),
+              help="Database of Umbra and of classic; PostgreSQL if it is installed.")  # fmt: skip
+@click.option("--only", type=click.Choice(["throughput", "latency"]), help="Leave the other part out.")
+@click.option("--quick", is_flag=True, help="One short round of each: to see that it runs.")
+@click.option("--json", "kind", flag_value="json", help="Print JSON.")
+@click.option("--markdown", "kind", flag_value="markdown", help="Print tables to paste.")
+def main(
+    workers: Sequence[int], connections: Sequence[int], rounds: int, seconds: float, latency_rounds: int,
+    latency_seconds: float, store: str | None, only: str | None, quick: bool, kind: str | None,
+) -> None:  # fmt: skip
+    """Measure Umbra beside a bare Flask route and the classic shadow pattern, on this machine, in one run."""
+    if quick:
+        rounds, seconds, latency_rounds, latency_seconds = 1, 2.0, 2, 3.0
+    chosen = store or ("postgres" if ground.postgres_binaries() else "sqlite")
+    plan = Plan(sorted(workers), sorted(connections), rounds, seconds, chosen)
+    before = ground.load_average()
+    sections, conditions = [], _conditions(plan, before)
+    with report.progress() as bar, _site(chosen) as site:
+        if only != "latency":
+            found, balanced = throughput(site, plan, bar)
+            sections.append(throughput_section(found))
+            conditions.append(f"Umbra's ledger at the end: {'balances' if balanced else 'DOES NOT BALANCE'}")
+        if only != "throughput":
+            rate, pairs = latency(site, plan, latency_rounds, latency_seconds, bar)
+            sections.append(latency_section(rate, max(plan.workers), pairs))
+    report.publish(sections, conditions, kind=kind or "table")
+
+
+def _conditions(plan: Plan, load_before: float) -> list[str]:
+    return [
+        f"{ground.machine()}; load average before: {load_before:.2f}",
+        f"closed loop by {load.generator()}, open loop by benchmarks.load, both on the same machine; "
+        f"store: {plan.store}; medians of {plan.rounds} interleaved rounds of {plan.seconds:g} s",
+    ]
+
+
+if __name__ == "__main__":
+    main()

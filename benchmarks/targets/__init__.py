@@ -1,0 +1,1 @@
+"""What is compared: a bare Flask route, Umbra, and the classic way to score in shadow."""
