@@ -87,12 +87,12 @@ class _Scribe:
             reason = self._refused(FULL, fault)
         except OSError as fault:
             reason = self._refused(DISK, fault)
-        self._offered += houses
         if reason is None:
+            self._offered += houses
             self._recovered()
         else:
-            self._dropped[reason] += houses
-            self._tell()
+            self._make_way()
+            self.count_dropped(reason, houses)
         return reason
 
     def count_dropped(self, reason: str, houses: int) -> None:
@@ -113,22 +113,29 @@ class _Scribe:
         self._room.take(len(entry))
         if self._segment is not None and self._segment.size >= self._segment_bytes:
             self.seal()
-        if self._segment is None:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            self._segment = journal.SegmentWriter.create(self._directory, self._name(), self._dropped)
-        dropped = self._dropped.total()
-        self._segment.append(entries.numbered(entry, self._offered, dropped))
-        if self._segment.removed:
+        segment = self._begun()
+        segment.append(entries.numbered(entry, self._offered, self._dropped.total()))
+        if segment.removed:
             self.seal()
             raise FileNotFoundError(errno.ENOENT, "the journal was deleted while it was being written")
 
+    def _begun(self) -> journal.SegmentWriter:
+        if self._segment is None:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self._segment = journal.SegmentWriter.create(self._directory, self._name(), self._dropped)
+        return self._segment
+
+    def _make_way(self) -> None:
+        """Seal a segment that holds entries: only then can ingest remove it, and there be room again."""
+        if self._segment is not None and self._segment.size > journal.HEADER_BYTES:
+            self.seal()
+
     def _tell(self) -> None:
         """Let the segment's header say what was dropped; if it cannot now, it says it with the next drop."""
-        if self._segment is not None:
-            try:
-                self._segment.note_dropped(self._dropped)
-            except OSError as fault:
-                self._refused(DISK, fault)
+        try:
+            self._begun().note_dropped(self._dropped)
+        except OSError as fault:
+            self._refused(DISK, fault)
 
     def _refused(self, reason: str, fault: OSError) -> str:
         if self._trouble != reason:
