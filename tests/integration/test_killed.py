@@ -10,14 +10,16 @@ from harness.load import Load
 from harness.waiting import wait_until
 
 SEED = 20_061
-VICTIMS = {"ingest": 4, "scoring": 3, "model": 3, "api worker": 3, "api": 1, "worker": 1}
+VICTIMS = {"ingest": 3, "scoring": 2, "model": 2, "api worker": 2, "api": 1, "worker": 1}
 HARMLESS = {"ingest", "scoring", "model", "worker"}
 
 
 def test_whatever_process_is_killed_every_acknowledged_house_is_stored_once(
     make_stack: MakeStack, store_url: str
 ) -> None:
-    stack = make_stack(store_url=store_url, ingest_batch_bytes=16_384, candidate_batch_rows=50)
+    stack = make_stack(
+        store_url=store_url, ingest_batch_bytes=16_384, candidate_batch_rows=50, journal_write_seconds=5
+    )
     up = stack.up()
     chance = random.Random(SEED)
     victims = chance.sample(list(VICTIMS), counts=VICTIMS.values(), k=sum(VICTIMS.values()))

@@ -185,7 +185,8 @@ class Stack:
 
     def events(self, name: str) -> list[dict[str, object]]:
         """The log lines about one event, of all processes."""
-        lines = (line for path in (self.data / "logs").glob("*") for line in path.read_text().splitlines())
+        texts = [path.read_text() for path in (self.data / "logs").glob("*")]
+        lines = (line for text in texts for line in text[: text.rfind("\n") + 1].splitlines())
         return [fields for line in lines if (fields := json.loads(line))["message"] == name]
 
     def wait_drained(self) -> Status:

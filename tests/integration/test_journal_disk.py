@@ -1,0 +1,145 @@
+"""The journal's disk full, hung, bounded or deleted: answers go on, and what it missed is counted (P1, P2, P3)."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import MakeStack
+from harness import disks
+from harness.audit import check_losses
+from harness.load import Asker, houses
+from harness.stack import Stack
+from harness.waiting import wait_until
+
+Mounted = Callable[..., None]
+WRITE_SECONDS = 0.2
+AT_MOST_SECONDS = 2.0  # of one answer while the disk hangs: the deadline, and a slow machine's own time
+
+
+def serving(stack: Stack) -> Asker:
+    """The API alone, with nobody who empties the journal."""
+    stack.done("prepare")
+    stack.wait_ready(stack.start("serve"))
+    return Asker(stack)
+
+
+def fill(stack: Stack, asker: Asker, reason: str) -> None:
+    """Ask until captures are dropped, then for some more."""
+
+    def dropping() -> bool:
+        asker.ask(houses(100))
+        return dropped_by_api(stack, reason) > 0
+
+    wait_until(dropping, 60, stack.explain)
+    for _ in range(5):
+        asker.ask(houses(100))
+
+
+def dropped_by_api(stack: Stack, reason: str) -> float:
+    """Houses that the API says it dropped."""
+    return stack.metric("api", "umbra_captures_dropped_total", reason=reason)
+
+
+def taken_again(stack: Stack, asker: Asker) -> None:
+    """Ask until a capture is written; what was dropped so far is counted already or with it."""
+    written = stack.metric("api", "umbra_captures_written_total")
+
+    def taken() -> bool:
+        asker.ask(houses(100))
+        return stack.metric("api", "umbra_captures_written_total") > written
+
+    wait_until(taken, 30, stack.explain)
+
+
+def check_recovers(stack: Stack, asker: Asker, reason: str) -> None:
+    """Once the worker empties the journal, captures are taken again and every loss is in the ledger."""
+    stack.start("work")
+    taken_again(stack, asker)
+    stack.wait_drained()
+    assert asker.faults == []
+    dropped = check_losses(stack, [asker])
+    assert dropped == {reason: dropped_by_api(stack, reason)}
+
+
+def test_when_the_disk_is_full_answers_go_on_and_captures_are_taken_again_once_there_is_room(
+    make_stack: MakeStack, mounted: Mounted
+) -> None:
+    stack = make_stack(api_workers=1)
+    disks.small(mounted, stack.settings.journal_dir, 1 << 20)
+    asker = serving(stack)
+    fill(stack, asker, "disk")
+    check_recovers(stack, asker, "disk")
+
+
+def test_when_a_journal_file_may_not_grow_the_losses_are_counted(make_stack: MakeStack) -> None:
+    stack = make_stack(api_workers=1)
+    asker = serving(stack)
+    asker.ask(houses(1))
+    (worker,) = stack.pids("api worker")
+    _, most = resource.prlimit(worker, resource.RLIMIT_FSIZE, (65_536, resource.RLIM_INFINITY))
+    fill(stack, asker, "disk")
+    resource.prlimit(worker, resource.RLIMIT_FSIZE, (most, most))
+    check_recovers(stack, asker, "disk")
+
+
+def test_when_the_journal_reaches_its_bound_it_takes_captures_again_once_it_is_emptied(
+    make_stack: MakeStack,
+) -> None:
+    stack = make_stack(api_workers=2, journal_max_bytes=500_000)
+    asker = serving(stack)
+    fill(stack, asker, "full")
+    check_recovers(stack, asker, "full")
+
+
+def test_when_the_journal_is_deleted_under_the_running_api_it_is_made_anew(make_stack: MakeStack) -> None:
+    stack = make_stack(api_workers=1)
+    asker = serving(stack)
+    stack.start("work")
+    asker.ask(houses(20))
+    stack.wait_drained()
+    shutil.rmtree(stack.settings.journal_dir)
+    asker.ask(houses(3))
+    taken_again(stack, asker)
+    stack.wait_drained()
+    assert asker.faults == []
+    assert check_losses(stack, [asker]) == {"disk": 3}
+
+
+def test_when_the_disk_hangs_answers_leave_within_the_write_deadline(
+    make_stack: MakeStack, mounted: Mounted, tmp_path: Path
+) -> None:
+    stack = make_stack(api_workers=1, journal_write_seconds=WRITE_SECONDS)
+    disks.ext4(mounted, stack.settings.journal_dir, tmp_path / "image")
+    asker = serving(stack)
+    for _ in range(3):
+        asker.ask(houses(2))
+    with disks.frozen(stack.settings.journal_dir):
+        waited = [asker.ask(houses(2)) for _ in range(20)]
+        assert dropped_by_api(stack, "stalled") == 38
+        assert stack.metric("api", "umbra_captures_late_total") == 2
+    assert [answer for answer in waited if answer is None or answer.seconds > AT_MOST_SECONDS] == []
+    check_recovers(stack, asker, "stalled")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_losses_are_told_by_the_journal_when_the_api_is_gone(
+    make_stack: MakeStack, number: signal.Signals
+) -> None:
+    stack = make_stack(api_workers=1, journal_max_bytes=500_000)
+    stack.done("prepare")
+    api = stack.start("serve")
+    stack.wait_ready(api)
+    asker = Asker(stack)
+    fill(stack, asker, "full")
+    for pid in (*stack.pids("api worker"), *stack.pids("api")):
+        os.kill(pid, number)
+    api.wait(60)
+    stack.start("work")
+    stack.wait_drained()
+    assert check_losses(stack, [asker]).keys() == {"full"}
