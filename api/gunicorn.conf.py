@@ -37,6 +37,11 @@ def post_fork(_arbiter: Arbiter, worker: server.Worker) -> None:
     server.post_fork(worker)
 
 
+def on_exit(_arbiter: Arbiter) -> None:
+    """gunicorn's hook."""
+    server.on_exit()
+
+
 def child_exit(_arbiter: Arbiter, worker: server.Worker) -> None:
     """gunicorn's hook."""
     server.child_exit(worker)

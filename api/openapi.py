@@ -1,14 +1,11 @@
-"""The OpenAPI 3.1 document: the house from model_package.schema, the problems from api.errors."""
+"""The OpenAPI 3.1 document: paths here, shapes in api.schemas, problems from api.errors."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from api import access, content, errors
 from api.predictions import MODEL_HEADER
+from api.schemas import Schema, ref, schemas
 from model_package import schema
-
-Schema = dict[str, Any]
 
 _EXAMPLE_ID = "0198c0de-7a11-7000-8000-0123456789ab"
 _REQUEST_ID = {"$ref": "#/components/parameters/RequestId"}
@@ -37,7 +34,7 @@ def document(version: str, max_rows: int, max_body_bytes: int) -> Schema:
         "components": {
             "parameters": {"RequestId": _request_id()},
             "headers": {"RequestId": _request_id_header()},
-            "schemas": _schemas(max_rows),
+            "schemas": schemas(max_rows),
         },
     }
 
@@ -65,7 +62,7 @@ def _paths(max_rows: int, max_body_bytes: int) -> Schema:
 
 
 def _create(max_rows: int, max_body_bytes: int) -> Schema:
-    houses = {"oneOf": [_ref("House"), {"type": "array", "items": _ref("House"), "maxItems": max_rows}]}
+    houses = {"oneOf": [ref("House"), {"type": "array", "items": ref("House"), "maxItems": max_rows}]}
     return {
         "operationId": "createPredictions",
         "tags": ["predictions"],
@@ -89,7 +86,7 @@ def _create(max_rows: int, max_body_bytes: int) -> Schema:
                 "description": "A price for every house, in the order of the request.",
                 "headers": {**_headers(), MODEL_HEADER: _model_header()},
                 "content": {
-                    content.JSON: {"schema": _ref("Predictions")},
+                    content.JSON: {"schema": ref("Predictions")},
                     content.CSV: {
                         "schema": {"type": "string"},
                         "example": f"prediction_id,price_dollars\r\n{_EXAMPLE_ID},181234.5\r\n",
@@ -151,7 +148,7 @@ def _redirect(operation: str, summary: str) -> Schema:
 
 
 def _ok(answer: str) -> Schema:
-    shown = {content.JSON: {"schema": _ref(answer)}}
+    shown = {content.JSON: {"schema": ref(answer)}}
     return {"200": {"description": "As asked.", "headers": _headers(), "content": shown}}
 
 
@@ -163,7 +160,7 @@ def _problems(*statuses: int) -> Schema:
         str(status): {
             "description": " ".join(titles[status]),
             "headers": _headers(),
-            "content": {errors.MEDIA_TYPE: {"schema": _ref("Problem")}},
+            "content": {errors.MEDIA_TYPE: {"schema": ref("Problem")}},
         }
         for status in statuses
     }
@@ -194,123 +191,3 @@ def _model_header() -> Schema:
         "description": "NAME@VERSION of the model that answered; with CSV answers only.",
         "schema": {"type": "string"},
     }
-
-
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _schemas(max_rows: int) -> Schema:
-    return {
-        "House": schema.json_schema(),
-        "Model": _object(name={"type": "string"}, version={"type": "string"}),
-        "Predictions": _object(
-            request_id={"type": "string"},
-            model=_ref("Model"),
-            predictions={
-                "type": "array",
-                "maxItems": max_rows,
-                "items": _object(id=_uuid(), price_dollars={"type": "number"}),
-            },
-        ),
-        "Prediction": _prediction(),
-        "Observation": _observation(),
-        "Models": _object(
-            models={"type": "array", "items": _artifact()}, candidates_known={"type": "boolean"}
-        ),
-        "Deployment": _deployment(),
-        "Status": {
-            "type": "object",
-            "properties": {"status": {"type": "string"}, "model": {"type": "string"}},
-        },
-        "Problem": _problem(),
-        "Anything": {"type": "object"},
-    }
-
-
-def _prediction() -> Schema:
-    return _object(
-        id=_uuid(),
-        captured_at=_time(),
-        request_id={"type": "string"},
-        row_index={"type": "integer", "minimum": 0},
-        model=_ref("Model"),
-        price_dollars={"type": "number"},
-        inputs=_ref("House"),
-        observations={"type": "array", "items": _ref("Observation")},
-        outcome={"type": "null", "description": "The price the house really sold for, once it is known."},
-    )
-
-
-def _observation() -> Schema:
-    return _object(
-        model=_ref("Model"),
-        state={"enum": ["scored", "failed"]},
-        price_dollars={"type": ["number", "null"]},
-        reason={"type": ["string", "null"], "description": "Why it failed."},
-        latency_seconds={
-            "type": ["number", "null"],
-            "description": "Time of a single-row prediction, measured on a small sample.",
-        },
-        observed_at=_time(),
-    )
-
-
-def _artifact() -> Schema:
-    return _object(
-        name={"type": "string"},
-        version={"type": "string"},
-        role={"enum": ["live", "candidate", "idle"]},
-        recipe={"type": ["string", "null"]},
-        digest={"type": ["string", "null"], "description": "SHA-256 of the manifest."},
-        card={"type": ["object", "null"], "description": "The model card; null when it cannot be read."},
-    )
-
-
-def _deployment() -> Schema:
-    candidate = _object(
-        model=_ref("Model"),
-        state={"enum": ["active", "paused", "removed"]},
-        sample={"type": "number"},
-        replay_from={"type": ["string", "null"], "format": "date-time"},
-        added_at=_time(),
-    )
-    return _object(
-        live=_ref("Model"),
-        since=_time(),
-        by={"type": "string"},
-        reason={"type": "string"},
-        candidates={"type": ["array", "null"], "items": candidate, "description": "null: the store is away"},
-    )
-
-
-def _problem() -> Schema:
-    kinds = {problem.type for problem in (*errors.BY_EXCEPTION.values(), *errors.BY_STATUS.values())}
-    fault = _object(
-        row={"type": ["integer", "null"], "description": "0-based; null: the whole body."},
-        field={"type": ["string", "null"]},
-        expected={"type": "string"},
-        got={"type": "string"},
-    )
-    shape = _object(
-        type={"type": "string", "format": "uri", "examples": sorted(kinds)},
-        title={"type": "string"},
-        status={"type": "integer"},
-        detail={"type": "string"},
-        instance={"type": "string"},
-        request_id={"type": "string"},
-    )
-    shape["properties"]["errors"] = {"type": "array", "items": fault}
-    return {**shape, "description": "RFC 9457."}
-
-
-def _object(**properties: Schema) -> Schema:
-    return {"type": "object", "required": list(properties), "properties": properties}
-
-
-def _uuid() -> Schema:
-    return {"type": "string", "format": "uuid", "description": "A UUIDv7: it carries the time."}
-
-
-def _time() -> Schema:
-    return {"type": "string", "format": "date-time"}

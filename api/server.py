@@ -189,6 +189,13 @@ def child_exit(worker: BaseWorker) -> None:
         metrics.worker_exited(directory, worker.pid)
 
 
+def on_exit() -> None:
+    """In the arbiter, at the end: leave nothing in shared memory."""
+    directory = metrics_directory()
+    if directory is not None:
+        metrics.remove_directory(directory)
+
+
 def worker_exit(worker: BaseWorker) -> None:
     """In the worker, when it stops in order: seal the journal, then let the last lines leave."""
     application = getattr(worker, "wsgi", None)

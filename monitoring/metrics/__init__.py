@@ -18,7 +18,14 @@ from monitoring.metrics.declared import (
     reason_label,
 )
 from monitoring.metrics.exposition import MetricsServer, Reading, UndeclaredReading, serve
-from monitoring.metrics.files import SharedValues, prepare_directory, serving, shadowing, worker_exited
+from monitoring.metrics.files import (
+    SharedValues,
+    prepare_directory,
+    remove_directory,
+    serving,
+    shadowing,
+    worker_exited,
+)
 
 __all__ = [
     "DURATION_SECONDS",
@@ -37,6 +44,7 @@ __all__ = [
     "observe_all",
     "prepare_directory",
     "reason_label",
+    "remove_directory",
     "serve",
     "serving",
     "shadowing",

@@ -39,14 +39,20 @@ def prepare_directory(path: Path) -> bool:
     """Make the directory and wipe what an earlier run left; False, with a line logged, if it cannot be."""
     try:
         path.mkdir(parents=True, exist_ok=True)
-        for stale in (file for prefix in FILE_BYTES for file in path.glob(f"{prefix}_*")):
-            stale.unlink()
+        _wipe(path)
         _allocate(path / "probe", 4096)
         (path / "probe").unlink()
     except OSError as fault:
         _say_off(path, fault)
         return False
     return True
+
+
+def remove_directory(path: Path) -> None:
+    """Give the memory back when the last process is gone; what is not ours stays."""
+    with suppress(OSError):
+        _wipe(path)
+        path.rmdir()
 
 
 def worker_exited(path: Path, pid: int) -> None:
@@ -115,8 +121,13 @@ class SharedValues:
         )
 
 
+def _wipe(path: Path) -> None:
+    for file in (file for prefix in FILE_BYTES for file in path.glob(f"{prefix}_*")):
+        file.unlink()
+
+
 class _SharedValue:
-    """One number in a file. The library's own class asks for its process id at every step: three times the cost."""
+    """One number in a file. (The library's own class asks for the process id at every step.)"""
 
     _multiprocess = True
 

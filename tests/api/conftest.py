@@ -241,6 +241,7 @@ def environment_of(made: Settings, **more: str) -> dict[str, str]:
         "PYTHONPATH": f"{ROOT}:{HERE}",
         "UMBRA_DATA_DIR": str(made.data_dir),
         "UMBRA_RECIPE_MODULES": "plain_recipe",
+        "UMBRA_METRICS_DIR": str(made.data_dir / "metrics"),
         "UMBRA_API_PORT": str(made.api_port),
         "UMBRA_API_METRICS_PORT": str(made.api_metrics_port),
         "UMBRA_API_MAX_BODY_BYTES": str(made.api_max_body_bytes),

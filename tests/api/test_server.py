@@ -242,5 +242,7 @@ def test_without_a_place_for_metrics_answers_go_on(serving, tmp_path, request, k
 def test_a_stop_loses_no_capture_and_no_answer(serving, ingested):
     server = serving()
     ids = [json.loads(server.price()[2])["predictions"][0]["id"] for _ in range(30)]
+    assert any((server.settings.data_dir / "metrics").glob("api/*.db"))
     assert server.stop() == 0
+    assert not (server.settings.data_dir / "metrics" / "api").exists()
     assert set(ids) == ingested(server.settings)

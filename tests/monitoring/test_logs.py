@@ -27,7 +27,7 @@ def directory(tmp_path):
 
 
 @pytest.fixture
-def pipe():
+def pipe(tmp_path):
     """A pipe as the sink; nobody reads it until the test does."""
     reader, writer = os.pipe()
     logs.configure("umbra.api", "INFO", None, descriptor=writer)
@@ -38,7 +38,8 @@ def pipe():
             logs.flush(0.05)
     except BlockingIOError:
         logs.flush(1)
-    logs.configure("umbra.test", "WARNING", None, descriptor=writer)
+    # Before it is closed: its number will be another file's, and no line may ever be written there.
+    logs.configure("umbra.test", "WARNING", tmp_path)
     os.close(reader)
     os.close(writer)
 
@@ -101,6 +102,11 @@ def test_an_error_keeps_its_type_message_and_stack(directory):
         assert line["error"]["type"] == "KeyError"
         assert line["error"]["message"] == "'no such house'"
         assert "test_logs.py" in line["error"]["stack_trace"]
+
+
+def test_a_warning_says_what_is_wrong_without_a_stack(directory):
+    logs.event(log, "store_away", level=logging.WARNING, error=ConnectionError("refused"))
+    assert _lines(directory)[0]["error"] == {"type": "ConnectionError", "message": "refused"}
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])

@@ -1,0 +1,132 @@
+"""The shapes of what the API takes and gives, as JSON Schema; the house comes from model_package.schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api import errors
+from model_package import schema
+
+Schema = dict[str, Any]
+
+
+def ref(name: str) -> Schema:
+    """A reference to one of them."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def schemas(max_rows: int) -> Schema:
+    """All of them, by name."""
+    return {
+        "House": schema.json_schema(),
+        "Model": _object(name={"type": "string"}, version={"type": "string"}),
+        "Predictions": _object(
+            request_id={"type": "string"},
+            model=ref("Model"),
+            predictions={
+                "type": "array",
+                "maxItems": max_rows,
+                "items": _object(id=_uuid(), price_dollars={"type": "number"}),
+            },
+        ),
+        "Prediction": _prediction(),
+        "Observation": _observation(),
+        "Models": _object(
+            models={"type": "array", "items": _artifact()}, candidates_known={"type": "boolean"}
+        ),
+        "Deployment": _deployment(),
+        "Status": {
+            "type": "object",
+            "properties": {"status": {"type": "string"}, "model": {"type": "string"}},
+        },
+        "Problem": _problem(),
+        "Anything": {"type": "object"},
+    }
+
+
+def _prediction() -> Schema:
+    return _object(
+        id=_uuid(),
+        captured_at=_time(),
+        request_id={"type": "string"},
+        row_index={"type": "integer", "minimum": 0},
+        model=ref("Model"),
+        price_dollars={"type": "number"},
+        inputs=ref("House"),
+        observations={"type": "array", "items": ref("Observation")},
+        outcome={"type": "null", "description": "The price the house really sold for, once it is known."},
+    )
+
+
+def _observation() -> Schema:
+    return _object(
+        model=ref("Model"),
+        state={"enum": ["scored", "failed"]},
+        price_dollars={"type": ["number", "null"]},
+        reason={"type": ["string", "null"], "description": "Why it failed."},
+        latency_seconds={
+            "type": ["number", "null"],
+            "description": "Time of a single-row prediction, measured on a small sample.",
+        },
+        observed_at=_time(),
+    )
+
+
+def _artifact() -> Schema:
+    return _object(
+        name={"type": "string"},
+        version={"type": "string"},
+        role={"enum": ["live", "candidate", "idle"]},
+        recipe={"type": ["string", "null"]},
+        digest={"type": ["string", "null"], "description": "SHA-256 of the manifest."},
+        card={"type": ["object", "null"], "description": "The model card; null when it cannot be read."},
+    )
+
+
+def _deployment() -> Schema:
+    candidate = _object(
+        model=ref("Model"),
+        state={"enum": ["active", "paused", "removed"]},
+        sample={"type": "number"},
+        replay_from={"type": ["string", "null"], "format": "date-time"},
+        added_at=_time(),
+    )
+    return _object(
+        live=ref("Model"),
+        since=_time(),
+        by={"type": "string"},
+        reason={"type": "string"},
+        candidates={"type": ["array", "null"], "items": candidate, "description": "null: the store is away"},
+    )
+
+
+def _problem() -> Schema:
+    kinds = {problem.type for problem in (*errors.BY_EXCEPTION.values(), *errors.BY_STATUS.values())}
+    fault = _object(
+        row={"type": ["integer", "null"], "description": "0-based; null: the whole body."},
+        field={"type": ["string", "null"]},
+        expected={"type": "string"},
+        got={"type": "string"},
+    )
+    shape = _object(
+        type={"type": "string", "format": "uri", "examples": sorted(kinds)},
+        title={"type": "string"},
+        status={"type": "integer"},
+        detail={"type": "string"},
+        instance={"type": "string"},
+        request_id={"type": "string"},
+    )
+    shape["properties"]["errors"] = {"type": "array", "items": fault}
+    return {**shape, "description": "RFC 9457."}
+
+
+def _object(**properties: Schema) -> Schema:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _uuid() -> Schema:
+    return {"type": "string", "format": "uuid", "description": "A UUIDv7: it carries the time."}
+
+
+def _time() -> Schema:
+    return {"type": "string", "format": "date-time"}
