@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
-
-from flask import Flask, Request, Response, request
 
 from api.identifiers import Identifiers
 from monitoring import logs
@@ -20,6 +18,7 @@ _KEY = "umbra.exchange"
 _VALID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _PATH_CHARACTERS = 256
+_QUIET = frozenset({"livez", "readyz", "static"})
 _log = logging.getLogger("umbra.access")
 
 
@@ -29,10 +28,19 @@ class Exchange:
 
     request_id: str
     begun: float
+    route: str = UNMATCHED
+    endpoint: str = UNMATCHED
+    status: int = 0
+    body_bytes: int | None = None
     rows: int = 0
     model: dict[str, str] | None = None
     capture: str | None = None
     problem: str | None = None
+
+    def matched(self, route: str, endpoint: str) -> None:
+        """Say which route answers."""
+        self.route = route
+        self.endpoint = endpoint
 
     def facts(self) -> dict[str, Any]:
         """What the log line says beyond HTTP."""
@@ -49,69 +57,68 @@ def of(environ: dict[str, Any]) -> Exchange:
     return exchange
 
 
-class Access:
-    """Opens and closes the exchange of every request of an application."""
+def path(environ: dict[str, Any]) -> str:
+    """The path as the client meant it: WSGI hands over its bytes as Latin-1 (PEP 3333)."""
+    raw: str = environ["PATH_INFO"]
+    return raw if raw.isascii() else raw.encode("latin-1").decode("utf-8", "replace")
 
-    def __init__(self, metrics: ServingMetrics, ids: Identifiers, clock: Callable[[], float]) -> None:
+
+class Access:
+    """The WSGI application around all others."""
+
+    def __init__(
+        self, inner: Any, metrics: ServingMetrics, ids: Identifiers, clock: Callable[[], float]
+    ) -> None:
+        self._inner = inner
         self._metrics = metrics
         self._ids = ids
         self._clock = clock
 
-    def watch(self, app: Flask) -> None:
-        """Hook into the application; to be called before any other hook is added."""
-        app.before_request(self._open)
-        app.after_request(self._close)
-
-    def _open(self) -> None:
-        environ = request.environ
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer one request, and account for it."""
         given = environ.get("HTTP_X_REQUEST_ID", "")
         request_id = given if _VALID.match(given) else self._ids.request()
-        environ[_KEY] = Exchange(request_id, self._clock())
+        exchange = environ[_KEY] = Exchange(request_id, self._clock())
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            headers.append((HEADER, request_id))
+            exchange.status = int(status[:3])
+            exchange.body_bytes = _length(headers)
+            return start_response(status, headers, exc_info)
+
         logs.bind(request_id)
         self._metrics.requests_in_flight.inc()
+        try:
+            body: Iterable[bytes] = self._inner(environ, start)
+            self._close(exchange, environ)
+        finally:
+            self._metrics.requests_in_flight.dec()
+            logs.bind("")
+        return body
 
-    def _close(self, response: Response) -> Response:
-        asked = _itself(request)
-        exchange = of(asked.environ)
-        response.headers.add(HEADER, exchange.request_id)
+    def _close(self, exchange: Exchange, environ: dict[str, Any]) -> None:
         seconds = self._clock() - exchange.begun
-        self._count(asked, response.status_code, seconds)
-        self._tell(exchange, asked, response, seconds)
-        logs.bind("")
-        return response
-
-    def _count(self, asked: Request, status: int, seconds: float) -> None:
-        metrics = self._metrics
-        route = UNMATCHED if asked.url_rule is None else asked.url_rule.rule
-        method = asked.method if asked.method in _METHODS else "other"
-        metrics.requests[method, route, str(status)].inc()
-        metrics.request_seconds[(route,)].observe(seconds)
-        metrics.requests_in_flight.dec()
-
-    def _tell(self, exchange: Exchange, asked: Request, response: Response, seconds: float) -> None:
-        endpoint, status = asked.endpoint or UNMATCHED, response.status_code
+        method, status = environ["REQUEST_METHOD"], exchange.status
+        counted = method if method in _METHODS else "other"
+        self._metrics.requests[counted, exchange.route, str(status)].inc()
+        self._metrics.request_seconds[(exchange.route,)].observe(seconds)
         logs.event(
             _log,
             "request",
-            level=logging.DEBUG if endpoint in _QUIET else logging.INFO,
+            level=logging.DEBUG if exchange.endpoint in _QUIET else logging.INFO,
             event={
-                "action": endpoint,
+                "action": exchange.endpoint,
                 "outcome": "success" if status < 400 else "failure",
                 "duration": int(seconds * 1e9),
             },
             http={
-                "request": {"method": asked.method, "id": exchange.request_id},
-                "response": {"status_code": status, "body": {"bytes": response.content_length}},
+                "request": {"method": method, "id": exchange.request_id},
+                "response": {"status_code": status, "body": {"bytes": exchange.body_bytes}},
             },
-            url={"path": asked.path[:_PATH_CHARACTERS]},
+            url={"path": path(environ)[:_PATH_CHARACTERS]},
             **exchange.facts(),
         )
 
 
-def _itself(proxy: Request) -> Request:
-    """What the proxy stands for, so that the way there is gone only once."""
-    found: Request = proxy._get_current_object()  # type: ignore[attr-defined]
-    return found
-
-
-_QUIET = frozenset({"livez", "readyz", "static"})
+def _length(headers: list[tuple[str, str]]) -> int | None:
+    return next((int(value) for name, value in headers if name.lower() == "content-length"), None)

@@ -10,10 +10,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from flask import Flask, Request, Response, request
-from flask.sessions import NullSession, SessionInterface, SessionMixin
+from flask import Flask, request
 
 from api import access, docs, errors, live, openapi
+from api.answers import Answer
+from api.front import ENDPOINT, PATH, Front
 from api.health import Health
 from api.identifiers import Identifiers
 from api.live import Live
@@ -27,21 +28,6 @@ from shadow.settings import Settings
 from shadow.store import open_store
 
 
-class NoSessions(SessionInterface):
-    """The API keeps none."""
-
-    def open_session(self, app: Flask, request: Request) -> SessionMixin:  # noqa: ARG002
-        """The same empty one for all."""
-        return _NO_SESSION
-
-    def is_null_session(self, obj: object) -> bool:  # noqa: ARG002
-        """Always."""
-        return True
-
-
-_NO_SESSION = NullSession()
-
-
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What the application is made of."""
@@ -52,16 +38,6 @@ class Parts:
     metrics: ServingMetrics
     models_dir: Path
     limits: Limits
-
-
-class Application(Flask):
-    """Flask, without what this API does not use: coroutines are looked for at every call, sessions opened."""
-
-    session_interface = NoSessions()
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """No view and no hook here is a coroutine."""
-        return func
 
 
 def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
@@ -87,13 +63,16 @@ def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
 
 def build(parts: Parts) -> Flask:
     """Put the parts together."""
-    app = Application("api", static_folder="pages/vendor", static_url_path="/docs/vendor")
+    app = Flask("api", static_folder="pages/vendor", static_url_path="/docs/vendor")
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     ids = Identifiers(time.time_ns, Random().getrandbits)  # noqa: S311 (unique, not secret)
-    access.Access(parts.metrics, ids, time.perf_counter).watch(app)
-    _route(app, parts, ids)
-    _refuse(app, parts.metrics)
+    predictions = Predictions(parts.live, parts.recorder, parts.lookups, parts.metrics, ids, parts.limits)
+    _route(app, parts, predictions)
+    refuse = _refuser(parts.metrics)
+    app.register_error_handler(Exception, lambda fault: refuse(fault, request.environ).as_response())
+    front = Front(predictions.create, refuse, app.wsgi_app)
+    app.wsgi_app = access.Access(front, parts.metrics, ids, time.perf_counter)  # type: ignore[method-assign]
     _prepare_children(app, parts)
     app.extensions["umbra"] = parts
     app.extensions["umbra.identifiers"] = ids
@@ -108,13 +87,16 @@ def umbra_version() -> str:
         return "0"
 
 
-def _route(app: Flask, parts: Parts, ids: Identifiers) -> None:
-    predictions = Predictions(parts.live, parts.recorder, parts.lookups, parts.metrics, ids, parts.limits)
+def _route(app: Flask, parts: Parts, predictions: Predictions) -> None:
     models = Models(parts.live, parts.lookups, parts.models_dir)
     health = Health(parts.live)
     document = openapi.document(umbra_version(), parts.limits.rows, parts.limits.body_bytes)
     pages = docs.Docs(document)
-    app.add_url_rule("/v1/predictions", "predictions.create", predictions.create, methods=["POST"])
+    app.before_request(_say_route)
+    # The front takes this one; here it stands for its other methods' 405 and for a trailing slash.
+    app.add_url_rule(
+        PATH, ENDPOINT, lambda: predictions.create(request.environ).as_response(), methods=["POST"]
+    )
     app.add_url_rule("/v1/predictions/<identifier>", "predictions.show", predictions.show)
     app.add_url_rule("/v1/models", "models", models.models)
     app.add_url_rule("/v1/deployment", "deployment", models.deployment)
@@ -127,17 +109,20 @@ def _route(app: Flask, parts: Parts, ids: Identifiers) -> None:
     app.add_url_rule("/", "home", pages.home)
 
 
-def _refuse(app: Flask, measured: ServingMetrics) -> None:
-    def answer(fault: Exception) -> Response:
-        exchange = access.of(request.environ)
-        problem = errors.answer(fault, request.path, exchange.request_id)
-        exchange.problem = problem.problem.code
-        measured.refused[(problem.problem.code,)].inc()
-        return Response(
-            problem.body, problem.problem.status, dict(problem.headers), content_type=errors.MEDIA_TYPE
-        )
+def _say_route() -> None:
+    if request.url_rule is not None and request.endpoint is not None:
+        access.of(request.environ).matched(request.url_rule.rule, request.endpoint)
 
-    app.register_error_handler(Exception, answer)
+
+def _refuser(measured: ServingMetrics) -> Callable[[Exception, dict[str, Any]], Answer]:
+    def refuse(fault: Exception, environ: dict[str, Any]) -> Answer:
+        exchange = access.of(environ)
+        said = errors.answer(fault, access.path(environ), exchange.request_id)
+        exchange.problem = said.problem.code
+        measured.refused[(said.problem.code,)].inc()
+        return Answer(said.body, errors.MEDIA_TYPE, said.problem.status.value, said.headers)
+
+    return refuse
 
 
 def _prepare_children(app: Flask, parts: Parts) -> None:

@@ -141,7 +141,7 @@ _HTTP_DETAILS = {HTTPStatus.NOT_FOUND: "no resource has this path; /docs shows t
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Refused:
     """A problem ready to be sent."""
 
     problem: Problem
@@ -149,7 +149,7 @@ class Answer:
     headers: Mapping[str, str]
 
 
-def answer(fault: Exception, instance: str, request_id: str) -> Answer:
+def answer(fault: Exception, instance: str, request_id: str) -> Refused:
     """Turn any exception into the problem that strangers may see; what is our own fault is logged whole."""
     problem = BY_EXCEPTION.get(type(fault))
     if problem is not None:
@@ -157,10 +157,10 @@ def answer(fault: Exception, instance: str, request_id: str) -> Answer:
     if isinstance(fault, HTTPException):
         return _of_http(fault, instance, request_id)
     logs.event(_log, "request_failed", level=logging.ERROR, error=fault)
-    return Answer(INTERNAL, INTERNAL.body(OURS, instance, request_id), {})
+    return Refused(INTERNAL, INTERNAL.body(OURS, instance, request_id), {})
 
 
-def _known(problem: Problem, fault: Exception, instance: str, request_id: str) -> Answer:
+def _known(problem: Problem, fault: Exception, instance: str, request_id: str) -> Refused:
     more: dict[str, Any] = {}
     if isinstance(fault, InvalidRows):
         more["errors"] = [
@@ -171,14 +171,14 @@ def _known(problem: Problem, fault: Exception, instance: str, request_id: str) -
             for one in fault.faults
         ]
     detail = _DETAILS.get(type(fault), str)(fault)
-    return Answer(problem, problem.body(detail, instance, request_id, **more), problem.headers)
+    return Refused(problem, problem.body(detail, instance, request_id, **more), problem.headers)
 
 
-def _of_http(fault: HTTPException, instance: str, request_id: str) -> Answer:
+def _of_http(fault: HTTPException, instance: str, request_id: str) -> Refused:
     problem = BY_STATUS.get(fault.code or 500) or _unnamed(fault)
     headers = {name: value for name, value in fault.get_headers() if name == "Allow"}
     detail = f"Allow: {headers['Allow']}" if headers else _HTTP_DETAILS.get(problem.status, problem.title)
-    return Answer(problem, problem.body(detail, instance, request_id), headers)
+    return Refused(problem, problem.body(detail, instance, request_id), headers)
 
 
 def _unnamed(fault: HTTPException) -> Problem:

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import orjson
-from flask import Response, request
+from flask import Response
 
 from api import access, content
+from api.answers import Answer
 from api.errors import InvalidIdentifier, UnknownPrediction
 from api.identifiers import Identifiers
 from api.live import Live
@@ -67,16 +68,15 @@ class Predictions:
         self._ids = ids
         self._limits = limits
 
-    def create(self) -> Response:
+    def create(self, environ: dict[str, Any]) -> Answer:
         """Validate, price, capture, answer: answer i is input i."""
-        environ = request.environ
         body_kind = content.of_body(environ)
         answer_kind = content.of_answer(environ, body_kind)
         parse = parse_json if body_kind == content.JSON else parse_csv
         houses = parse(content.read(environ, self._limits.body_bytes), self._limits.rows)
         return self._answer(houses, answer_kind, access.of(environ))
 
-    def _answer(self, houses: Houses, kind: str, exchange: access.Exchange) -> Response:
+    def _answer(self, houses: Houses, kind: str, exchange: access.Exchange) -> Answer:
         serving = self._live.serving()
         begun = time.perf_counter()
         dollars = serving.price(houses.rows)
@@ -122,7 +122,7 @@ class Predictions:
         return Response(orjson.dumps(_shown(found)), content_type=content.JSON)
 
 
-def _json(exchange: access.Exchange, ids: list[UUID], dollars: list[float]) -> Response:
+def _json(exchange: access.Exchange, ids: list[UUID], dollars: list[float]) -> Answer:
     body = orjson.dumps(
         {
             "request_id": exchange.request_id,
@@ -132,15 +132,13 @@ def _json(exchange: access.Exchange, ids: list[UUID], dollars: list[float]) -> R
             ],
         }
     )
-    return Response(body, content_type=content.JSON)
+    return Answer(body, content.JSON)
 
 
-def _csv(model: str, ids: list[UUID], dollars: list[float]) -> Response:
+def _csv(model: str, ids: list[UUID], dollars: list[float]) -> Answer:
     lines = [f"{number},{price!r}\r\n" for number, price in zip(ids, dollars, strict=True)]
     body = "prediction_id,price_dollars\r\n" + "".join(lines)
-    return Response(
-        body, headers={MODEL_HEADER: model}, content_type="text/csv; charset=utf-8; header=present"
-    )
+    return Answer(body.encode(), "text/csv; charset=utf-8; header=present", headers={MODEL_HEADER: model})
 
 
 def _identifier(text: str) -> UUID:
