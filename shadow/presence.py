@@ -33,8 +33,10 @@ class Announcement:
         self._role = role
         self._since = now
         self._path = run_dir / f"{role}-{os.getpid()}.json"
-        self._file = self._path.open("w+", encoding="utf-8")
+        fresh = self._path.with_suffix(".new")
+        self._file = fresh.open("w+", encoding="utf-8")
         fcntl.flock(self._file, fcntl.LOCK_EX)
+        fresh.rename(self._path)  # seen only now: a file without a lock is taken for one of the dead
         os.set_inheritable(self._file.fileno(), True)
         self.tell()
 

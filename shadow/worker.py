@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 from monitoring import logs, metrics
 from shadow import journal, presence, processes
@@ -120,9 +121,8 @@ class LagReading:
 def run(settings: Settings, stop: threading.Event, _announcement: Announcement) -> None:
     """Keep the worker's processes running until told to stop."""
     store = open_store(settings.store)
-    directory = settings.metrics_files("worker")
-    metrics.prepare_directory(directory)
-    _serve_metrics(settings, store)
+    files = settings.metrics_files("worker")
+    _serve_metrics(settings, store, files if metrics.prepare_directory(files) else None)
     worker = Worker(settings, store, os.environ)
     while not stop.is_set():
         worker.tend(time.monotonic())
@@ -131,11 +131,11 @@ def run(settings: Settings, stop: threading.Event, _announcement: Announcement) 
     store.close()
 
 
-def _serve_metrics(settings: Settings, store: Store) -> None:
+def _serve_metrics(settings: Settings, store: Store, files: Path | None) -> None:
     readings: list[metrics.Reading] = [JournalReading(settings), LagReading(store)]
     host, port = settings.metrics_host, settings.worker_metrics_port
     try:
-        metrics.serve(host, port, directory=settings.metrics_files("worker"), readings=readings)
+        metrics.serve(host, port, directory=files, readings=readings)
     except OSError as fault:
         raise processes.CannotRun(
             f"UMBRA_WORKER_METRICS_PORT={port}: cannot listen on {host}: {fault.strerror}; "

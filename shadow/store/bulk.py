@@ -14,6 +14,7 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import Connection, Table
+from sqlalchemy.exc import DBAPIError
 
 Rows = Sequence[Mapping[str, Any]]
 Writers = Mapping[type, Callable[[Any], Any]]
@@ -47,7 +48,11 @@ def _copy(connection: Connection, table: Table, rows: Rows) -> None:
     # An order of magnitude faster than INSERT, statement by statement: see benchmarks/.
     cursor = connection.connection.cursor()
     names = ", ".join(rows[0])
-    cursor.copy_expert(f"COPY {table.name} ({names}) FROM STDIN", _Lines(rows))
+    driver: Any = connection.dialect.loaded_dbapi
+    try:
+        cursor.copy_expert(f"COPY {table.name} ({names}) FROM STDIN", _Lines(rows))
+    except driver.Error as fault:  # what a raw cursor raises, SQLAlchemy does not see
+        raise DBAPIError.instance(f"COPY {table.name}", None, fault, driver.Error) from fault
 
 
 class _Lines:
