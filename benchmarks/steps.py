@@ -1,0 +1,235 @@
+"""Microseconds of each step of one request, alone in a loop, beside the whole request without its server.
+
+`python -m benchmarks.steps` finds what to trim. A step costs several times as much inside a real request,
+where caches are cold; so the last rows give the whole application (WSGI, no socket) with one step left out.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+from flask import Flask
+
+from api import app, live
+from benchmarks import ground, report
+from benchmarks.report import Column, Section
+from benchmarks.targets import bare
+from model_package.schema import Row, matrix, parse_json
+from monitoring import logs, metrics
+from shadow import entries, journal, prepare
+from shadow.capture import open_recorder
+from shadow.records import ModelRef, new_capture_ids
+from shadow.store import open_store
+
+LINEAR = ModelRef("linear", "1")
+Step = Callable[[], object]
+_BLOCK_SECONDS = 0.02
+
+
+class NoRecorder:
+    """Records nothing."""
+
+    def record(self, **_: object) -> None:
+        """Say that it is written."""
+
+
+class Steps:
+    """The steps of one request over real parts: a trained model, a journal on disk, a log file."""
+
+    def __init__(self, directory: Path) -> None:
+        models = ground.models(directory / "models")
+        self._settings = ground.settings(directory / "data", models)
+        store = open_store(self._settings.store)
+        prepare.prepare(self._settings, store, _untrained, "benchmark", datetime.now(UTC))
+        store.close()
+        logs.configure("umbra.api", "INFO", directory / "logs")
+        self._metrics_dir = directory / "metrics"
+        metrics.prepare_directory(self._metrics_dir)
+        houses = ground.houses(500)
+        self._bodies = itertools.cycle([json.dumps(house).encode() for house in houses])
+        self._rows = itertools.cycle(parse_json(next(self._bodies), 1).rows for _ in houses)
+        self._log = logging.getLogger("umbra.benchmark")
+        self._directory = directory
+
+    def all(self) -> dict[str, Step]:
+        """Every step by its name, in the order of a request."""
+        return self._alone() | self._whole()
+
+    def _alone(self) -> dict[str, Step]:
+        serving, recorder = live.load(self._settings), open_recorder(self._settings)
+        row = next(self._rows)
+        house = row[0]
+        line = journal.frame(_entry(house))
+        file = os.open(self._directory / "yardstick", os.O_WRONLY | os.O_CREAT)
+        offsets = itertools.count(step=len(line))
+        return {
+            "parse and validate": lambda: parse_json(next(self._bodies), 1000),
+            "predict": lambda: serving.price(next(self._rows)),
+            "  of it: rows to a matrix": lambda: matrix(next(self._rows)),
+            "make an id": lambda: new_capture_ids(1, time.time_ns() // 1_000_000, 1 << 70),
+            "encode the answer": _answer,
+            "encode the journal entry": lambda: _entry(house),
+            "number and frame it": lambda: journal.frame(entries.numbered(line, 1, 0)),
+            "write it: pwrite alone": lambda: os.pwrite(file, line, next(offsets)),
+            "capture (encode, hand over, await the write)": lambda: recorder.record(
+                request_id="request-1", live=LINEAR, capture_ids=new_capture_ids(1, 1, 1), rows=row,
+                dollars=[180_000.0],
+            ),
+            "log line": self._log_line,
+            "metrics": self._count(metrics.serving(self._metrics_dir)),
+        }  # fmt: skip
+
+    def _whole(self) -> dict[str, Step]:
+        whole = app.create_app(self._settings, self._metrics_dir)
+        parts = whole.extensions["umbra"]
+        blind = app.build(replace(parts, recorder=NoRecorder()))
+        return {
+            "bare Flask, whole request": self._asking(bare.application()),
+            "Umbra, whole request": self._asking(whole),
+            "Umbra without capture": self._asking(blind),
+            "Umbra without its log line": self._quiet(self._asking(whole)),
+        }
+
+    def _asking(self, application: Flask) -> Step:
+        def ask() -> None:
+            body = next(self._bodies)
+            answer = application(_environ(body), _started)
+            b"".join(answer)
+            if hasattr(answer, "close"):
+                answer.close()
+
+        return ask
+
+    def _quiet(self, step: Step) -> Step:
+        access = logging.getLogger("umbra.access")
+
+        def quietly() -> None:
+            access.disabled = True
+            step()
+            access.disabled = False
+
+        return quietly
+
+    def _log_line(self) -> None:
+        logs.event(
+            self._log, "request",
+            event={"action": "predictions.create", "outcome": "success", "duration": 300_000},
+            http={"request": {"method": "POST", "id": "request-1"},
+                  "response": {"status_code": 200, "body": {"bytes": 200}}},
+            url={"path": "/v1/predictions"},
+            rows=1, model={"name": "linear", "version": "1"}, capture="written",
+        )  # fmt: skip
+
+    def _count(self, measured: metrics.ServingMetrics) -> Step:
+        route, model = "/v1/predictions", str(LINEAR)
+
+        def count() -> None:
+            measured.requests_in_flight.inc()
+            measured.captures_written.inc(1)
+            measured.request_rows.observe(1)
+            measured.predictions["live", model].inc(1)
+            measured.prediction_seconds[("live",)].observe(2e-5)
+            metrics.observe_all(measured.price_dollars[("live",)], [180_000.0])
+            measured.requests["POST", route, "200"].inc()
+            measured.request_seconds[(route,)].observe(3e-4)
+            measured.requests_in_flight.dec()
+
+        return count
+
+
+def _untrained(recipe: str) -> Path:
+    raise RuntimeError(f"{recipe} should have been trained beforehand")
+
+
+def _entry(house: Row) -> bytes:
+    return entries.encode("request-1", LINEAR, new_capture_ids(1, 1, 1), [house], [180_000.0])
+
+
+def _answer() -> bytes:
+    number = new_capture_ids(1, 1, 1)[0]
+    return orjson.dumps({
+        "request_id": "request-1", "model": {"name": "linear", "version": "1"},
+        "predictions": [{"id": number, "price_dollars": 180_000.0}],
+    })  # fmt: skip
+
+
+def _environ(body: bytes) -> dict[str, Any]:
+    return {
+        "REQUEST_METHOD": "POST", "PATH_INFO": "/v1/predictions", "QUERY_STRING": "", "SCRIPT_NAME": "",
+        "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8000", "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": "127.0.0.1:8000", "CONTENT_TYPE": "application/json", "CONTENT_LENGTH": str(len(body)),
+        "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": io.StringIO(), "wsgi.multithread": False, "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }  # fmt: skip
+
+
+def _started(status: str, _headers: Sequence[tuple[str, str]], _error: object = None) -> None:
+    if not status.startswith("200"):
+        raise RuntimeError(f"expected 200, got {status}")
+
+
+def microseconds(step: Step) -> float:
+    """Mean time of one call over a block of about 20 ms."""
+    calls, begun = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - begun) < _BLOCK_SECONDS:
+        for _ in range(20):
+            step()
+        calls += 20
+    return 1e6 * elapsed / calls
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  python -m benchmarks.steps
+  python -m benchmarks.steps --rounds 200 --json"""
+)
+@click.option("--rounds", default=50, show_default=True, help="Rounds over all steps, 20 ms for each.")
+@click.option("--json", "kind", flag_value="json", help="Print JSON.")
+@click.option("--markdown", "kind", flag_value="markdown", help="Print a table to paste.")
+def main(rounds: int, kind: str | None) -> None:
+    """Measure the steps of one request in turns; medians over the rounds."""
+    before = ground.load_average()
+    with ground.directory() as directory, report.progress() as bar:
+        task = bar.add_task("training models", total=rounds)
+        steps = Steps(directory).all()
+        found: dict[str, list[float]] = {name: [] for name in steps}
+        for _ in range(rounds):
+            bar.update(task, description="measuring", advance=1)
+            for name, step in steps.items():
+                found[name].append(microseconds(step))
+    conditions = [
+        f"{ground.machine()}; load average before: {before:.2f}",
+        f"median of {rounds} interleaved blocks of {1e3 * _BLOCK_SECONDS:g} ms each; one house per request",
+    ]
+    report.publish([_section(found)], conditions, kind=kind or "table")
+
+
+def _section(found: dict[str, list[float]]) -> Section:
+    rows = [
+        {"step": name, "microseconds": ground.median(times), "lowest": min(times), "highest": max(times)}
+        for name, times in found.items()
+    ]
+    columns = [
+        Column("step", "step"), Column("microseconds", "us", ".1f"),
+        Column("lowest", "lowest", ".1f"), Column("highest", "highest", ".1f"),
+    ]  # fmt: skip
+    notes = ["Whole requests: the application called as gunicorn would, without socket and HTTP parsing."]
+    return Section("The steps of one request", columns, rows, notes)
+
+
+if __name__ == "__main__":
+    main()
