@@ -21,31 +21,30 @@ MakeStack = Callable[..., Stack]
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """linear@1 and gbm@1, as `umbra prepare` makes them."""
-    given = os.environ.get("UMBRA_TEST_MODELS")
-    if given:
-        return Path(given)
-    directory = tmp_path_factory.mktemp("trained")
-    stack = Stack(directory, directory / "models")
-    stack.done("prepare")
-    return directory / "models"
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`models` and `data` as `umbra prepare` leaves them: linear@1 live, gbm@1 its candidate, store empty."""
+    directory = tmp_path_factory.mktemp("prepared")
+    if given := os.environ.get("UMBRA_TEST_MODELS"):
+        shutil.copytree(given, directory / "models")
+    Stack(directory, directory / "models").done("prepare")
+    return directory
 
 
 @pytest.fixture
-def models(trained: Path, tmp_path: Path) -> Path:
+def models(prepared: Path, tmp_path: Path) -> Path:
     """A copy of the trained models that a test may add to, or spoil."""
-    return Path(shutil.copytree(trained, tmp_path / "models"))
+    return Path(shutil.copytree(prepared / "models", tmp_path / "models"))
 
 
 @pytest.fixture
-def make_stack(tmp_path: Path, models: Path) -> Iterator[MakeStack]:
-    """Makes the stack of a test; whatever is left of it in the end is ended."""
+def make_stack(prepared: Path, tmp_path: Path, models: Path) -> Iterator[MakeStack]:
+    """Makes the stack of a test, prepared; whatever is left of it in the end is ended."""
     made: list[Stack] = []
 
     def make(**settings: object) -> Stack:
         directory = tmp_path / f"stack-{len(made)}"
         directory.mkdir()
+        shutil.copytree(prepared / "data", directory / "data")
         made.append(Stack(directory, models, **settings))
         return made[-1]
 
@@ -61,7 +60,9 @@ def mounted() -> Iterator[Callable[..., None]]:
 
     def mount(place: Path, *arguments: str) -> None:
         place.mkdir(parents=True, exist_ok=True)
-        result = subprocess.run(["mount", *arguments, str(place)], capture_output=True, text=True, check=False)
+        result = subprocess.run(
+            ["mount", *arguments, str(place)], capture_output=True, text=True, check=False
+        )
         if result.returncode != 0:
             pytest.skip(f"needs to mount a file system: {result.stderr.strip()}")
         places.append(place)

@@ -64,9 +64,9 @@ class Bench(Asker):
 
 
 @pytest.fixture(scope="module")
-def bench(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def bench(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     directory = tmp_path_factory.mktemp("bench")
-    models = Path(shutil.copytree(trained, directory / "models"))
+    models = Path(shutil.copytree(prepared / "models", directory / "models"))
     stack = Stack(
         directory, models,
         recipe_modules="poison_recipe", candidate_batch_rows=16, candidate_deadline_seconds=1,
@@ -91,9 +91,7 @@ def test_only_the_rows_a_candidate_cannot_bear_fail_and_each_says_why(
     bench.check_unharmed()
     bench.stack.wait_drained()
     seen = observed(bench.stack, model)
-    poisoned = {
-        name for name, row in zip(answer.ids, rows, strict=True) if row["living_area"] == POISON
-    }
+    poisoned = {name for name, row in zip(answer.ids, rows, strict=True) if row["living_area"] == POISON}
     assert {name: one.reason for name, one in seen.items() if one.state == "failed"} == dict.fromkeys(
         poisoned, reason
     )
@@ -147,7 +145,6 @@ def test_a_candidate_whose_artifact_is_altered_blames_no_house_and_goes_on_once_
 
 def test_a_model_that_hangs_leaves_when_its_lane_is_killed(make_stack: MakeStack, models: Path) -> None:
     stack = make_stack(recipe_modules="poison_recipe", candidate_deadline_seconds=600)
-    stack.done("prepare")
     stack.done("candidates", "remove", "gbm@1")
     stack.done("candidates", "add", artifacts.poisonous(models, "hangs"))
     stack.up()

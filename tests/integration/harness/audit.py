@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
-
 from harness.load import Asker
 from harness.stack import Stack
+from sqlalchemy import select
+
 from model_package import artifact
 from shadow.records import ModelRef
 from shadow.store import open_store
@@ -114,12 +114,14 @@ def check_scored(stack: Stack, model: str, found: dict[str, Any]) -> None:
 def predict(models: Path, model: str, rows: Sequence[Any]) -> list[float]:
     """What a model says of houses, asked here."""
     ref = ModelRef.parse(model)
-    prices: list[float] = artifact.load(artifact.directory_of(models, ref.name, ref.version)).predict(rows).tolist()
+    prices: list[float] = (
+        artifact.load(artifact.directory_of(models, ref.name, ref.version)).predict(rows).tolist()
+    )
     return prices
 
 
 def check_losses(stack: Stack, askers: Sequence[Asker]) -> dict[str, int]:
-    """After draining: what is missing in the store is exactly what is counted as dropped; gives the counts."""
+    """After draining: what is missing in the store is what is counted as dropped; gives the counts."""
     found = stored(stack)
     acknowledged = check_captures(found, askers)
     facts = check_ledger(stack)

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from harness.stack import Stack
 from harness.waiting import wait_until
+
 from model_package.schema import EXAMPLE, NAMES
 
 House = dict[str, Any]

@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.waiting import wait_until
+
+from shadow import presence
 from shadow import status as whole
 from shadow.settings import Settings
 from shadow.status import Status
@@ -70,8 +72,8 @@ class Stack:
     def run(self, *arguments: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
         """`umbra ARGUMENTS`, to its end."""
         return subprocess.run(
-            self._command(arguments), env=self.environment, cwd=self.directory, capture_output=True, text=True,
-            timeout=seconds, check=False, start_new_session=True,
+            self._command(arguments), env=self.environment, cwd=self.directory, capture_output=True,
+            text=True, timeout=seconds, check=False, start_new_session=True,
         )  # fmt: skip
 
     def done(self, *arguments: str) -> str:
@@ -119,7 +121,7 @@ class Stack:
                 process.wait()
         for pid in self.processes():
             _kill(pid)
-        wait_until(lambda: not self.processes(), 20, lambda: self.processes())
+        wait_until(lambda: not self.processes(), 20, self.processes)
 
     # -- looking
 
@@ -163,7 +165,7 @@ class Stack:
 
     def pids(self, role: str) -> list[int]:
         """Processes by their role, as `umbra status` names them; also `api worker` and `model`."""
-        present = self.status().processes
+        present = presence.living(self.settings.run_dir)
         if role == "api worker":
             arbiters = {process.pid for process in present if process.role == "api"}
             return [pid for pid in self.processes() if _parent(pid) in arbiters]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 Found = TypeVar("Found")
-_LOOK_SECONDS = 0.03
+_LOOK_SECONDS = 0.1
 _never = threading.Event()
 
 
