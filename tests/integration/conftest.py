@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -24,8 +23,6 @@ MakeStack = Callable[..., Stack]
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`models` and `data` as `umbra prepare` leaves them: linear@1 live, gbm@1 its candidate, store empty."""
     directory = tmp_path_factory.mktemp("prepared")
-    if given := os.environ.get("UMBRA_TEST_MODELS"):
-        shutil.copytree(given, directory / "models")
     Stack(directory, directory / "models").done("prepare")
     return directory
 

@@ -69,6 +69,7 @@ def audit(stack: Stack, askers: Sequence[Asker], *, complete: Collection[str] = 
 
 def check_captures(found: dict[str, Any], askers: Iterable[Asker]) -> set[str]:
     """Every stored house is as it was answered, or belongs to a request whose answer was lost on the way."""
+    assert [words for asker in askers for words in asker.refused] == [], "good requests were refused"
     answers = [answer for asker in askers for answer in asker.answers]
     told = {
         name: (answer.request_id, index, answer.dollars[index], answer.rows[index])

@@ -66,6 +66,7 @@ class Asker:
         self.answers: list[Answered] = []
         self.lost: dict[str, Sequence[House]] = {}
         self.faults: list[str] = []
+        self.refused: list[str] = []
 
     def ask(
         self, rows: Sequence[House], body: Callable[[Sequence[House]], tuple[str, bytes]] = as_json
@@ -82,8 +83,8 @@ class Asker:
             self.faults.append(repr(fault))
             return None
         if status != 200:
-            self.faults.append(f"{status}: {answer[:300]!r}")
-            raise AssertionError(self.faults[-1])
+            self.refused.append(f"{status}: {answer[:300]!r}")
+            raise AssertionError(self.refused[-1])
         taken = Answered(request_id, rows, *_read(kind, answer), time.perf_counter() - begun)
         assert len(taken.ids) == len(taken.dollars) == len(rows)
         self.answers.append(taken)
@@ -135,9 +136,10 @@ class Load(Asker):
         wanted = len(self.answers) + answers
         wait_until(lambda: len(self.answers) >= wanted, seconds, lambda: self.faults[-5:])
 
-    def typical_seconds(self, since: int, until: int | None = None) -> float:
-        """The median time of the answers numbered since <= i < until that were for one house."""
-        return median(a.seconds for a in self.answers[since:until] if len(a.rows) == 1)
+    def seconds(self, since: int, until: int) -> tuple[float, float]:
+        """Median and longest time of the answers numbered since <= i < until that were for one house."""
+        times = [answer.seconds for answer in self.answers[since:until] if len(answer.rows) == 1]
+        return median(times), max(times)
 
     def _run(self, chance: random.Random) -> None:
         while not self._stop.wait(self._pause_seconds):
