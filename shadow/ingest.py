@@ -36,7 +36,7 @@ _TELL_SECONDS = 1.0
 _log = logging.getLogger("umbra.ingest")
 
 
-class DirectoryTaken(RuntimeError):
+class DirectoryTaken(processes.CannotRun):
     """Another ingest already serves this data directory."""
 
 
