@@ -150,8 +150,9 @@ cursors = Table(
 observations = Table(
     "observations",
     metadata,
-    Column("candidate_id", ForeignKey(candidates.c.id), primary_key=True),
+    # The capture first: one index then serves the look-up of a prediction too, and its ids arrive in order.
     Column("capture_id", Uuid, primary_key=True),
+    Column("candidate_id", ForeignKey(candidates.c.id), primary_key=True),
     Column("state", String(16), nullable=False),
     Column("prediction_dollars", Float(53), nullable=True),
     Column("reason", String(32), nullable=True),
@@ -163,7 +164,6 @@ observations = Table(
         " OR (state = 'failed' AND prediction_dollars IS NULL AND reason IS NOT NULL)",
         name="state",
     ),
-    Index(None, "capture_id"),
 )
 
 deployments = Table(

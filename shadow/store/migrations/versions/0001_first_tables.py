@@ -110,8 +110,8 @@ def upgrade() -> None:
     op.create_index(op.f("ix_drops_recorded_at"), "drops", ["recorded_at"], unique=False)
     op.create_table(
         "observations",
-        sa.Column("candidate_id", number(), nullable=False),
         sa.Column("capture_id", sa.Uuid(), nullable=False),
+        sa.Column("candidate_id", number(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("prediction_dollars", sa.Float(precision=53), nullable=True),
         sa.Column("reason", sa.String(length=32), nullable=True),
@@ -126,9 +126,8 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["candidate_id"], ["candidates.id"], name=op.f("fk_observations_candidate_id")
         ),
-        sa.PrimaryKeyConstraint("candidate_id", "capture_id", name=op.f("pk_observations")),
+        sa.PrimaryKeyConstraint("capture_id", "candidate_id", name=op.f("pk_observations")),
     )
-    op.create_index(op.f("ix_observations_capture_id"), "observations", ["capture_id"], unique=False)
     op.create_table(
         "segments",
         sa.Column("source_id", number(), nullable=False),
