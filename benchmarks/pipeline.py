@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import cProfile
 import io
-import json
 import os
 import pstats
 import time
@@ -20,30 +19,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-import psycopg2
 
-from benchmarks import ground, report
+from benchmarks import ground, report, yardstick
 from benchmarks.report import Column, Section
 from model_package.schema import Row
 from monitoring import logs, metrics
 from shadow.capture import open_recorder
-from shadow.entries import Entry
 from shadow.ingest import Ingest, directory_id
-from shadow.journal import SegmentReader, segments
-from shadow.records import Candidate, Capture, ModelRef, new_capture_ids
+from shadow.records import Candidate, ModelRef, new_capture_ids
 from shadow.scoring.breaker import Breaker
 from shadow.scoring.lane import Lane
 from shadow.scoring.scorer import Scorer, ScorerPlan
 from shadow.settings import Settings
 from shadow.store import Store, candidates, open_store, schema
-from shadow.store.captures import sample_key
 
 LIVE, CANDIDATE = ModelRef("linear", "1"), ModelRef("gbm", "1")
 TARGET_ROWS_PER_SECOND = 20_000
-_COPY = (
-    "COPY captures (id, source_id, seq, captured_at, request_id, row_index, live_name, live_version,"
-    " prediction_dollars, inputs, sample_key) FROM STDIN"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +132,11 @@ class Bench:
         self._rounds += 1
         settings = ground.settings(self._directory / f"data-{self._rounds}", self._models, store_url=url)
         yield "journal", self._paced(kind, "journal", lambda: self._write(settings))
-        if kind == "postgres":
-            text = self._copy_text(settings)
-            yield "raw COPY", self._paced(kind, "raw COPY", lambda: self._copy(url, text))
         store = open_store(url)
         schema.migrate(store)
+        if kind == "postgres":
+            with yardstick.rows_ready(url, settings.journal_dir) as copy:
+                yield "raw COPY", self._paced(kind, "raw COPY", copy)
         candidate = _add_candidate(store)
         yield "ingest", self._paced(kind, "ingest", lambda: self._ingest(settings, store))
         yield "scoring", self._paced_scoring(kind, settings, store, candidate)
@@ -179,37 +170,6 @@ class Bench:
         recorder.close()
         return self._rows
 
-    def _copy_text(self, settings: Settings) -> list[str]:
-        """The same captures as COPY text, made beforehand: the yardstick is the database alone."""
-        found = [capture for path in segments(settings.journal_dir) for capture in _captures(path)]
-        lines = [
-            "\t".join((
-                capture.id.hex, "1", str(seq), capture.captured_at.isoformat(), capture.request_id, "0",
-                LIVE.name, LIVE.version, repr(capture.prediction_dollars),
-                json.dumps(capture.inputs), repr(sample_key(capture.id)),
-            ))
-            for seq, capture in enumerate(found, 1)
-        ]  # fmt: skip
-        return ["\n".join(lines[i : i + 1000]) + "\n" for i in range(0, len(lines), 1000)]
-
-    def _copy(self, url: str, batches: Sequence[str]) -> int:
-        """COPY in batches of 1,000, a commit each, into a table of the same shape; then drop it again."""
-        store = open_store(url)
-        schema.migrate(store)
-        connection = psycopg2.connect(url)
-        cursor = connection.cursor()
-        cursor.execute("INSERT INTO sources VALUES (1, 'yardstick', 0, now())")
-        connection.commit()
-        for batch in batches:
-            cursor.copy_expert(_COPY, io.StringIO(batch))
-            connection.commit()
-        cursor.execute("TRUNCATE captures, sources CASCADE")
-        cursor.execute("ALTER SEQUENCE sources_id_seq RESTART")
-        connection.commit()
-        connection.close()
-        store.close()
-        return self._rows
-
     def _ingest(self, settings: Settings, store: Store) -> int:
         ingest = Ingest(
             store, settings.journal_dir, directory_id(settings.data_dir), settings.ingest_batch_bytes,
@@ -239,14 +199,6 @@ def _drain(lane: Lane) -> int:
     while step := lane.step():
         passed += step
     return passed
-
-
-def _captures(path: Path) -> Iterator[Capture]:
-    with SegmentReader(path) as reader:
-        for payload in reader.read(0, 1 << 32).entries:
-            entry = None if payload is None else Entry.parse(payload)
-            if entry is not None:
-                yield from entry.captures
 
 
 def _add_candidate(store: Store) -> Candidate:

@@ -7,33 +7,24 @@ running and stopped in turns, to see what the worker costs the live answers.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import click
 from rich.progress import Progress
 
-from benchmarks import ground, load, report, servers
+from benchmarks import ground, load, report
 from benchmarks.load import Load
 from benchmarks.report import Cell, Column, Section
-from benchmarks.servers import Processes, Server
-from benchmarks.targets import classic
-from shadow import journal, prepare, status
-from shadow.ingest import directory_id
-from shadow.settings import Settings
-from shadow.store import Store, candidates, open_store, sources
+from benchmarks.servers import Server
+from benchmarks.site import Site, Umbra, other, prepared
 
 BARE, UMBRA, CLASSIC = "bare", "umbra", "classic"
 TARGETS = (BARE, UMBRA, CLASSIC)
 OF_BARE, TIMES_CLASSIC, CHANGE_OF_P99 = 0.75, 40.0, 0.05
-_CATCH_UP_SECONDS = 300.0
 _WARM_SECONDS = 1.0
-_HOUSES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,115 +49,6 @@ class Window:
     catch_up_seconds: float = 0.0
 
 
-@dataclass(slots=True)
-class Site:
-    """A directory, models, request bodies and a database server: what the targets share."""
-
-    home: Path
-    models: Path
-    bodies: Path
-    new_database: Callable[[str], str]
-    numbers: Iterator[int] = field(default_factory=lambda: iter(range(1_000_000)))
-
-    def new_home(self, name: str) -> Path:
-        """A new directory for one run of one target."""
-        path = self.home / f"{name}-{next(self.numbers)}"
-        path.mkdir()
-        return path
-
-
-class Umbra:
-    """Umbra's two halves on a data directory of their own."""
-
-    def __init__(self, site: Site, workers: int) -> None:
-        self._home = site.new_home("umbra")
-        self._environment = ground.environment(
-            self._home, site.models, store_url=site.new_database("umbra"), api_workers=workers,
-            api_port=ground.free_port(), api_metrics_port=ground.free_port(),
-            worker_metrics_port=ground.free_port(), metrics_dir=self._home / "metrics",
-        )  # fmt: skip
-        self._settings = Settings.from_environment(self._environment)
-        self._store = open_store(self._settings.store)
-        prepare.prepare(self._settings, self._store, _trained, "benchmark", datetime.now(UTC))
-        self.server: Server = servers.umbra(self._home, self._environment)
-        self.worker: Processes | None = None
-        self.start_worker()
-
-    def start_worker(self) -> None:
-        """Have captures stored and scored."""
-        if self.worker is None:
-            self.worker = servers.umbra_worker(self._home, self._environment)
-
-    def stop_worker(self) -> None:
-        """Leave captures in the journal."""
-        if self.worker is not None:
-            self.worker.stop()
-            self.worker = None
-
-    def catch_up(self) -> float:
-        """Wait until everything answered is stored and scored; returns the seconds it took."""
-        begun = time.monotonic()
-        while not self._is_caught_up():
-            if time.monotonic() > begun + _CATCH_UP_SECONDS:
-                raise servers.NotReady(f"the shadow is not done after {_CATCH_UP_SECONDS:g} s: {self._home}")
-            time.sleep(0.1)
-        return time.monotonic() - begun
-
-    def stop(self) -> bool:
-        """Stop both halves in order; returns whether the ledger balances."""
-        self.server.stop()
-        self.stop_worker()
-        self._store.close()
-        books = status.gather(self._settings, datetime.now(UTC)).books
-        return books is not None and books.balance
-
-    def _is_caught_up(self) -> bool:
-        return _is_read(self._settings, self._store) and _is_scored(self._store)
-
-
-def _is_read(settings: Settings, store: Store) -> bool:
-    with store.reading() as connection:
-        known = sources.progress_of_directory(connection, directory_id(settings.data_dir))
-    positions = {name: at.position for name, at in known.items()}
-    for path in journal.segments(settings.journal_dir):
-        size = path.stat().st_size
-        if size > journal.HEADER_BYTES and positions.get(path.name.removesuffix(journal.SUFFIX), 0) < size:
-            return False
-    return True
-
-
-def _is_scored(store: Store) -> bool:
-    with store.reading() as connection:
-        present = candidates.present(connection)
-        return not any(cursor.pending for one in present for cursor in candidates.cursors_of(connection, one))
-
-
-def _trained(recipe: str) -> Path:
-    raise RuntimeError(f"{recipe} should have been trained beforehand")
-
-
-@contextmanager
-def _site(store: str) -> Iterator[Site]:
-    with ExitStack() as stack:
-        home = stack.enter_context(ground.directory())
-        numbers = iter(range(1_000_000))
-        cluster = stack.enter_context(ground.postgres()) if store == "postgres" else None
-
-        def new_database(name: str) -> str:
-            return cluster.new_database() if cluster else f"sqlite:///{home / f'{name}-{next(numbers)}.db'}"
-
-        bodies = load.write_bodies(home / "bodies.jsonl", ground.houses(_HOUSES))
-        yield Site(home, ground.models(home / "models"), bodies, new_database)
-
-
-def _other(site: Site, name: str, workers: int) -> Server:
-    more = {}
-    if name == "classic":
-        more[classic.DATABASE_VARIABLE] = site.new_database("classic")
-        classic.create_tables(more[classic.DATABASE_VARIABLE])
-    return servers.other(name, workers, site.new_home(name), more)
-
-
 Windows = dict[tuple[str, int, int], list[Window]]
 
 
@@ -182,7 +64,7 @@ def throughput(site: Site, plan: Plan, bar: Progress) -> tuple[Windows, bool]:
             stack.callback(umbra.stop)
             running = {UMBRA: umbra.server}
             for name in (BARE, CLASSIC):
-                running[name] = _other(site, name, workers)
+                running[name] = other(site, name, workers)
                 stack.callback(running[name].stop)
             for server in running.values():
                 server.wait_ready()
@@ -379,7 +261,7 @@ def main(
     plan = Plan(sorted(workers), sorted(connections), rounds, seconds, chosen)
     before = ground.load_average()
     sections, conditions = [], _conditions(plan, before)
-    with report.progress() as bar, _site(chosen) as site:
+    with report.progress() as bar, prepared(chosen) as site:
         if only != "latency":
             found, balanced = throughput(site, plan, bar)
             sections.append(throughput_section(found))
