@@ -8,9 +8,10 @@ from conftest import MakeStack
 from harness.audit import audit
 from harness.load import Load
 from harness.waiting import wait_until
+from harness.watch import Watch
 
 SEED = 20_061
-# Batches are small, so that both are in a transaction nearly always, and a kill falls into one.
+# Batches are small: ingest and the lane are in a transaction most of the time, and so kills fall into one.
 VICTIMS = {"ingest": 3, "scoring": 3, "model": 2, "api worker": 2, "api": 1, "worker": 1}
 HARMLESS = {"ingest", "scoring", "model", "worker"}
 
@@ -24,7 +25,7 @@ def test_whatever_process_is_killed_umbra_goes_on_and_every_acknowledged_house_i
     up = stack.up()
     chance = random.Random(SEED)
     victims = chance.sample(list(VICTIMS), counts=VICTIMS.values(), k=sum(VICTIMS.values()))
-    with Load(stack, seed=SEED) as load:
+    with Watch(stack) as watch, Load(stack, seed=SEED) as load:
         for victim in victims:
             load.more(chance.randint(1, 60))
             unanswered = len(load.faults)
@@ -37,6 +38,8 @@ def test_whatever_process_is_killed_umbra_goes_on_and_every_acknowledged_house_i
         up.kill()
         up.wait()
         wait_until(lambda: stack.processes() == [], 60, stack.explain)
+    assert watch.looks > 0
+    assert watch.unbalanced == []
     up = stack.up()
     with Load(stack, seed=SEED + 1) as after:
         after.more(20)
