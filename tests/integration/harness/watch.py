@@ -1,4 +1,4 @@
-"""A watch: looks at the ledger all the time, because it has to balance at every moment, not only in the end."""
+"""A watch: looks at the ledger all the time, because it has to balance at every moment, not in the end alone."""
 
 from __future__ import annotations
 
