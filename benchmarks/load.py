@@ -57,13 +57,17 @@ class NoAnswers(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one window of load found; latencies in milliseconds."""
+    """What one window of load found; latencies in milliseconds.
+
+    `sent_late_p99` is how late the generator itself was: when it is large, the machine is too busy to tell.
+    """
 
     requests: int
     errors: int
     seconds: float
     p50: float
     p99: float
+    sent_late_p99: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -114,7 +118,7 @@ def _own(port: int, bodies: Path, seconds: float, *options: str) -> Load:
 def _load(found: dict[str, Any], said: str) -> Load:
     if not found.get("requests"):
         raise NoAnswers(f"no request was answered: {said[-500:]}")
-    return Load(found["requests"], found["errors"], found["seconds"], found["p50"], found["p99"])
+    return Load(**found)
 
 
 class Generator:
@@ -126,6 +130,7 @@ class Generator:
         self._sent = 0
         self._open: dict[socket.socket, tuple[float, bytearray]] = {}
         self.milliseconds: list[float] = []
+        self.late_milliseconds = [0.0]
         self.errors = 0
 
     def closed(self, connections: int, seconds: float) -> float:
@@ -146,6 +151,7 @@ class Generator:
                 waiting.append(due)
                 due += chance.expovariate(rate)
             while waiting and len(self._open) < _MOST_OPEN:
+                self.late_milliseconds.append(1e3 * (time.perf_counter() - waiting[0]))
                 self._send(waiting.popleft())
             self._receive(max(0.0, min(due - time.perf_counter(), 0.1)))
         last = time.perf_counter() + _DRAIN_SECONDS
@@ -222,6 +228,7 @@ def main(port: int, bodies: Path, seconds: float, connections: int, rate: float 
     print(json.dumps({
         "requests": len(load.milliseconds), "errors": load.errors, "seconds": elapsed,
         "p50": percentile(found, 0.5), "p99": percentile(found, 0.99),
+        "sent_late_p99": percentile(load.late_milliseconds, 0.99),
     }))  # fmt: skip
 
 

@@ -182,7 +182,7 @@ class Bench:
 
     def _paced_scoring(self, kind: str, settings: Settings, store: Store, candidate: Candidate) -> Pace:
         """The model process is started before the clock: in production it runs already."""
-        scorer = Scorer(ScorerPlan.of(settings, candidate))
+        scorer = Scorer(ScorerPlan.of(settings, candidate), threading.Event())
         scorer.score([], [])
         lane = Lane(
             store, candidate, scorer, Breaker(time.monotonic), settings.candidate_batch_rows,

@@ -191,6 +191,10 @@ def latency(site: Site, plan: Plan, rounds: int, seconds: float, bar: Progress) 
         umbra.stop()
 
 
+def _latest(pairs: Sequence[Pair]) -> float:
+    return max(max(pair.on.sent_late_p99, pair.off.sent_late_p99) for pair in pairs)
+
+
 def _prepare_worker(umbra: Umbra, site: Site, *, running: bool) -> None:
     """Nothing is left over from the window before; a worker that runs has scored, so it is warm."""
     umbra.start_worker()
@@ -212,6 +216,7 @@ def latency_section(rate: float, workers: int, pairs: Sequence[Pair]) -> Section
             "change_percent": ground.median(changes),
             "lowest": min(changes),
             "highest": max(changes),
+            "sent_late_p99_milliseconds": _latest(pairs),
             "errors": sum(pair.on.errors + pair.off.errors for pair in pairs),
         })  # fmt: skip
     columns = [
@@ -223,6 +228,7 @@ def latency_section(rate: float, workers: int, pairs: Sequence[Pair]) -> Section
     notes = [
         f"{rate:,.0f} requests a second at Poisson times (half of saturation), {workers} workers.",
         "Latency counts from when a request was due, so a stall hurts every request it delays.",
+        f"The generator itself was up to {_latest(pairs):.1f} ms late (p99 of the worst window).",
         f"Target: p99 changes by less than {CHANGE_OF_P99:.0%}.",
     ]
     return Section("What the shadow worker costs the live answers", columns, rows, notes)

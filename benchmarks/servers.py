@@ -40,10 +40,11 @@ class Processes:
         self.name = name
         log.parent.mkdir(parents=True, exist_ok=True)
         self.log = log
+        # A session each, as in production: Linux may share the processor by session (autogroup, sched(7)).
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *module], cwd=ROOT, env=_environment(environment),
-                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
 
     @property
