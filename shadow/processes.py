@@ -84,11 +84,13 @@ def stand_back(niceness: int) -> None:
     """Let live answers have the CPU first.
 
     Linux may give every session an equal share whatever the niceness of its processes (autogroup, see
-    sched(7)); then the session's own niceness has to be set as well.
+    sched(7)); then the session's own niceness has to be set as well. Only by the process that leads it:
+    a session shared with others, the API among them perhaps, is not ours to slow down.
     """
     os.nice(niceness)
-    with suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(niceness), encoding="ascii")
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(niceness), encoding="ascii")
 
 
 @dataclass(slots=True)

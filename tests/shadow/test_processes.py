@@ -150,3 +150,15 @@ def test_the_worker_stands_back_from_live_answers() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, start_new_session=True, check=True
     ).stdout
     assert said.split() == ["7", "7"]
+
+
+def test_a_worker_within_another_session_leaves_that_session_alone() -> None:
+    code = (
+        "import os, pathlib, subprocess, sys; group = pathlib.Path('/proc/self/autogroup')\n"
+        "subprocess.run([sys.executable, '-c', 'from shadow.processes import stand_back; stand_back(7)'])\n"
+        "print(group.read_text().split()[-1] if group.exists() else 0)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, start_new_session=True, check=True
+    ).stdout
+    assert said.split() == ["0"]
