@@ -1,4 +1,4 @@
-"""A watch: looks at the ledger all the time, because it has to balance at every moment, not in the end alone."""
+"""A watch: looks at the ledger all the time, because it has to balance at every moment."""
 
 from __future__ import annotations
 
