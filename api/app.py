@@ -64,6 +64,7 @@ def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
 def build(parts: Parts) -> Flask:
     """Put the parts together."""
     app = Flask("api", static_folder="pages/vendor", static_url_path="/docs/vendor")
+    app.response_class.default_mimetype = "text/plain"  # of what Flask answers itself: OPTIONS, redirects
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     ids = Identifiers(time.time_ns, Random().getrandbits)  # noqa: S311 (unique, not secret)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from gunicorn.http.errors import ParseException
@@ -12,6 +13,8 @@ from api.errors import BodyTooLarge, NotAcceptable, UnreadableBody, UnsupportedC
 
 JSON = "application/json"
 CSV = "text/csv"
+DISCARDED_BYTES = 32 << 20
+DISCARDING_SECONDS = 1.0
 _CHARSETS = frozenset({"utf-8", "utf8"})
 _ANYTHING = frozenset({"", "*/*"})
 
@@ -49,6 +52,7 @@ def read(environ: dict[str, Any], max_bytes: int) -> bytes:
     # More digits than any limit has are not worth converting.
     length = int(declared) if len(declared) < 20 else max_bytes + 1
     if length > max_bytes:
+        _discard(environ, length)
         raise BodyTooLarge(f"a body of {declared[:20]} bytes: expected at most {max_bytes}")
     body = _read(environ, length)
     if len(body) != length:
@@ -61,8 +65,19 @@ def _read_chunked(environ: dict[str, Any], max_bytes: int) -> bytes:
         return b""
     body = _read(environ, max_bytes + 1)
     if len(body) > max_bytes:
+        _discard(environ, DISCARDED_BYTES)
         raise BodyTooLarge(f"a body of more than {max_bytes} bytes: expected at most that many")
     return body
+
+
+def _discard(environ: dict[str, Any], length: int) -> None:
+    """Take in what is still coming, within reason: a client that cannot finish sending reads no answer."""
+    rest, deadline = min(length, DISCARDED_BYTES), time.monotonic() + DISCARDING_SECONDS
+    while rest > 0 and time.monotonic() < deadline:
+        piece = _read(environ, min(rest, 1 << 16))
+        if not piece:
+            return
+        rest -= len(piece)
 
 
 def _read(environ: dict[str, Any], length: int) -> bytes:

@@ -34,6 +34,7 @@ CANNOT_START = (NoDeployment, InvalidArtifact, AlteredArtifact, UnknownRecipe, O
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 _CLIENT_SECONDS = 5.0
+_REQUEST_SECONDS = 10.0
 _BOOT_PAUSE_SECONDS = 1.0
 _BY_ERROR: tuple[tuple[type[Exception], int], ...] = (
     (http_errors.LimitRequestLine, 414),
@@ -85,11 +86,9 @@ class Worker(SyncWorker):  # type: ignore[misc]
             sys.exit(1)
 
     def accept(self, listener: Any) -> None:
-        """Take a connection, which may not stay silent for long: it holds this process."""
+        """Take a connection, which may not keep us waiting for long: it holds this process."""
         client, address = listener.accept()
-        client.settimeout(_CLIENT_SECONDS)
-        os.set_inheritable(client.fileno(), False)
-        self.handle(listener, client, address)
+        self.handle(listener, _Client(client), address)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:  # noqa: ARG002
         """Answer what never became a request, as every other error is answered."""
@@ -113,6 +112,22 @@ class Worker(SyncWorker):  # type: ignore[misc]
             trace={"id": request_id},
             problem=problem,
         )
+
+
+class _Client(socket.socket):
+    """A connection with one deadline for all that is read from it, however slowly it drips."""
+
+    def __init__(self, accepted: socket.socket) -> None:
+        super().__init__(accepted.family, accepted.type, accepted.proto, accepted.detach())
+        self._deadline = time.monotonic() + _REQUEST_SECONDS
+        self.settimeout(_CLIENT_SECONDS)
+
+    def recv(self, *arguments: Any) -> bytes:
+        """Read within the deadline; raises TimeoutError."""
+        left = self._deadline - time.monotonic()
+        if left < _CLIENT_SECONDS:
+            self.settimeout(max(0.001, left))
+        return super().recv(*arguments)
 
 
 def _problem(status: int, fault: BaseException, request_id: str) -> bytes:
