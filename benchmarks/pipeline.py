@@ -11,6 +11,7 @@ import cProfile
 import io
 import os
 import pstats
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

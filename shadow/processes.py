@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import logging
 import os
 import signal
@@ -10,8 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,10 +33,17 @@ class CannotRun(RuntimeError):
     """A process cannot do its work and starting it again will not help; the message says what to do."""
 
 
-def main(role: str, run: Callable[[Settings, threading.Event, Announcement], None]) -> int:
-    """Run one of the worker's processes until SIGTERM or SIGINT; returns the exit status."""
+Run = Callable[[Settings, threading.Event, Announcement], None]
+
+
+def main(role: str, run: Run, *, when_orphaned: signal.Signals = signal.SIGTERM) -> int:
+    """Run one of the worker's processes until SIGTERM or SIGINT; returns the exit status.
+
+    `when_orphaned` is what the kernel sends when the parent dies: SIGKILL for a process that may be stuck in
+    a call that no other signal interrupts, and that can be killed at any time.
+    """
     stop = stop_on_signals()
-    leave_with_parent()
+    leave_with_parent(when_orphaned)
     try:
         settings = Settings.from_environment()
     except InvalidSetting as fault:
@@ -64,20 +72,20 @@ def stop_on_signals() -> threading.Event:
     return stop
 
 
-def leave_with_parent() -> None:
-    """Have the kernel send SIGTERM when the parent that named itself in the environment dies."""
+def leave_with_parent(how: signal.Signals = signal.SIGTERM) -> None:
+    """Have the kernel send a signal when the parent that named itself in the environment dies."""
     parent = os.environ.pop(PARENT_VARIABLE, None)
     if parent is None:
         return
-    end_with_parent()
+    end_with_parent(how)
     if os.getppid() != int(parent):  # it died before we asked
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), how)
 
 
-def end_with_parent() -> None:
-    """Have the kernel send SIGTERM when the parent dies from now on."""
+def end_with_parent(how: signal.Signals = signal.SIGTERM) -> None:
+    """Have the kernel send a signal when the parent dies from now on."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, how)
 
 
 def stand_back(niceness: int) -> None:
@@ -159,6 +167,29 @@ class Child:
             stdout=self.output,
         )
         self._started = now
+
+
+def end_together(children: Sequence[Child], seconds: float) -> None:
+    """Tell all to stop, wait for all, and kill what still runs after `seconds`."""
+    deadline = time.monotonic() + seconds
+    for child in children:
+        child.tell_to_stop()
+    for child in children:
+        child.end(max(0.0, deadline - time.monotonic()))
+
+
+@contextmanager
+def sole(data_dir: Path, what: str) -> Iterator[None]:
+    """Be the only `what` of this data directory; raises CannotRun."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with (data_dir / f"{what}.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CannotRun(
+                f"another {what} already serves {data_dir}; stop it, or give this one its own UMBRA_DATA_DIR"
+            ) from None
+        yield
 
 
 def python(module: str, *arguments: str) -> list[str]:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,16 +24,37 @@ from shadow.settings import Settings
 from shadow.store import Store, StoreUnavailable, candidates, open_store
 
 _LOOK_SECONDS = 0.5
-_STOP_SECONDS = 20.0
+_STOP_SECONDS = 15.0
+_SILENT_SECONDS = 5.0
 _log = logging.getLogger("umbra.worker")
+
+
+class Roster:
+    """The candidates to be scored, asked for by a thread: a store that hangs holds up nobody else."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._wanted: dict[int, Candidate] | None = None
+        threading.Thread(target=self._follow, name="umbra-roster", daemon=True).start()
+
+    def wanted(self) -> dict[int, Candidate] | None:
+        """By number, as last known; None when never known."""
+        return self._wanted
+
+    def _follow(self) -> None:
+        while True:
+            with suppress(StoreUnavailable):  # ingest and the lanes say themselves that the store is away
+                found = self._store.candidates()
+                self._wanted = {c.id: c for c in found if c.state is CandidateState.ACTIVE}
+            time.sleep(_LOOK_SECONDS)
 
 
 class Worker:
     """The processes of one data directory."""
 
-    def __init__(self, settings: Settings, store: Store, environment: Mapping[str, str]) -> None:
+    def __init__(self, settings: Settings, roster: Roster, environment: Mapping[str, str]) -> None:
         self._metrics_dir = settings.metrics_files("worker")
-        self._store = store
+        self._roster = roster
         self._environment = environment
         self._ingest = Child("ingest", processes.python("shadow.ingest"), environment)
         self._lanes: dict[int, Child] = {}
@@ -40,29 +62,26 @@ class Worker:
 
     def tend(self, now: float) -> None:
         """Start what should run and does not; `now` is monotonic seconds."""
-        self._follow_candidates()
+        self._follow_roster()
         for child in (self._ingest, *self._lanes.values()):
             pid = child.pid
             status = child.tend(now)
             if status is not None:
                 metrics.worker_exited(self._metrics_dir, pid)
                 logs.event(_log, "process_ended", level=logging.ERROR, role=child.name, status=status)
-        self._leaving = [child for child in self._leaving if child.running]
+        for child in [child for child in self._leaving if not child.running]:
+            metrics.worker_exited(self._metrics_dir, child.pid)
+            self._leaving.remove(child)
 
     def stop(self) -> None:
-        """Let ingest empty the journal first, then every lane score what that brought."""
-        self._ingest.tell_to_stop()
-        self._ingest.end(_STOP_SECONDS)
-        for lane in self._lanes.values():
-            lane.tell_to_stop()
-        for lane in (*self._lanes.values(), *self._leaving):
-            lane.end(_STOP_SECONDS)
+        """Let ingest empty the journal, then each lane score what that brought; kill what does not end."""
+        processes.end_together([self._ingest], _STOP_SECONDS)
+        processes.end_together([*self._lanes.values(), *self._leaving], _STOP_SECONDS)
 
-    def _follow_candidates(self) -> None:
-        try:
-            wanted = {c.id: c for c in self._store.candidates() if c.state is CandidateState.ACTIVE}
-        except StoreUnavailable:
-            return  # keep what runs; ingest and the lanes say themselves that the store is away
+    def _follow_roster(self) -> None:
+        wanted = self._roster.wanted()
+        if wanted is None:
+            return
         for number in self._lanes.keys() - wanted.keys():
             self._lanes[number].tell_to_stop()
             self._leaving.append(self._lanes.pop(number))
@@ -75,22 +94,29 @@ class Worker:
 
 
 class JournalReading:
-    """Size and age of the journal, for /metrics. While ingest is away the age it told last grows on."""
+    """Size and age of the journal, for /metrics. While ingest is silent the age grows from its last word."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._oldest: float | None = None
+        self._told_at: float | None = None
 
     def __call__(self) -> dict[str, float]:
         """Read both."""
         for present in presence.living(self._settings.run_dir):
             if present.role == "ingest":
                 self._oldest = present.facts.get("oldest_waiting_at")
-        age = 0.0 if self._oldest is None else max(0.0, time.time() - self._oldest)
+                self._told_at = present.told_at.timestamp()
         return {
             "umbra_journal_bytes": float(journal.size_bytes(self._settings.journal_dir)),
-            "umbra_journal_oldest_entry_age_seconds": age,
+            "umbra_journal_oldest_entry_age_seconds": self._age(time.time()),
         }
+
+    def _age(self, now: float) -> float:
+        if self._oldest is not None:
+            return max(0.0, now - self._oldest)
+        silent = 0.0 if self._told_at is None else now - self._told_at
+        return silent if silent > _SILENT_SECONDS else 0.0
 
 
 class LagReading:
@@ -122,13 +148,14 @@ def run(settings: Settings, stop: threading.Event, _announcement: Announcement) 
     """Keep the worker's processes running until told to stop."""
     store = open_store(settings.store)
     files = settings.metrics_files("worker")
-    _serve_metrics(settings, store, files if metrics.prepare_directory(files) else None)
-    worker = Worker(settings, store, os.environ)
-    while not stop.is_set():
-        worker.tend(time.monotonic())
-        stop.wait(_LOOK_SECONDS)
-    worker.stop()
-    store.close()
+    with processes.sole(settings.data_dir, "worker"):  # before the files of a running one could be wiped
+        _serve_metrics(settings, store, files if metrics.prepare_directory(files) else None)
+        worker = Worker(settings, Roster(store), os.environ)
+        while not stop.is_set():
+            worker.tend(time.monotonic())
+            stop.wait(_LOOK_SECONDS)
+        worker.stop()
+        metrics.remove_directory(files)
 
 
 def _serve_metrics(settings: Settings, store: Store, files: Path | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import threading
 import time
@@ -38,12 +39,14 @@ class _Watch:
         measures.breaker_open[(model,)].set(0)
 
     def tell(self, state: str, error: Exception | None = None) -> None:
-        """Say `state`: scoring, breaker_open or store_away."""
+        """Say `state`: scoring, breaker_open, store_away, or overtaken by another worker's lane."""
         if self._scorer.pid is not None and self._scorer.pid != self._scorer_pid:
             if self._scorer_pid is not None:
                 self._measures.restarts[(self._model,)].inc()
             self._scorer_pid = self._scorer.pid
         facts: dict[str, object] = {"candidate": self._model, "state": state, "scorer_pid": self._scorer.pid}
+        if error is not None:
+            facts["because"] = str(error)[:300]
         if facts != self._told:
             level = logging.INFO if state == "scoring" else logging.ERROR
             logs.event(_log, "lane_state", level=level, error=error, **facts)
@@ -60,7 +63,8 @@ def run(settings: Settings, stop: threading.Event, announcement: Announcement) -
     candidate = _candidate(store, int(sys.argv[1]), stop, away)
     if candidate is None:
         return
-    scorer, breaker = Scorer(ScorerPlan.of(settings, candidate)), Breaker(time.monotonic)
+    give_up = _after(stop, _DRAIN_SECONDS)
+    scorer, breaker = Scorer(ScorerPlan.of(settings, candidate), give_up), Breaker(time.monotonic)
     lane = Lane(
         store, candidate, scorer, breaker,
         settings.candidate_batch_rows, settings.candidate_latency_share, measures, _utc_now,
@@ -69,12 +73,24 @@ def run(settings: Settings, stop: threading.Event, announcement: Announcement) -
     try:
         while not stop.is_set():
             stop.wait(_step(lane, breaker, watch, away, settings.poll_seconds))
-        deadline = time.monotonic() + _DRAIN_SECONDS
-        while time.monotonic() < deadline and _step(lane, breaker, watch, away, 1.0) == 0:
+        while not give_up.is_set() and _step(lane, breaker, watch, away, 1.0) == 0:
             continue
     finally:
         scorer.stop()
         store.close()
+
+
+def _after(stop: threading.Event, seconds: float) -> threading.Event:
+    """An event that comes `seconds` after a stop was asked for."""
+    give_up = threading.Event()
+
+    def count_down() -> None:
+        stop.wait()
+        give_up.wait(seconds)
+        give_up.set()
+
+    threading.Thread(target=count_down, name="umbra-give-up", daemon=True).start()
+    return give_up
 
 
 def _candidate(store: Store, candidate_id: int, stop: threading.Event, away: Backoff) -> Candidate | None:
@@ -103,8 +119,11 @@ def _step(lane: Lane, breaker: Breaker, watch: _Watch, away: Backoff, idle_secon
         breaker.open()
         watch.tell("breaker_open", fault)
         return idle_seconds
-    except (StoreUnavailable, observations.CursorMoved) as fault:
+    except StoreUnavailable as fault:
         watch.tell("store_away", fault)
+        return away.next()
+    except observations.CursorMoved as fault:
+        watch.tell("overtaken", fault)
         return away.next()
     away.reset()
     watch.tell("breaker_open" if breaker.seconds_open > 0 else "scoring")
@@ -116,4 +135,4 @@ def _utc_now() -> datetime:
 
 
 if __name__ == "__main__":
-    sys.exit(processes.main("scoring", run))
+    sys.exit(processes.main("scoring", run, when_orphaned=signal.SIGKILL))

@@ -7,7 +7,6 @@ recorded as failed and all others are scored.
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -15,7 +14,7 @@ from datetime import datetime
 from monitoring import logs, metrics
 from shadow.records import Candidate, CandidateState
 from shadow.scoring.breaker import Breaker
-from shadow.scoring.scorer import BatchFailed, Scorer
+from shadow.scoring.scorer import BatchFailed, Scorer, Stopped
 from shadow.store import Store, candidates, captures, observations
 from shadow.store.candidates import Cursor
 from shadow.store.captures import Waiting
@@ -27,19 +26,22 @@ _log = logging.getLogger("umbra.scoring")
 def isolate(
     scorer: Scorer, breaker: Breaker, batch: Sequence[Waiting], timed: frozenset[int]
 ) -> Iterator[Answer]:
-    """Score a batch in order, halving it around whatever fails; ends early when the breaker opens.
+    """Score a batch in order, halving it around what fails; ends early when the breaker opens or on a stop.
 
     `timed` are the numbers (seq) of the rows whose latency is to be measured alone. A row that takes the
     scorer down by itself gets a second try before it is blamed: somebody else may have killed it.
     """
     try:
         answers = _score_again_if_alone(scorer, batch, timed)
+    except Stopped:
+        return
     except BatchFailed as fault:
         if len(batch) > 1:
             half = len(batch) // 2
-            for part in (batch[:half], batch[half:]):
-                if breaker.seconds_open == 0:
-                    yield from isolate(scorer, breaker, part, timed)
+            first = list(isolate(scorer, breaker, batch[:half], timed))
+            yield from first
+            if len(first) == half and breaker.seconds_open == 0:
+                yield from isolate(scorer, breaker, batch[half:], timed)
             return
         if fault.lost_process:
             breaker.lost_alone()
@@ -79,7 +81,7 @@ class Lane:
         self._scorer = scorer
         self._breaker = breaker
         self._batch_rows = batch_rows
-        self._latency_period = math.ceil(1 / latency_share) if latency_share > 0 else 0
+        self._latency_share = latency_share
         self._clock = clock
 
     def step(self) -> int:
@@ -110,9 +112,9 @@ class Lane:
         return [], None, 0
 
     def _timed(self, batch: Sequence[Waiting]) -> frozenset[int]:
-        if not self._latency_period:
-            return frozenset()
-        return frozenset(row.seq for row in batch if row.seq % self._latency_period == 0)
+        """An even share of the rows, by their number."""
+        share = self._latency_share
+        return frozenset(row.seq for row in batch if int(row.seq * share) > int((row.seq - 1) * share))
 
     def _tell(self, batch: Sequence[Waiting], answers: Sequence[Answer], seconds: float) -> None:
         if not answers:

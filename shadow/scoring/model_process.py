@@ -12,11 +12,12 @@ null for what is not finite, or {"fault": reason, "detail": text}.
 from __future__ import annotations
 
 import resource
+import signal
 import socket
 import struct
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +31,25 @@ _LENGTH = struct.Struct(">Q")
 
 
 def send(connection: socket.socket, body: bytes) -> None:
-    """Send one message; raises OSError, TimeoutError within the socket's timeout."""
-    connection.sendall(_LENGTH.pack(len(body)) + body)
+    """Send one message; raises OSError."""
+    connection.sendall(framed(body))
 
 
-def receive(connection: socket.socket) -> bytes | None:
-    """Receive one message, or None when the other side is gone."""
-    head = _exactly(connection, _LENGTH.size)
-    return None if head is None else _exactly(connection, _LENGTH.unpack(head)[0])
+def framed(body: bytes) -> bytes:
+    """The message that carries `body`."""
+    return _LENGTH.pack(len(body)) + body
 
 
-def _exactly(connection: socket.socket, count: int) -> bytes | None:
+def receive(connection: socket.socket, wait: Callable[[], None] = lambda: None) -> bytes | None:
+    """Receive one message, or None when the other side is gone; calls `wait` before each piece."""
+    head = _exactly(connection, _LENGTH.size, wait)
+    return None if head is None else _exactly(connection, _LENGTH.unpack(head)[0], wait)
+
+
+def _exactly(connection: socket.socket, count: int, wait: Callable[[], None]) -> bytes | None:
     parts = bytearray()
     while len(parts) < count:
+        wait()
         part = connection.recv(min(count - len(parts), 1 << 20))
         if not part:
             return None
@@ -75,7 +82,7 @@ def _words(fault: BaseException) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Load the artifact, say so, and answer until the lane hangs up."""
-    processes.end_with_parent()  # a model that hangs would never notice that its lane is gone
+    processes.end_with_parent(signal.SIGKILL)  # a model that hangs would never notice that its lane is gone
     descriptor, directory, memory_bytes, *modules = arguments
     resource.setrlimit(resource.RLIMIT_AS, (int(memory_bytes), int(memory_bytes)))
     connection = socket.socket(fileno=int(descriptor))
@@ -83,12 +90,19 @@ def main(arguments: Sequence[str]) -> int:
         recipes.register(modules)
         model = artifact.load(Path(directory))
     except Exception as fault:  # noqa: BLE001 - whatever keeps it from loading is told to the lane
-        send(connection, orjson.dumps({"fault": "unloadable", "detail": _words(fault)}))
-        return 1
-    send(connection, orjson.dumps({"ready": True}))
-    while (body := receive(connection)) is not None:
-        send(connection, orjson.dumps(answer(model, orjson.loads(body))))
-    return 0
+        return _converse(connection, {"fault": "unloadable", "detail": _words(fault)}, None)
+    return _converse(connection, {"ready": True}, model)
+
+
+def _converse(connection: socket.socket, first: dict[str, Any], model: artifact.Model | None) -> int:
+    """Say `first`, then answer with the model until the lane hangs up; returns the exit status."""
+    try:
+        send(connection, orjson.dumps(first))
+        while model is not None and (body := receive(connection)) is not None:
+            send(connection, orjson.dumps(answer(model, orjson.loads(body))))
+    except OSError:
+        return 1  # the lane is gone, and with it whoever would want to know
+    return 0 if model is not None else 1
 
 
 if __name__ == "__main__":

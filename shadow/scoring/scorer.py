@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+import select
 import socket
 import subprocess
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +28,7 @@ WRONG_LENGTH, NOT_FINITE, NOT_POSITIVE = "wrong_length", "not_finite", "not_posi
 FAILURE_REASONS = (RAISED, HUNG, CRASHED, MEMORY, WRONG_LENGTH, NOT_FINITE, NOT_POSITIVE)
 SOCKET = "{socket}"
 _START_SECONDS = 60.0
+_LOOK_SECONDS = 0.1
 
 
 class BatchFailed(RuntimeError):
@@ -39,6 +43,10 @@ class BatchFailed(RuntimeError):
     def lost_process(self) -> bool:
         """Whether the scorer has to be started again."""
         return self.reason in (HUNG, CRASHED)
+
+
+class Stopped(RuntimeError):
+    """The lane was told to give up while it waited."""
 
 
 class ScorerUnavailable(RuntimeError):
@@ -85,6 +93,7 @@ class _Running:
 
     def __init__(self, plan: ScorerPlan) -> None:
         self._connection, theirs = socket.socketpair()
+        self._connection.setblocking(False)
         socket_number = str(theirs.fileno())
         with theirs:
             self.process = subprocess.Popen(
@@ -95,21 +104,33 @@ class _Running:
                 stdout=subprocess.DEVNULL,
             )
 
-    def exchange(self, request: bytes | None, seconds: float) -> dict[str, Any]:
-        """Send a request (None: only listen) and wait for the reply; raises BatchFailed."""
-        self._connection.settimeout(seconds)
+    def exchange(self, request: bytes | None, seconds: float, give_up: threading.Event) -> dict[str, Any]:
+        """Send a request (None: only listen) and wait for the reply; raises BatchFailed or Stopped."""
+        deadline = time.monotonic() + seconds
+
+        def ready(for_what: int) -> None:
+            while not _is_ready(self._connection, for_what, _LOOK_SECONDS):
+                if give_up.is_set():
+                    raise Stopped
+                if time.monotonic() > deadline:
+                    raise BatchFailed(HUNG, f"no answer within {seconds:g} s")
+
         try:
             if request is not None:
-                model_process.send(self._connection, request)
-            body = model_process.receive(self._connection)
-        except TimeoutError:
-            raise BatchFailed(HUNG, f"no answer within {seconds:g} s") from None
+                self._send(model_process.framed(request), lambda: ready(select.POLLOUT))
+            body = model_process.receive(self._connection, lambda: ready(select.POLLIN))
         except OSError:
             body = None
         if body is None:
             raise BatchFailed(CRASHED, self._last_words())
         reply: dict[str, Any] = orjson.loads(body)
         return reply
+
+    def _send(self, message: bytes, wait: Callable[[], None]) -> None:
+        rest = memoryview(message)
+        while rest:
+            wait()
+            rest = rest[self._connection.send(rest) :]
 
     def end(self) -> None:
         """End the process, whatever it is doing."""
@@ -128,8 +149,9 @@ class _Running:
 class Scorer:
     """A candidate's model, asked in batches: started when needed, ended when it does not answer."""
 
-    def __init__(self, plan: ScorerPlan) -> None:
+    def __init__(self, plan: ScorerPlan, give_up: threading.Event) -> None:
         self._plan = plan
+        self._give_up = give_up
         self._running: _Running | None = None
 
     @property
@@ -138,13 +160,13 @@ class Scorer:
         return None if self._running is None else self._running.process.pid
 
     def score(self, batch: Sequence[Waiting], timed: Sequence[int]) -> list[Answer]:
-        """Score a batch, in order. Raises BatchFailed or ScorerUnavailable."""
+        """Score a batch, in order. Raises BatchFailed, ScorerUnavailable, or Stopped when told to give up."""
         running = self._running or self._start()
         rows = ",".join(row.inputs_json for row in batch)
         request = f'{{"timed":{orjson.dumps(timed).decode()},"rows":[{rows}]}}'
         try:
-            reply = running.exchange(request.encode(), self._plan.deadline_seconds)
-        except BatchFailed:
+            reply = running.exchange(request.encode(), self._plan.deadline_seconds, self._give_up)
+        except (BatchFailed, Stopped):
             self.stop()
             raise
         if "fault" in reply:
@@ -160,7 +182,10 @@ class Scorer:
     def _start(self) -> _Running:
         running = _Running(self._plan)
         try:
-            reply = running.exchange(None, _START_SECONDS)
+            reply = running.exchange(None, _START_SECONDS, self._give_up)
+        except Stopped:
+            running.end()
+            raise
         except BatchFailed as fault:
             running.end()
             raise ScorerUnavailable(f"it did not start: {fault}") from fault
@@ -169,6 +194,12 @@ class Scorer:
             raise ScorerUnavailable(f"it cannot load its artifact: {reply['detail']}")
         self._running = running
         return running
+
+
+def _is_ready(connection: socket.socket, for_what: int, seconds: float) -> bool:
+    waiting = select.poll()
+    waiting.register(connection, for_what)
+    return bool(waiting.poll(1000 * seconds))
 
 
 def _answers(batch: Sequence[Waiting], reply: dict[str, Any]) -> list[Answer]:

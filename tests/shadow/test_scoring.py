@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,7 +81,7 @@ class Shadow:
         self.directory = artifact.save(settings.models, "faulty", "faulty", lambda _: files, lambda _: None)
         with store.writing() as connection:
             self.candidate = candidates.add(connection, MODEL, sample, None, NOW)
-        self.scorer = Scorer(ScorerPlan.of(settings, self.candidate))
+        self.scorer = Scorer(ScorerPlan.of(settings, self.candidate), threading.Event())
         self.breaker = Breaker(self.clock)
         self.lane = Lane(
             store, self.candidate, self.scorer, self.breaker, 64, 0.1, metrics.shadowing(None), lambda: NOW
