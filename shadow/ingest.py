@@ -7,15 +7,15 @@ worker keeps it running.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
+import signal
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -27,7 +27,7 @@ from shadow.backoff import Backoff
 from shadow.entries import Entry
 from shadow.presence import Announcement
 from shadow.settings import Settings
-from shadow.store import Store, StoreUnavailable, captures, open_store, sources
+from shadow.store import Store, StoreRefused, StoreUnavailable, captures, open_store, sources
 from shadow.store.sources import UNREAD, SegmentProgress
 
 _DRAIN_SECONDS = 10.0
@@ -36,12 +36,8 @@ _TELL_SECONDS = 1.0
 _log = logging.getLogger("umbra.ingest")
 
 
-class DirectoryTaken(processes.CannotRun):
-    """Another ingest already serves this data directory."""
-
-
 class Ingest:
-    """Moves one data directory's journal; `step` is one transaction over all its segments."""
+    """Moves one data directory's journal; `step` is one transaction."""
 
     def __init__(
         self,
@@ -60,21 +56,27 @@ class Ingest:
         self._clock = clock
         self._progress: dict[str, SegmentProgress] = {}
         self._certain = False  # whether the store is known to agree with _progress
+        self._served = ""  # the file that was read last
 
     def step(self) -> int:
         """Move one batch; returns the captures moved. On StoreUnavailable nothing has changed."""
-        with ExitStack() as stack:
-            readers = [stack.enter_context(reader) for reader in _readers(self._directory)]
-            if not self._certain:
-                self._progress = self._load({reader.name for reader in readers})
-                self._certain = True
-            moves, finished = self._read(readers)
+        paths = list(journal.segments(self._directory))
+        if not self._certain:
+            self._progress = self._load({journal.name_of(path) for path in paths})
+            self._certain = True
+        readings = self._read(self._in_turn(paths))
+        moves = {name: move for name, (move, _) in readings.items() if move.progress != self._at(name)}
+        try:
             if moves:
                 self._commit(moves)
-            # Unlinked only now, and forgotten by the store only when the file is gone: a crash in between
-            # leaves a segment that is known to be read to its end.
-            for reader in finished:
-                reader.path.unlink(missing_ok=True)
+        except StoreRefused as fault:
+            self._set_aside(moves, fault)
+            return 0
+        # Unlinked only now, and forgotten by the store only when the file is gone: a crash in between
+        # leaves a segment that is known to be read to its end.
+        for name, (_, last) in readings.items():
+            if last:
+                journal.path_of(self._directory, name).unlink(missing_ok=True)
         return sum(len(move.captures) for move in moves.values())
 
     def oldest_waiting(self) -> datetime | None:
@@ -82,7 +84,7 @@ class Ingest:
         moments = []
         for reader in _readers(self._directory):
             with reader:
-                chunk = reader.read(self._at(reader).position, _PEEK_BYTES)
+                chunk = reader.read(self._at(reader.name).position, _PEEK_BYTES)
                 entries = (Entry.parse(payload) for payload in chunk.entries if payload is not None)
                 first = next((entry.captures[0] for entry in entries if entry and entry.captures), None)
                 if first is not None:
@@ -102,33 +104,56 @@ class Ingest:
             sources.forget(connection, source, known.keys() - present)
         return known
 
-    def _read(
-        self, readers: list[journal.SegmentReader]
-    ) -> tuple[dict[str, Move], list[journal.SegmentReader]]:
-        moves, finished = {}, []
-        for reader in readers:
+    def _in_turn(self, paths: list[Path]) -> list[Path]:
+        """The segments after the one served last come first, so that no busy one keeps others waiting."""
+        return [p for p in paths if p.name > self._served] + [p for p in paths if p.name <= self._served]
+
+    def _read(self, paths: Sequence[Path]) -> dict[str, tuple[Move, bool]]:
+        """Read segments until there is enough for one transaction; says of each if it is read to its end."""
+        readings: dict[str, tuple[Move, bool]] = {}
+        room = self._batch_bytes
+        for path in paths:
             try:
-                move, last = self._read_one(reader)
-            except journal.UnreadableSegment as fault:
-                logs.event(_log, "segment_set_aside", level=logging.ERROR, error=fault)
-                reader.path.rename(reader.path.with_suffix(".refused"))
+                with journal.SegmentReader(path) as reader:
+                    move, last = self._read_one(reader)
+            except FileNotFoundError:
                 continue
-            if move.progress != self._at(reader):
-                moves[reader.name] = move
-            if last:
-                finished.append(reader)
-        return moves, finished
+            except journal.UnreadableSegment as fault:
+                self._put_away(path, fault)
+                continue
+            readings[journal.name_of(path)] = move, last
+            self._served = path.name
+            room -= move.progress.position - self._at(journal.name_of(path)).position
+            if room <= 0:
+                break
+        return readings
 
     def _read_one(self, reader: journal.SegmentReader) -> tuple[Move, bool]:
         sealed = reader.seal()  # before reading: what is read after it is all there will ever be
-        at = self._at(reader)
+        at = self._at(reader.name)
         dropped = reader.dropped()
         chunk = reader.read(at.position, self._batch_bytes)
         last = sealed and chunk.reached_end
         return plan(at, chunk, dropped, last=last), last
 
-    def _at(self, reader: journal.SegmentReader) -> SegmentProgress:
-        return self._progress.get(reader.name, UNREAD)
+    def _at(self, name: str) -> SegmentProgress:
+        return self._progress.get(name, UNREAD)
+
+    def _set_aside(self, moves: Mapping[str, Move], fault: StoreRefused) -> None:
+        """Find which segments the store refuses (one restored from a copy, say) and go on without them."""
+        for name, move in moves.items():
+            try:
+                self._commit({name: move})
+            except StoreRefused:
+                self._put_away(journal.path_of(self._directory, name), fault)
+
+    def _put_away(self, path: Path, fault: Exception) -> None:
+        """Set a segment aside, once its writer is gone; until then it is left alone."""
+        with journal.SegmentReader(path) as reader:
+            if not reader.seal():
+                return
+        path.rename(path.with_suffix(".refused"))
+        logs.event(_log, "segment_set_aside", level=logging.ERROR, error=fault, segment=path.name)
 
     def _commit(self, moves: Mapping[str, Move]) -> None:
         known, self._certain = self._progress, False  # until the commit is known to have happened
@@ -182,19 +207,6 @@ def directory_id(data_dir: Path) -> str:
     return str(UUID(path.read_text().strip()))
 
 
-@contextmanager
-def sole_ingest(data_dir: Path) -> Iterator[None]:
-    """Be the only ingest of this data directory; raises DirectoryTaken."""
-    with (data_dir / "ingest.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DirectoryTaken(
-                f"another worker already serves {data_dir}; stop it, or give this one its own UMBRA_DATA_DIR"
-            ) from None
-        yield
-
-
 def run(settings: Settings, stop: threading.Event, announcement: Announcement) -> None:
     """Move the journal until told to stop, then once more until it is empty."""
     store = open_store(settings.store)
@@ -207,7 +219,7 @@ def run(settings: Settings, stop: threading.Event, announcement: Announcement) -
         _utc_now,
     )
     pause = Backoff(settings.poll_seconds, longest=5.0)
-    with sole_ingest(settings.data_dir):
+    with processes.sole(settings.data_dir, "ingest"):
         told = 0.0
         while not stop.is_set():
             stop.wait(_step(ingest, pause, settings.poll_seconds))
@@ -241,4 +253,4 @@ def _utc_now() -> datetime:
 
 
 if __name__ == "__main__":
-    sys.exit(processes.main("ingest", run))
+    sys.exit(processes.main("ingest", run, when_orphaned=signal.SIGKILL))

@@ -68,7 +68,7 @@ class SegmentWriter:
         """Create the segment `name`, locked before anyone can see it; raises OSError."""
         hidden = directory / f".{name}.new"
         descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-        path = directory / (name + SUFFIX)
+        path = path_of(directory, name)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _write_all(descriptor, _header(dropped), 0)
@@ -150,8 +150,8 @@ class SegmentReader:
 
     @property
     def name(self) -> str:
-        """The segment's name, unique in its data directory for ever."""
-        return self.path.name.removesuffix(SUFFIX)
+        """The segment's name."""
+        return name_of(self.path)
 
     @property
     def size(self) -> int:
@@ -206,6 +206,16 @@ def _json_object(payload: bytes | None) -> dict[str, Any] | None:
     except orjson.JSONDecodeError:
         return None
     return value if isinstance(value, dict) else None
+
+
+def name_of(path: Path) -> str:
+    """The segment's name, unique in its data directory for ever."""
+    return path.name.removesuffix(SUFFIX)
+
+
+def path_of(directory: Path, name: str) -> Path:
+    """Where the segment of that name is."""
+    return directory / (name + SUFFIX)
 
 
 def segments(directory: Path) -> Iterator[Path]:
