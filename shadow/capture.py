@@ -78,6 +78,7 @@ class _Scribe:
         self._segment: journal.SegmentWriter | None = None
         self._offered = 0
         self._dropped: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()  # of the drops, those the segment's header says
         self._trouble: str | None = None
 
     def write(self, entry: bytes, houses: int) -> str | None:
@@ -89,13 +90,15 @@ class _Scribe:
             reason = self._refused(FULL, fault)
         except OSError as fault:
             reason = self._refused(DISK, fault)
-        if reason is None:
-            self._offered += houses
-            self._recovered()
-        else:
-            self._make_way()
+        if reason is not None:
             self.count_dropped(reason, houses)
-        return reason
+            self._make_way()
+            return reason
+        self._offered += houses
+        self._recovered()
+        if self._told != self._dropped:
+            self._tell()
+        return None
 
     def count_dropped(self, reason: str, houses: int) -> None:
         """Count houses that were never handed over."""
@@ -104,12 +107,13 @@ class _Scribe:
         self._tell()
 
     def seal(self) -> None:
-        """Close the segment; the next entry begins another, with a count of its own."""
+        """Close the segment; the next begins with the drops that this one could not tell."""
         if self._segment is not None:
             self._segment.close()
             self._segment = None
-            self._offered = 0
-            self._dropped = Counter()
+            self._dropped -= self._told
+            self._told = Counter()
+            self._offered = self._dropped.total()
 
     def _append(self, entry: bytes) -> None:
         self._room.take(len(entry))
@@ -125,6 +129,7 @@ class _Scribe:
         if self._segment is None:
             self._directory.mkdir(parents=True, exist_ok=True)
             self._segment = journal.SegmentWriter.create(self._directory, self._name(), self._dropped)
+            self._told = self._dropped.copy()
         return self._segment
 
     def _make_way(self) -> None:
@@ -136,6 +141,7 @@ class _Scribe:
         """Let the segment's header say what was dropped; if it cannot now, it says it with the next drop."""
         try:
             self._begun().note_dropped(self._dropped)
+            self._told = self._dropped.copy()
         except OSError as fault:
             self._refused(DISK, fault)
 
@@ -229,7 +235,6 @@ class Recorder:
             if self._closed:
                 return
             self._closed = True
-            self._entry = None
             self._given.send()
         self._thread.join(timeout=max(1.0, self._write_seconds))
         if not self._thread.is_alive():
@@ -257,9 +262,10 @@ class Recorder:
     def _run(self) -> None:
         while True:
             self._given.wait()
-            if self._entry is None:
+            entry, self._entry = self._entry, None
+            if entry is None:  # only `close` gives nothing, and only after what was given before it
                 break
-            self._reason = self._scribe.write(*self._entry)
+            self._reason = self._scribe.write(*entry)
             self._count_stalled()
             self._taken.send()
         self._count_stalled()
