@@ -70,8 +70,12 @@ def _modules(text: str) -> tuple[str, ...]:
 
 
 def _store_url(text: str) -> str:
-    scheme = urlsplit(text).scheme
-    if scheme not in ("sqlite", "postgresql"):
+    try:
+        parts = urlsplit(text)
+        right = parts.scheme in ("sqlite", "postgresql") and parts.port != 0
+    except ValueError:  # a port that is no number, a bracket that is never closed
+        right = False
+    if not right:
         raise InvalidSetting("expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE or sqlite:////PATH")
     return text
 

@@ -16,7 +16,7 @@ from shadow.store import Store, StoreUnavailable, candidates, deployments, ledge
 from shadow.store.ledger import Account, Intake
 from shadow.store.sources import UNREAD, SegmentProgress
 
-_TAIL_BYTES = 8 << 20
+_TAIL_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +104,26 @@ def _waiting(path: Path, progress: dict[str, SegmentProgress]) -> int:
     try:
         with journal.SegmentReader(path) as reader:
             at = progress.get(reader.name, UNREAD)
-            tail = reader.read_tail(at.position, _TAIL_BYTES)
+            last = _last_entry(reader, at.position)
     except FileNotFoundError:
         return 0
-    entries = [entry for payload in tail if payload is not None and (entry := Entry.parse(payload))]
-    if not entries:
+    if last is None:
         return 0
-    last = entries[-1]
     offered = last.first + len(last.captures) - at.expected_first
     return max(0, offered - (last.dropped - at.dropped_seen))
+
+
+def _last_entry(reader: journal.SegmentReader, start: int) -> Entry | None:
+    """The last readable entry beyond `start`, looked for from the end in ever larger steps."""
+    window = _TAIL_BYTES
+    while True:
+        for payload in reversed(reader.read_tail(start, window)):
+            entry = None if payload is None else Entry.parse(payload)
+            if entry is not None:
+                return entry
+        if window >= reader.size - start:
+            return None
+        window *= 8
 
 
 def as_json(status: Status) -> dict[str, object]:

@@ -63,12 +63,19 @@ def is_ready(settings: Settings) -> bool:
         connection.close()
 
 
-def tend(children: Sequence[Child], *, starting: bool) -> None:
-    """Start what does not run. While `starting`, a process that ends is not started again: NotStarted."""
+def tend(children: Sequence[Child], *, starting: bool) -> list[tuple[str, int]]:
+    """Start what does not run; returns what has just ended, by name, with its exit status.
+
+    While `starting`, a process that ends is not started again: NotStarted.
+    """
+    ended = []
     for child in children:
         status = child.tend(time.monotonic())
         if status is not None and starting:
             raise NotStarted(f"the {child.name} ended with status {status} before it was ready")
+        if status is not None:
+            ended.append((child.name, status))
+    return ended
 
 
 def stop(children: Sequence[Child]) -> None:

@@ -6,10 +6,11 @@ import json
 from datetime import UTC, datetime
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from model_package import artifact
+from shadow import saved
+from shadow.cli.state import console
 from shadow.records import Candidate, CandidateState, ModelRef
 from shadow.settings import Settings
 from shadow.store import Store, open_store
@@ -36,7 +37,7 @@ def candidates(context: click.Context, as_json: bool) -> None:
     table = Table("Candidate", "State", "Sample", "Replays from", "Added", box=None, pad_edge=False)
     for row in map(_facts, found):
         table.add_row(*(str(value or "") for value in row.values()))
-    Console().print(table if found else "No candidates. `umbra candidates add NAME@VERSION` begins one.")
+    console().print(table if found else "No candidates. `umbra candidates add NAME@VERSION` begins one.")
 
 
 @candidates.command()
@@ -57,7 +58,7 @@ def add(model: str, sample: float, replay_from: datetime | None) -> None:
     """
     settings = Settings.from_environment()
     reference = ModelRef.parse(model)
-    artifact.verify(artifact.directory_of(settings.models, reference.name, reference.version))
+    artifact.verify(saved.existing(settings.models, reference))
     moment = None if replay_from is None else replay_from.replace(tzinfo=UTC)
     with open_store(settings.store).writing() as connection:
         stored.add(connection, reference, sample, moment, datetime.now(UTC))

@@ -21,8 +21,9 @@ from monitoring import logs
 from shadow.processes import EXIT_FAILURE, EXIT_USAGE, CannotRun
 from shadow.records import InvalidReference
 from shadow.rollout import NoDeployment
+from shadow.saved import NoSuchModel
 from shadow.settings import InvalidSetting
-from shadow.store import StoreUnavailable
+from shadow.store import StoreRefused, StoreUnavailable
 from shadow.store.candidates import CandidateConflict
 from shadow.up import NotStarted
 
@@ -35,8 +36,10 @@ _FAILURE = (
     InvalidArtifact,
     InvalidDataset,
     NoDeployment,
+    NoSuchModel,
     NotStarted,
     OSError,
+    StoreRefused,
     StoreUnavailable,
 )
 

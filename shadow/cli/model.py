@@ -16,6 +16,8 @@ from rich.table import Table
 from model_package import artifact, manifest, recipes, sources
 from model_package import train as training
 from model_package.dataset import Dataset
+from shadow import saved
+from shadow.cli.state import console
 from shadow.records import ModelRef
 from shadow.settings import Settings
 
@@ -97,7 +99,7 @@ def models(context: click.Context, as_json: bool) -> None:
     table = Table("Model", "Trained", "Data", "RMSE of log price", "Digest", box=None, pad_edge=False)
     for row in rows:
         table.add_row(*map(str, row.values()))
-    Console().print(table if rows else "No models yet. `umbra train linear` makes one.")
+    console().print(table if rows else "No models yet. `umbra train linear` makes one.")
 
 
 @models.command()
@@ -134,7 +136,7 @@ def _listing() -> list[tuple[str, str]]:
 
 
 def _directory(reference: ModelRef) -> Path:
-    return artifact.directory_of(Settings.from_environment().models, reference.name, reference.version)
+    return saved.existing(Settings.from_environment().models, reference)
 
 
 def _facts(models_dir: Path, name: str, version: str) -> dict[str, object]:
@@ -142,8 +144,8 @@ def _facts(models_dir: Path, name: str, version: str) -> dict[str, object]:
     card = json.loads((directory / "card.json").read_text(encoding="utf-8"))
     return {
         "model": f"{name}@{version}",
-        "trained_at": card["trained_at"][:16],
-        "data": card["data"]["source"].partition(",")[0],
-        "rmse_log_price": round(card["errors"]["rmse_log"], 4),
+        "trained_at": str(card.get("trained_at", "unknown"))[:16],
+        "data": str(card.get("data", {}).get("source", "unknown")).partition(",")[0],
+        "rmse_log_price": round(card["errors"]["rmse_log"], 4) if "errors" in card else "unknown",
         "digest": manifest.read(directory).digest[:12],
     }

@@ -100,8 +100,8 @@ def _prepare(settings: Settings, data: str) -> Deployment:
 
 
 def _run(settings: Settings, data: str, traffic_rate: float | None) -> None:
-    stop = processes.stop_on_signals()
     deployment = _prepare(settings, data)
+    stop = processes.stop_on_signals()  # only now: until here Ctrl-C ends the command at once
     children = running.plan(settings, os.environ, traffic_rate)
     try:
         _start(settings, children, stop)
@@ -156,6 +156,7 @@ def _stay(settings: Settings, children: list[Child], stop: threading.Event, *, f
 
 def _tend_until(children: list[Child], stop: threading.Event, show: Callable[[], None]) -> None:
     while not stop.is_set():
-        running.tend(children, starting=False)
+        for name, status in running.tend(children, starting=False):
+            click.echo(f"the {name} ended with status {status}; starting it again", err=True)
         show()
         stop.wait(_LOOK_SECONDS)

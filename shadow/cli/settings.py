@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 import click
-from rich.console import Console
 from rich.table import Table
 
-from shadow.settings import PREFIX, Settings
+from shadow.cli.state import console
+from shadow.settings import PREFIX, TEST_PREFIX, Settings
 
 
 @click.command("settings", short_help="Every setting, its value now, its purpose.")
@@ -17,7 +18,11 @@ def settings_table() -> None:
 
     Example: UMBRA_API_PORT=9000 umbra settings
     """
-    now = Settings.from_environment()
+    known = {PREFIX + field.name.upper() for field in dataclasses.fields(Settings)}
+    now = Settings.from_environment({key: os.environ[key] for key in known & os.environ.keys()})
+    for key in sorted(key for key in os.environ if key.startswith(PREFIX) and key not in known):
+        if not key.startswith(TEST_PREFIX):
+            click.echo(f"umbra: {key}: no such setting", err=True)
     table = Table("Setting", "Value now", "Default", "Purpose", box=None, pad_edge=False)
     for field in dataclasses.fields(Settings):
         value = getattr(now, field.name)
@@ -25,4 +30,4 @@ def settings_table() -> None:
         shown = "(set)" if hidden else "" if value in (None, ()) else str(value)
         default = field.metadata["default"]
         table.add_row(PREFIX + field.name.upper(), shown, default, field.metadata["purpose"])
-    Console().print(table)
+    console().print(table)

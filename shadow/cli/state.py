@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -34,8 +35,14 @@ def status(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(whole.as_json(now), indent=2))
     else:
-        Console(highlight=False).print(render(now))
+        console().print(render(now))
     sys.exit(0 if now.books is not None and now.books.balance else EXIT_FAILURE)
+
+
+def console() -> Console:
+    """Where people read: as wide as their terminal, and wide enough where there is none."""
+    found = Console(highlight=False)
+    return found if found.is_terminal or "COLUMNS" in os.environ else Console(highlight=False, width=160)
 
 
 def render(now: Status) -> RenderableType:
@@ -54,7 +61,7 @@ def _processes(now: Status) -> RenderableType:
     table = Table("Process", "pid", "up", "", box=None, pad_edge=False)
     for process in now.processes:
         facts = process.facts
-        about = " ".join(str(facts[key]) for key in ("candidate", "state") if key in facts)
+        about = " ".join(str(facts[key]) for key in ("candidate", "state", "because") if key in facts)
         table.add_row(process.role, str(process.pid), _duration(now.taken_at - process.since), about)
     return table
 
@@ -63,8 +70,9 @@ def _journal(journal: JournalState) -> str:
     waiting = (
         "captures waiting: unknown" if journal.waiting is None else f"{journal.waiting:,} captures waiting"
     )
+    files = "file" if journal.segments == 1 else "files"
     refused = f", {journal.refused_files} unreadable files set aside" if journal.refused_files else ""
-    return f"Journal: {waiting}, {journal.size_bytes:,} bytes in {journal.segments} segments{refused}"
+    return f"Journal: {waiting}, {journal.size_bytes:,} bytes in {journal.segments} {files}{refused}"
 
 
 def _books(books: Books) -> list[RenderableType]:
@@ -80,7 +88,7 @@ def _books(books: Books) -> list[RenderableType]:
         f"Live: {live}{since}",
         f"Store: {intake.stored:,} captures{_reasons(', dropped', intake.dropped)}",
         "",
-        _ledger(books),
+        _ledger(books) if books.accounts else Text("No candidate is being scored.", style="yellow"),
         "",
         verdict,
     ]

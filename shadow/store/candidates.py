@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, Row, select, update
-from sqlalchemy.exc import IntegrityError
 
 from shadow.records import Candidate, CandidateState, ModelRef
 from shadow.store.captures import seq_before
@@ -36,6 +35,14 @@ def add(
     connection: Connection, model: ModelRef, sample: float, replay_from: datetime | None, now: datetime
 ) -> Candidate:
     """Begin to score `model`, from `replay_from` on (None: from now); raises CandidateConflict."""
+    if not 0 < sample <= 1:
+        raise CandidateConflict(f"a sample of {sample} is no share: expected more than 0 and at most 1")
+    if replay_from is not None and replay_from > now:
+        raise CandidateConflict(
+            f"there is nothing to replay from {replay_from:%Y-%m-%d %H:%M} UTC: it lies ahead"
+        )
+    if any(candidate.model == model for candidate in present(connection)):
+        raise CandidateConflict(f"{model} is a candidate already; see `umbra candidates`")
     values = {
         "name": model.name,
         "version": model.version,
@@ -44,10 +51,7 @@ def add(
         "replay_from": replay_from,
         "added_at": now,
     }
-    try:
-        added = connection.execute(candidates.insert().values(values).returning(candidates.c.id)).scalar_one()
-    except IntegrityError as fault:
-        raise CandidateConflict(f"{model} is a candidate already; see `umbra candidates`") from fault
+    added = connection.execute(candidates.insert().values(values).returning(candidates.c.id)).scalar_one()
     for source_id in connection.execute(select(sources.c.id)).scalars().all():
         start = seq_before(connection, source_id, replay_from)
         _begin_cursor(connection, added, source_id, start)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shadow.records import Candidate, Deployment, Prediction
@@ -68,10 +68,16 @@ class Store:
         self._engine.dispose()
 
 
+class StoreRefused(RuntimeError):
+    """The database will not take these rows, however often it is asked."""
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
+    except (IntegrityError, DataError) as fault:
+        raise StoreRefused(type(fault.orig).__name__) from fault
     except (OperationalError, InterfaceError, PoolTimeout) as fault:
         raise StoreUnavailable(_driver_words(fault)) from fault
     except DBAPIError as fault:
@@ -99,12 +105,13 @@ def open_store(url: str) -> Store:
 
 def _engine(url: str) -> Engine:
     if make_url(url).get_backend_name() == "sqlite":
-        engine = create_engine(url, connect_args={"timeout": 30})
+        engine = create_engine(url, hide_parameters=True, connect_args={"timeout": 30})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     return create_engine(
         make_url(url).set(drivername="postgresql+psycopg2"),
+        hide_parameters=True,  # they are houses, and errors go into logs
         pool_size=2,
         max_overflow=4,
         pool_timeout=_CONNECT_SECONDS,
@@ -122,9 +129,10 @@ def _engine(url: str) -> Engine:
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # FULL: a journal file is deleted once its captures are committed, so committed has to mean on the disk.
     # The driver must not open transactions on its own, or BEGIN IMMEDIATE below would come too late.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
         connection.execute(f"PRAGMA {pragma}")
 
 
