@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -122,6 +123,7 @@ class Stack:
         for pid in self.processes():
             _kill(pid)
         wait_until(lambda: not self.processes(), 20, self.processes)
+        shutil.rmtree(self.settings.metrics_files("api").parent, ignore_errors=True)  # in shared memory
 
     # -- looking
 
