@@ -57,6 +57,7 @@ def main(role: str, run: Run, *, when_orphaned: signal.Signals = signal.SIGTERM)
         run(settings, stop, announcement)
     except CannotRun as fault:
         logs.event(_log, "process_cannot_run", level=logging.ERROR, role=role, error=fault)
+        sys.stderr.write(f"umbra: {fault}\n")  # also to whoever started it and sees no log
         return EXIT_FAILURE
     finally:
         announcement.withdraw()

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from shadow.records import ModelRef, new_capture_ids
 from shadow.settings import Settings
 from shadow.store import Store
 
+_SEEDS = count(7)  # no two askers make the same ids
 LIVE = ModelRef("linear", "1")
 
 
@@ -27,7 +29,7 @@ class Asker:
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
         self.kept: dict[str, float] = {}
-        self._chance = random.Random(7)
+        self._chance = random.Random(next(_SEEDS))
 
     def ask(self, houses: int = 1) -> str | None:
         names = new_capture_ids(houses, time.time_ns() // 1_000_000, self._chance.getrandbits(74))

@@ -61,6 +61,9 @@ def test_a_candidate_is_added_paused_resumed_and_removed(umbra: Umbra, store: St
         (["candidates", "add", "faulty"], 2, "expected NAME@VERSION"),
         (["candidates", "add", "faulty@7"], 1, "faulty"),
         (["candidates", "add", "faulty@1", "--sample", "0"], 2, "sample"),
+        (["candidates", "add", "faulty@1", "--sample", "nan"], 1, "at most 1"),
+        (["candidates", "add", "faulty@1", "--from", "2099-01-01"], 1, "lies ahead"),
+        (["models", "show", "faulty@7"], 1, "umbra models"),
         (["candidates", "pause", "faulty@1"], 1, "umbra candidates"),
         (["train", "forest"], 2, "UMBRA_RECIPE_MODULES"),
         (["train", "linear", "--data", "nowhere.csv"], 1, "nowhere.csv"),
@@ -99,6 +102,10 @@ def test_status_exits_with_1_when_a_house_is_missing(umbra: Umbra, store: Store)
     assert json.loads(told.stdout)["balanced"] is False
 
 
+def test_status_says_when_nothing_is_scored(umbra: Umbra, store: Store) -> None:
+    assert "No candidate is being scored." in umbra("status").stdout
+
+
 def test_status_without_a_store_says_so_without_its_password(umbra: Umbra) -> None:
     result = umbra("status", UMBRA_STORE_URL="postgresql://umbra:canary@127.0.0.1:1/umbra")
     assert result.exit_code == 1
@@ -109,6 +116,7 @@ def test_status_without_a_store_says_so_without_its_password(umbra: Umbra) -> No
 def test_settings_are_listed_and_secrets_are_not(umbra: Umbra) -> None:
     result = umbra("settings", UMBRA_STORE_URL="postgresql://umbra:canary@db/umbra", UMBRA_API_PORT="9999")
     assert "9999" in result.stdout
+    assert "UMBRA_API_PROT: no such setting" in umbra("settings", UMBRA_API_PROT="1").stderr
     assert "canary" not in result.output
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
@@ -195,3 +196,71 @@ def test_a_file_of_another_version_is_set_aside_and_holds_up_nothing(
 def test_a_data_directory_keeps_its_name(settings: Callable[..., Settings]) -> None:
     data_dir = settings().data_dir
     assert directory_id(data_dir) == directory_id(data_dir)
+
+
+def test_many_segments_are_moved_with_few_open_files(
+    asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings]
+) -> None:
+    for _ in range(60):
+        people = asker()
+        people.ask(1)
+        people.recorder.close()
+    mover = ingest()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())) + 20, hard))
+    try:
+        assert empty(mover) == 60
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert list(journal.segments(settings().journal_dir)) == []
+
+
+def test_one_transaction_holds_one_budget_and_every_segment_has_its_turn(
+    asker, ingest: MakeIngest, store: Store
+) -> None:
+    busy, quiet = asker(), asker()
+    for _ in range(4):
+        busy.ask(1000)
+    quiet.ask(1)
+    mover = ingest()  # its budget is a megabyte, about one of these requests
+    moved = [mover.step() for _ in range(3)]
+    assert max(moved) <= 3000
+    assert quiet.kept.keys() <= stored(store).keys()
+
+
+def test_a_segment_that_was_stored_before_is_set_aside_and_holds_up_nothing(
+    asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings]
+) -> None:
+    people = asker()
+    people.ask(3)
+    people.recorder.close()
+    original = segment(settings)
+    copied = original.read_bytes()
+    assert empty(ingest()) == 3
+    original.with_name("0-restored.journal").write_bytes(copied)
+    later = asker()
+    later.ask(2)
+    mover = ingest()
+    mover.step()
+    assert empty(mover) + len(stored(store)) >= 5
+    assert stored(store) == people.kept | later.kept
+    assert original.with_name("0-restored.refused").exists()
+
+
+def test_a_segment_of_another_version_is_left_alone_while_it_is_written(
+    ingest: MakeIngest, store: Store, settings: Callable[..., Settings]
+) -> None:
+    directory = settings().journal_dir
+    directory.mkdir(parents=True)
+    writer = journal.SegmentWriter.create(directory, "newer", {})
+    header = journal.frame(
+        b'{"format":"umbra-journal","version":9,"dropped":{}}'.ljust(journal.HEADER_BYTES - 10)
+    )
+    with (directory / "newer.journal").open("r+b") as file:
+        file.write(header)
+    mover = ingest()
+    mover.step()
+    assert (directory / "newer.journal").exists()
+    writer.close()
+    mover.step()
+    assert (directory / "newer.refused").exists()

@@ -162,3 +162,11 @@ def test_a_worker_within_another_session_leaves_that_session_alone() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, start_new_session=True, check=True
     ).stdout
     assert said.split() == ["0"]
+
+
+def test_a_process_that_cannot_announce_itself_works_on(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("in the way", encoding="ascii")
+    announcement = Announcement(tmp_path / "run", "worker", NOW)
+    announcement.tell(state="well")
+    announcement.withdraw()
+    assert presence.living(tmp_path / "run") == []

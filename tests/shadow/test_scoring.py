@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,7 +82,8 @@ class Shadow:
         self.directory = artifact.save(settings.models, "faulty", "faulty", lambda _: files, lambda _: None)
         with store.writing() as connection:
             self.candidate = candidates.add(connection, MODEL, sample, None, NOW)
-        self.scorer = Scorer(ScorerPlan.of(settings, self.candidate), threading.Event())
+        self.give_up = threading.Event()
+        self.scorer = Scorer(ScorerPlan.of(settings, self.candidate), self.give_up)
         self.breaker = Breaker(self.clock)
         self.lane = Lane(
             store, self.candidate, self.scorer, self.breaker, 64, 0.1, metrics.shadowing(None), lambda: NOW
@@ -227,3 +229,34 @@ def test_what_another_lane_has_stored_is_not_stored_again(store: Store, shadow: 
     with pytest.raises(CursorMoved), store.writing() as connection:
         store_observations(connection, shadow.candidate, cursor, [], up_to, NOW)
     assert book(store, shadow.candidate).scored == len(batch) == 3
+
+
+def test_a_stop_interrupts_a_model_that_hangs_and_keeps_what_was_settled(
+    store: Store, shadow: Shadow
+) -> None:
+    answered(store, [HEALTHY, faulty.RAISES, faulty.HANGS, HEALTHY])
+    stopper = threading.Thread(target=lambda: (_until_hanging(shadow), shadow.give_up.set()))
+    stopper.start()
+    shadow.lane.step()
+    stopper.join()
+    account = book(store, shadow.candidate)
+    assert account.balances
+    assert account.failed.get("hung", 0) == 0
+    assert account.pending >= 2
+    assert shadow.scorer.pid is None
+
+
+def _until_hanging(shadow: Shadow) -> None:
+    """Wait for the model process that sleeps over the poisonous house."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        pid = shadow.scorer.pid
+        if pid is not None and "hrtimer_nanosleep" in _sleeping_in(pid):
+            return
+
+
+def _sleeping_in(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/wchan").read_text(encoding="ascii")
+    except OSError:
+        return ""

@@ -29,6 +29,8 @@ def test_without_any_variable_everything_stays_on_this_machine() -> None:
         ("UMBRA_LOG_LEVEL", "verbose", "DEBUG, INFO"),
         ("UMBRA_RECIPE_MODULES", "not a module", "importable module"),
         ("UMBRA_STORE_URL", "mysql://localhost/umbra", "postgresql://"),
+        ("UMBRA_STORE_URL", "postgresql://u:p@db:port/umbra", "postgresql://"),
+        ("UMBRA_STORE_URL", "postgresql://[::1/umbra", "postgresql://"),
         ("UMBRA_API_PROT", "8000", "no such setting"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -9,9 +11,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from shadow.store import Store, StoreUnavailable, open_store
+from shadow.records import Capture, ModelRef, new_capture_ids
+from shadow.store import Store, StoreUnavailable, captures, open_store, sources
 from shadow.store.schema import migrate
 from shadow.store.tables import metadata
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 def test_migrations_lead_to_the_declared_tables(store: Store) -> None:
@@ -46,3 +51,15 @@ def test_a_directory_that_cannot_hold_the_database_is_said(tmp_path: Path) -> No
     file.write_text("in the way")
     with pytest.raises(StoreUnavailable, match="unable to open"):
         open_store(f"sqlite:///{file / 'umbra.db'}").deployment()
+
+
+def test_an_error_of_the_store_never_shows_a_house(store: Store) -> None:
+    capture = Capture(
+        new_capture_ids(1, 0, 0)[0], NOW, "r", 0, ModelRef("linear", "1"), 1.0, {"secret_field": "canary"}
+    )
+    with store.writing() as connection:
+        connection.exec_driver_sql("ALTER TABLE captures RENAME TO elsewhere")
+    with pytest.raises(StoreUnavailable) as caught, store.writing() as connection:
+        source = sources.lock(connection, "here", NOW)
+        captures.insert(connection, source, [capture])
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
