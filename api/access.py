@@ -83,7 +83,7 @@ class Access:
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             headers.append((HEADER, request_id))
             exchange.status = int(status[:3])
-            exchange.body_bytes = _length(headers)
+            exchange.body_bytes = next((int(v) for name, v in headers if name == "Content-Length"), None)
             return start_response(status, headers, exc_info)
 
         logs.bind(request_id)
@@ -118,7 +118,3 @@ class Access:
             url={"path": path(environ)[:_PATH_CHARACTERS]},
             **exchange.facts(),
         )
-
-
-def _length(headers: list[tuple[str, str]]) -> int | None:
-    return next((int(value) for name, value in headers if name.lower() == "content-length"), None)

@@ -32,6 +32,11 @@ def when_ready(_arbiter: Arbiter) -> None:
     server.when_ready(_settings)
 
 
+def pre_fork(arbiter: Arbiter, worker: server.Worker) -> None:
+    """gunicorn's hook."""
+    server.pre_fork(arbiter, worker)
+
+
 def post_fork(_arbiter: Arbiter, worker: server.Worker) -> None:
     """gunicorn's hook."""
     server.post_fork(worker)

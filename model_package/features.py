@@ -13,8 +13,9 @@ from model_package.schema import FIELDS, NAMES
 
 # Sizes act on a price in proportion, grades and years by steps.
 LOGGED = tuple(field.name for field in FIELDS if field.unit in ("feet", "square feet"))
-_LOGGED_COLUMNS = [column for column, name in enumerate(NAMES) if name in LOGGED]
-CATEGORY_COLUMNS = [column for column, field in enumerate(FIELDS) if field.kind == "category"]
+_IS_LOGGED = np.array([name in LOGGED for name in NAMES])
+# An array: a list would be made into one for every request.
+CATEGORY_COLUMNS = np.array([column for column, field in enumerate(FIELDS) if field.kind == "category"])
 
 
 class InvalidEncoder(ValueError):
@@ -40,7 +41,7 @@ class Encoder:
         held = np.ascontiguousarray(np.where(np.isnan(matrix), self.fill, matrix))
         np.maximum(held, self.low, out=held)
         np.minimum(held, self.high, out=held)
-        held[:, _LOGGED_COLUMNS] = np.log1p(held.take(_LOGGED_COLUMNS, axis=1))
+        np.log1p(held, out=held, where=_IS_LOGGED)
         return held
 
     def as_json(self) -> dict[str, object]:
@@ -60,7 +61,7 @@ def _entry(fitted: Encoder, column: int) -> dict[str, object]:
     if field.kind == "category":
         return {"field": field.name, "codes": list(field.categories)}
     bounds = {part: float(getattr(fitted, part)[column]) for part in ("fill", "low", "high")}
-    return {"field": field.name, "log1p": column in _LOGGED_COLUMNS, **bounds}
+    return {"field": field.name, "log1p": bool(_IS_LOGGED[column]), **bounds}
 
 
 def from_json(document: Mapping[str, Any]) -> Encoder:

@@ -58,6 +58,12 @@ def _choice(*allowed: str) -> Callable[[str], str]:
     return read
 
 
+def _switch(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise InvalidSetting("expected true or false")
+    return text == "true"
+
+
 def _path(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
@@ -100,6 +106,9 @@ class Settings:
     api_host: str = _setting("127.0.0.1", str, "address the API listens on")
     api_port: int = _setting("8000", _whole(1, 65535), "port of the API")
     api_workers: int = _setting("2", _whole(1, 256), "API processes")
+    api_pinned: bool = _setting(
+        "true", _switch, "keep each API process on one CPU, while there is one for each of them"
+    )
     api_max_rows: int = _setting("1000", _whole(1, 100_000), "houses in one request at most")
     api_max_body_bytes: int = _setting("4194304", _whole(1024, 1 << 30), "bytes of one request body at most")
 

@@ -1,4 +1,4 @@
-"""Umbra's gunicorn settings for another application: same worker, same timeouts, no hooks."""  # noqa: N999
+"""Umbra's gunicorn settings for another application: same worker, same timeouts, same places."""  # noqa: N999
 
 import os
 import runpy
@@ -6,5 +6,6 @@ from pathlib import Path
 
 _umbra = runpy.run_path(str(Path(__file__).parents[2] / "api" / "gunicorn.conf.py"))
 globals().update({name: value for name, value in _umbra.items() if isinstance(value, str | int | float)})
+pre_fork = _umbra["pre_fork"]
 wsgi_app = os.environ["BENCHMARK_APPLICATION"]
 worker_class = "benchmarks.targets.worker.Worker"

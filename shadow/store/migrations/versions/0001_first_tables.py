@@ -78,7 +78,7 @@ def upgrade() -> None:
         sa.Column("live_name", sa.String(length=63), nullable=False),
         sa.Column("live_version", sa.String(length=9), nullable=False),
         sa.Column("prediction_dollars", sa.Float(precision=53), nullable=False),
-        sa.Column("inputs", json_object(), nullable=False),
+        sa.Column("inputs", sa.JSON(), nullable=False),
         sa.Column("sample_key", sa.Float(precision=53), nullable=False),
         sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_captures_source_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_captures")),
