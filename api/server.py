@@ -210,7 +210,8 @@ def pin(place: int, workers: int) -> None:
     if hasattr(os, "sched_setaffinity"):
         allowed = sorted(os.sched_getaffinity(0))
         if workers <= len(allowed):
-            os.sched_setaffinity(0, {allowed[place]})
+            # While gunicorn reloads, old and new workers live side by side: more places than CPUs.
+            os.sched_setaffinity(0, {allowed[place % len(allowed)]})
 
 
 def post_fork(worker: BaseWorker) -> None:
