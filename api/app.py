@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from flask import Flask, request
+from flask import Flask, Response, request
 
 from api import access, docs, errors, live, openapi
 from api.answers import Answer
@@ -26,6 +26,12 @@ from monitoring.metrics import ServingMetrics
 from shadow.capture import open_recorder
 from shadow.settings import Settings
 from shadow.store import open_store
+
+
+class PlainResponse(Response):
+    """What Flask answers itself, such as OPTIONS, is no HTML."""
+
+    default_mimetype = "text/plain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,7 @@ def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
 def build(parts: Parts) -> Flask:
     """Put the parts together."""
     app = Flask("api", static_folder="pages/vendor", static_url_path="/docs/vendor")
-    app.response_class.default_mimetype = "text/plain"  # of what Flask answers itself: OPTIONS, redirects
+    app.response_class = PlainResponse
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     ids = Identifiers(time.time_ns, Random().getrandbits)  # noqa: S311 (unique, not secret)
