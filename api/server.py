@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import mmap
 import os
 import signal
 import socket
@@ -47,6 +48,7 @@ _BY_ERROR: tuple[tuple[type[Exception], int], ...] = (
     (http_errors.InvalidChunkExtension, 400),
 )
 _log = logging.getLogger("umbra.server")
+_answered = mmap.mmap(-1, 1)  # shared by the arbiter and all its workers: whether any of them was ever ready
 
 
 def application() -> Any:
@@ -75,15 +77,16 @@ class Worker(SyncWorker):  # type: ignore[misc]
     def load_wsgi(self) -> None:
         """Load, or say in one line why not.
 
-        In the first generation that halts the start; later it costs this worker alone, which the arbiter
+        Before any worker was ready that halts the start; later it costs this worker alone, which the arbiter
         tries again, while the others answer on.
         """
         try:
             super().load_wsgi()
+            _answered[0] = True
             logs.event(_log, "worker_ready", model=str(self.wsgi.extensions["umbra"].live.serving().ref))
         except CANNOT_START as fault:
             logs.event(_log, "cannot_start", level=logging.ERROR, error=fault)
-            if self.age <= self.cfg.workers:
+            if not _answered[0]:
                 sys.exit(Arbiter.WORKER_BOOT_ERROR)
             time.sleep(_BOOT_PAUSE_SECONDS)
             sys.exit(1)

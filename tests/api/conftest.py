@@ -284,9 +284,9 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 @pytest.fixture
 def serving(launch: Callable[..., Server], settings: Callable[..., Settings]) -> Callable[..., Server]:
-    """Start a server in which plain@1 is live, and wait until it answers."""
+    """Start a server in which plain@1 is live, and wait until its workers (or so many of them) are ready."""
 
-    def begin(**more: str) -> Server:
+    def begin(workers_ready: int | None = None, **more: str) -> Server:
         port, metrics_port = two_free_ports()
         made = settings(
             recipe_modules="plain_recipe", api_port=port, api_metrics_port=metrics_port,
@@ -295,7 +295,7 @@ def serving(launch: Callable[..., Server], settings: Callable[..., Settings]) ->
         if not made.models.exists():
             deploy(made)
         server = launch(made, **more)
-        wanted = int(more.get("UMBRA_API_WORKERS", made.api_workers))
+        wanted = workers_ready or int(more.get("UMBRA_API_WORKERS", made.api_workers))
         server.wait_until(lambda: server.ready() and server.workers_ready() == wanted)
         return server
 

@@ -221,6 +221,14 @@ def test_an_artifact_altered_under_a_running_api_costs_no_answer(serving):
     assert server.process.poll() is None
 
 
+def test_of_the_first_workers_one_that_answers_is_enough(serving, tmp_path):
+    server = serving(UMBRA_API_WORKERS="2", PLAIN_ONE_PROCESS=str(tmp_path), workers_ready=1)
+    server.wait_until(lambda: sum(line["message"] == "cannot_start" for line in server.lines()) == 2)
+    for _ in range(20):
+        assert server.price()[0] == 200
+    assert server.process.poll() is None
+
+
 @pytest.mark.parametrize("kind", ["a file in its place", "a disk far too small"])
 def test_without_a_place_for_metrics_answers_go_on(serving, tmp_path, request, kind):
     place = tmp_path / "metrics"

@@ -47,7 +47,8 @@ def test_an_api_process_that_finds_its_model_altered_leaves_the_answering_to_the
 ) -> None:
     stack = make_stack(api_workers=2)
     stack.up()
-    first, second = wait_until(lambda: _both(stack), 30, stack.explain)
+    wait_until(lambda: len(stack.events("worker_ready")) == 2, 30, stack.explain)
+    first, second = _both(stack)
     with Load(stack) as load, artifacts.altered(models / "linear" / "1" / "model.json"):
         load.more(5)
         os.kill(first, signal.SIGKILL)
