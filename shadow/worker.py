@@ -12,20 +12,19 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 from monitoring import logs, metrics
-from shadow import journal, presence, processes
+from shadow import processes
 from shadow.presence import Announcement
 from shadow.processes import Child
+from shadow.readings import JournalReading, StoreReading
 from shadow.records import Candidate, CandidateState
 from shadow.settings import Settings
-from shadow.store import Store, StoreUnavailable, candidates, open_store
+from shadow.store import Store, StoreUnavailable, open_store
 
 _LOOK_SECONDS = 0.5
 _STOP_SECONDS = 15.0
-_SILENT_SECONDS = 5.0
 _log = logging.getLogger("umbra.worker")
 
 
@@ -93,63 +92,14 @@ class Worker:
         return Child(f"scoring {candidate.model}", command, self._environment)
 
 
-class JournalReading:
-    """Size and age of the journal, for /metrics. While ingest is silent the age grows from its last word."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._oldest: float | None = None
-        self._told_at: float | None = None
-
-    def __call__(self) -> dict[str, float]:
-        """Read both."""
-        for present in presence.living(self._settings.run_dir):
-            if present.role == "ingest":
-                self._oldest = present.facts.get("oldest_waiting_at")
-                self._told_at = present.told_at.timestamp()
-        return {
-            "umbra_journal_bytes": float(journal.size_bytes(self._settings.journal_dir)),
-            "umbra_journal_oldest_entry_age_seconds": self._age(time.time()),
-        }
-
-    def _age(self, now: float) -> float:
-        if self._oldest is not None:
-            return max(0.0, now - self._oldest)
-        silent = 0.0 if self._told_at is None else now - self._told_at
-        return silent if silent > _SILENT_SECONDS else 0.0
-
-
-class LagReading:
-    """How far each candidate is behind, for /metrics; nothing while the store is away."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def __call__(self) -> dict[str, dict[str, float]]:
-        """Ask the store."""
-        try:
-            lags = self._lags(datetime.now(UTC))
-        except StoreUnavailable:
-            return {}
-        return {
-            "umbra_candidate_lag_captures": {model: float(pending) for model, (pending, _) in lags.items()},
-            "umbra_candidate_lag_seconds": {model: seconds for model, (_, seconds) in lags.items()},
-        }
-
-    def _lags(self, now: datetime) -> dict[str, tuple[int, float]]:
-        with self._store.reading() as connection:
-            return {
-                str(candidate.model): candidates.lag(connection, candidate, now)
-                for candidate in candidates.present(connection)
-            }
-
-
 def run(settings: Settings, stop: threading.Event, _announcement: Announcement) -> None:
     """Keep the worker's processes running until told to stop."""
     store = open_store(settings.store)
     files = settings.metrics_files("worker")
     with processes.sole(settings.data_dir, "worker"):  # before the files of a running one could be wiped
-        _serve_metrics(settings, store, files if metrics.prepare_directory(files) else None)
+        reading = StoreReading(store)
+        _serve_metrics(settings, reading, files if metrics.prepare_directory(files) else None)
+        reading.follow(stop)
         worker = Worker(settings, Roster(store), os.environ)
         while not stop.is_set():
             worker.tend(time.monotonic())
@@ -158,8 +108,8 @@ def run(settings: Settings, stop: threading.Event, _announcement: Announcement) 
         metrics.remove_directory(files)
 
 
-def _serve_metrics(settings: Settings, store: Store, files: Path | None) -> None:
-    readings: list[metrics.Reading] = [JournalReading(settings), LagReading(store)]
+def _serve_metrics(settings: Settings, store: StoreReading, files: Path | None) -> None:
+    readings: list[metrics.Reading] = [JournalReading(settings), store]
     host, port = settings.metrics_host, settings.worker_metrics_port
     try:
         metrics.serve(host, port, directory=files, readings=readings)

@@ -7,7 +7,7 @@ before it starts them, `serve` to show them all, and `worker_exited` when one of
 
 from monitoring.metrics.buckets import DURATION_SECONDS, PRICE_DOLLARS
 from monitoring.metrics.declared import (
-    FAILURE_REASONS,
+    EVIDENCE,
     READINGS,
     Children,
     ReadingDeclaration,
@@ -15,7 +15,6 @@ from monitoring.metrics.declared import (
     ShadowMetrics,
     names,
     observe_all,
-    reason_label,
 )
 from monitoring.metrics.exposition import MetricsServer, Reading, UndeclaredReading, serve
 from monitoring.metrics.files import (
@@ -29,7 +28,7 @@ from monitoring.metrics.files import (
 
 __all__ = [
     "DURATION_SECONDS",
-    "FAILURE_REASONS",
+    "EVIDENCE",
     "PRICE_DOLLARS",
     "READINGS",
     "Children",
@@ -43,7 +42,6 @@ __all__ = [
     "names",
     "observe_all",
     "prepare_directory",
-    "reason_label",
     "remove_directory",
     "serve",
     "serving",

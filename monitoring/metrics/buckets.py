@@ -47,3 +47,7 @@ def _three_digits(value: float) -> float:
 
 PRICE_DOLLARS = geometric(10_000, 2_000_000, per_decade=8)
 """Shared by the drift figures: a price inside a bucket is known to within 17 %."""
+
+_DIFFERENCES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+DIFFERENCE_RATIO = (*(-edge for edge in reversed(_DIFFERENCES)), 0.0, *_DIFFERENCES)
+"""Symmetric about no difference, with an edge at every share that agreement is told for."""

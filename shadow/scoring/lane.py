@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from math import isfinite
 
 from monitoring import logs, metrics
 from shadow.records import Candidate, CandidateState
@@ -123,7 +124,7 @@ class Lane:
         failed = [
             (row, answer) for row, answer in zip(batch, answers, strict=False) if answer.reason is not None
         ]
-        self._measure(model, answers, seconds)
+        self._measure(model, batch, answers, seconds)
         logs.event(
             _log, "batch_scored",
             candidate=model, rows=len(answers), failed=len(failed), duration_seconds=seconds,
@@ -135,7 +136,9 @@ class Lane:
                 candidate=model, capture=str(row.id), reason=answer.reason, detail=answer.detail,
             )  # fmt: skip
 
-    def _measure(self, model: str, answers: Sequence[Answer], seconds: float) -> None:
+    def _measure(
+        self, model: str, batch: Sequence[Waiting], answers: Sequence[Answer], seconds: float
+    ) -> None:
         measures = self._measures
         prices = [answer.dollars for answer in answers if answer.dollars is not None]
         measures.candidate_seconds[(model,)].observe(seconds)
@@ -143,8 +146,18 @@ class Lane:
         measures.observations[(model, "failed")].inc(len(answers) - len(prices))
         measures.predictions[("candidate", model)].inc(len(prices))
         metrics.observe_all(measures.price_dollars[("candidate",)], prices)
+        metrics.observe_all(measures.difference_ratio[(model,)], list(_differences(batch, answers)))
         for answer in answers:
             if answer.reason is not None:
                 measures.failures[(model, answer.reason)].inc()
             if answer.latency_seconds is not None:
                 measures.prediction_seconds[("candidate",)].observe(answer.latency_seconds)
+
+
+def _differences(batch: Sequence[Waiting], answers: Sequence[Answer]) -> Iterator[float]:
+    """Candidate / live - 1 of each scored house that has such a ratio."""
+    for row, answer in zip(batch, answers, strict=False):
+        if answer.dollars is not None and row.live_dollars > 0:
+            ratio = answer.dollars / row.live_dollars - 1
+            if isfinite(ratio):
+                yield ratio

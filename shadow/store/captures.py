@@ -18,11 +18,16 @@ from shadow.store.tables import candidates, captures, observations, sources
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A capture as a candidate's scorer needs it: `inputs_json` is the house, still as JSON text."""
+    """A capture as a candidate's lane needs it: `inputs_json` is the house, still as JSON text.
+
+    `live` names the model that answered `live_dollars`.
+    """
 
     id: UUID
     seq: int
     request_id: str
+    live: str
+    live_dollars: float
     inputs_json: str
 
 
@@ -70,6 +75,9 @@ def waiting(
             captures.c.id,
             captures.c.seq,
             captures.c.request_id,
+            captures.c.live_name,
+            captures.c.live_version,
+            captures.c.prediction_dollars,
             cast(captures.c.inputs, Text).label("inputs"),
         )
         .where(
@@ -80,7 +88,10 @@ def waiting(
         )
         .order_by(captures.c.seq)
     )
-    return [Waiting(row.id, row.seq, row.request_id, row.inputs) for row in rows]
+    return [
+        Waiting(number, seq, request_id, f"{name}@{version}", dollars, inputs)
+        for number, seq, request_id, name, version, dollars, inputs in rows
+    ]
 
 
 def seq_before(connection: Connection, source_id: int, moment: datetime | None) -> int:

@@ -242,14 +242,6 @@ def test_an_objective_can_be_read_off_an_edge():
     assert set(metrics.DURATION_SECONDS) == wanted
 
 
-@pytest.mark.parametrize(
-    ("text", "label"),
-    [("raised: ValueError: 7", "raised"), ("not_finite", "not_finite"), ("odd thing", "other")],
-)
-def test_failure_reasons_stay_few(text, label):
-    assert metrics.reason_label(text) == label
-
-
 def test_a_dropped_log_line_is_counted(tmp_path: Path, run_script):
     script = """
         import logging

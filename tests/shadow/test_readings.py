@@ -1,0 +1,125 @@
+"""What /metrics tells of journal and store, and that a store that is away or silent holds up nobody."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from model_package import schema
+from monitoring import metrics
+from shadow import readings
+from shadow.readings import JournalReading, StoreReading
+from shadow.records import CandidateState, Capture, Deployment, ModelRef, new_capture_ids
+from shadow.settings import Settings
+from shadow.store import Store, candidates, captures, deployments, open_store, sources
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+GBM = ModelRef("gbm", "1")
+
+
+class Clock:
+    """A monotonic clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Counting(Clock):
+    """A clock that goes on by some seconds whenever it is asked."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+
+    def __call__(self) -> float:
+        self.now += self._seconds
+        return self.now
+
+
+@pytest.fixture
+def filled(store: Store) -> Store:
+    """A store with a deployment, a candidate that sees half, and four houses it has not looked at."""
+    rows = [
+        Capture(name, NOW, "request", index, ModelRef("linear", "1"), 1e5, schema.EXAMPLE)
+        for index, name in enumerate(new_capture_ids(4, int(NOW.timestamp() * 1000), 1))
+    ]
+    with store.writing() as connection:
+        deployments.append(connection, Deployment(ModelRef("linear", "1"), NOW, "test", "first"))
+        candidates.add(connection, GBM, 0.5, None, NOW - timedelta(hours=1))
+        source = sources.lock(connection, "here", NOW)
+        sources.advance(connection, source, captures.insert(connection, source, rows))
+    return store
+
+
+def test_the_store_is_told_as_it_was_last_seen(filled: Store) -> None:
+    reading = StoreReading(filled, Clock())
+    reading.look()
+    told = reading()
+    assert told["umbra_store_up"] == 1
+    assert told["umbra_candidate_lag_captures"] == {"gbm@1": 4}
+    assert told["umbra_candidate_sample_ratio"] == {"gbm@1": 0.5}
+    assert told["umbra_deployment_timestamp_seconds"] == {"linear@1": NOW.timestamp()}
+    assert told["umbra_ledger_missing_houses"] == {"gbm@1": 0}
+    houses = told["umbra_ledger_houses"]
+    assert isinstance(houses, dict)
+    assert houses["gbm@1", "pending"] == 4
+    assert sum(houses.values()) == 4
+    assert told.keys() <= metrics.READINGS.keys()
+
+
+def test_before_the_first_look_and_once_it_is_old_the_store_is_told_as_away(filled: Store) -> None:
+    clock = Clock()
+    reading = StoreReading(filled, clock)
+    assert reading()["umbra_store_up"] == 0
+    reading.look()
+    clock.now += readings.STALE_SECONDS
+    assert reading()["umbra_store_up"] == 0
+    assert "umbra_ledger_houses" not in reading()
+
+
+def test_a_store_that_goes_away_is_told_at_once() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        reading = StoreReading(
+            open_store(f"postgresql://umbra@127.0.0.1:{taken.getsockname()[1]}/umbra"), Clock()
+        )
+        reading.look()
+    assert reading()["umbra_store_up"] == 0
+
+
+def test_evidence_is_declared_before_it_is_there(filled: Store) -> None:
+    told = StoreReading(filled, Clock())()
+    assert all(told[name] == {} for name in metrics.EVIDENCE)
+
+
+def test_counting_the_ledger_takes_up_a_small_part_of_the_time(filled: Store) -> None:
+    clock = Counting(seconds=1.0)
+    reading = StoreReading(filled, clock)
+    reading.look()
+    with filled.writing() as connection:
+        candidates.set_state(connection, GBM, CandidateState.REMOVED)
+    reading.look()
+    assert reading()["umbra_candidate_lag_captures"] == {}
+    assert reading()["umbra_ledger_houses"] != {}
+    clock.now += 20
+    reading.look()
+    assert reading()["umbra_ledger_houses"] == {}
+
+
+def test_the_journal_is_told_with_its_bound_and_its_disk(settings: Callable[..., Settings]) -> None:
+    made = settings(journal_max_bytes=70_000)
+    reading = JournalReading(made)
+    assert reading()["umbra_journal_bytes"] == 0
+    assert "umbra_journal_disk_free_bytes" not in reading()
+    made.journal_dir.mkdir(parents=True)
+    (made.journal_dir / "one.refused").touch()
+    told = reading()
+    assert told["umbra_journal_bound_bytes"] == 70_000
+    assert told["umbra_journal_refused_files"] == 1
+    assert 0 < told["umbra_journal_disk_free_bytes"] <= told["umbra_journal_disk_size_bytes"]
