@@ -33,10 +33,10 @@ class Children(dict[tuple[str, ...], Child], Generic[Child]):
 
     def __init__(self, metric: Child) -> None:
         super().__init__()
-        self._metric: Child = metric
+        self.metric: Child = metric
 
     def __missing__(self, values: tuple[str, ...]) -> Child:
-        child: Child = self._metric.labels(*values)
+        child: Child = self.metric.labels(*values)
         self[values] = child
         return child
 
@@ -321,15 +321,32 @@ READINGS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """A metric as people are told of it; `name` is as Prometheus stores it, without _bucket, _sum, _count."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    help: str
+
+
+def declarations() -> list[Declaration]:
+    """Every metric there is, by name."""
+    registries = [CollectorRegistry(), CollectorRegistry()]
+    owners = [ServingMetrics(registries[0]), ShadowMetrics(registries[1])]
+    held = [metric for owner in owners for metric in vars(owner).values()]
+    counted = [_declaration(one.metric if isinstance(one, Children) else one) for one in held]
+    read = [Declaration(name, one.kind, one.labels, one.help) for name, one in READINGS.items()]
+    return sorted({one.name: one for one in (*counted, *read)}.values(), key=lambda one: one.name)
+
+
+def _declaration(metric: Counter | Gauge | Histogram) -> Declaration:
+    family = next(iter(metric.describe()))
+    name = family.name + ("_total" if family.type == "counter" else "")
+    return Declaration(name, family.type, tuple(metric._labelnames), family.documentation)
+
+
 def names() -> Iterator[str]:
-    """Every metric's name, as Prometheus stores it (without _bucket, _sum and _count)."""
-    registry = CollectorRegistry()
-    ServingMetrics(registry)
-    second = CollectorRegistry()
-    ShadowMetrics(second)
-    declared = {
-        family.name + ("_total" if family.type == "counter" else "")
-        for r in (registry, second)
-        for family in r.collect()
-    }
-    return iter(sorted(declared | set(READINGS)))
+    """Every metric's name."""
+    return (one.name for one in declarations())

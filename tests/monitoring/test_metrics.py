@@ -226,7 +226,7 @@ def test_every_gauge_says_how_processes_combine():
 
 
 def _metric(held):
-    return getattr(held, "_metric", held) if isinstance(held, metrics.Children) else held
+    return held.metric if isinstance(held, metrics.Children) else held
 
 
 def test_price_edges_are_geometric_with_one_beyond_each_end():
