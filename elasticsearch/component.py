@@ -1,0 +1,55 @@
+"""Writes component_templates/umbra@custom.json: what the indices of Umbra's logs have of their own.
+
+    python elasticsearch/component.py
+
+Run it after a change of monitoring/log_fields.py or of a house's fields; a test compares.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from model_package.schema import FIELDS  # noqa: E402 (found only now)
+from monitoring import log_fields  # noqa: E402
+
+TARGET = Path(__file__).with_name("component_templates") / "umbra@custom.json"
+
+
+def component() -> dict[str, Any]:
+    """The component template. Fields of the Elastic Common Schema are left to `ecs@mappings`."""
+    inputs: dict[str, log_fields.Kind] = {
+        field.name: "keyword" if field.kind == "category" else "double" for field in FIELDS
+    }
+    return {
+        "_meta": {"description": "Umbra's own fields, made by elasticsearch/component.py"},
+        "template": {
+            "settings": {"index": {"lifecycle": {"name": "umbra-logs"}, "number_of_replicas": 0}},
+            "mappings": {
+                "properties": {
+                    # The name of an event: to be searched like any text, and to be counted by.
+                    "message": {
+                        "type": "match_only_text",
+                        "fields": {"keyword": {"type": "keyword", "ignore_above": 256}},
+                    },
+                    # A field that is not declared stays in the line and can be read there; it neither
+                    # costs the line nor grows the mapping.
+                    "umbra": {"type": "object", "dynamic": False, "properties": log_fields.mapping(inputs)},
+                }
+            },
+        },
+    }
+
+
+def text() -> str:
+    """The file's content."""
+    return json.dumps(component(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    TARGET.write_text(text())
