@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,7 @@ class Exchange:
     model: dict[str, str] | None = None
     capture: str | None = None
     problem: str | None = None
+    refused_fields: Sequence[str] = ()
 
     def matched(self, route: str, endpoint: str) -> None:
         """Say which route answers."""
@@ -44,6 +45,8 @@ class Exchange:
 
     def facts(self) -> dict[str, Any]:
         """What the log line says beyond HTTP."""
+        if self.refused_fields:
+            return {"problem": self.problem, "refused_fields": self.refused_fields}
         if self.problem is not None:
             return {"problem": self.problem}
         if self.model is None:
@@ -98,9 +101,9 @@ class Access:
 
     def _close(self, exchange: Exchange, environ: dict[str, Any]) -> None:
         seconds = self._clock() - exchange.begun
-        method, status = environ["REQUEST_METHOD"], exchange.status
-        counted = method if method in _METHODS else "other"
-        self._metrics.requests[counted, exchange.route, str(status)].inc()
+        asked, status = environ["REQUEST_METHOD"], exchange.status
+        method = asked if asked in _METHODS else "other"
+        self._metrics.requests[method, exchange.route, str(status)].inc()
         self._metrics.request_seconds[(exchange.route,)].observe(seconds)
         logs.event(
             _log,

@@ -10,7 +10,11 @@ from monitoring import logs
 from shadow.settings import Settings
 
 _settings = Settings.from_environment()
-logs.configure("umbra.api", _settings.log_level, _settings.log_dir, version=umbra_version())
+logs.configure(
+    "umbra.api", _settings.log_level, _settings.log_dir,
+    both=_settings.log_stdout, withhold=_settings.withholds_texts, version=umbra_version(),
+)  # fmt: skip
+logs.tell_uncaught()
 
 bind = f"{_settings.api_host}:{_settings.api_port}"
 workers = _settings.api_workers

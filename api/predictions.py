@@ -17,7 +17,8 @@ from api.errors import InvalidIdentifier, UnknownPrediction
 from api.identifiers import Identifiers
 from api.live import Live
 from api.lookups import Lookups
-from model_package.schema import Houses, Row, parse_csv, parse_json
+from model_package.schema import BY_NAME, Houses, InvalidRows, Row, parse_csv, parse_json
+from monitoring.log_fields import REFUSED_FIELDS_MOST
 from monitoring.metrics import ServingMetrics, observe_all
 from shadow import capture
 from shadow.records import ModelRef, Observation, Prediction
@@ -73,8 +74,13 @@ class Predictions:
         body_kind = content.of_body(environ)
         answer_kind = content.of_answer(environ, body_kind)
         parse = parse_json if body_kind == content.JSON else parse_csv
-        houses = parse(content.read(environ, self._limits.body_bytes), self._limits.rows)
-        return self._answer(houses, answer_kind, access.of(environ))
+        exchange = access.of(environ)
+        try:
+            houses = parse(content.read(environ, self._limits.body_bytes), self._limits.rows)
+        except InvalidRows as fault:
+            exchange.refused_fields = _refused_fields(fault)
+            raise
+        return self._answer(houses, answer_kind, exchange)
 
     def _answer(self, houses: Houses, kind: str, exchange: access.Exchange) -> Answer:
         serving = self._live.serving()
@@ -120,6 +126,12 @@ class Predictions:
                 f"no prediction {capture_id} is in the store; a new one may still be on its way there"
             )
         return Response(orjson.dumps(_shown(found)), content_type=content.JSON)
+
+
+def _refused_fields(fault: InvalidRows) -> list[str]:
+    """The fields that were wrong, for the log: names of the schema only, never what a client made up."""
+    named = dict.fromkeys(one.field for one in fault.faults if one.field in BY_NAME)
+    return [name for name in named if name is not None][:REFUSED_FIELDS_MOST]
 
 
 def _json(exchange: access.Exchange, ids: list[UUID], dollars: list[float]) -> Answer:

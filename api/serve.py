@@ -38,7 +38,10 @@ def main() -> int:
 
 def serve(settings: Settings) -> NoReturn:
     """Become gunicorn; raises CannotServe or one of server.CANNOT_START when the API could not answer."""
-    logs.configure("umbra.api", settings.log_level, settings.log_dir)
+    logs.configure(
+        "umbra.api", settings.log_level, settings.log_dir,
+        both=settings.log_stdout, withhold=settings.withholds_texts,
+    )  # fmt: skip
     for port, host in (
         (settings.api_port, settings.api_host),
         (settings.api_metrics_port, settings.metrics_host),

@@ -71,6 +71,7 @@ class Worker(SyncWorker):  # type: ignore[misc]
         processes.leave_with_parent()
         if Settings.from_environment().api_pinned:
             pin(self.place, self.cfg.workers)
+        logs.keep_to_lines()
         _wait_for_bytes(self.sockets)
         super().init_process()
 
@@ -83,7 +84,7 @@ class Worker(SyncWorker):  # type: ignore[misc]
         try:
             super().load_wsgi()
             _answered[0] = True
-            logs.event(_log, "worker_ready", model=str(self.wsgi.extensions["umbra"].live.serving().ref))
+            logs.event(_log, "worker_ready", live_model=str(self.wsgi.extensions["umbra"].live.serving().ref))
         except CANNOT_START as fault:
             logs.event(_log, "cannot_start", level=logging.ERROR, error=fault)
             if not _answered[0]:

@@ -1,17 +1,34 @@
-"""One process's log file: rotated by rename, so that a shipper which follows the inode loses no line."""
+"""One process's log file: rotated by rename, so that a shipper which follows the inode loses no line.
+
+Whoever writes to a file holds a lock on it (flock), so that processes of several containers, whose ids
+repeat, can share a directory: nobody takes over or removes what another one still writes.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
-from contextlib import suppress
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 MAX_BYTES = 64 * 1024 * 1024
 KEPT = 5
+GONE_BYTES = 512 * 1024 * 1024
+GONE_SECONDS = 3 * 24 * 3600.0
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
+_READABLE = 0o644  # by a shipper that is another user; the umask may take that away
 
 
 class LogFile:
-    """`DIRECTORY/SERVICE-PID.jsonl`, opened when first written to; older: `.1.jsonl` to `.5.jsonl`."""
+    """`DIRECTORY/SERVICE-HOST-PID.jsonl`, opened when first written to; older: `.1.jsonl` to `.5.jsonl`.
+
+    Should another process that is called so write there, the next of `-PID_1`, `-PID_2`, ... that is free.
+    """
 
     def __init__(self, directory: Path, service: str, max_bytes: int = MAX_BYTES) -> None:
         self._directory = directory
@@ -19,7 +36,9 @@ class LogFile:
         self._max_bytes = max_bytes
         self._descriptor = -1
         self._size = 0
-        self.path = directory / f"{service}-{os.getpid()}.jsonl"
+        host = re.sub(r"[^A-Za-z0-9.-]", "_", socket.gethostname())
+        self._stem = f"{service}-{host}-{os.getpid()}"
+        self.path = directory / f"{self._stem}.jsonl"
 
     def descriptor(self, coming: int) -> int:
         """An open descriptor with room for `coming` bytes; raises OSError."""
@@ -32,17 +51,30 @@ class LogFile:
 
     def close(self) -> None:
         """Close; the next write opens again."""
-        if self._descriptor >= 0:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
             with suppress(OSError):
-                os.close(self._descriptor)
-        self._descriptor = -1
+                os.close(descriptor)
 
     def _open(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
-        self._sweep()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        self._descriptor = os.open(self.path, flags, 0o640)
+        self.path, self._descriptor = self._claim()
         self._size = os.fstat(self._descriptor).st_size
+        # A process that had this name before may have been killed in the middle of a line.
+        if self._size and os.pread(self._descriptor, 1, self._size - 1) != b"\n":
+            self._size += os.write(self._descriptor, b"\n")
+        self._sweep()
+
+    def _claim(self) -> tuple[Path, int]:
+        for number in count():
+            path = self._directory / f"{self._stem}{f'_{number}' if number else ''}.jsonl"
+            descriptor = os.open(path, _FLAGS | os.O_CREAT, _READABLE)
+            with suppress(OSError):  # a file system without locks: then names alone keep writers apart
+                if not _lock(descriptor) or not os.fstat(descriptor).st_nlink:  # 0: swept a moment ago
+                    os.close(descriptor)
+                    continue
+            break
+        return path, descriptor
 
     def _rotate(self) -> None:
         self.close()
@@ -56,27 +88,49 @@ class LogFile:
         return self.path.with_name(f"{self.path.stem}.{number}.jsonl")
 
     def _sweep(self) -> None:
-        """Of the files of processes that are gone, keep the newest few: every start makes new ones."""
-        gone = [file for file in self._directory.glob(f"{self._service}-*.jsonl") if not _alive(file)]
-        for file in sorted(gone, key=_changed, reverse=True)[2 * KEPT :]:
-            file.unlink(missing_ok=True)
+        """Of the files that nobody writes any more, keep the newest: every start makes new ones."""
+        kept_bytes = 0
+        for file, changed, size in _newest_first(self._directory.glob(f"{self._service}-*.jsonl")):
+            with _unused(_written(file)) as unused:
+                kept_bytes += size if unused else 0
+                if unused and (kept_bytes > GONE_BYTES or time.time() - changed > GONE_SECONDS):
+                    file.unlink(missing_ok=True)
 
 
-def _changed(file: Path) -> float:
+def _newest_first(files: Iterator[Path]) -> list[tuple[Path, float, int]]:
+    """Files with the time of their last change and their size."""
+    found = []
+    for file in files:
+        with suppress(OSError):
+            facts = file.stat()
+            found.append((file, facts.st_mtime, facts.st_size))
+    return sorted(found, key=lambda one: one[1], reverse=True)
+
+
+def _written(file: Path) -> Path:
+    """The file that is written by the process which has rotated this one; itself when there is none."""
+    current = file.with_name(re.sub(r"\.\d+\.jsonl\Z", ".jsonl", file.name))
+    return current if current.exists() else file
+
+
+@contextmanager
+def _unused(file: Path) -> Iterator[bool]:
+    """Whether nobody writes to a file; while the context lasts nobody can begin to."""
+    descriptor, unused = -1, False
+    with suppress(OSError):
+        descriptor = os.open(file, _FLAGS)
+        unused = _lock(descriptor)
     try:
-        return file.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
+        yield unused
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
-def _alive(file: Path) -> bool:
-    pid = file.name.rpartition("-")[2].partition(".")[0]
-    if not pid.isdigit():
-        return True
+def _lock(descriptor: int) -> bool:
+    """Lock a file while it is open; False when another has, in whichever container. Raises OSError."""
     try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
-    except OSError:
-        return True
     return True

@@ -3,6 +3,9 @@
 `event(log, "batch_stored", rows=250)` writes `{"message": "batch_stored", "umbra": {"rows": 250}, ...}`.
 Keywords named like a group of the schema (`http`, `url`, `event`, ...) stand on top, others under `umbra`.
 Never hand over bodies, header values or store URLs: what is not passed cannot leak.
+
+Texts that a model, an error or a client chose may repeat what a house says. With `withhold` none of them is
+written: of an error its type and its place, of a library's line where it came from.
 """
 
 from __future__ import annotations
@@ -10,35 +13,42 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import socket
-import traceback
-from collections.abc import Callable, Mapping
-from contextvars import ContextVar
-from datetime import UTC, datetime
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
-import orjson
-from pythonjsonlogger.orjson import OrjsonFormatter, orjson_default
-
+from monitoring import log_line
+from monitoring.log_line import DiscreetFormatter, LineFormatter
 from monitoring.sink import Sink
 
-SCHEMA_GROUPS = frozenset({"event", "http", "url", "trace", "process", "client"})
-
-_STACK_CHARACTERS = 2800
-_MESSAGE_CHARACTERS = 500
-
-_request_id: ContextVar[str] = ContextVar("umbra_request_id", default="")
+_CLOSE_SECONDS = 2.0
+_log = logging.getLogger("umbra.logs")
 
 
 def configure(
-    service: str, level: str, directory: Path | None, *, version: str = "", descriptor: int = 1
+    service: str,
+    level: str,
+    directory: Path | None,
+    *,
+    both: bool = False,
+    withhold: bool = False,
+    version: str = "",
+    descriptor: int = 1,
 ) -> None:
     """Send every line of this process, and of its later forks, to a file in `directory` or to `descriptor`.
 
-    `service` is `umbra.api` or `umbra.worker`. Calling it again replaces what was configured before.
+    With `both`, to both: neither waits for the other. `service` is `umbra.api` or `umbra.worker`. Calling it
+    again replaces what was configured before.
     """
-    handler = _Lines(Sink(service, directory, descriptor), _Formatter(service, version))
+    sinks = [Sink(service, directory)] if directory else []
+    if both or not directory:
+        sinks.append(Sink(service, None, descriptor))
+    formatter = DiscreetFormatter(service, version) if withhold else LineFormatter(service, version)
+    handler = _Lines(sinks, formatter)
     root = logging.getLogger()
     for old in [h for h in root.handlers if isinstance(h, _Lines)]:
         old.stop()
@@ -70,18 +80,48 @@ def event(
 
 def bind(request_id: str) -> None:
     """Stamp the lines that follow in this context with the request's id; empty: none."""
-    _request_id.set(request_id)
+    log_line.request_id.set(request_id)
 
 
 def on_dropped(count: Callable[[], None]) -> None:
-    """Have `count` called once per line dropped by this process from now on."""
+    """Have `count` called once per line that this process drops, for each place it should go to."""
     for handler in _handlers():
-        handler.sink.on_dropped = count
+        for sink in handler.sinks:
+            sink.on_dropped = count
 
 
 def flush(seconds: float = 2.0) -> bool:
     """Wait until everything written so far has left, at most `seconds`; False if it has not."""
-    return all(handler.sink.flush(seconds) for handler in _handlers())
+    deadline = time.monotonic() + seconds
+    return all(sink.flush(deadline - time.monotonic()) for h in _handlers() for sink in h.sinks)
+
+
+def tell_uncaught() -> None:
+    """Write a line about every error that ends this process or one of its threads.
+
+    Its trace goes to standard error as ever, unless texts are withheld.
+    """
+    silent = any(handler.withholds for handler in _handlers())
+
+    def ended(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is not None and isinstance(error, Exception):
+            event(_log, "uncaught_error", level=logging.ERROR, error=error)
+        if not silent:
+            sys.__excepthook__(kind, error or kind(), trace)
+
+    sys.excepthook = ended
+    threading.excepthook = lambda thread: ended(thread.exc_type, thread.exc_value, thread.exc_traceback)
+
+
+def keep_to_lines() -> None:
+    """While texts are withheld, lose what this process prints besides its lines: a model may print houses."""
+    handlers = [handler for handler in _handlers() if handler.withholds]
+    for sink in [sink for handler in handlers for sink in handler.sinks]:
+        sink.move_descriptor()
+    if handlers:
+        with Path(os.devnull).open("w", encoding="ascii") as nowhere:
+            for standard in (1, 2):
+                os.dup2(nowhere.fileno(), standard)
 
 
 def _handlers() -> list[_Lines]:
@@ -89,12 +129,13 @@ def _handlers() -> list[_Lines]:
 
 
 class _Lines(logging.Handler):
-    """Formats in the caller, hands the bytes to the sink. Needs no lock: the sink's queue has its own."""
+    """Formats in the caller, hands the bytes to the sinks. Needs no lock: a sink's queue has its own."""
 
-    def __init__(self, sink: Sink, formatter: _Formatter) -> None:
+    def __init__(self, sinks: Sequence[Sink], formatter: LineFormatter) -> None:
         super().__init__()
-        self.sink = sink
+        self.sinks = sinks
         self.formatter = formatter
+        self.withholds = isinstance(formatter, DiscreetFormatter)
         self._render = formatter.render
         atexit.register(self.stop)
 
@@ -105,90 +146,17 @@ class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Queue one line; one that cannot even be rendered is counted as dropped."""
         try:
-            self.sink.put(self._render(record))
+            line = self._render(record)
+            for sink in self.sinks:
+                sink.put(line)
         except Exception:  # noqa: BLE001 (a line is never worth its caller)
-            self.sink.drop(1)
+            self.sinks[0].drop(1)
 
     def stop(self) -> None:
-        """Write what is waiting, within the sink's deadline, and end its thread."""
+        """Write what is waiting, within a deadline, and end the sinks' threads."""
         atexit.unregister(self.stop)
-        self.sink.close()
-
-
-class _Formatter(OrjsonFormatter):
-    """python-json-logger's orjson formatter with the schema's nested names. NaN and infinity become null."""
-
-    def __init__(self, service: str, version: str) -> None:
-        super().__init__()
-        self._service = {"name": service, "version": version} if version else {"name": service}
-        self._host = {"name": socket.gethostname()}
-        self._dataset = {"dataset": service}
-
-    def render(self, record: logging.LogRecord) -> bytes:
-        """One line as bytes. A field nobody can write costs the fields, never the line or the caller."""
-        document = self._document(record)
-        try:
-            return orjson.dumps(document, default=orjson_default, option=orjson.OPT_NON_STR_KEYS) + b"\n"
-        except (TypeError, ValueError, RecursionError) as fault:
-            return self._without_fields(document, fault)
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The same line as text, for handlers that are not ours."""
-        return self.render(record).decode().rstrip("\n")
-
-    def _without_fields(self, document: Mapping[str, Any], fault: Exception) -> bytes:
-        kept = {key: document[key] for key in ("@timestamp", "log", "service", "host", "process", "event")}
-        message = str(document["message"]).encode("utf-8", "replace").decode()
-        error = {"type": type(fault).__name__, "message": "a field of this line cannot be written as JSON"}
-        return orjson.dumps({**kept, "event": self._dataset, "message": message, "error": error}) + b"\n"
-
-    def _document(self, record: logging.LogRecord) -> dict[str, Any]:
-        fields: Mapping[str, Any] | None = getattr(record, "fields", None)
-        document: dict[str, Any] = {
-            "@timestamp": datetime.fromtimestamp(record.created, UTC),
-            "message": record.msg if fields is not None else _message(record),
-            "log": {"level": record.levelname.lower(), "logger": record.name},
-            "event": self._dataset,
-            "service": self._service,
-            "host": self._host,
-            "process": {"pid": os.getpid()},
-        }
-        if request_id := _request_id.get():
-            document["trace"] = {"id": request_id}
-        if fields:
-            self._add(document, fields)
-        error = record.error if fields is not None else record.exc_info and record.exc_info[1]  # type: ignore[attr-defined]
-        if error:
-            document["error"] = _error(error, with_stack=record.levelno >= logging.ERROR)
-        return document
-
-    def _add(self, document: dict[str, Any], fields: Mapping[str, Any]) -> None:
-        own = {}
-        for key, value in fields.items():
-            if key == "event":
-                document["event"] = {**self._dataset, **value}
-            elif key in SCHEMA_GROUPS:
-                document[key] = value
-            else:
-                own[key] = value
-        if own:
-            document["umbra"] = own
-
-
-def _message(record: logging.LogRecord) -> str:
-    """The text of a line from a library; its arguments may not fit its format."""
-    try:
-        return record.getMessage()
-    except (TypeError, ValueError, KeyError):
-        return str(record.msg)
-
-
-def _error(error: BaseException, *, with_stack: bool) -> dict[str, str]:
-    """A warning is about the world, so what it says suffices; an error may be our own, so its stack is kept.
-
-    The end of a long stack names the cause; a line under 4 KiB stays whole in a pipe.
-    """
-    told = {"type": type(error).__name__, "message": str(error)[:_MESSAGE_CHARACTERS]}
-    if with_stack:
-        told["stack_trace"] = "".join(traceback.format_exception(error))[-_STACK_CHARACTERS:]
-    return told
+        deadline = time.monotonic() + _CLOSE_SECONDS
+        for sink in self.sinks:
+            sink.close(0.0)
+        for sink in self.sinks:
+            sink.close(max(0.0, deadline - time.monotonic()))

@@ -29,6 +29,7 @@ class Sink:
 
     def __init__(self, service: str, directory: Path | None, descriptor: int = 1) -> None:
         self.on_dropped: Callable[[], None] | None = None
+        self._file: LogFile | None = None
         self._service = service
         self._directory = directory
         self._descriptor = descriptor
@@ -45,6 +46,8 @@ class Sink:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._torn = False
+        if self._file:  # after a fork: the parent's
+            self._file.close()
         self._file = LogFile(self._directory, self._service) if self._directory else None
 
     def put(self, line: bytes) -> None:
@@ -68,6 +71,12 @@ class Sink:
             time.sleep(0.001)
         return True
 
+    def move_descriptor(self) -> None:
+        """Write to a duplicate of the descriptor from now on: its number may become something else."""
+        if self._directory is None:
+            self.flush(1.0)
+            self._descriptor = os.dup(self._descriptor)
+
     def close(self, seconds: float = 2.0) -> None:
         """Write what is waiting, at most `seconds`, and take nothing more."""
         self._closed = True
@@ -88,6 +97,8 @@ class Sink:
             for piece, count in _pieces(self._take(), self._piece_bytes()):
                 self._write(piece, count)
             if closing and not self._lines:
+                if self._file:
+                    self._file.close()
                 return
             # Polled: to wake the thread for every line would cost the caller more than writing the line.
             self._wake.wait(0 if self._closed else PAUSE_SECONDS)
@@ -100,7 +111,7 @@ class Sink:
 
     def _write(self, piece: bytes, count: int) -> None:
         try:
-            if self._torn:
+            if self._torn and not self._file:  # a file says itself, when it is opened again, how it ends
                 piece = b"\n" + piece
             self._torn = True
             _write_all(self._file.descriptor(len(piece)) if self._file else self._descriptor, piece)

@@ -25,6 +25,7 @@ from shadow import journal, processes
 from shadow.accounting import Move, plan
 from shadow.backoff import Backoff
 from shadow.entries import Entry
+from shadow.house_lines import NO_LINES, HouseLines
 from shadow.presence import Announcement
 from shadow.settings import Settings
 from shadow.store import Store, StoreRefused, StoreUnavailable, captures, open_store, sources
@@ -47,7 +48,9 @@ class Ingest:
         batch_bytes: int,
         measures: metrics.ShadowMetrics,
         clock: Callable[[], datetime],
+        lines: HouseLines = NO_LINES,
     ) -> None:
+        self._lines = lines
         self._measures = measures
         self._store = store
         self._directory = directory
@@ -181,8 +184,9 @@ class Ingest:
             logs.event(
                 _log, "captures_stored", rows=len(rows), oldest_age_seconds=age, duration_seconds=seconds
             )
-        if lost:
-            logs.event(_log, "captures_lost", level=logging.ERROR, houses=dict(lost))
+        self._lines.captured(rows)
+        for reason, houses in lost.items():
+            logs.event(_log, "captures_lost", level=logging.ERROR, reason=reason, rows=houses)
 
 
 def _readers(directory: Path) -> Iterator[journal.SegmentReader]:
@@ -217,6 +221,7 @@ def run(settings: Settings, stop: threading.Event, announcement: Announcement) -
         settings.ingest_batch_bytes,
         metrics.shadowing(settings.metrics_files("worker")),
         _utc_now,
+        HouseLines.of(settings),
     )
     pause = Backoff(settings.poll_seconds, longest=5.0)
     with processes.sole(settings.data_dir, "ingest"):

@@ -50,7 +50,11 @@ def main(role: str, run: Run, *, when_orphaned: signal.Signals = signal.SIGTERM)
         sys.stderr.write(f"umbra: {fault}\n")
         return EXIT_USAGE
     stand_back(settings.worker_niceness)
-    logs.configure("umbra.worker", settings.log_level, settings.log_dir)
+    logs.configure(
+        "umbra.worker", settings.log_level, settings.log_dir,
+        both=settings.log_stdout, withhold=settings.withholds_texts,
+    )  # fmt: skip
+    logs.tell_uncaught()
     announcement = Announcement(settings.run_dir, role, datetime.now(UTC))
     logs.event(_log, "process_started", role=role)
     try:

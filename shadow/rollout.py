@@ -47,7 +47,7 @@ def first_deployment(store: Store, live: ModelRef, by: str, now: datetime) -> De
         if found is None:
             found = Deployment(live, now, by, "first deployment")
             deployments.append(connection, found)
-            logs.event(_log, "deployed", live=str(live), by=by, reason=found.reason)
+            logs.event(_log, "deployed", live_model=str(live), by=by, reason=found.reason)
     return found
 
 

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ PREFIX = "UMBRA_"
 TEST_PREFIX = "UMBRA_TEST_"
 _HIDDEN = "(not shown: it may hold a password)"
 _SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|URL|DSN")
+_LISTS = frozenset({"recipe_modules", "masked_fields"})
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of its own below it
 
 
@@ -72,6 +74,15 @@ def _modules(text: str) -> tuple[str, ...]:
     names = tuple(part.strip() for part in text.split(",") if part.strip())
     if not all(all(piece.isidentifier() for piece in name.split(".")) for name in names):
         raise InvalidSetting("expected importable module names, separated by commas")
+    return names
+
+
+def _field_names(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    # Only when there is something to check: the schema takes 25 MB that ingest has no other use for.
+    known: tuple[str, ...] = import_module("model_package.schema").NAMES
+    if unknown := [name for name in names if name not in known]:
+        raise InvalidSetting(f"{unknown[0]!r} is no field of a house; expected names from {', '.join(known)}")
     return names
 
 
@@ -157,7 +168,17 @@ class Settings:
     log_level: str = _setting(
         "INFO", _choice("DEBUG", "INFO", "WARNING", "ERROR"), "least severe line written"
     )
-    log_dir: Path | None = _setting("", _path, "one JSON-lines file per process here; empty: standard output")
+    log_stdout: bool = _setting("true", _switch, "write log lines to standard output; `umbra up` does not")
+    log_dir: Path | None = _setting(
+        "", _path, "write log lines to files here as well, one per process; empty: to none"
+    )
+    log_houses_share: float = _setting(
+        "0.1", _number(0, 1), "share of houses that have log lines of their own, chosen by their id"
+    )
+    log_inputs: bool = _setting("true", _switch, "say in those lines what was asked: the fields of the house")
+    masked_fields: tuple[str, ...] = _setting(
+        "", _field_names, "fields of a house, comma separated, that never reach a log or a metric"
+    )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -171,6 +192,8 @@ class Settings:
             raise InvalidSetting(
                 f"UMBRA_WORKER_METRICS_PORT={settings.worker_metrics_port}: the API's metrics use that port"
             )
+        if not settings.log_stdout and settings.log_dir is None:
+            raise InvalidSetting("UMBRA_LOG_STDOUT=false: every line would be lost; set UMBRA_LOG_DIR")
         return settings
 
     @property
@@ -198,6 +221,11 @@ class Settings:
         return self.data_dir / "metrics" / half
 
     @property
+    def withholds_texts(self) -> bool:
+        """Whether no words of models, errors and clients, which may repeat a house's fields, reach a log."""
+        return bool(self.masked_fields) or not self.log_inputs
+
+    @property
     def run_dir(self) -> Path:
         """The directory of the files by which processes tell of themselves."""
         return self.data_dir / "run"
@@ -213,7 +241,7 @@ def _refuse_unknown(source: Mapping[str, str], fields: Mapping[str, Any]) -> Non
 def _read(key: str, f: dataclasses.Field[Any], source: Mapping[str, str]) -> Any:
     text = source.get(key, "") or f.metadata["default"]
     if text == "":
-        return () if f.name == "recipe_modules" else "" if f.name == "store_url" else None
+        return () if f.name in _LISTS else "" if f.name == "store_url" else None
     try:
         return f.metadata["read"](text)
     except InvalidSetting as fault:

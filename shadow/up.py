@@ -28,8 +28,12 @@ class NotStarted(RuntimeError):
 
 def environment_for(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
     """As given, with log lines into files, so that the terminal stays readable."""
-    logs_dir = str(settings.log_dir or settings.data_dir / "logs")
-    return dict(environment) | {"UMBRA_DATA_DIR": str(settings.data_dir), "UMBRA_LOG_DIR": logs_dir}
+    own = {
+        "UMBRA_DATA_DIR": str(settings.data_dir),
+        "UMBRA_LOG_DIR": str(settings.log_dir or settings.data_dir / "logs"),
+        "UMBRA_LOG_STDOUT": "false",
+    }
+    return dict(environment) | own
 
 
 def plan(settings: Settings, environment: Mapping[str, str], traffic_rate: float | None) -> list[Child]:

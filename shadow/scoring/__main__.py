@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from monitoring import logs, metrics
 from shadow import processes
 from shadow.backoff import Backoff
+from shadow.house_lines import HouseLines
 from shadow.presence import Announcement
 from shadow.records import Candidate
 from shadow.scoring.breaker import Breaker
@@ -68,6 +69,7 @@ def run(settings: Settings, stop: threading.Event, announcement: Announcement) -
     lane = Lane(
         store, candidate, scorer, breaker,
         settings.candidate_batch_rows, settings.candidate_latency_share, measures, _utc_now,
+        HouseLines.of(settings),
     )  # fmt: skip
     watch = _Watch(str(candidate.model), scorer, measures, announcement)
     try:

@@ -13,6 +13,7 @@ from datetime import datetime
 from math import isfinite
 
 from monitoring import logs, metrics
+from shadow.house_lines import NO_LINES, HouseLines
 from shadow.records import Candidate, CandidateState
 from shadow.scoring.breaker import Breaker
 from shadow.scoring.scorer import BatchFailed, Scorer, Stopped
@@ -75,7 +76,9 @@ class Lane:
         latency_share: float,
         measures: metrics.ShadowMetrics,
         clock: Callable[[], datetime],
+        lines: HouseLines = NO_LINES,
     ) -> None:
+        self._lines = lines
         self._measures = measures
         self._store = store
         self._candidate = candidate
@@ -129,11 +132,12 @@ class Lane:
             _log, "batch_scored",
             candidate=model, rows=len(answers), failed=len(failed), duration_seconds=seconds,
         )  # fmt: skip
+        self._lines.compared(model, batch, answers)
         for row, answer in failed[:10]:
             logs.event(
                 _log, "observation_failed", level=logging.WARNING,
                 trace={"id": row.request_id},
-                candidate=model, capture=str(row.id), reason=answer.reason, detail=answer.detail,
+                candidate=model, capture_id=str(row.id), reason=answer.reason, detail=answer.detail,
             )  # fmt: skip
 
     def _measure(

@@ -55,11 +55,15 @@ class ScorerUnavailable(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class ScorerPlan:
-    """How to start a candidate's scorer, and how long it may take over one batch."""
+    """How to start a candidate's scorer, and how long it may take over one batch.
+
+    `silent`: what the model prints, which may be houses, is lost.
+    """
 
     command: Sequence[str]
     environment: dict[str, str]
     deadline_seconds: float
+    silent: bool = False
 
     @classmethod
     def of(cls, settings: Settings, candidate: Candidate) -> ScorerPlan:
@@ -72,7 +76,8 @@ class ScorerPlan:
         )
         threads = dict.fromkeys(_THREAD_VARIABLES, str(settings.candidate_threads))
         inherited = {key: value for key, value in os.environ.items() if key in _INHERITED_VARIABLES}
-        return cls(command, inherited | threads, settings.candidate_deadline_seconds)
+        deadline, silent = settings.candidate_deadline_seconds, settings.withholds_texts
+        return cls(command, inherited | threads, deadline, silent)
 
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -102,6 +107,7 @@ class _Running:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL if plan.silent else None,
             )
 
     def exchange(self, request: bytes | None, seconds: float, give_up: threading.Event) -> dict[str, Any]:
@@ -170,7 +176,9 @@ class Scorer:
             self.stop()
             raise
         if "fault" in reply:
-            raise BatchFailed(reply["fault"], reply["detail"])
+            # Its process is the model's to do with as it likes; the reason becomes a metric's label.
+            known = reply["fault"] in FAILURE_REASONS
+            raise BatchFailed(reply["fault"] if known else RAISED, reply["detail"])
         return _answers(batch, reply)
 
     def stop(self) -> None:

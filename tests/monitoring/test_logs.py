@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from monitoring import logs, sink
-from monitoring.log_file import LogFile
 
 log = logging.getLogger("tests.monitoring")
 
@@ -249,27 +248,51 @@ def test_two_processes_on_one_pipe_never_mix_their_lines():
     assert len(lines) == 8000
 
 
-def test_files_rotate_by_rename_and_only_a_few_are_kept(tmp_path):
-    file = LogFile(tmp_path, "umbra.api", max_bytes=100)
-    for number in range(20):
-        piece = b"%02d" % number + b"x" * 57 + b"\n"
-        os.write(file.descriptor(len(piece)), piece)
-    file.close()
-    kept = sorted(tmp_path.iterdir(), key=lambda path: path.read_bytes())
-    assert [path.read_bytes()[:2] for path in kept] == [b"14", b"15", b"16", b"17", b"18", b"19"]
-    stem = f"umbra.api-{os.getpid()}"
-    assert [path.name for path in kept] == [f"{stem}.{n}.jsonl" for n in (5, 4, 3, 2, 1)] + [f"{stem}.jsonl"]
+@pytest.fixture
+def both(tmp_path):
+    """A directory and a pipe that nobody reads, both of them for the same lines."""
+    reader, writer = os.pipe()
+    logs.configure("umbra.api", "INFO", tmp_path / "logs", both=True, descriptor=writer)
+    yield tmp_path / "logs", reader
+    os.close(reader)
+    logs.configure("umbra.test", "WARNING", tmp_path)
+    os.close(writer)
 
 
-def test_files_of_processes_long_gone_are_swept(tmp_path):
-    for pid in range(4_194_305, 4_194_345):
-        (tmp_path / f"umbra.api-{pid}.jsonl").write_text("{}\n")
-    (tmp_path / "umbra.worker-4194305.jsonl").write_text("{}\n")
-    file = LogFile(tmp_path, "umbra.api")
-    file.descriptor(1)
-    file.close()
-    assert len(list(tmp_path.glob("umbra.api-*"))) == 11
-    assert len(list(tmp_path.glob("umbra.worker-*"))) == 1
+def test_lines_go_to_a_file_and_to_standard_output_alike(both):
+    directory, reader = both
+    logs.event(log, "request", number=1)
+    (line,) = _lines(directory)
+    assert json.loads(os.read(reader, 1 << 16)) == line
+
+
+def test_a_standard_output_that_nobody_reads_does_not_hold_up_the_file(both):
+    directory, _ = both
+    for number in range(3000):
+        logs.event(log, "request", number=number)
+    assert not logs.flush(0.5)
+    texts = [file.read_text() for file in directory.iterdir()]
+    assert [json.loads(line)["umbra"]["number"] for text in texts for line in text.splitlines()] == [
+        *range(3000)
+    ]
+
+
+def test_a_file_that_cannot_be_written_does_not_hold_up_standard_output(run_script):
+    script = """
+        import logging
+        from pathlib import Path
+        from monitoring import logs
+
+        logs.configure("umbra.api", "INFO", Path("/proc/nowhere"), both=True)
+        dropped = []
+        logs.on_dropped(lambda: dropped.append(1))
+        logs.event(logging.getLogger("x"), "told")
+        logs.flush()
+        assert len(dropped) == 1
+        """
+    done = run_script(script)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["message"] == "told"
 
 
 def test_a_full_disk_drops_lines_and_goes_on_when_there_is_room(run_script):

@@ -1,0 +1,131 @@
+"""One log line: an event or a library's record as JSON, in the names of the Elastic Common Schema."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import traceback
+from collections.abc import Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from pythonjsonlogger.orjson import OrjsonFormatter, orjson_default
+
+from monitoring import log_fields
+
+WITHHELD = "withheld"
+
+_STACK_CHARACTERS = 2800
+_MESSAGE_CHARACTERS = 500
+
+request_id: ContextVar[str] = ContextVar("umbra_request_id", default="")
+"""What the lines of this context are stamped with; empty: nothing."""
+
+
+class LineFormatter(OrjsonFormatter):
+    """python-json-logger's orjson formatter with the schema's nested names. NaN and infinity become null."""
+
+    def __init__(self, service: str, version: str) -> None:
+        super().__init__()
+        self._service = {"name": service, "version": version} if version else {"name": service}
+        self._host = {"name": socket.gethostname()}
+        self._dataset = {"dataset": service}
+
+    def render(self, record: logging.LogRecord) -> bytes:
+        """One line as bytes. A field nobody can write costs the fields, never the line or the caller."""
+        document = self._document(record)
+        try:
+            return orjson.dumps(document, default=orjson_default, option=orjson.OPT_NON_STR_KEYS) + b"\n"
+        except (TypeError, ValueError, RecursionError) as fault:
+            return self._without_fields(document, fault)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The same line as text, for handlers that are not ours."""
+        return self.render(record).decode().rstrip("\n")
+
+    def _without_fields(self, document: Mapping[str, Any], fault: Exception) -> bytes:
+        kept = {key: document[key] for key in ("@timestamp", "log", "service", "host", "process", "event")}
+        message = str(document["message"]).encode("utf-8", "replace").decode()
+        error = {"type": type(fault).__name__, "message": "a field of this line cannot be written as JSON"}
+        return orjson.dumps({**kept, "event": self._dataset, "message": message, "error": error}) + b"\n"
+
+    def _document(self, record: logging.LogRecord) -> dict[str, Any]:
+        fields: Mapping[str, Any] | None = getattr(record, "fields", None)
+        document: dict[str, Any] = {
+            "@timestamp": datetime.fromtimestamp(record.created, UTC),
+            "message": record.msg if fields is not None else self._message(record),
+            "log": {"level": record.levelname.lower(), "logger": record.name},
+            "event": self._dataset,
+            "service": self._service,
+            "host": self._host,
+            "process": {"pid": os.getpid()},
+        }
+        if bound := request_id.get():
+            document["trace"] = {"id": bound}
+        if fields:
+            self._add(document, fields)
+        error = record.error if fields is not None else record.exc_info and record.exc_info[1]  # type: ignore[attr-defined]
+        if error:
+            document["error"] = self._error(error, with_stack=record.levelno >= logging.ERROR)
+        return document
+
+    def _add(self, document: dict[str, Any], fields: Mapping[str, Any]) -> None:
+        own = {}
+        for key, value in fields.items():
+            if key == "event":
+                document["event"] = {**self._dataset, **value}
+            elif key in log_fields.EVENT_GROUPS:
+                document[key] = value
+            else:
+                own[key] = value
+        if own:
+            document["umbra"] = own
+
+    def _message(self, record: logging.LogRecord) -> str:
+        """The text of a line from a library; its arguments may not fit its format."""
+        try:
+            return record.getMessage()
+        except (TypeError, ValueError, KeyError):
+            return str(record.msg)
+
+    def _error(self, error: BaseException, *, with_stack: bool) -> dict[str, str]:
+        """A warning is about the world, so what it says suffices; an error may be our own: its stack is kept.
+
+        The end of a long stack names the cause; a line under 4 KiB stays whole in a pipe.
+        """
+        told = {"type": type(error).__name__, "message": str(error)[:_MESSAGE_CHARACTERS]}
+        if with_stack:
+            told["stack_trace"] = "".join(traceback.format_exception(error))[-_STACK_CHARACTERS:]
+        return told
+
+
+class DiscreetFormatter(LineFormatter):
+    """Writes no text that may repeat what a house says, only where it was said."""
+
+    def _document(self, record: logging.LogRecord) -> dict[str, Any]:
+        document = super()._document(record)
+        if not hasattr(record, "fields"):
+            file = {"name": record.filename, "line": record.lineno}
+            document["log"]["origin"] = {"file": file, "function": record.funcName}
+        return document
+
+    def _add(self, document: dict[str, Any], fields: Mapping[str, Any]) -> None:
+        super()._add(document, {key: fields[key] for key in fields if key not in log_fields.TEXTS})
+
+    def _message(self, _record: logging.LogRecord) -> str:
+        return WITHHELD
+
+    def _error(self, error: BaseException, *, with_stack: bool) -> dict[str, str]:  # noqa: ARG002
+        places = "\n".join(_places(error))[-_STACK_CHARACTERS:]
+        return {"type": type(error).__name__, "message": WITHHELD, "stack_trace": places}
+
+
+def _places(error: BaseException) -> list[str]:
+    """Where an error was raised, after where those were that led to it; not a word of what they say."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    codes = ((frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__))
+    frames = [f"  {code.co_filename}:{line} in {code.co_name}" for code, line in codes]
+    return [*(_places(cause) if cause else []), *frames, type(error).__name__]

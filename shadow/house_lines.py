@@ -1,0 +1,77 @@
+"""The log lines about single houses: `house_captured` and `house_compared`, written off the live path."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+from uuid import UUID
+
+from monitoring import logs
+from shadow.records import Capture
+from shadow.settings import Settings
+from shadow.store.captures import Waiting, sample_key
+from shadow.store.observations import Answer
+
+_log = logging.getLogger("umbra.houses")
+
+
+@dataclass(frozen=True, slots=True)
+class HouseLines:
+    """Which houses have lines, and what these may say.
+
+    `share`: of all houses, by their id, so that a house has all its lines or none. `inputs`: whether they say
+    what was asked; `masked` fields are never said.
+    """
+
+    share: float = 0.0
+    inputs: bool = False
+    masked: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """As the settings have it."""
+        return cls(settings.log_houses_share, settings.log_inputs, frozenset(settings.masked_fields))
+
+    def captured(self, houses: Iterable[Capture]) -> None:
+        """Tell of houses that are in the store now."""
+        for house in houses:
+            if self._has_lines(house.id):
+                logs.event(
+                    _log, "house_captured",
+                    trace={"id": house.request_id},
+                    capture_id=str(house.id), row_index=house.row_index, captured_at=house.captured_at,
+                    live_model=str(house.live), live_price_dollars=house.prediction_dollars,
+                    **self._inputs(house),
+                )  # fmt: skip
+
+    def compared(self, candidate: str, houses: Sequence[Waiting], answers: Sequence[Answer]) -> None:
+        """Tell of houses that a candidate has priced: `answers[i]` is about `houses[i]`."""
+        for house, answer in zip(houses, answers, strict=False):
+            if answer.dollars is not None and self._has_lines(house.id):
+                logs.event(
+                    _log, "house_compared",
+                    trace={"id": house.request_id},
+                    capture_id=str(house.id), candidate=candidate, candidate_price_dollars=answer.dollars,
+                    live_model=house.live, live_price_dollars=house.live_dollars,
+                    difference_dollars=answer.dollars - house.live_dollars,
+                    difference_ratio=_ratio(answer.dollars, house.live_dollars),
+                )  # fmt: skip
+
+    def _has_lines(self, capture_id: UUID) -> bool:
+        return self.share > 0 and sample_key(capture_id) < self.share
+
+    def _inputs(self, house: Capture) -> dict[str, Any]:
+        if not self.inputs:
+            return {}
+        return {"inputs": {name: value for name, value in house.inputs.items() if name not in self.masked}}
+
+
+NO_LINES = HouseLines()
+"""No house has lines."""
+
+
+def _ratio(candidate_dollars: float, live_dollars: float) -> float | None:
+    """How much more the candidate says; None when the live price is zero or less and a ratio says nothing."""
+    return candidate_dollars / live_dollars - 1.0 if live_dollars > 0 else None

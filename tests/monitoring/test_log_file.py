@@ -1,0 +1,89 @@
+"""Log files: rotated by rename, shared by processes of several containers, kept while they may be unread."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import time
+from pathlib import Path
+
+from monitoring.log_file import LogFile
+
+
+def test_files_rotate_by_rename_and_only_a_few_are_kept(tmp_path):
+    file = LogFile(tmp_path, "umbra.api", max_bytes=100)
+    for number in range(20):
+        piece = b"%02d" % number + b"x" * 57 + b"\n"
+        os.write(file.descriptor(len(piece)), piece)
+    file.close()
+    kept = sorted(tmp_path.iterdir(), key=lambda path: path.read_bytes())
+    assert [path.read_bytes()[:2] for path in kept] == [b"14", b"15", b"16", b"17", b"18", b"19"]
+    stem = f"umbra.api-{socket.gethostname()}-{os.getpid()}"
+    assert [path.name for path in kept] == [f"{stem}.{n}.jsonl" for n in (5, 4, 3, 2, 1)] + [f"{stem}.jsonl"]
+
+
+def _left_behind(directory: Path, name: str, days: float = 0.0, size: int = 3) -> Path:
+    """A file that nobody writes, last changed so long ago."""
+    file = directory / name
+    with file.open("wb") as opened:
+        opened.truncate(size)
+    moment = time.time() - days * 24 * 3600
+    os.utime(file, (moment, moment))
+    return file
+
+
+def _open(directory: Path) -> LogFile:
+    file = LogFile(directory, "umbra.api")
+    os.write(file.descriptor(3), b"{}\n")
+    return file
+
+
+def test_files_that_nobody_has_written_for_days_are_swept_whichever_container_wrote_them(tmp_path):
+    old = [_left_behind(tmp_path, f"umbra.api-{host}-7.jsonl", 4) for host in ("here", "a-b", "3f2a.lan")]
+    others = [
+        _left_behind(tmp_path, "umbra.api-here-8.1.jsonl", 1),
+        _left_behind(tmp_path, "umbra.worker-here-7.jsonl", 9),
+    ]
+    file = _open(tmp_path)
+    assert not any(path.exists() for path in old)
+    assert all(path.exists() for path in others)
+    file.close()
+
+
+def test_only_the_newest_half_gigabyte_of_files_that_nobody_writes_is_kept(tmp_path):
+    files = [_left_behind(tmp_path, f"umbra.api-gone-{n}.jsonl", n / 10, 200 << 20) for n in range(1, 5)]
+    _open(tmp_path).close()
+    assert [path.exists() for path in files] == [True, True, False, False]
+
+
+def test_a_file_that_a_process_of_another_container_writes_is_neither_swept_nor_taken_over(tmp_path):
+    """The other one has the same host name and the same process id, as on the host's network."""
+    theirs = _open(tmp_path)
+    rotated = _left_behind(tmp_path, f"{theirs.path.stem}.1.jsonl", 9)
+    os.utime(theirs.path, (0, 0))
+    ours = _open(tmp_path)
+    assert ours.path != theirs.path
+    assert ours.path.match("*.jsonl")
+    assert theirs.path.exists()
+    assert rotated.exists()
+    theirs.close()
+    ours.close()
+
+
+def test_a_process_that_gets_an_old_name_goes_on_in_its_file_on_a_line_of_its_own(tmp_path):
+    first = LogFile(tmp_path, "umbra.api")
+    os.write(first.descriptor(9), b'{"a": 1}\n{"torn')
+    first.close()
+    again = _open(tmp_path)
+    again.close()
+    assert again.path == first.path
+    assert again.path.read_bytes() == b'{"a": 1}\n{"torn\n{}\n'
+
+
+def test_a_file_may_be_read_by_a_shipper_that_is_another_user(tmp_path):
+    before = os.umask(0o022)
+    file = _open(tmp_path)
+    os.umask(before)
+    assert stat.S_IMODE(file.path.stat().st_mode) == 0o644
+    file.close()

@@ -1,0 +1,102 @@
+"""While texts are withheld, lines say where something was said and not a word of it (promise P8)."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from monitoring import logs
+
+log = logging.getLogger("tests.monitoring")
+
+
+def _lines(directory: Path) -> list[dict]:
+    assert logs.flush()
+    return [json.loads(line) for file in directory.glob("*.jsonl") for line in file.read_text().splitlines()]
+
+
+@pytest.fixture
+def discreet(tmp_path):
+    logs.configure("umbra.api", "INFO", tmp_path, withhold=True)
+    yield tmp_path
+    logs.configure("umbra.test", "WARNING", tmp_path / "after")
+
+
+def _cannot(value: object) -> None:
+    raise ValueError(f"cannot bear {value}")
+
+
+def test_while_texts_are_withheld_an_error_says_its_type_and_its_place_and_nothing_else(discreet):
+    try:
+        try:
+            _cannot("canary")
+        except ValueError as fault:
+            raise RuntimeError("a house of canary") from fault
+    except RuntimeError as fault:
+        logs.event(log, "failed", level=logging.ERROR, error=fault)
+        logs.event(log, "failed", level=logging.WARNING, error=fault)
+        log.exception("by the library, of %s", "canary")
+        log.warning("canary")
+    for file in discreet.iterdir():
+        assert "canary" not in file.read_text()
+    for line in _lines(discreet)[:3]:
+        assert line["error"]["type"] == "RuntimeError"
+        assert line["error"]["message"] == "withheld"
+        trace = line["error"]["stack_trace"].splitlines()
+        assert [entry.rpartition(" in ")[2] for entry in trace if " in " in entry][1] == "_cannot"
+        assert trace[-1] == "RuntimeError"
+        assert "ValueError" in trace
+
+
+def test_while_texts_are_withheld_a_librarys_line_says_where_it_came_from(discreet):
+    log.warning("canary")
+    (line,) = _lines(discreet)
+    assert line["message"] == "withheld"
+    assert line["log"]["origin"]["file"]["name"] == Path(__file__).name
+    assert line["log"]["origin"]["function"].startswith("test_while")
+
+
+def test_while_texts_are_withheld_words_of_models_and_clients_are_left_out(discreet):
+    logs.event(log, "odd", reason="raised", detail="canary", because="canary", url={"path": "/canary"})
+    (line,) = _lines(discreet)
+    assert line["umbra"] == {"reason": "raised"}
+    assert "url" not in line
+
+
+UNCAUGHT = """
+    import logging, os, sys, threading
+    from monitoring import logs
+
+    logs.configure("umbra.worker", "INFO", None, withhold=sys.argv[1] == "withhold")
+    logs.tell_uncaught()
+    logs.keep_to_lines()
+    print("printed canary", flush=True)
+    os.write(2, b"written canary")
+    thread = threading.Thread(target=lambda: int("canary 1"))
+    thread.start()
+    thread.join()
+    int("canary 2")
+    """
+
+
+def test_an_error_that_nobody_catches_has_a_line_and_its_trace_on_standard_error(run_script):
+    done = run_script(UNCAUGHT, "tell")
+    assert done.returncode == 1
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert [line["message"] for line in lines] == ["uncaught_error"] * 2
+    assert [line["error"]["message"][-9:-1] for line in lines] == ["canary 1", "canary 2"]
+    assert done.stderr.count("Traceback") == 2
+    assert "printed canary" in done.stdout
+    assert "written canary" in done.stderr
+
+
+def test_while_texts_are_withheld_nothing_but_lines_is_printed(run_script):
+    done = run_script(UNCAUGHT, "withhold")
+    assert done.returncode == 1
+    assert done.stderr == ""
+    assert "canary" not in done.stdout
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["error"]["type"] for line in lines] == ["ValueError"] * 2
