@@ -52,4 +52,7 @@ def text() -> str:
 
 
 if __name__ == "__main__":
-    TARGET.write_text(text())
+    if sys.argv[1:] == ["--print"]:
+        sys.stdout.write(text())
+    else:
+        TARGET.write_text(text())

@@ -12,7 +12,7 @@ SLOW_NANOSECONDS = 50_000_000
 """The objective for a request, 50 ms."""
 
 _HOUSE = ("umbra.candidate", "umbra.live_price_dollars", "umbra.candidate_price_dollars",
-          "umbra.difference_dollars", "umbra.difference_ratio", "trace.id", "umbra.row_index")  # fmt: skip
+          "umbra.difference_dollars", "umbra.difference_ratio", "trace.id", "umbra.capture_id")  # fmt: skip
 
 ERRORS = Search(
     "umbra-errors",
