@@ -1,7 +1,7 @@
 """The part of Kibana's query language that our objects use, read into the search servers' own.
 
 Known: `field: word`, `field: "phrase"`, `field: (a or b)`, `field: *`, `field >= number`, and, or, not,
-brackets. Anything else is an error, so that a query with a slip in it is not taken for one that finds nothing.
+brackets. Anything else is an error: a query with a slip in it is not taken for one that finds nothing.
 """
 
 from __future__ import annotations
