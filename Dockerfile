@@ -26,7 +26,7 @@ FROM ${BASE_IMAGE} AS base
 # LightGBM's wheel uses the system's OpenMP.
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libgomp1 >/dev/null \
- && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log \
  && groupadd --gid 10001 umbra \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin umbra \
  && install --directory --owner=10001 --group=10001 --mode=0750 /data /logs

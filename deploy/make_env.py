@@ -28,7 +28,7 @@ NEXT = """next:
   docker compose up -d --wait           API, worker, database, Prometheus, Alertmanager, Grafana
   docker compose --profile elk up -d    and Elasticsearch, Logstash, Kibana
   python3 deploy/check_stack.py         does all of it work?"""
-CHANGED = """The volumes of a stack that has run before still know the old passwords. Either put them back, or start
+CHANGED = """The volumes of a stack that has run before still know the old passwords: put them back, or start
 afresh, which deletes every stored prediction: docker compose --profile elk down --volumes"""
 
 
@@ -38,15 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path: Path = options.file
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     missing = [key for key in KEYS if options.force or not value(before, key)]
-    if not missing:
-        print(f"{path} has every secret already; nothing was changed (--force makes new ones)")
-        print(NEXT)
-        return 0
-    write(path, with_secrets(before, missing))
-    print(f"{path}: {'wrote' if not before else 'replaced' if options.force else 'added'} {', '.join(missing)}")
+    if missing:
+        write(path, with_secrets(before, missing))
+        sys.stdout.write(f"{path}: made {', '.join(missing)}\n")
+    else:
+        sys.stdout.write(f"{path} has every secret already, nothing was changed; --force makes new ones\n")
     if before and options.force:
-        print(CHANGED)
-    print(NEXT)
+        sys.stdout.write(f"{CHANGED}\n")
+    sys.stdout.write(f"{NEXT}\n")
     return 0
 
 
@@ -77,7 +76,9 @@ def write(path: Path, text: str) -> None:
     """Replace the file whole; never readable by anyone else, not even for a moment."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+    with os.fdopen(
+        os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+    ) as file:
         file.write(text)
     fresh.replace(path)
 

@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+"""Does the whole platform work? One line per check; stops at the first that fails, with exit status 1.
+
+Run it after `docker compose up -d`. It asks for predictions, and looks; it changes nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import make_env
+from smoke import elastic, grafana, prometheus, umbra
+from smoke.check import Report, Wrong
+from smoke.compose import NOT_CHECKED, Compose, state_of
+from smoke.site import Site
+from smoke.umbra import Answer
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run every check; returns the exit status."""
+    options = parser().parse_args(arguments)
+    report = Report(sys.stdout, options.wait)
+    secrets = read_secrets(options.env_file or ROOT / ".env")
+    try:
+        Examination(report, Compose(ROOT, compose_arguments(options)), secrets).whole(set(options.without))
+    except Wrong as fault:
+        report.say("FAIL", report.at, str(fault))
+        report.say("", "what to do", fault.advice)
+        return 1
+    sys.stdout.write(f"{report.passed} checks, all ok\n")
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """What can be asked for."""
+    found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found.add_argument("--without", action="append", default=[], metavar="SERVICE",
+                       help="a service that was left out on purpose; may be given several times")  # fmt: skip
+    found.add_argument("--wait", type=float, default=90.0, metavar="SECONDS",
+                       help="how long a check may look again (default: %(default)g)")  # fmt: skip
+    found.add_argument("-p", "--project-name", help="as for docker compose")
+    found.add_argument("-f", "--file", action="append", default=[], help="as for docker compose")
+    found.add_argument("--env-file", type=Path, help="instead of .env beside docker-compose.yml")
+    return found
+
+
+def compose_arguments(options: argparse.Namespace) -> list[str]:
+    """What every `docker compose` is told first."""
+    project = ["--project-name", options.project_name] if options.project_name else []
+    environment = ["--env-file", str(options.env_file.absolute())] if options.env_file else []
+    files = [word for file in options.file for word in ("--file", str(Path(file).absolute()))]
+    return [*project, *environment, *files]
+
+
+def read_secrets(path: Path) -> Mapping[str, str]:
+    """The passwords, as docker compose takes them: from the environment first, then from the file."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return {key: os.environ.get(key) or make_env.value(text, key) for key in make_env.KEYS}
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """All checks, in an order in which an earlier one explains a later."""
+
+    report: Report
+    compose: Compose
+    secrets: Mapping[str, str]
+
+    def whole(self, without: set[str]) -> None:
+        """Check all services of the profiles that were started; raises Wrong."""
+        services = self.report.check("docker compose", lambda: Services.of(self.compose, without))
+        for service in services.names:
+            self.report.check(service, lambda name=service: self._state(name))  # type: ignore[misc]
+        answer = self.umbra()
+        self.prometheus()
+        for part, look in (("grafana", self.grafana), ("elasticsearch", lambda: self.elastic(answer))):
+            if part in services.names:
+                look()
+            else:
+                self.report.say("--", part, "left out" if part in without else "not started")
+
+    def umbra(self) -> Answer:
+        """A prediction and its rows."""
+        api = self._site("api", 8000)
+        answer = self.report.check("prediction", lambda: umbra.predict(api))
+        self.report.check("live row", lambda: umbra.live_row(self.compose, answer))
+        self.report.check("candidate rows", lambda: umbra.candidate_rows(self.compose, api, answer))
+        self.report.check("prediction by id", lambda: umbra.shown(api, answer))
+        self.report.check("ledger", lambda: umbra.ledger(self.compose))
+        return answer
+
+    def prometheus(self) -> None:
+        """Metrics and alerts."""
+        site, alertmanager = self._site("prometheus", 9090), self._site("alertmanager", 9093)
+        self.report.check("scraped targets", lambda: prometheus.targets(site))
+        self.report.check("rules", lambda: prometheus.rules(site))
+        self.report.check("alerts are sent", lambda: prometheus.alertmanagers(site, alertmanager))
+
+    def grafana(self) -> None:
+        """Every dashboard; while data is missing, the API is given something to do."""
+        api = self._site("api", 8000)
+        site = self._site("grafana", 3000, ("admin", self.secrets["GRAFANA_ADMIN_PASSWORD"]))
+        self.report.check("datasource", lambda: grafana.datasource(site))
+
+        def look(uid: str) -> str:
+            umbra.predict(api)
+            return grafana.dashboard(site, uid)
+
+        for uid in grafana.expected(ROOT / "grafana" / "dashboards"):
+            self.report.check(uid, lambda uid=uid: look(uid))  # type: ignore[misc]
+
+    def elastic(self, answer: Answer) -> None:
+        """The request in the logs, and the objects that show it."""
+        reader = ("umbra_reader", self.secrets["KIBANA_READER_PASSWORD"])
+        site = self._site("elasticsearch", 9200, reader)
+        self.report.check("request in logs", lambda: elastic.request_found(site, answer.request_id))
+        kibana = self._site("kibana", 5601, ("elastic", self.secrets["ELASTIC_PASSWORD"]))
+        objects = elastic.expected(ROOT / "kibana")
+        self.report.check("kibana objects", lambda: elastic.objects_there(kibana, objects))
+
+    def _state(self, service: str) -> str:
+        return state_of(service, self.compose.containers().get(service))
+
+    def _site(self, service: str, port: int, login: tuple[str, str] | None = None) -> Site:
+        self.report.at = service
+        return Site(service, self.compose.url(service, port), login)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services that should run: the core, and those of `elk` once any of them was started."""
+
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, compose: Compose, without: set[str]) -> Services:
+        """Ask docker compose; raises Wrong."""
+        core, elk = set(compose.services()), set(compose.services("elk"))
+        started = compose.containers().keys()
+        if unknown := without - elk:
+            raise Wrong(
+                f"there is no service {', '.join(sorted(unknown))}", f"services: {', '.join(sorted(elk))}"
+            )
+        wanted = elk if (elk - core) & started else core
+        return cls(tuple(sorted(wanted - without - NOT_CHECKED)))
+
+    def __str__(self) -> str:
+        return f"{len(self.names)} services to look at"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""A check: looks until it is satisfied or its time is up, then says what it saw, or what is wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TextIO, TypeVar
+
+PAUSE_SECONDS = 1.0
+Found = TypeVar("Found")
+
+
+class Wrong(Exception):
+    """What was seen instead of what was expected, and what to do; `final`: looking again is of no use."""
+
+    def __init__(self, seen: str, advice: str, *, final: bool = False) -> None:
+        super().__init__(seen)
+        self.advice = advice
+        self.final = final
+
+
+@dataclass(slots=True)
+class Report:
+    """Runs checks, each for `seconds` at most, and writes a line about each."""
+
+    out: TextIO
+    seconds: float
+    passed: int = 0
+    at: str = ""
+
+    def check(self, name: str, look: Callable[[], Found]) -> Found:
+        """What `look` found. While it raises Wrong it is asked again; raises the last when time is up."""
+        self.at = name
+        deadline = time.monotonic() + self.seconds
+        while True:
+            try:
+                found = look()
+            except Wrong as fault:
+                if fault.final or time.monotonic() >= deadline:
+                    raise
+                time.sleep(PAUSE_SECONDS)
+            else:
+                self.passed += 1
+                self.say("ok", name, str(found))
+                return found
+
+    def say(self, result: str, name: str, seen: str) -> None:
+        """Write one line."""
+        self.out.write(f"{result:<5}{name:<23}{seen}\n")
+        self.out.flush()

@@ -1,0 +1,44 @@
+"""Elasticsearch has the log lines of a request, and Kibana the objects of the repository."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from smoke.check import Wrong
+from smoke.site import Site
+
+PATTERN = "logs-umbra.*-*"
+
+
+def request_found(elasticsearch: Site, request_id: str) -> str:
+    """The API's line about a request is searchable by trace.id; raises Wrong."""
+    body = {"query": {"term": {"trace.id": request_id}}, "_source": ["message", "event.dataset"], "size": 20}
+    hits = elasticsearch.json("POST", f"/{PATTERN}/_search", body)["hits"]["hits"]
+    lines = sorted({f"{hit['_source']['message']} ({hit['_source']['event']['dataset']})" for hit in hits})
+    if "request (umbra.api)" not in lines:
+        raise Wrong(
+            f"no line `request` with trace.id {request_id}; found: {', '.join(lines) or 'nothing'}",
+            "docker compose logs logstash",
+        )
+    return f"{request_id}: {', '.join(lines)}"
+
+
+def expected(directory: Path) -> list[tuple[str, str]]:
+    """Type and id of every Kibana object of the repository."""
+    lines = [
+        line for path in sorted(directory.glob("*.ndjson")) for line in path.read_text("utf-8").splitlines()
+    ]
+    read = [json.loads(line) for line in lines if line.strip()]
+    return [(one["type"], one["id"]) for one in read if "type" in one]
+
+
+def objects_there(kibana: Site, wanted: list[tuple[str, str]]) -> str:
+    """Kibana exports every object that was imported; raises Wrong."""
+    body = {"objects": [{"type": kind, "id": name} for kind, name in wanted], "excludeExportDetails": True}
+    told = kibana.text("POST", "/api/saved_objects/_export", body)
+    found = {(one["type"], one["id"]) for one in map(json.loads, told.splitlines())}
+    missing = sorted(f"{kind} {name}" for kind, name in set(wanted) - found)
+    if missing or not wanted:
+        raise Wrong(f"missing: {', '.join(missing) or 'all'}", "docker compose logs kibana-setup")
+    return f"{len(wanted)} objects"
