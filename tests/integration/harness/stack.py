@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import random
 import re
@@ -17,6 +16,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
+from harness import lines
 from harness.waiting import wait_until
 
 from shadow import presence
@@ -115,7 +115,7 @@ class Stack:
         return process.wait(STOP_SECONDS)
 
     def end(self) -> None:
-        """End everything that is left, the hard way."""
+        """End everything that is left, the hard way; every line it has logged has to be a right one."""
         for process in self._started:
             if process.poll() is None:
                 process.kill()
@@ -124,6 +124,8 @@ class Stack:
             _kill(pid)
         wait_until(lambda: not self.processes(), 20, self.processes)
         shutil.rmtree(self.settings.metrics_files("api").parent, ignore_errors=True)  # in shared memory
+        for file in self.logged():
+            lines.check(file)
 
     # -- looking
 
@@ -189,9 +191,12 @@ class Stack:
 
     def events(self, name: str) -> list[dict[str, object]]:
         """The log lines about one event, of all processes."""
-        texts = [path.read_text() for path in (self.data / "logs").glob("*")]
-        lines = (line for text in texts for line in text[: text.rfind("\n") + 1].splitlines())
-        return [fields for line in lines if (fields := json.loads(line))["message"] == name]
+        return [line for file in self.logged() for line in lines.read(file) if line["message"] == name]
+
+    def logged(self) -> list[Path]:
+        """The files that lines went to, the one with all that was printed among them."""
+        files = (self.settings.log_dir or self.data / "logs").glob("*.jsonl")
+        return [*files, *([self.output] if self.output.exists() else [])]
 
     def wait_drained(self) -> Status:
         """Until the journal is empty and every active candidate has looked at everything."""
