@@ -12,7 +12,7 @@ from pathlib import Path
 
 from monitoring import metrics
 from shadow import journal, presence
-from shadow.records import Candidate, Deployment
+from shadow.records import Candidate, CandidateState, Deployment
 from shadow.settings import Settings
 from shadow.store import Store, StoreUnavailable, candidates, deployments, ledger
 from shadow.store.ledger import Account
@@ -122,8 +122,12 @@ def _progress(present: list[Candidate], lags: Mapping[str, tuple[int, float]]) -
     return {
         "umbra_candidate_lag_captures": {model: float(pending) for model, (pending, _) in lags.items()},
         "umbra_candidate_lag_seconds": {model: seconds for model, (_, seconds) in lags.items()},
-        "umbra_candidate_sample_ratio": {str(one.model): one.sample for one in present},
+        "umbra_candidate_sample_ratio": {str(one.model): _share(one) for one in present},
     }
+
+
+def _share(candidate: Candidate) -> float:
+    return candidate.sample if candidate.state is CandidateState.ACTIVE else 0.0
 
 
 def _deployment(newest: Deployment | None) -> dict[str, dict[str, float]]:

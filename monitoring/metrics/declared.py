@@ -298,7 +298,7 @@ READINGS = {
         "gauge", "Age of the oldest capture that the candidate has not looked at yet.", ("candidate",)
     ),
     "umbra_candidate_sample_ratio": ReadingDeclaration(
-        "gauge", "Share of captures the candidate is to score.", ("candidate",)
+        "gauge", "Share of captures the candidate is to score; 0 while it is paused.", ("candidate",)
     ),
     "umbra_ledger_houses": ReadingDeclaration(
         "gauge",

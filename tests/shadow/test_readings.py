@@ -73,6 +73,14 @@ def test_the_store_is_told_as_it_was_last_seen(filled: Store) -> None:
     assert told.keys() <= metrics.READINGS.keys()
 
 
+def test_a_paused_candidate_is_to_score_nothing(filled: Store) -> None:
+    with filled.writing() as connection:
+        candidates.set_state(connection, GBM, CandidateState.PAUSED)
+    reading = StoreReading(filled, Clock())
+    reading.look()
+    assert reading()["umbra_candidate_sample_ratio"] == {"gbm@1": 0}
+
+
 def test_before_the_first_look_and_once_it_is_old_the_store_is_told_as_away(filled: Store) -> None:
     clock = Clock()
     reading = StoreReading(filled, clock)
