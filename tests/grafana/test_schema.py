@@ -1,7 +1,8 @@
 """The dashboards have the shape that Grafana publishes, as its grafana-foundation-sdk has it.
 
-The SDK is generated from Grafana's schemas. It reads what it knows and forgets the rest, and it takes any value:
-whatever is lost on the way through it is unknown to Grafana, and whatever is not of the declared type is wrong.
+The SDK is generated from Grafana's schemas. It reads what it knows and forgets the rest, and it takes any
+value: whatever is lost on the way through it is unknown to Grafana, and whatever is not of the declared type
+is wrong.
 """
 
 from __future__ import annotations

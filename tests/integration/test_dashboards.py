@@ -16,7 +16,7 @@ from harness.stack import Stack
 from harness.waiting import wait_until
 from poison_recipe import POISON
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "grafana"))
+sys.path.append(str(Path(__file__).parents[1] / "grafana"))
 from committed import Asked, dashboards, queries
 
 WINDOWS = {"__rate_interval": "20s", "__range": "1m", "__interval": "1s"}
