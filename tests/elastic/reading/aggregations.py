@@ -34,7 +34,7 @@ def request(chart: Chart) -> dict[str, Any]:
 def found(chart: Chart, answer: dict[str, Any]) -> dict[str, list[float]]:
     """Per column what came: counts of buckets that are not empty, values of figures."""
     values: dict[str, list[float]] = {name: [] for name in chart.columns}
-    for name, value in _walk(chart, answer["aggregations"], answer["hits"]["total"]["value"]):
+    for name, value in _walk(chart, answer.get("aggregations", {}), answer["hits"]["total"]["value"]):
         if value is not None:
             values[name].append(value)
     return values
