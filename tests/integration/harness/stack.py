@@ -158,14 +158,17 @@ class Stack:
 
     def metric(self, half: str, name: str, **labels: str) -> float:
         """One sample from /metrics of the `api` or the `worker`; 0 when there is none."""
-        ports = {"api": self.settings.api_metrics_port, "worker": self.settings.worker_metrics_port}
-        _, text = _ask(ports[half], "GET", "/metrics", None, {})
         wanted = {f'{key}="{value}"' for key, value in labels.items()}
-        for line in text.decode().splitlines():
+        for line in self.metrics(half).splitlines():
             found = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
             if found and found[1] == name and wanted == set(filter(None, (found[2] or "").split(","))):
                 return float(found[3])
         return 0.0
+
+    def metrics(self, half: str) -> str:
+        """/metrics of the `api` or the `worker`."""
+        ports = {"api": self.settings.api_metrics_port, "worker": self.settings.worker_metrics_port}
+        return _ask(ports[half], "GET", "/metrics", None, {})[1].decode()
 
     def pids(self, role: str) -> list[int]:
         """Processes by their role, as `umbra status` names them; also `api worker` and `model`."""
