@@ -13,7 +13,6 @@ import pytest
 
 from api import errors, openapi
 from model_package import schema
-from monitoring import metrics
 from shadow.cli import main
 from shadow.settings import Settings
 
@@ -65,16 +64,6 @@ def test_no_setting_is_told_of_that_does_not_exist() -> None:
         name for path in markdown() for name in re.findall(r"UMBRA_[A-Z_]+[A-Z]", path.read_text("utf-8"))
     }
     assert {name for name in told - known if not name.startswith("UMBRA_TEST_")} == set()
-
-
-@pytest.mark.parametrize("name", list(metrics.names()))
-def test_every_metric_is_told_of(name: str) -> None:
-    assert f"| `{name}` |" in OPERATIONS
-
-
-def test_no_metric_is_told_of_that_does_not_exist() -> None:
-    told = {name for path in markdown() for name in re.findall(r"`(umbra_[a-z_]+)", path.read_text("utf-8"))}
-    assert told <= set(metrics.names())
 
 
 @pytest.mark.parametrize("name", COMMANDS)
