@@ -14,22 +14,18 @@ TAG = "umbra"
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A choice at the top of the page: the values of a label of a series, all of them at first.
-
-    `everything` is what All stands for; without it, the values found.
-    """
+    """A choice at the top of the page: the values of a label of a series, all of them at first."""
 
     name: str
     title: str
     description: str
     label: str
     series: str
-    everything: str | None = ".*"
 
     def as_json(self) -> Json:
         """Grafana's query variable."""
         values = f"label_values({self.series}, {self.label})"
-        given = {
+        return {
             "type": "query",
             "name": self.name,
             "label": self.title,
@@ -41,16 +37,14 @@ class Variable:
             "sort": 7,  # natural: gbm@2 before gbm@10
             "multi": True,
             "includeAll": True,
-            "allValue": self.everything,
             "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
             "hide": 0,
         }
-        return {name: value for name, value in given.items() if value is not None}
 
 
 JOB = Variable(
     "job", "Job", "Prometheus jobs that scrape Umbra; more when several platforms report to one Prometheus.",
-    "job", "umbra_build_info", everything=None,  # all jobs would be Prometheus' own as well
+    "job", "umbra_metrics_files_readable",
 )  # fmt: skip
 API_INSTANCE = Variable(
     "api_instance", "API instance", "API hosts, by the address their metrics come from.",

@@ -31,10 +31,11 @@ UP_TO = "Price up to"
 
 def agreement(within: float, over: Callable[[str, str, str], str]) -> str:
     """Share of a candidate's houses within this distance of the live price; `over` is rate or count."""
-    upper, lower = (
-        over(f"{DIFFERENCE}_bucket", f'{CANDIDATE}, le="{edge}"', "candidate") for edge in (within, -within)
+    upper, lower, all_of_them = (
+        over(f"{DIFFERENCE}_bucket", f'{CANDIDATE}, le="{edge}"', "candidate")
+        for edge in (within, -within, "+Inf")
     )
-    return f"({upper} - {lower}) / {over(f'{DIFFERENCE}_count', CANDIDATE, 'candidate')}"
+    return f"({upper} - {lower}) / {all_of_them}"
 
 
 def share_in_bucket(role: str, window: str) -> str:
@@ -48,10 +49,8 @@ def cumulative_share(matchers: str) -> str:
     return f"{rate(f'{PRICE}_bucket', matchers, 'le')} / scalar({rate(f'{PRICE}_count', matchers)})"
 
 
-BY_CANDIDATE = (CANDIDATE, "candidate")
-MEAN_DIFFERENCE = (
-    f"{count(f'{DIFFERENCE}_sum', *BY_CANDIDATE)} / {count(f'{DIFFERENCE}_count', *BY_CANDIDATE)}"
-)
+# The mean is not asked for: a sum of what may be negative can fall, and Prometheus takes that for a restart.
+MEDIAN_DIFFERENCE = f"histogram_quantile(0.5, {count(f'{DIFFERENCE}_bucket', CANDIDATE, 'le, candidate')})"
 BOTH = (("live", OF_LIVE), ("candidates", OF_CANDIDATES))
 QUANTILE_LOOKS = (
     *LIVE_AND_CANDIDATE,
@@ -90,13 +89,13 @@ AT_A_GLANCE = Section("At a glance", (
         queries=[Query(agreement(0.05, count), "{{candidate}}", instant=True)],
     ),
     Stat(
-        title="Mean difference", unit="percentunit", scale=limits.ABOUT_ZERO, spark=False, width=4,
+        title="Median difference", unit="percentunit", scale=limits.ABOUT_ZERO, spark=False, width=4,
         decimals=1,
-        shows="Mean of candidate / live - 1, over the time shown: below 0 the candidate asks for less.",
+        shows="Median of candidate / live - 1, over the time shown: below 0 the candidate asks for less.",
         normal="Within 5 % of 0.",
         act="A candidate that is off on the whole is biased, or the live model is: outcomes decide "
             "(*Evidence*).",
-        queries=[Query(MEAN_DIFFERENCE, "{{candidate}}", instant=True)],
+        queries=[Query(MEDIAN_DIFFERENCE, "{{candidate}}", instant=True)],
     ),
     Stat(
         title="Houses priced", unit="cps", width=4, looks=LIVE_AND_CANDIDATE,

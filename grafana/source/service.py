@@ -16,14 +16,14 @@ PREDICTIONS = f'{API}, route="/v1/predictions"'
 ROUTED = f'{API}, route=~"$route"'
 FAILED = 'status=~"5.."'
 
-BUSY_SHARE = f"sum(umbra_requests_in_flight{{{API}}}) / sum(umbra_live_model_info{{{API}}})"
+# What processes were busy with a second, by the clock: sampled requests in flight would miss most of it.
+BUSY_SHARE = f"{rate(f'{DURATION}_sum', API)} / sum(umbra_live_model_info{{{API}}})"
 BUSY_SHARE_BY_INSTANCE = (
-    f"sum by (instance) (umbra_requests_in_flight{{{API}}})"
-    f" / sum by (instance) (umbra_live_model_info{{{API}}})"
+    f"{rate(f'{DURATION}_sum', API, 'instance')} / sum by (instance) (umbra_live_model_info{{{API}}})"
 )
 FAILED_SHARE_BY_ROUTE = (
     f"({rate(REQUESTS, f'{ROUTED}, {FAILED}', 'route')} or 0 * {rate(REQUESTS, ROUTED, 'route')})"
-    f" / {rate(REQUESTS, ROUTED, 'route')}"
+    f" / ({rate(REQUESTS, ROUTED, 'route')} > 0)"
 )
 
 AT_A_GLANCE = Section("At a glance", (
@@ -66,7 +66,7 @@ AT_A_GLANCE = Section("At a glance", (
     ),
     Stat(
         title="Busy processes", unit="percentunit", scale=limits.BUSY, decimals=0,
-        shows="Requests being answered, as a share of the API's processes: each answers one at a time.",
+        shows="Share of the API processes' time that goes into answers; each gives one at a time.",
         normal="Below 70 %.",
         act="Raise `UMBRA_API_WORKERS` while there are CPUs, else add an API host.",
         queries=[Query(BUSY_SHARE, "busy")],
@@ -141,7 +141,7 @@ RATE_AND_ERRORS = Section("Rate and errors", (
         shows="Requests a second, by the route that answered.",
         normal="/v1/predictions carries nearly all of it.",
         act="A route that jumps: look for its client in the logs by `url.path`.",
-        queries=[Query(rate(REQUESTS, ROUTED, "route"), "{{route}}")],
+        queries=[Query(f"{rate(REQUESTS, ROUTED, 'route')} > 0", "{{route}}")],
     ),
     TimeSeries(
         title="Requests by status", unit="reqps", table=True, stacked=True,
@@ -150,7 +150,7 @@ RATE_AND_ERRORS = Section("Rate and errors", (
         shows="Requests a second, by HTTP status.",
         normal="Green; some yellow (refused inputs); no red.",
         act="Red: *Errors by route* says where, the log event `request_failed` why.",
-        queries=[Query(rate(REQUESTS, ROUTED, "status"), "{{status}}")],
+        queries=[Query(f"{rate(REQUESTS, ROUTED, 'status')} > 0", "{{status}}")],
     ),
     TimeSeries(
         title="Errors by route", unit="percentunit", table=True, limits=True, scale=limits.ERRORS,
@@ -166,7 +166,7 @@ RATE_AND_ERRORS = Section("Rate and errors", (
         normal="A thin, steady band, mostly `invalid-rows`.",
         act="A step after a client's release: tell its owners, the answers name row, field and what was "
             "expected.",
-        queries=[Query(rate("umbra_requests_refused_total", API, "problem"), "{{problem}}")],
+        queries=[Query(f"{rate('umbra_requests_refused_total', API, 'problem')} > 0", "{{problem}}")],
     ),
 ))  # fmt: skip
 
@@ -192,7 +192,7 @@ DURATIONS = Section("Duration", (
         normal="Milliseconds; routes that read the store are slower.",
         act="GET /v1/predictions/<identifier> and /v1/deployment wait for the store: look at *Shadow "
             "pipeline*.",
-        queries=[Query(quantile(0.99, DURATION, ROUTED, "route"), "{{route}}")],
+        queries=[Query(f"{quantile(0.99, DURATION, ROUTED, 'route')} > 0", "{{route}}")],
     ),
     TimeSeries(
         title="Where a prediction's time goes", unit="s", table=True, logarithmic=True, minimum=None,
@@ -208,18 +208,26 @@ DURATIONS = Section("Duration", (
 
 SATURATION = Section("Saturation", (
     TimeSeries(
-        title="Busy processes by instance", unit="percentunit", limits=True, scale=limits.BUSY,
-        shows="Requests being answered, as a share of the processes of each API host.",
+        title="Busy processes by instance", unit="percentunit", width=8, limits=True, scale=limits.BUSY,
+        shows="Share of each API host's process time that goes into answers.",
         normal="Below 70 %, alike on all hosts.",
         act="One host apart from the others: the balancer's weights. All high: more processes or hosts.",
         queries=[Query(BUSY_SHARE_BY_INSTANCE, "{{instance}}")],
     ),
     TimeSeries(
-        title="Processes by live model", unit="short", steps=True, stacked=True, decimals=0,
+        title="Requests in flight", unit="short", width=8, decimals=0,
+        looks=(Look("processes", color=BAD, dashed=True),),
+        shows="Most requests being answered at once, as sampled by scrapes, against the processes there are.",
+        normal="Below the line of the processes.",
+        act="On the line: requests queue in the kernel, and their wait is in no duration here.",
+        queries=[Query(f"max_over_time(umbra_requests_in_flight{{{API}}}[$__rate_interval])", "{{instance}}"),
+                 Query(f"sum(umbra_live_model_info{{{API}}})", "processes")],
+    ),
+    TimeSeries(
+        title="Processes by live model", unit="short", width=8, steps=True, stacked=True, decimals=0,
         shows="API processes, by the model they answer with.",
         normal="One model, as many processes as were started; two models for seconds during a promotion.",
-        act="Two for longer: a process could not load the new model, its log line `artifact_unreadable` "
-            "says why.",
+        act="Two for longer: a process could not load the new model; its log says why.",
         queries=[Query(f"sum by (model) (umbra_live_model_info{{{API}}})", "{{model}}")],
     ),
     TimeSeries(

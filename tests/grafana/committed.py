@@ -18,15 +18,8 @@ Json = dict[str, Any]
 BUILT_IN = {"__rate_interval": "1m", "__interval": "15s", "__range": "5m"}
 """What Grafana puts in for its own variables."""
 
-CHOSEN = {
-    "datasource": "prometheus",
-    "job": "umbra-api|umbra-worker",
-    "api_instance": ".*",
-    "worker_instance": ".*",
-    "route": ".*",
-    "candidate": ".*",
-}
-"""What it puts in for ours while All is chosen: what `allValue` says, else the values joined."""
+EVERYTHING = dict.fromkeys(("job", "api_instance", "worker_instance", "route", "candidate"), ".*")
+"""Something to put in for our own variables where no Prometheus tells their values."""
 
 _VARIABLE = re.compile(r"\$(\w+)|\$\{(\w+)(?::\w+)?\}|\[\[(\w+)\]\]")
 _LABEL_VALUES = re.compile(r"label_values\((?P<series>.+), (?P<label>\w+)\)")
@@ -41,9 +34,9 @@ class Asked:
     ref: str
     written: str
 
-    def expr(self, **built_in: str) -> str:
+    def expr(self, **values: str) -> str:
         """The expression with every variable replaced; raises KeyError for one that does not exist."""
-        return substituted(self.written, BUILT_IN | built_in)
+        return substituted(self.written, BUILT_IN | EVERYTHING | values)
 
     def __str__(self) -> str:
         return f"{self.dashboard} / {self.place} / {self.ref}"
@@ -84,7 +77,6 @@ def variables_in(text: str) -> set[str]:
     return {next(filter(None, found.groups())) for found in _VARIABLE.finditer(text)}
 
 
-def substituted(text: str, built_in: Mapping[str, str]) -> str:
+def substituted(text: str, values: Mapping[str, str]) -> str:
     """The text with every variable replaced."""
-    values = CHOSEN | dict(built_in)
     return _VARIABLE.sub(lambda found: values[next(filter(None, found.groups()))], text)

@@ -28,10 +28,10 @@ _NAME = re.compile(r"(?<![\w:$])[a-zA-Z_:][\w:]*")
 _LABEL_LISTS = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)")
 _SELECTORS = re.compile(r"\{[^}]*\}")
 _RANGES = re.compile(r"\[[^\]]*\]")
-_WINDOWED = re.compile(r"\b(rate|irate|increase)\s*\(\s*([\w:]+)\s*(?:\{[^}]*\})?\s*\[([^\]]*)\]")
+_WINDOWED = re.compile(r"\b(rate|irate|increase)\s*\(\s*([\w:]+)\s*(?:\{[^}]*\})?\s*\[")
 _WORDS = {
-    "sum", "avg", "min", "max", "count", "topk", "abs", "rate", "increase", "histogram_quantile", "vector",
-    "scalar", "or", "and", "unless", "offset", "bool",
+    "sum", "avg", "min", "max", "max_over_time", "count", "topk", "abs", "rate", "increase",
+    "histogram_quantile", "vector", "scalar", "or", "and", "unless", "offset", "bool",
 }  # fmt: skip
 _COUNTED = ("_total", "_bucket", "_sum", "_count")
 
@@ -93,13 +93,17 @@ def test_every_series_is_exported_or_recorded(asked: Asked) -> None:
 
 @EACH
 def test_counters_are_looked_at_as_rates_over_a_window_that_grafana_chooses(asked: Asked) -> None:
+    assert set(re.findall(r"\[([^\]]*)\]", asked.written)) <= {"$__rate_interval", "$__range"}
     windowed = _WINDOWED.findall(asked.written)
-    assert {window for _, _, window in windowed} <= {"$__rate_interval", "$__range"}
     counters = [name for name in re.findall(r"\bumbra_\w+", asked.written) if name.endswith(_COUNTED)]
     if asked.ref == "variable":
         return  # a variable asks which labels there are, not how many
-    assert sorted(counters) == sorted(name for _, name, _ in windowed if name.endswith(_COUNTED))
-    assert all(name.endswith(_COUNTED) for _, name, _ in windowed)
+    assert sorted(counters) == sorted(name for _, name in windowed if name.endswith(_COUNTED))
+    assert all(name.endswith(_COUNTED) for _, name in windowed)
+
+
+def test_the_sum_of_differences_which_can_fall_is_taken_for_no_counter() -> None:
+    assert [str(one) for one in ASKED if "umbra_candidate_difference_ratio_sum" in one.written] == []
 
 
 def test_every_exported_metric_is_on_some_panel() -> None:

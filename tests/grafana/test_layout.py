@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from committed import CHOSEN, DIRECTORY, GRAFANA, Json, dashboards, panels, variables_in
+from committed import DIRECTORY, GRAFANA, Json, dashboards, panels, variables_in
 
 DASHBOARDS = list(dashboards().values())
 EVERY = pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda one: one["uid"])
@@ -156,14 +156,6 @@ def test_it_uses_every_variable_it_has_and_has_every_variable_it_uses(dashboard:
     without = json.dumps({name: value for name, value in dashboard.items() if name != "templating"})
     used = {name for name in variables_in(without) if not name.startswith("__")}
     assert used == declared
-    assert declared <= CHOSEN.keys()
-
-
-@EVERY
-def test_a_choice_of_everything_stands_for_what_the_tests_put_in(dashboard: Json) -> None:
-    for variable in dashboard["templating"]["list"]:
-        if "allValue" in variable:
-            assert CHOSEN[variable["name"]] == variable["allValue"]
 
 
 @EVERY
