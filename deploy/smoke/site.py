@@ -58,7 +58,7 @@ class Site:
         """Where to look when this server misbehaves."""
         return f"docker compose logs {self.service}"
 
-    def _advice(self, refused: bool) -> str: 
+    def _advice(self, refused: bool) -> str:
         if not refused:
             return self.logs()
         return (

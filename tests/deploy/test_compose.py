@@ -1,0 +1,198 @@
+"""docker-compose.yml keeps its promises: pinned, bounded, without rights, on loopback, without a secret."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import make_env
+import pytest
+import yaml
+from smoke.compose import ONE_SHOTS
+
+from shadow.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+Service = dict[str, Any]
+FILE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+SERVICES: dict[str, Service] = FILE["services"]
+CORE = {"postgres", "migrate", "api", "worker", "prometheus", "alertmanager", "grafana"}
+ELK = {"elasticsearch", "elastic-setup", "logstash", "kibana", "kibana-setup"}
+WRITES_ITS_OWN_CONFIGURATION = {"elasticsearch", "logstash", "kibana"}
+SEEN_FROM_THIS_MACHINE = {"api", "prometheus", "alertmanager", "grafana", "elasticsearch", "kibana"}
+ENDS_BY_ITSELF = ONE_SHOTS | {"load"}
+EVERY = pytest.mark.parametrize("name", sorted(SERVICES))
+VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
+
+
+def default(text: object) -> str:
+    """The text with every variable at its default, required ones as `required`."""
+    return VARIABLE.sub(lambda found: found[3] if found[2] == "-" else "required", str(text))
+
+
+def environment(name: str) -> dict[str, str]:
+    return {key: default(value) for key, value in SERVICES[name].get("environment", {}).items()}
+
+
+def compose(*arguments: str, env_file: Path | str) -> subprocess.CompletedProcess[str]:
+    kept = {key: value for key, value in os.environ.items() if key not in make_env.KEYS}
+    command = ["docker", "compose", "--env-file", str(env_file), *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env=kept, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.fixture
+def needs_compose() -> None:
+    command = ["docker", "compose", "version"]
+    if not shutil.which("docker") or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("needs Docker's Compose plugin")
+
+
+@pytest.mark.usefixtures("needs_compose")
+def test_compose_takes_the_file_with_all_profiles(tmp_path: Path) -> None:
+    make_env.main(["--file", str(tmp_path / ".env")])
+    done = compose("--profile", "elk", "--profile", "load", "config", "-q", env_file=tmp_path / ".env")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.usefixtures("needs_compose")
+def test_without_passwords_compose_says_which_command_makes_them() -> None:
+    done = compose("config", "-q", env_file="/dev/null")
+    assert done.returncode != 0
+    assert "python3 deploy/make_env.py" in done.stderr
+
+
+def test_the_core_has_no_profile_and_the_rest_has_one() -> None:
+    profiles = {name: service.get("profiles", []) for name, service in SERVICES.items()}
+    assert {name for name in profiles if not profiles[name]} == CORE
+    assert {name for name in profiles if profiles[name] == ["elk"]} == ELK
+    assert {name for name in profiles if profiles[name] == ["load"]} == {"load"}
+
+
+@EVERY
+def test_a_service_is_looked_after_or_ends_by_itself(name: str) -> None:
+    service = SERVICES[name]
+    if name in ENDS_BY_ITSELF:
+        assert service["restart"] == "no"
+        assert "healthcheck" not in service
+    else:
+        assert service["restart"] == "unless-stopped"
+        assert service["healthcheck"].keys() == {"test", "interval", "timeout", "retries", "start_period"}
+
+
+@EVERY
+def test_a_service_has_bounds(name: str) -> None:
+    service = SERVICES[name]
+    assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
+    assert 0 < service["cpus"] <= 2
+    assert 0 < service["pids_limit"] <= 2048
+    assert service["logging"]["options"].keys() == {"max-size", "max-file"}
+
+
+@EVERY
+def test_a_service_has_no_rights(name: str) -> None:
+    service = SERVICES[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service.get("read_only", False) == (name not in WRITES_ITS_OWN_CONFIGURATION)
+    assert service.keys().isdisjoint({"cap_add", "privileged", "network_mode", "pid", "ipc", "devices"})
+    assert "docker.sock" not in str(service)
+
+
+@EVERY
+def test_a_port_is_published_on_loopback_only(name: str) -> None:
+    ports = [default(port) for port in SERVICES[name].get("ports", [])]
+    assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in ports)
+    assert bool(ports) == (name in SEEN_FROM_THIS_MACHINE)
+
+
+def test_what_stores_or_scores_has_no_way_out() -> None:
+    assert FILE["networks"]["back"] == {"internal": True}
+    assert {name for name in SERVICES if SERVICES[name]["networks"] == ["back"]} == {
+        "postgres", "migrate", "worker", "logstash", "elastic-setup", "kibana-setup",
+    }  # fmt: skip
+
+
+@EVERY
+def test_an_image_is_pinned_or_built_here(name: str) -> None:
+    image = default(SERVICES[name]["image"])
+    if "build" in SERVICES[name]:
+        assert image.endswith(":local")
+    else:
+        assert re.fullmatch(r"[\w/-]+:v?\d+\.\d+(\.\d+)?(-\w+)?", image)
+
+
+def test_the_base_image_is_the_dockerfiles() -> None:
+    (base,) = re.findall(r"^ARG BASE_IMAGE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    built = [service["build"] for service in SERVICES.values() if "build" in service]
+    assert {default(build["args"]["BASE_IMAGE"]) for build in built} == {base}
+    assert {build["target"] for build in built} == {"umbra", "load"}
+
+
+@EVERY
+def test_a_mounted_file_is_there_and_read_only_and_a_volume_is_declared(name: str) -> None:
+    for mount in SERVICES[name].get("volumes", []):
+        source, _, rest = mount.partition(":")
+        if source.startswith("."):
+            assert (ROOT / source).exists(), source
+            assert rest.endswith(":ro")
+        else:
+            assert source in FILE["volumes"]
+
+
+def test_every_volume_is_used() -> None:
+    mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", [])]
+    assert FILE["volumes"].keys() == {mount.partition(":")[0] for mount in mounts if mount[0] != "."}
+
+
+def test_logstash_only_reads_the_logs_as_a_member_of_their_group() -> None:
+    assert "logs:/logs:ro" in SERVICES["logstash"]["volumes"]
+    assert SERVICES["logstash"]["group_add"] == ["10001"]
+
+
+@EVERY
+def test_what_looks_like_a_secret_comes_from_the_environment_or_not_at_all(name: str) -> None:
+    for key, value in SERVICES[name].get("environment", {}).items():
+        if re.search(r"PASSWORD|SECRET|TOKEN|KEY|STORE_URL", key):
+            assert "required" in default(value), key
+
+
+def test_every_secret_is_made_and_every_secret_made_is_used() -> None:
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    required = {found[1] for found in VARIABLE.finditer(text) if found[2] == "?"}
+    assert required == make_env.KEYS.keys()
+
+
+@EVERY
+def test_a_service_waits_for_conditions_that_can_come_true(name: str) -> None:
+    own = set(SERVICES[name].get("profiles", []))
+    for other, how in SERVICES[name].get("depends_on", {}).items():
+        assert set(SERVICES[other].get("profiles", [])) <= own, "it would wait for a profile that is off"
+        once = other in ENDS_BY_ITSELF
+        assert (how["condition"] == "service_completed_successfully") == once
+
+
+def test_the_api_stops_before_the_worker_and_the_worker_before_the_database() -> None:
+    assert "worker" in SERVICES["api"]["depends_on"]
+    assert "migrate" in SERVICES["worker"]["depends_on"]
+    assert "postgres" in SERVICES["migrate"]["depends_on"]
+
+
+def test_a_request_under_way_is_answered_before_the_container_is_killed() -> None:
+    (seconds,) = re.findall(r"^graceful_timeout = (\d+)", (ROOT / "api/gunicorn.conf.py").read_text(), re.M)
+    assert int(SERVICES["api"]["stop_grace_period"].rstrip("s")) > int(seconds)
+
+
+@pytest.mark.parametrize("name", ["migrate", "api", "worker"])
+def test_umbra_understands_its_settings(name: str) -> None:
+    settings = Settings.from_environment({"UMBRA_DATA_DIR": "/data", **environment(name)})
+    assert settings.store == "postgresql://umbra:required@postgres:5432/umbra"
+    assert (settings.api_host, settings.metrics_host) == ("0.0.0.0", "0.0.0.0")  # noqa: S104 (inside only)
+    assert str(settings.log_dir) == "/logs"
+    assert settings.log_stdout
