@@ -187,9 +187,10 @@ def test_refused_fields_are_named_by_the_schemas_names_and_by_no_others(
 ) -> None:
     lines_of_requests = [line.get("umbra", {}) for line in told(**settings).about("request")]
     refused = [own for own in lines_of_requests if "refused_fields" in own]
-    assert [set(one["refused_fields"]) for one in refused[:2]] == [{"lot_area", "neighborhood"}] * 2
-    assert all(set(one["refused_fields"]) <= set(lines.HOUSE) for one in refused)
-    assert len(refused) == 3
+    named = [set(one["refused_fields"]) for one in refused]
+    assert sorted(map(len, named)) == [2, 2, 20]
+    assert named.count({"lot_area", "neighborhood"}) == 2
+    assert all(names <= set(lines.HOUSE) for names in named)
 
 
 def test_without_masking_all_of_these_ways_lead_out(told: Callable[..., Told]) -> None:

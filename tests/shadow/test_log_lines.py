@@ -1,0 +1,222 @@
+"""Lines about single houses: after the commit, for a share chosen by id, with what may be said only."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model_package import artifact, recipes, schema
+from monitoring import logs, metrics
+from shadow import up
+from shadow.house_lines import HouseLines
+from shadow.ingest import Ingest, directory_id
+from shadow.records import Capture, ModelRef, new_capture_ids
+from shadow.scoring.breaker import Breaker
+from shadow.scoring.lane import Lane
+from shadow.scoring.scorer import Scorer, ScorerPlan
+from shadow.settings import InvalidSetting, Settings
+from shadow.store import Store, StoreUnavailable, candidates, open_store
+from shadow.store.captures import Waiting
+from shadow.store.observations import Answer
+
+sys.path.insert(0, str(Path(__file__).parent))
+import faulty_recipe as faulty
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+LIVE = ModelRef("linear", "1")
+Told = Callable[[str], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Iterator[Told]:
+    """What the lines about an event say under `umbra`, with their `trace`."""
+    directory = tmp_path / "lines"
+    logs.configure("umbra.worker", "INFO", directory)
+
+    def read(event: str) -> list[dict[str, Any]]:
+        assert logs.flush()
+        texts = [file.read_text().splitlines() for file in directory.glob("*.jsonl")]
+        lines = [json.loads(line) for text in texts for line in text]
+        return [line["umbra"] | line["trace"] for line in lines if line["message"] == event]
+
+    yield read
+    logs.configure("umbra.test", "WARNING", tmp_path / "after")
+
+
+def houses(count: int) -> list[Capture]:
+    names = new_capture_ids(count, 1_700_000_000_000, random.Random(3).getrandbits(74))
+    return [Capture(name, NOW, f"r-{i}", i, LIVE, 1e5, schema.EXAMPLE) for i, name in enumerate(names)]
+
+
+def waiting(house: Capture) -> Waiting:
+    return Waiting(house.id, 1, house.request_id, str(house.live), house.prediction_dollars, "{}")
+
+
+def test_a_house_is_told_of_as_it_was_asked_and_answered(told: Told) -> None:
+    (house,) = houses(1)
+    HouseLines(share=1, inputs=True).captured([house])
+    (line,) = told("house_captured")
+    assert line == {
+        "id": "r-0",
+        "capture_id": str(house.id),
+        "row_index": 0,
+        "captured_at": "2026-11-21T00:00:00+00:00",
+        "live_model": "linear@1",
+        "live_price_dollars": 1e5,
+        "inputs": schema.EXAMPLE,
+    }
+
+
+def test_a_comparison_says_both_prices_and_how_far_they_are_apart(told: Told) -> None:
+    (house,) = houses(1)
+    HouseLines(share=1).compared("gbm@1", [waiting(house)], [Answer(house.id, dollars=125_000.0)])
+    (line,) = told("house_compared")
+    assert line == {
+        "id": "r-0",
+        "capture_id": str(house.id),
+        "candidate": "gbm@1",
+        "candidate_price_dollars": 125_000.0,
+        "live_model": "linear@1",
+        "live_price_dollars": 1e5,
+        "difference_dollars": 25_000.0,
+        "difference_ratio": 0.25,
+    }
+
+
+@pytest.mark.parametrize("dollars", [0.0, -5.0])
+def test_a_live_price_that_nothing_can_be_compared_to_has_a_difference_and_no_ratio(
+    told: Told, dollars: float
+) -> None:
+    (house,) = houses(1)
+    live = Waiting(house.id, 1, "r", "linear@1", dollars, "{}")
+    HouseLines(share=1).compared("gbm@1", [live], [Answer(house.id, dollars=10.0)])
+    (line,) = told("house_compared")
+    assert line["difference_dollars"] == 10.0 - dollars
+    assert line["difference_ratio"] is None
+
+
+def test_a_house_has_all_its_lines_or_none_and_a_larger_share_has_those_of_a_smaller_one(told: Told) -> None:
+    rows = houses(2000)
+    answers = [Answer(house.id, dollars=1.0) for house in rows]
+    seen: list[set[str]] = []
+    for share in (0.0, 0.1, 0.5):
+        lines, before = HouseLines(share=share), len(told("house_captured"))
+        lines.captured(rows)
+        lines.compared("gbm@1", [waiting(house) for house in rows], answers)
+        captured = {line["capture_id"] for line in told("house_captured")[before:]}
+        assert captured == {line["capture_id"] for line in told("house_compared")[before:]}
+        seen.append(captured)
+    assert seen[0] == set()
+    assert seen[1] < seen[2]
+    assert [len(names) / 2000 for names in seen[1:]] == pytest.approx([0.1, 0.5], abs=0.04)
+
+
+def test_masked_fields_and_inputs_that_are_switched_off_are_not_said(
+    told: Told, settings: Callable[..., Settings]
+) -> None:
+    HouseLines.of(settings(log_houses_share=1, masked_fields="lot_area, neighborhood")).captured(houses(1))
+    HouseLines.of(settings(log_houses_share=1, log_inputs="false")).captured(houses(1))
+    masked, without = told("house_captured")
+    assert masked["inputs"].keys() == schema.EXAMPLE.keys() - {"lot_area", "neighborhood"}
+    assert "inputs" not in without
+
+
+def ingest(store: Store, settings: Settings, data: Path) -> Ingest:
+    data.mkdir(exist_ok=True)
+    lines = HouseLines(share=1, inputs=True)
+    measures = metrics.shadowing(None)
+    return Ingest(
+        store, settings.journal_dir, directory_id(data), 1 << 20, measures, lambda: datetime.now(UTC), lines
+    )
+
+
+def test_ingest_tells_of_a_house_once_it_is_stored_and_not_again(
+    told: Told, asker: Callable[..., Any], store: Store, settings: Callable[..., Settings]
+) -> None:
+    people = asker()
+    people.ask(3)
+    away = ingest(open_store("sqlite:////nowhere/at/all.db"), settings(), settings().data_dir)
+    with pytest.raises(StoreUnavailable):
+        away.step()
+    assert told("house_captured") == []
+    for _ in range(2):
+        back = ingest(store, settings(), settings().data_dir)
+        while back.step():
+            continue
+    assert {line["capture_id"]: line["live_price_dollars"] for line in told("house_captured")} == people.kept
+    assert len(told("house_captured")) == 3
+
+
+def test_a_lane_tells_of_every_house_its_candidate_priced_and_of_none_it_failed_on(
+    told: Told,
+    asker: Callable[..., Any],
+    store: Store,
+    settings: Callable[..., Settings],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    recipes.register(["faulty_recipe"])
+    chosen = settings(recipe_modules="faulty_recipe")
+    files = {"card.json": b"{}", "profile.json": b"{}"}
+    artifact.save(chosen.models, "faulty", "faulty", lambda _: files, lambda _: None)
+    with store.writing() as connection:
+        candidate = candidates.add(connection, ModelRef("faulty", "1"), 1.0, None, NOW)
+    recorder = asker().recorder
+    names = new_capture_ids(3, time.time_ns() // 1_000_000, 1 << 50)
+    areas = (1500, faulty.RAISES, 1600)
+    rows = [schema.EXAMPLE | {"living_area": area} for area in areas]
+    assert (
+        recorder.record(request_id="r-1", live=LIVE, capture_ids=names, rows=rows, dollars=[100_000.0] * 3)
+        is None
+    )
+    while ingest(store, chosen, chosen.data_dir).step():
+        continue
+    scorer = Scorer(ScorerPlan.of(chosen, candidate), threading.Event())
+    breaker, measures = Breaker(time.monotonic), metrics.shadowing(None)
+    lane = Lane(store, candidate, scorer, breaker, 64, 0.0, measures, lambda: NOW, HouseLines(share=1))
+    while lane.step():
+        continue
+    scorer.stop()
+    ratios = {line["capture_id"]: line["difference_ratio"] for line in told("house_compared")}
+    assert ratios == {str(names[0]): pytest.approx(0.5), str(names[2]): pytest.approx(0.6)}
+    (failed,) = told("observation_failed")
+    assert failed["capture_id"] == str(names[1])
+    assert failed["detail"] == "ValueError: not this one"
+
+
+def test_a_masked_field_that_no_house_has_stops_the_start_with_key_and_value() -> None:
+    with pytest.raises(InvalidSetting, match=r"UMBRA_MASKED_FIELDS='lot_area,owner': 'owner' is no field"):
+        Settings.from_environment({"UMBRA_MASKED_FIELDS": "lot_area,owner"})
+
+
+def test_lines_that_would_go_nowhere_stop_the_start() -> None:
+    with pytest.raises(InvalidSetting, match=r"UMBRA_LOG_STDOUT=false.*UMBRA_LOG_DIR"):
+        Settings.from_environment({"UMBRA_LOG_STDOUT": "false"})
+    Settings.from_environment({"UMBRA_LOG_STDOUT": "false", "UMBRA_LOG_DIR": "logs"})
+
+
+@pytest.mark.parametrize(
+    ("variables", "withheld"),
+    [({}, False), ({"UMBRA_LOG_INPUTS": "false"}, True), ({"UMBRA_MASKED_FIELDS": "lot_area"}, True)],
+)
+def test_texts_are_withheld_as_soon_as_any_input_may_not_be_logged(
+    variables: dict[str, str], withheld: bool
+) -> None:
+    assert Settings.from_environment(variables).withholds_texts is withheld
+
+
+def test_umbra_up_keeps_the_lines_of_its_processes_off_the_terminal(
+    settings: Callable[..., Settings],
+) -> None:
+    own = Settings.from_environment(up.environment_for(settings(), {"UMBRA_LOG_STDOUT": "true"}))
+    assert not own.log_stdout
+    assert own.log_dir == settings().data_dir / "logs"
