@@ -44,7 +44,7 @@ def node() -> Iterator[Node]:
 
 
 @pytest.fixture(scope="module")
-def real_lines(tmp_path_factory: pytest.TempPathFactory) -> list[Line]:
+def real_lines(node: Node, tmp_path_factory: pytest.TempPathFactory) -> list[Line]:
     """What a whole Umbra logged: prices, refusals, candidates that score and one that fails, a killed one."""
     directory = tmp_path_factory.mktemp("stack")
     stack = Stack(
