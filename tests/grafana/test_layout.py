@@ -159,6 +159,14 @@ def test_it_uses_every_variable_it_has_and_has_every_variable_it_uses(dashboard:
 
 
 @EVERY
+def test_a_variable_is_defined_as_it_is_shown_and_begins_with_everything(dashboard: Json) -> None:
+    for variable in dashboard["templating"]["list"]:
+        if variable["type"] == "query":
+            assert variable["definition"] == variable["query"]["query"]
+            assert variable["current"]["value"] == ["$__all"]
+
+
+@EVERY
 def test_deployments_and_verdicts_are_marked(dashboard: Json) -> None:
     marks = {one["name"]: one for one in dashboard["annotations"]["list"]}
     deployments = marks["Deployments"]
