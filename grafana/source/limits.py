@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from grafana.source.style import BAD, GOOD, WARN, Scale, Step, high_is_bad, low_is_bad, states
 
+# Shares of predictions that the objectives allow to fail, and to be slow: prometheus/rules/objectives.yml.
+AVAILABILITY_BUDGET = 0.001
+LATENCY_BUDGET = 0.01
+
 # Seconds, of requests: the objective is 0.05 s.
 QUICK = high_is_bad(0.025, 0.05)
 # Seconds that captures may wait: UmbraJournalAge, UmbraCandidateLag.

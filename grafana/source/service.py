@@ -88,10 +88,6 @@ AT_A_GLANCE = Section("At a glance", (
     ),
 ))  # fmt: skip
 
-AVAILABILITY_BUDGET = 0.001
-LATENCY_BUDGET = 0.01
-"""The shares that the objectives allow to fail and to be slow (prometheus/rules/objectives.yml)."""
-
 WINDOWS = ("5m", "1h", "6h", "3d")
 
 
@@ -109,14 +105,14 @@ OBJECTIVES = Section("Objectives", (
         normal="Below 1. At 1 the budget lasts exactly 30 days, at 14.4 two days.",
         act="UmbraAvailabilityBurn pages when 1h and 5m (14.4) or 6h and 30m (6) agree; its runbook says "
             "what to do.",
-        queries=burn("job:umbra_predictions_failed", AVAILABILITY_BUDGET),
+        queries=burn("job:umbra_predictions_failed", limits.AVAILABILITY_BUDGET),
     ),
     TimeSeries(
         title="Burn rate: latency", unit="none", width=8, limits=True, scale=limits.BURN, decimals=1,
         shows="The same for latency: 1 % of predictions, over 30 days, may take longer than 50 ms.",
         normal="Below 1.",
         act="UmbraLatencyBurn and its runbook; *Prediction durations* below shows since when.",
-        queries=burn("job:umbra_predictions_slow", LATENCY_BUDGET),
+        queries=burn("job:umbra_predictions_slow", limits.LATENCY_BUDGET),
     ),
     Table(
         title="Alerts", unit="short", width=8, sorted_by="Severity", empty="none",
