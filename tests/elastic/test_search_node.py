@@ -45,7 +45,10 @@ def node() -> Iterator[Node]:
 
 @pytest.fixture(scope="module")
 def real_lines(node: Node, tmp_path_factory: pytest.TempPathFactory) -> list[Line]:
-    """What a whole Umbra logged: prices, refusals, candidates that score and one that fails, a killed one."""
+    """What a whole Umbra logged: prices, refusals, candidates that score and one that fails, a killed one.
+
+    Only where there is a node to give them to.
+    """
     directory = tmp_path_factory.mktemp("stack")
     stack = Stack(
         directory, directory / "models", recipe_modules="poison_recipe", log_houses_share=1,
@@ -61,7 +64,8 @@ def real_lines(node: Node, tmp_path_factory: pytest.TempPathFactory) -> list[Lin
 @pytest.fixture(scope="module")
 def filled(node: Node, real_lines: list[Line]) -> Node:
     """The node with the real lines in it."""
-    assert node.add(real_lines) == []
+    refused = node.add(real_lines)
+    assert not refused, f"{len(refused)} of {len(real_lines)}, the first: {refused[0]}"
     return node
 
 
