@@ -25,7 +25,7 @@ SECRET_BYTES = 24
 DEFAULT = Path(__file__).resolve().parents[1] / ".env"
 HEAD = "# Secrets of docker-compose.yml, made by deploy/make_env.py. Not for the repository.\n"
 NEXT = """next:
-  docker compose up -d --wait           API, worker, database, Prometheus, Alertmanager, Grafana
+  docker compose up -d                  API, worker, database, Prometheus, Alertmanager, Grafana
   docker compose --profile elk up -d    and Elasticsearch, Logstash, Kibana
   python3 deploy/check_stack.py         does all of it work?"""
 CHANGED = """The volumes of a stack that has run before still know the old passwords: put them back, or start

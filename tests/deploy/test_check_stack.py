@@ -115,11 +115,15 @@ def test_every_dashboard_of_the_repository_is_looked_for_and_no_variable_is_left
         "umbra-shadow-pipeline",
         "umbra-evidence",
     } <= uids.keys()
+    titles = set()
     for path in (ROOT / "grafana" / "dashboards").rglob("*.json"):
-        asked = list(grafana.queries(json.loads(path.read_text(encoding="utf-8"))))
+        model = json.loads(path.read_text(encoding="utf-8"))
+        asked = list(grafana.queries(model))
         assert asked
+        titles |= {(model["uid"], one.panel) for one in asked}
         exprs = [str(one.query["expr"]).replace("$__", "") for one in asked]
         assert [expr for expr in exprs if "$" in expr] == []
+    assert grafana.QUIET.keys() <= titles, "a panel that may be empty is not there"
 
 
 # -- Elasticsearch and Kibana

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-for folder in (HERE, HERE.parent / "integration"):
+for folder in (HERE, HERE.parent / "integration", HERE.parents[1] / "deploy"):
     sys.path.insert(0, str(folder))
 
 from engine.project import CORE, Project, images, is_here  # noqa: E402 (found only now)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 
 import pytest
-from engine.project import CORE, Project, Traffic, run
+from engine.grafana import Grafana
+from engine.project import CORE, ROOT, Project, Traffic, run
 from harness.waiting import wait_until
+from smoke import grafana
+from smoke.check import Report
 
 RUNNING = tuple(service for service in CORE if service != "migrate")
 PROCESS_STATUS = "/proc/1/status"
@@ -20,6 +24,19 @@ def test_the_smoke_command_is_satisfied(project: Project) -> None:
         "ledger", "scraped targets", "rules", "alerts are sent",
     ]  # fmt: skip
     assert printed.endswith("15 checks, all ok\n")
+
+
+def test_every_dashboard_has_data_soon_after_the_start(project: Project) -> None:
+    prometheus = f"http://127.0.0.1:{project.environment['STACK_PROMETHEUS_PORT']}"
+    stand_in = Grafana("grafana", prometheus, dashboards=ROOT / "grafana" / "dashboards")
+    report = Report(io.StringIO(), seconds=100)
+    for uid in grafana.expected(stand_in.dashboards):
+
+        def look(uid: str = uid) -> str:
+            assert project.predict() == 200
+            return grafana.dashboard(stand_in, uid)
+
+        report.check(uid, look)
 
 
 @pytest.mark.parametrize("service", RUNNING)
