@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -26,6 +25,7 @@ from monitoring.metrics import ServingMetrics
 from shadow.capture import open_recorder
 from shadow.settings import Settings
 from shadow.store import open_store
+from shadow.version import umbra_version
 
 
 class PlainResponse(Response):
@@ -84,14 +84,6 @@ def build(parts: Parts) -> Flask:
     app.extensions["umbra"] = parts
     app.extensions["umbra.identifiers"] = ids
     return app
-
-
-def umbra_version() -> str:
-    """The installed version; `0` when run from a tree that was never installed."""
-    try:
-        return version("umbra-shadow")
-    except PackageNotFoundError:
-        return "0"
 
 
 def _route(app: Flask, parts: Parts, predictions: Predictions) -> None:

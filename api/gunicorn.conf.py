@@ -5,9 +5,9 @@ from pathlib import Path
 from gunicorn.arbiter import Arbiter
 
 from api import server
-from api.app import umbra_version
 from monitoring import logs
 from shadow.settings import Settings
+from shadow.version import umbra_version
 
 _settings = Settings.from_environment()
 logs.configure(

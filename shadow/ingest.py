@@ -30,6 +30,7 @@ from shadow.presence import Announcement
 from shadow.settings import Settings
 from shadow.store import Store, StoreRefused, StoreUnavailable, captures, open_store, sources
 from shadow.store.sources import UNREAD, SegmentProgress
+from shadow.version import umbra_version
 
 _DRAIN_SECONDS = 10.0
 _PEEK_BYTES = 1 << 16
@@ -214,12 +215,14 @@ def directory_id(data_dir: Path) -> str:
 def run(settings: Settings, stop: threading.Event, announcement: Announcement) -> None:
     """Move the journal until told to stop, then once more until it is empty."""
     store = open_store(settings.store)
+    measures = metrics.shadowing(settings.metrics_files("worker"))
+    measures.build[(umbra_version(),)].set(1)
     ingest = Ingest(
         store,
         settings.journal_dir,
         directory_id(settings.data_dir),
         settings.ingest_batch_bytes,
-        metrics.shadowing(settings.metrics_files("worker")),
+        measures,
         _utc_now,
         HouseLines.of(settings),
     )

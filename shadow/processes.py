@@ -21,6 +21,7 @@ from monitoring import logs
 from shadow.backoff import Backoff
 from shadow.presence import Announcement
 from shadow.settings import InvalidSetting, Settings
+from shadow.version import umbra_version
 
 EXIT_FAILURE, EXIT_USAGE = 1, 2
 PARENT_VARIABLE = "_UMBRA_PARENT_PID"
@@ -52,7 +53,7 @@ def main(role: str, run: Run, *, when_orphaned: signal.Signals = signal.SIGTERM)
     stand_back(settings.worker_niceness)
     logs.configure(
         "umbra.worker", settings.log_level, settings.log_dir,
-        both=settings.log_stdout, withhold=settings.withholds_texts,
+        both=settings.log_stdout, withhold=settings.withholds_texts, version=umbra_version(),
     )  # fmt: skip
     logs.tell_uncaught()
     announcement = Announcement(settings.run_dir, role, datetime.now(UTC))
