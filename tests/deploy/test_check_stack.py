@@ -257,9 +257,13 @@ def test_a_check_looks_again_until_it_is_satisfied_and_not_at_what_is_final() ->
     assert report.check("api", look) == "healthy"
     assert out.getvalue().split() == ["ok", "api", "healthy"]
 
+    asked = 0
+
     def final() -> str:
+        nonlocal asked
+        asked += 1
         raise Wrong("exited with status 1", "docker compose logs migrate", final=True)
 
     with pytest.raises(Wrong):
         report.check("migrate", final)
-    assert (report.passed, report.at) == (1, "migrate")
+    assert (report.passed, report.at, asked) == (1, "migrate", 1)

@@ -43,7 +43,7 @@ def test_both_builders_can_read_it() -> None:
 
 
 def test_packages_come_only_from_locks_with_hashes() -> None:
-    installs = re.findall(r"pip(?: --python \S+)? install ([^&]*)", "\n".join(INSTRUCTIONS))
+    installs = re.findall(r"pip(?: --python \S+)? install ([^&\n]*)", "\n".join(INSTRUCTIONS))
     assert installs
     assert all(
         "--require-hashes -r requirements-" in one or "--no-deps --no-index" in one for one in installs
