@@ -3,42 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import signal
-import subprocess
 import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-import pytest
 import yaml
-from harness.stack import Stack, free_ports
+from harness.server import START_SECONDS, Server
+from harness.stack import Stack
 from harness.waiting import wait_until
 
 CONFIGURATION = Path(__file__).parents[3] / "prometheus"
-START_SECONDS = 30.0
-STOP_SECONDS = 20.0
 INTERVAL = "1s"
 _FOR_SHORTER = 60  # a minute's `for` is a second here, as the scrapes come so much more often
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def program(*names: str) -> str:
-    """The path of the first of these programs that is installed; skips without one, but fails in CI."""
-    for name in names:
-        if found := shutil.which(name):
-            return found
-    reason = f"needs {names[0]}: Debian has it as a package"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def targets_of(stack: Stack) -> dict[str, str]:
@@ -59,7 +40,7 @@ class Sample:
     value: float
 
 
-class Prometheus:
+class Prometheus(Server):
     """Runs while the context lasts; `targets` are addresses by job, jobs without one are left out.
 
     What differs from the repository's files: targets, intervals (a second), and how long a condition must
@@ -69,37 +50,16 @@ class Prometheus:
     def __init__(
         self, directory: Path, *, targets: Mapping[str, str], alertmanager: str | None = None
     ) -> None:
-        self._program = program("prometheus")
-        self.directory = directory / "prometheus"
-        (self.directory / "rules").mkdir(parents=True)
-        self.address = f"127.0.0.1:{free_ports(1)[0]}"
+        arguments = ["--config.file=prometheus.yml", "--storage.tsdb.path=data", "--log.level=warn"]
+        super().__init__(directory / "prometheus", ["prometheus"], arguments)
         given = {"prometheus": self.address, **targets}
         if alertmanager is not None:
             given["alertmanager"] = alertmanager
         self._jobs = sorted(given)
         self._write("prometheus.yml", _configuration(given, alertmanager))
+        (self.directory / "rules").mkdir()
         for path in sorted((CONFIGURATION / "rules").glob("*.yml")):
             self._write(f"rules/{path.name}", _sooner(yaml.safe_load(path.read_text())))
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        with (self.directory / "output").open("ab") as output:
-            self._process = subprocess.Popen(
-                [self._program, "--config.file=prometheus.yml", "--storage.tsdb.path=data",
-                 "--log.level=warn", f"--web.listen-address={self.address}"],
-                cwd=self.directory, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            )  # fmt: skip
-        try:
-            wait_until(self._is_ready, START_SECONDS, self.explain)
-        except BaseException:
-            self._end()
-            raise
-        return self
-
-    def __exit__(
-        self, _: type[BaseException] | None, _fault: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self._end()
 
     # -- looking
 
@@ -127,14 +87,10 @@ class Prometheus:
     def ask(self, resource: str, **parameters: str) -> Any:
         """The `data` of GET /api/v1/RESOURCE; raises BadQuery."""
         try:
-            with self._open(f"/api/v1/{resource}?{urllib.parse.urlencode(parameters)}") as answer:
+            with self.open(f"/api/v1/{resource}?{urllib.parse.urlencode(parameters)}") as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as fault:
             raise BadQuery(f"{resource} {parameters}: {fault.read().decode()}") from None
-
-    def explain(self) -> str:
-        """What a person would look at."""
-        return (self.directory / "output").read_text(errors="replace")[-3000:]
 
     # -- waiting
 
@@ -148,31 +104,6 @@ class Prometheus:
     ) -> list[Sample]:
         """Until an expression gives samples; gives them."""
         return wait_until(lambda: self.query(expression), seconds, why or (lambda: expression))
-
-    # -- inside
-
-    def _is_ready(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, f"it ended with {self._process.returncode}: {self.explain()}"
-        try:
-            with self._open("/-/ready"):
-                return True
-        except OSError:
-            return False
-
-    def _open(self, path: str) -> Any:
-        return urllib.request.urlopen(f"http://{self.address}{path}", timeout=30)
-
-    def _end(self) -> None:
-        if self._process is None:
-            return
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
 
     def _write(self, name: str, content: Any) -> None:
         (self.directory / name).write_text(yaml.safe_dump(content, sort_keys=False, width=1000))

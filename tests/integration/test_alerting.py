@@ -1,0 +1,60 @@
+"""From the metric to the message: a real Prometheus and a real Alertmanager over a whole Umbra."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from conftest import MakeStack
+from harness import artifacts
+from harness.alertmanager import Alertmanager, Inbox
+from harness.load import Load
+from harness.prometheus import Prometheus, targets_of
+from harness.waiting import wait_until
+
+ALERT = "UmbraCandidateBreakerOpen"
+TOLD_SECONDS = 40.0
+OF_THIS_MACHINE = {"UmbraLatencyBurn", "UmbraDiskFull"}
+"""How fast and how full the machine of the tests is, is not the question here."""
+
+
+def alarms(prometheus: Prometheus) -> list[tuple[str, str]]:
+    """Name and candidate of each alert, firing or about to."""
+    found = [alert["labels"] for alert in prometheus.alerts()]
+    return [
+        (labels["alertname"], labels.get("candidate", ""))
+        for labels in found
+        if labels["alertname"] not in OF_THIS_MACHINE
+    ]
+
+
+def test_a_candidate_that_keeps_dying_is_told_to_somebody_until_it_is_removed(
+    make_stack: MakeStack, tmp_path: Path
+) -> None:
+    stack = make_stack(recipe_modules="poison_recipe", candidate_batch_rows=16)
+    dying = artifacts.poisonous(stack.settings.models, "crashes", always=True)
+    stack.up()
+    with (
+        Inbox() as inbox,
+        Alertmanager(tmp_path, inbox.url) as alertmanager,
+        Prometheus(tmp_path, targets=targets_of(stack), alertmanager=alertmanager.address) as prometheus,
+        Load(stack) as load,
+    ):
+
+        def why() -> object:
+            return prometheus.alerts(), inbox.messages, prometheus.explain(), alertmanager.explain()
+
+        prometheus.wait_up()
+        wait_until(lambda: not alarms(prometheus), TOLD_SECONDS, why)
+        assert [rule for rule in prometheus.rules() if rule["health"] == "err"] == []
+
+        stack.done("candidates", "add", dying)
+        told = wait_until(lambda: inbox.alerts(ALERT), TOLD_SECONDS, why)
+        assert {candidate for _, candidate in alarms(prometheus)} == {dying}
+
+        stack.done("candidates", "remove", dying)
+        wait_until(lambda: inbox.alerts(ALERT, "resolved"), TOLD_SECONDS, why)
+    receiver, alert = told[0]
+    assert receiver == "ticket"
+    assert alert["labels"] == {"alertname": ALERT, "severity": "ticket", "candidate": dying}
+    assert dying in alert["annotations"]["description"]
+    assert load.faults == []
