@@ -143,6 +143,13 @@ class _Lines(logging.Handler):
         """Have none."""
         self.lock = None
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write the record unless a filter is against it; logging's own takes the lock, unasked from 3.13 on."""
+        kept = self.filter(record)
+        if kept:
+            self.emit(kept if isinstance(kept, logging.LogRecord) else record)
+        return bool(kept)
+
     def emit(self, record: logging.LogRecord) -> None:
         """Queue one line; one that cannot even be rendered is counted as dropped."""
         try:
