@@ -144,7 +144,7 @@ class _Lines(logging.Handler):
         self.lock = None
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Write the record unless a filter is against it; logging's own takes the lock, unasked from 3.13 on."""
+        """Write the record unless a filter is against it; from 3.13 on, logging's own would take the lock."""
         kept = self.filter(record)
         if kept:
             self.emit(kept if isinstance(kept, logging.LogRecord) else record)
