@@ -147,6 +147,12 @@ def test_a_recording_rule_is_named_level_metric_operations() -> None:
             assert re.fullmatch(r"[a-z_]+:umbra_[a-z_]+:[a-z0-9_]+", rule["record"])
 
 
+def test_a_recording_rule_looks_back_as_far_as_its_name_says() -> None:
+    for rule in rules():
+        if said := re.search(r"(?:rate|increase)(\d+[mhd])$", rule.get("record", "")):
+            assert set(re.findall(r"\[(\w+)\]", rule["expr"])) <= {said[1]}, rule
+
+
 def test_the_table_of_neighbouring_edges_is_that_of_the_histogram() -> None:
     record = "role_window_le:umbra_prices_below_edge_before:increase"
     (table,) = [rule["expr"] for rule in rules() if rule.get("record") == record]
