@@ -25,7 +25,7 @@ from shadow.scoring.lane import Lane
 from shadow.scoring.scorer import Scorer, ScorerPlan
 from shadow.settings import InvalidSetting, Settings
 from shadow.store import Store, StoreUnavailable, candidates, open_store
-from shadow.store.captures import Waiting
+from shadow.store.captures import Waiting, sample_key
 from shadow.store.observations import Answer
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -114,6 +114,7 @@ def test_a_house_has_all_its_lines_or_none_and_a_larger_share_has_those_of_a_sma
         lines.compared("gbm@1", [waiting(house) for house in rows], answers)
         captured = {line["capture_id"] for line in told("house_captured")[before:]}
         assert captured == {line["capture_id"] for line in told("house_compared")[before:]}
+        assert captured == {str(house.id) for house in rows if sample_key(house.id) < share}
         seen.append(captured)
     assert seen[0] == set()
     assert seen[1] < seen[2]
