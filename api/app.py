@@ -130,6 +130,8 @@ def _prepare_children(app: Flask, parts: Parts) -> None:
     for rule in app.url_map.iter_rules():
         measured.request_seconds[(rule.rule,)]
         measured.requests["POST" if "POST" in (rule.methods or ()) else "GET", rule.rule, "200"]
+    for status in ("500", "503"):
+        measured.requests["POST", PATH, status]
     for problem in (*errors.BY_EXCEPTION.values(), *errors.BY_STATUS.values()):
         measured.refused[(problem.code,)]
     measured.price_dollars[("live",)]

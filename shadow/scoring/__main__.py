@@ -14,10 +14,10 @@ from shadow import processes
 from shadow.backoff import Backoff
 from shadow.house_lines import HouseLines
 from shadow.presence import Announcement
-from shadow.records import Candidate
+from shadow.records import Candidate, ObservationState
 from shadow.scoring.breaker import Breaker
 from shadow.scoring.lane import Lane
-from shadow.scoring.scorer import Scorer, ScorerPlan, ScorerUnavailable
+from shadow.scoring.scorer import FAILURE_REASONS, Scorer, ScorerPlan, ScorerUnavailable
 from shadow.settings import Settings
 from shadow.store import Store, StoreUnavailable, candidates, observations, open_store
 
@@ -38,6 +38,12 @@ class _Watch:
         self._told: dict[str, object] = {}
         self._scorer_pid: int | None = None
         measures.breaker_open[(model,)].set(0)
+        # These exist from the start, so that the first event is seen as a step.
+        measures.restarts[(model,)]
+        for state in ObservationState:
+            measures.observations[(model, state.value)]
+        for reason in FAILURE_REASONS:
+            measures.failures[(model, reason)]
 
     def tell(self, state: str, error: Exception | None = None) -> None:
         """Say `state`: scoring, breaker_open, store_away, or overtaken by another worker's lane."""

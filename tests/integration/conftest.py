@@ -14,9 +14,7 @@ HERE = Path(__file__).parent
 for folder in (HERE, HERE / "plug_in"):
     sys.path.insert(0, str(folder))
 
-from harness.stack import Stack  # noqa: E402 (found only now)
-
-MakeStack = Callable[..., Stack]
+from harness.stack import MakeStack, Stack  # noqa: E402 (found only now)
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conftest import MakeStack
 from harness import artifacts
 from harness.alertmanager import Alertmanager, Inbox
 from harness.load import Load
 from harness.prometheus import Prometheus, targets_of
+from harness.stack import MakeStack
 from harness.waiting import wait_until
 
 ALERT = "UmbraCandidateBreakerOpen"

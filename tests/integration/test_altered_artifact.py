@@ -7,10 +7,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from conftest import MakeStack
 from harness import artifacts
 from harness.load import Load
-from harness.stack import Stack
+from harness.stack import MakeStack, Stack
 from harness.waiting import wait_until
 
 

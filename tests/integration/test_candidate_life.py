@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conftest import MakeStack
 from harness import artifacts
 from harness.audit import audit, observed, stored
 from harness.load import Asker, houses
-from harness.stack import Stack
+from harness.stack import MakeStack, Stack
 from harness.waiting import wait_until
 
 from shadow.store.ledger import Account

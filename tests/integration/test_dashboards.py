@@ -8,11 +8,10 @@ import re
 import sys
 from pathlib import Path
 
-from conftest import MakeStack
 from harness import artifacts
 from harness.load import Asker, as_csv, houses
 from harness.prometheus import Prometheus, Sample, targets_of
-from harness.stack import Stack
+from harness.stack import MakeStack, Stack
 from harness.waiting import wait_until
 from poison_recipe import POISON
 

@@ -9,11 +9,10 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from conftest import MakeStack
 from harness import disks
 from harness.audit import check_losses
 from harness.load import Asker, houses
-from harness.stack import Stack
+from harness.stack import MakeStack, Stack
 from harness.waiting import wait_until
 
 Mounted = Callable[..., None]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from conftest import MakeStack
 from harness.audit import audit
 from harness.load import Load
+from harness.stack import MakeStack
 from harness.waiting import wait_until
 from harness.watch import Watch
 

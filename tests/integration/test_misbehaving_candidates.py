@@ -10,11 +10,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from conftest import MakeStack
 from harness import artifacts
 from harness.audit import audit, check_ledger, observed
 from harness.load import Answered, Asker, House, houses
-from harness.stack import Stack
+from harness.stack import MakeStack, Stack
 from harness.waiting import wait_until
 from poison_recipe import POISON
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import MakeStack
 from harness import disks
 from harness.audit import audit
 from harness.load import Asker, houses
-from harness.stack import Stack
+from harness.stack import MakeStack, Stack
 
 QUIET = houses(60)
 TIMES_SLOWER = 5.0

@@ -6,9 +6,9 @@ import os
 import signal
 import subprocess
 
-from conftest import MakeStack
 from harness.audit import audit, check_ledger, stored
 from harness.load import Load
+from harness.stack import MakeStack
 
 
 def to_it_alone(process: subprocess.Popen[bytes]) -> None:

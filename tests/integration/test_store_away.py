@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from conftest import MakeStack
 from harness.audit import audit
 from harness.load import Asker, Load, houses
+from harness.stack import MakeStack
 from harness.waiting import wait_until
 from sqlalchemy import create_engine, text
 
