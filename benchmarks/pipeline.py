@@ -26,6 +26,7 @@ from benchmarks.report import Column, Section
 from model_package.schema import Row
 from monitoring import logs, metrics
 from shadow.capture import open_recorder
+from shadow.house_lines import HouseLines
 from shadow.ingest import Ingest, directory_id
 from shadow.records import Candidate, ModelRef, new_capture_ids
 from shadow.scoring.breaker import Breaker
@@ -174,7 +175,7 @@ class Bench:
     def _ingest(self, settings: Settings, store: Store) -> int:
         ingest = Ingest(
             store, settings.journal_dir, directory_id(settings.data_dir), settings.ingest_batch_bytes,
-            self._measures, _utc_now,
+            self._measures, _utc_now, HouseLines.of(settings),
         )  # fmt: skip
         moved = 0
         while step := ingest.step():
@@ -187,7 +188,7 @@ class Bench:
         scorer.score([], [])
         lane = Lane(
             store, candidate, scorer, Breaker(time.monotonic), settings.candidate_batch_rows,
-            settings.candidate_latency_share, self._measures, _utc_now,
+            settings.candidate_latency_share, self._measures, _utc_now, HouseLines.of(settings),
         )  # fmt: skip
         try:
             return self._paced(kind, "scoring", lambda: _drain(lane))

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -34,18 +36,18 @@ def models(prepared: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def make_stack(prepared: Path, tmp_path: Path, models: Path) -> Iterator[MakeStack]:
     """Makes the stack of a test, prepared; whatever is left of it in the end is ended."""
-    made: list[Stack] = []
+    numbers = count()
+    with ExitStack() as ends:
 
-    def make(**settings: object) -> Stack:
-        directory = tmp_path / f"stack-{len(made)}"
-        directory.mkdir()
-        shutil.copytree(prepared / "data", directory / "data")
-        made.append(Stack(directory, models, **settings))
-        return made[-1]
+        def make(**settings: object) -> Stack:
+            directory = tmp_path / f"stack-{next(numbers)}"
+            directory.mkdir()
+            shutil.copytree(prepared / "data", directory / "data")
+            stack = Stack(directory, models, **settings)
+            ends.callback(stack.end)
+            return stack
 
-    yield make
-    for stack in made:
-        stack.end()
+        yield make
 
 
 @pytest.fixture

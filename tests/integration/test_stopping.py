@@ -8,7 +8,8 @@ import subprocess
 
 from harness.audit import audit, check_ledger, stored
 from harness.load import Load
-from harness.stack import MakeStack
+from harness.stack import MakeStack, Stack
+from harness.waiting import wait_until
 
 
 def to_it_alone(process: subprocess.Popen[bytes]) -> None:
@@ -31,6 +32,7 @@ def test_ctrl_c_under_load_loses_nothing_and_the_next_umbra_up_goes_on(
     first = stack.up()
     with Load(stack, seed=3) as before:
         before.more(60)
+        wait_until(lambda: _has_scored(stack), 60, stack.explain)
         INTERRUPTS[store_url.partition(":")[0]](first)
         assert first.wait(100) == 0, stack.explain()
     assert stack.processes() == []
@@ -47,3 +49,9 @@ def test_ctrl_c_under_load_loses_nothing_and_the_next_umbra_up_goes_on(
     assert len(stored(stack)) >= before.acknowledged + after.acknowledged
     audit(stack, [before, after])
     assert stack.stop(second, signal.SIGINT) == 0
+
+
+def _has_scored(stack: Stack) -> bool:
+    """Whether the candidate's model runs: to start it within the seconds of a stop is not promised."""
+    books = stack.status().books
+    return books is not None and all(account.scored for account in books.accounts)
