@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 import time
@@ -10,7 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from monitoring import metrics
+from monitoring import logs, metrics
 from shadow import journal, presence
 from shadow.records import Candidate, CandidateState, Deployment
 from shadow.settings import Settings
@@ -22,7 +23,8 @@ Values = Mapping[str, float | Mapping[str, float] | Mapping[tuple[str, str], flo
 LOOK_SECONDS = 2.0
 STALE_SECONDS = 15.0
 _SILENT_SECONDS = 5.0
-_LEDGER_SHARE = 0.05
+_SHARE = 0.05
+_log = logging.getLogger("umbra.readings")
 
 
 class JournalReading:
@@ -66,56 +68,86 @@ def _disk(directory: Path) -> dict[str, float]:
 
 
 class StoreReading:
-    """What the store says of candidates, ledger and deployment, as `look` last found it.
+    """What the store says of candidates, deployment and ledger, looked up by threads.
 
     A scrape never waits for the store: one that hangs, or is away, is told as `umbra_store_up` 0 and no more.
     """
 
     def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store = store
         self._clock = clock
-        self._seen_at = -STALE_SECONDS
-        self._found: Values = {}
-        self._accounts: Values = {}
-        self._count_again_at = 0.0
+        self.state = Lookup(lambda: _state(store), clock)
+        # Counting goes through all rows there are: it must not keep the rest from being told.
+        self.ledger = Lookup(lambda: _ledger(store), clock)
 
     def __call__(self) -> Values:
-        """What was found last, while it is fresh."""
+        """What was found last; the state only while it is fresh."""
         awaited: Values = {name: dict[str, float]() for name in metrics.EVIDENCE}
-        if self._clock() - self._seen_at >= STALE_SECONDS:
+        if self._clock() - self.state.found_at >= STALE_SECONDS:
             return {"umbra_store_up": 0.0, **awaited}
-        return {"umbra_store_up": 1.0, **awaited, **self._found, **self._accounts}
-
-    def look(self) -> None:
-        """Ask the store; when it is away, what was found before is forgotten at once."""
-        try:
-            self._look()
-        except StoreUnavailable:  # ingest and the lanes say so
-            self._seen_at = -STALE_SECONDS
+        return {"umbra_store_up": 1.0, **awaited, **self.state.found, **self.ledger.found}
 
     def follow(self, stop: threading.Event) -> None:
-        """Look again and again, in a thread that ends with the process, until told to stop."""
+        """Look again and again, in threads that end with the process, until told to stop."""
+        for lookup in (self.state, self.ledger):
+            threading.Thread(target=lookup.follow, args=(stop,), name="umbra-readings", daemon=True).start()
 
-        def run() -> None:
-            while not stop.is_set():
-                self.look()
-                stop.wait(LOOK_SECONDS)
 
-        threading.Thread(target=run, name="umbra-readings", daemon=True).start()
+class Lookup:
+    """One question to the store; what it found is kept until the next answer, or until asking fails."""
 
-    def _look(self) -> None:
-        with self._store.reading() as connection:
-            present = candidates.present(connection)
-            now = datetime.now(UTC)
-            lags = {str(one.model): candidates.lag(connection, one, now) for one in present}
-            deployed = deployments.newest(connection)
-            began = self._clock()
-            if began >= self._count_again_at:
-                self._accounts = _accounts([ledger.account(connection, one) for one in present])
-                # Counting takes longer the more there is: it may take up a twentieth of the time.
-                self._count_again_at = began + (self._clock() - began) / _LEDGER_SHARE
-        self._found = _progress(present, lags) | _deployment(deployed)
-        self._seen_at = self._clock()
+    def __init__(self, ask: Callable[[], Values], clock: Callable[[], float]) -> None:
+        self.found: Values = {}
+        self.found_at = -STALE_SECONDS
+        self._ask = ask
+        self._clock = clock
+        self._is_told = False
+
+    def attempt(self) -> float:
+        """Ask once; returns the seconds that took. Never raises."""
+        began = self._clock()
+        try:
+            self.found = self._ask()
+            self.found_at = self._clock()
+            self._is_told = False
+        except StoreUnavailable:  # ingest and the lanes say so
+            self._forget()
+        except Exception as fault:  # noqa: BLE001 (a table being changed, say: the next answer may be right)
+            self._forget()
+            self._tell(fault)
+        return self._clock() - began
+
+    def follow(self, stop: threading.Event) -> None:
+        """Ask until told to stop."""
+        while not stop.is_set():
+            stop.wait(pause_after(self.attempt()))
+
+    def _forget(self) -> None:
+        self.found = {}
+        self.found_at = -STALE_SECONDS
+
+    def _tell(self, fault: Exception) -> None:
+        if not self._is_told:
+            logs.event(_log, "reading_failed", level=logging.ERROR, error=fault)
+        self._is_told = True
+
+
+def pause_after(seconds: float) -> float:
+    """How long to leave the store alone after a question that took it so long."""
+    return max(LOOK_SECONDS, seconds / _SHARE)
+
+
+def _state(store: Store) -> Values:
+    with store.reading() as connection:
+        present = candidates.present(connection)
+        now = datetime.now(UTC)
+        lags = {str(one.model): candidates.lag(connection, one, now) for one in present}
+        deployed = deployments.newest(connection)
+    return _progress(present, lags) | _deployment(deployed)
+
+
+def _ledger(store: Store) -> Values:
+    with store.reading() as connection:
+        return _accounts([ledger.account(connection, one) for one in candidates.present(connection)])
 
 
 def _progress(present: list[Candidate], lags: Mapping[str, tuple[int, float]]) -> dict[str, dict[str, float]]:
