@@ -54,3 +54,13 @@ def test_the_names_of_panels_and_searches_in_the_text_are_really_theirs() -> Non
         assert name in titles or f"Umbra: {name}" in titles, (
             f"no panel, search or dashboard is called {name!r}"
         )
+
+
+def test_no_metric_is_told_of_anywhere_that_does_not_exist() -> None:
+    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
+    told = {
+        name for page in pages for name in re.findall(r"(?<![\w:])umbra_[a-z_]+", page.read_text("utf-8"))
+    }
+    known = set(metrics.names()) | {"umbra_reader", "umbra_writer"}
+    gone = {name for name in told - known if re.sub(r"_(bucket|sum|count)$", "", name) not in known}
+    assert gone == set()
