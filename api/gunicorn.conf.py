@@ -31,6 +31,11 @@ if Path("/dev/shm").is_dir():  # noqa: S108 (the workers' heartbeat: on a disk i
     worker_tmp_dir = "/dev/shm"  # noqa: S108
 
 
+def on_starting(arbiter: Arbiter) -> None:
+    """gunicorn's hook."""
+    server.when_starting(arbiter)
+
+
 def when_ready(_arbiter: Arbiter) -> None:
     """gunicorn's hook."""
     server.when_ready(_settings)

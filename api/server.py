@@ -48,7 +48,6 @@ _BY_ERROR: tuple[tuple[type[Exception], int], ...] = (
     (http_errors.InvalidChunkExtension, 400),
 )
 _log = logging.getLogger("umbra.server")
-_answered = mmap.mmap(-1, 1)  # shared by the arbiter and all its workers: whether any of them was ever ready
 
 
 def application() -> Any:
@@ -83,11 +82,11 @@ class Worker(SyncWorker):  # type: ignore[misc]
         """
         try:
             super().load_wsgi()
-            _answered[0] = True
+            self.ever_ready[0] = True
             logs.event(_log, "worker_ready", live_model=str(self.wsgi.extensions["umbra"].live.serving().ref))
         except CANNOT_START as fault:
             logs.event(_log, "cannot_start", level=logging.ERROR, error=fault)
-            if not _answered[0]:
+            if not self.ever_ready[0]:
                 sys.exit(Arbiter.WORKER_BOOT_ERROR)
             time.sleep(_BOOT_PAUSE_SECONDS)
             sys.exit(1)
@@ -199,8 +198,14 @@ def when_ready(settings: Settings) -> None:
         )
 
 
+def when_starting(arbiter: Arbiter) -> None:
+    """In the arbiter, first of all: make the memory in which all workers see whether any was ever ready."""
+    arbiter.ever_ready = mmap.mmap(-1, 1)
+
+
 def pre_fork(arbiter: Arbiter, worker: BaseWorker) -> None:
-    """In the arbiter: give the worker the first place that no living one has."""
+    """In the arbiter: give the worker that memory, and the first place that no living one has."""
+    worker.ever_ready = arbiter.ever_ready
     taken = {other.place for other in arbiter.WORKERS.values()}
     worker.place = next(place for place in count() if place not in taken)
 

@@ -24,11 +24,12 @@ def _needs_engine() -> None:
         pytest.skip(f"starts the whole stack with Docker: set {SWITCH}=1")
     if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
         pytest.fail(f"{SWITCH}=1, but no Docker engine answers")
-    missing = [image for image in images().values() if not is_here(image)]
-    if missing:
-        pytest.fail(
-            f"{SWITCH}=1, but the engine has no image {', '.join(missing)}: pull it, or build a stand-in"
+    for image in [image for image in images().values() if not is_here(image)]:
+        pulled = subprocess.run(
+            ["docker", "pull", "--quiet", image], capture_output=True, text=True, check=False
         )
+        if pulled.returncode:
+            pytest.fail(f"{SWITCH}=1, but {image} is not here and cannot be pulled: {pulled.stderr.strip()}")
 
 
 @pytest.fixture(scope="session")
