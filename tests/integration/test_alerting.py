@@ -12,7 +12,7 @@ from harness.stack import MakeStack
 from harness.waiting import wait_until
 
 ALERT = "UmbraCandidateBreakerOpen"
-TOLD_SECONDS = 40.0
+TOLD_SECONDS = 90.0
 OF_THIS_MACHINE = {"UmbraLatencyBurn", "UmbraDiskFull"}
 """How fast and how full the machine of the tests is, is not the question here."""
 
@@ -49,7 +49,7 @@ def test_a_candidate_that_keeps_dying_is_told_to_somebody_until_it_is_removed(
 
         stack.done("candidates", "add", dying)
         told = wait_until(lambda: inbox.alerts(ALERT), TOLD_SECONDS, why)
-        assert {candidate for _, candidate in alarms(prometheus)} == {dying}
+        assert {candidate for _, candidate in alarms(prometheus) if candidate} == {dying}
 
         stack.done("candidates", "remove", dying)
         wait_until(lambda: inbox.alerts(ALERT, "resolved"), TOLD_SECONDS, why)
