@@ -6,18 +6,8 @@ before it starts them, `serve` to show them all, and `worker_exited` when one of
 """
 
 from monitoring.metrics.buckets import DURATION_SECONDS, PRICE_DOLLARS
-from monitoring.metrics.declared import (
-    EVIDENCE,
-    READINGS,
-    Children,
-    Declaration,
-    ReadingDeclaration,
-    ServingMetrics,
-    ShadowMetrics,
-    declarations,
-    names,
-    observe_all,
-)
+from monitoring.metrics.catalogue import Declaration, declarations, names
+from monitoring.metrics.declared import Children, ServingMetrics, ShadowMetrics, observe_all
 from monitoring.metrics.exposition import MetricsServer, Reading, UndeclaredReading, serve
 from monitoring.metrics.files import (
     SharedValues,
@@ -27,6 +17,7 @@ from monitoring.metrics.files import (
     shadowing,
     worker_exited,
 )
+from monitoring.metrics.read import EVIDENCE, READINGS, ReadingDeclaration
 
 __all__ = [
     "DURATION_SECONDS",

@@ -19,7 +19,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from monitoring import logs
-from monitoring.metrics.declared import READINGS
+from monitoring.metrics.read import READINGS
 
 _log = logging.getLogger(__name__)
 
