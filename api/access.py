@@ -16,6 +16,8 @@ HEADER = "X-Request-ID"
 UNMATCHED = "unmatched"
 _KEY = "umbra.exchange"
 _VALID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
+# A UUID, or a trace id as of W3C: made by machines, with no room for what a house says.
+_RANDOM = re.compile(r"([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32})\Z")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _PATH_CHARACTERS = 256
 _QUIET = frozenset({"livez", "readyz", "static"})
@@ -67,20 +69,30 @@ def path(environ: dict[str, Any]) -> str:
 
 
 class Access:
-    """The WSGI application around all others."""
+    """The WSGI application around all others.
+
+    While texts are withheld a client's request id is taken over only if it can be no text.
+    """
 
     def __init__(
-        self, inner: Any, metrics: ServingMetrics, ids: Identifiers, clock: Callable[[], float]
+        self,
+        inner: Any,
+        metrics: ServingMetrics,
+        ids: Identifiers,
+        clock: Callable[[], float],
+        *,
+        withholds_texts: bool = False,
     ) -> None:
         self._inner = inner
         self._metrics = metrics
         self._ids = ids
         self._clock = clock
+        self._welcome = _RANDOM if withholds_texts else _VALID
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request, and account for it."""
         given = environ.get("HTTP_X_REQUEST_ID", "")
-        request_id = given if _VALID.match(given) else self._ids.request()
+        request_id = given if self._welcome.match(given) else self._ids.request()
         exchange = environ[_KEY] = Exchange(request_id, self._clock())
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:

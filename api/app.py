@@ -44,6 +44,7 @@ class Parts:
     metrics: ServingMetrics
     models_dir: Path
     limits: Limits
+    withholds_texts: bool = False
 
 
 def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
@@ -63,6 +64,7 @@ def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
             metrics=measured,
             models_dir=settings.models,
             limits=Limits(settings.api_max_rows, settings.api_max_body_bytes),
+            withholds_texts=settings.withholds_texts,
         )
     )
 
@@ -79,7 +81,9 @@ def build(parts: Parts) -> Flask:
     refuse = _refuser(parts.metrics)
     app.register_error_handler(Exception, lambda fault: refuse(fault, request.environ).as_response())
     front = Front(predictions.create, refuse, app.wsgi_app)
-    app.wsgi_app = access.Access(front, parts.metrics, ids, time.perf_counter)  # type: ignore[method-assign]
+    app.wsgi_app = access.Access(  # type: ignore[method-assign]
+        front, parts.metrics, ids, time.perf_counter, withholds_texts=parts.withholds_texts
+    )
     _prepare_children(app, parts)
     app.extensions["umbra"] = parts
     app.extensions["umbra.identifiers"] = ids

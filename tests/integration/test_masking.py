@@ -27,6 +27,7 @@ CANARY = 987654.321
 WORD = "canary-4711"
 TRACES = ("987654.321", WORD)
 LIVE_CANNOT, CANDIDATE_CANNOT = 1313, 1414
+RANDOM_IDS = ("0198C0DE-7a11-7000-8000-0123456789ab", "4bf92f3577b34da6a3ce929d0e0e4736")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,13 @@ def broken(stack: Stack) -> int:
 def ask_everything(stack: Stack) -> None:
     """Good, refused, failing and odd requests, each of them with a masked value in it."""
     good = houses(2, lot_area=CANARY)
-    assert post(stack, as_json(good)) == post(stack, as_csv(good)) == 200
+    wordy = {"X-Request-ID": f"{WORD}:{CANARY}"}
+    assert post(stack, as_json(good[:1]), **{"X-Request-ID": RANDOM_IDS[0]}) == 200
+    assert post(stack, as_json(good[1:]), **{"X-Request-ID": RANDOM_IDS[1]}) == 200
+    assert post(stack, as_csv(good), **wordy) == 200
     assert post(stack, as_json(houses(3, lot_area=CANARY)), f"/v1/predictions?lot_area={CANARY}") == 200
-    assert post(stack, as_json(houses(1, lot_area=CANARY, living_area=CANDIDATE_CANNOT))) == 200
-    assert post(stack, as_json(houses(1, lot_area=CANARY, living_area=LIVE_CANNOT))) == 500
+    assert post(stack, as_json(houses(1, lot_area=CANARY, living_area=CANDIDATE_CANNOT)), **wordy) == 200
+    assert post(stack, as_json(houses(1, lot_area=CANARY, living_area=LIVE_CANNOT)), **wordy) == 500
     wrong = houses(2, lot_area=-CANARY, neighborhood=WORD)
     assert post(stack, as_json([one | {WORD: CANARY} for one in wrong])) == post(stack, as_csv(wrong)) == 422
     assert post(stack, ("text/csv", f"{WORD}\n{CANARY}\n".encode())) == 422
@@ -167,6 +171,14 @@ def test_while_something_is_masked_lines_still_say_what_happened_and_where(
     assert found.printed.count('"house_captured"') == 8
 
 
+@pytest.mark.parametrize("settings", WITHHELD, ids=["masked", "without inputs"])
+def test_while_something_is_masked_ids_that_can_be_no_text_still_join_the_lines_of_a_request(
+    told: Callable[..., Told], settings: dict[str, str]
+) -> None:
+    for event in ("request", "house_captured", "house_compared"):
+        assert set(RANDOM_IDS) <= {line["trace"]["id"] for line in told(**settings).about(event)}
+
+
 def test_a_masked_field_is_missing_from_the_inputs_and_all_others_are_there(
     told: Callable[..., Told],
 ) -> None:
@@ -199,6 +211,8 @@ def test_without_masking_all_of_these_ways_lead_out(told: Callable[..., Told]) -
     for event in ("house_captured", "request_failed", "observation_failed"):
         assert TRACES[0] in json.dumps(found.about(event)), event
     assert TRACES[0] in json.dumps([line for line in found.lines if line["log"]["logger"] == "telltale"])
+    for event in ("request", "house_captured", "house_compared", "request_failed", "observation_failed"):
+        assert WORD in json.dumps([line["trace"] for line in found.about(event)]), event
     assert WORD in json.dumps([line["url"] for line in found.about("request") if "url" in line])
     texts = [line for line in found.printed.splitlines() if not line.startswith("{")]
     assert TRACES[0] in "".join(texts)
