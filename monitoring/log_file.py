@@ -68,7 +68,12 @@ class LogFile:
     def _claim(self) -> tuple[Path, int]:
         for number in count():
             path = self._directory / f"{self._stem}{f'_{number}' if number else ''}.jsonl"
-            descriptor = os.open(path, _FLAGS | os.O_CREAT, _READABLE)
+            try:
+                descriptor = os.open(path, _FLAGS | os.O_CREAT, _READABLE)
+            except PermissionError:
+                if path.exists():  # another user's
+                    continue
+                raise
             with suppress(OSError):  # a file system without locks: then names alone keep writers apart
                 if not _lock(descriptor) or not os.fstat(descriptor).st_nlink:  # 0: swept a moment ago
                     os.close(descriptor)
@@ -77,12 +82,13 @@ class LogFile:
         return path, descriptor
 
     def _rotate(self) -> None:
-        self.close()
+        """Rename while the lock is held: what nobody may take over cannot be renamed under its new writer."""
         for number in range(KEPT, 0, -1):
             older = self._rotated(number)
             newer = self._rotated(number - 1) if number > 1 else self.path
             with suppress(FileNotFoundError):
                 newer.rename(older)
+        self.close()
 
     def _rotated(self, number: int) -> Path:
         return self.path.with_name(f"{self.path.stem}.{number}.jsonl")

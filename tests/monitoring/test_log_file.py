@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import tempfile
 import time
 from pathlib import Path
+
+import pytest
 
 from monitoring.log_file import LogFile
 
@@ -69,6 +72,66 @@ def test_a_file_that_a_process_of_another_container_writes_is_neither_swept_nor_
     assert rotated.exists()
     theirs.close()
     ours.close()
+
+
+@pytest.fixture
+def _an_ordinary_user():
+    """Whom permissions are for: root is refused nothing."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(before)
+
+
+@pytest.fixture
+def open_to_all(_an_ordinary_user):
+    """A directory that every user may write to, and reach."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+
+
+def test_a_file_of_another_user_that_has_our_name_costs_no_line(open_to_all):
+    theirs = LogFile(open_to_all, "umbra.api").path
+    theirs.touch(0o000)
+    ours = _open(open_to_all)
+    ours.close()
+    assert ours.path.name == f"{theirs.stem}_1.jsonl"
+    assert ours.path.read_bytes() == b"{}\n"
+
+
+def test_a_directory_of_another_user_is_an_error_at_once(open_to_all):
+    open_to_all.chmod(0o555)
+    with pytest.raises(PermissionError):
+        _open(open_to_all)
+
+
+def test_nobody_takes_a_file_over_while_it_is_rotated(tmp_path, run_script):
+    """A second process of the same name opens its file whenever the first one renames one of its own."""
+    script = """
+        import os, sys
+        from pathlib import Path
+        from monitoring.log_file import LogFile
+
+        directory = Path(sys.argv[1])
+        file = LogFile(directory, "umbra.api", max_bytes=10)
+        others = []
+
+        def meanwhile(event, _):
+            if event == "os.rename":
+                others.append(LogFile(directory, "umbra.api"))
+                os.write(others[-1].descriptor(9), b"another.\\n")
+
+        sys.addaudithook(meanwhile)
+        for number in range(4):
+            os.write(file.descriptor(9), b"the first\\n")
+        for other in others:
+            assert other.path.read_bytes() == b"another.\\n", other.path
+        assert len({other.path for other in others}) == len(others) > 0
+        """
+    done = run_script(script, str(tmp_path))
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_process_that_gets_an_old_name_goes_on_in_its_file_on_a_line_of_its_own(tmp_path):
