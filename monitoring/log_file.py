@@ -2,6 +2,10 @@
 
 Whoever writes to a file holds a lock on it (flock), so that processes of several containers, whose ids
 repeat, can share a directory: nobody takes over or removes what another one still writes.
+
+What is kept: of a process its file of at most 64 MiB and the 5 before it; of all files of a service that nobody
+writes any more the newest 512 MiB, for 3 days. Older ones are emptied at the next start of a process, whether
+they were read or not, and removed when they have been empty for 3 days.
 """
 
 from __future__ import annotations
@@ -94,13 +98,20 @@ class LogFile:
         return self.path.with_name(f"{self.path.stem}.{number}.jsonl")
 
     def _sweep(self) -> None:
-        """Of the files that nobody writes any more, keep the newest: every start makes new ones."""
+        """Of the files that nobody writes any more, keep the newest: every start makes new ones.
+
+        An old one is emptied first and removed days later. A shipper knows a file by its inode: had it not seen
+        it empty, it would take the next file that gets this inode for one that it has read.
+        """
         kept_bytes = 0
         for file, changed, size in _newest_first(self._directory.glob(f"{self._service}-*.jsonl")):
-            with _unused(_written(file)) as unused:
+            with _unused(_written(file)) as unused, suppress(OSError):  # another user's, or gone meanwhile
                 kept_bytes += size if unused else 0
-                if unused and (kept_bytes > GONE_BYTES or time.time() - changed > GONE_SECONDS):
-                    file.unlink(missing_ok=True)
+                is_old = time.time() - changed > GONE_SECONDS
+                if unused and size and (is_old or kept_bytes > GONE_BYTES):
+                    os.truncate(file, 0)
+                elif unused and not size and is_old:
+                    file.unlink()
 
 
 def _newest_first(files: Iterator[Path]) -> list[tuple[Path, float, int]]:

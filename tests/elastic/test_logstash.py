@@ -11,6 +11,7 @@ import pytest
 import yaml
 from reading import index, pipeline
 
+from monitoring import log_file
 from monitoring.log_file import LogFile
 
 FOLDER = Path(__file__).resolve().parents[2] / "logstash"
@@ -81,6 +82,12 @@ def test_files_are_followed_from_their_beginning_and_the_position_survives_a_res
     assert options["start_position"] == "beginning"
     assert options["codec"] == "json"
     assert options["sincedb_path"].startswith(DATA)
+
+
+def test_how_far_a_file_was_read_is_known_for_as_long_as_the_file_is_there() -> None:
+    """It lies there for so long after its last line, and as long again empty."""
+    known_seconds = float(only("file").options["sincedb_clean_after"]) * 24 * 3600
+    assert known_seconds > 2 * log_file.GONE_SECONDS
 
 
 def test_every_file_that_a_process_writes_is_read_also_when_it_was_rotated(tmp_path: Path) -> None:

@@ -42,22 +42,32 @@ def _open(directory: Path) -> LogFile:
     return file
 
 
-def test_files_that_nobody_has_written_for_days_are_swept_whichever_container_wrote_them(tmp_path):
+def test_files_that_nobody_has_written_for_days_are_emptied_whichever_container_wrote_them(tmp_path):
     old = [_left_behind(tmp_path, f"umbra.api-{host}-7.jsonl", 4) for host in ("here", "a-b", "3f2a.lan")]
     others = [
         _left_behind(tmp_path, "umbra.api-here-8.1.jsonl", 1),
         _left_behind(tmp_path, "umbra.worker-here-7.jsonl", 9),
     ]
     file = _open(tmp_path)
-    assert not any(path.exists() for path in old)
-    assert all(path.exists() for path in others)
+    assert [path.stat().st_size for path in [*old, *others]] == [0, 0, 0, 3, 3]
     file.close()
+
+
+def test_a_file_is_removed_only_when_it_has_been_empty_for_days(tmp_path):
+    """Logstash takes a new file with the inode of one that it has not seen empty for one that it has read."""
+    old = _left_behind(tmp_path, "umbra.api-here-7.jsonl", 4)
+    _open(tmp_path).close()
+    _open(tmp_path).close()
+    assert old.stat().st_size == 0
+    _left_behind(tmp_path, old.name, 4, size=0)
+    _open(tmp_path).close()
+    assert not old.exists()
 
 
 def test_only_the_newest_half_gigabyte_of_files_that_nobody_writes_is_kept(tmp_path):
     files = [_left_behind(tmp_path, f"umbra.api-gone-{n}.jsonl", n / 10, 200 << 20) for n in range(1, 5)]
     _open(tmp_path).close()
-    assert [path.exists() for path in files] == [True, True, False, False]
+    assert [path.stat().st_size >> 20 for path in files] == [200, 200, 0, 0]
 
 
 def test_a_file_that_a_process_of_another_container_writes_is_neither_swept_nor_taken_over(tmp_path):
@@ -68,8 +78,7 @@ def test_a_file_that_a_process_of_another_container_writes_is_neither_swept_nor_
     ours = _open(tmp_path)
     assert ours.path != theirs.path
     assert ours.path.match("*.jsonl")
-    assert theirs.path.exists()
-    assert rotated.exists()
+    assert theirs.path.stat().st_size == rotated.stat().st_size == 3
     theirs.close()
     ours.close()
 
