@@ -3,9 +3,9 @@
 Whoever writes to a file holds a lock on it (flock), so that processes of several containers, whose ids
 repeat, can share a directory: nobody takes over or removes what another one still writes.
 
-What is kept: of a process its file of at most 64 MiB and the 5 before it; of all files of a service that nobody
-writes any more the newest 512 MiB, for 3 days. Older ones are emptied at the next start of a process, whether
-they were read or not, and removed when they have been empty for 3 days.
+What is kept: of a process its file of at most 64 MiB and the 5 before it; of all files of a service that
+nobody writes any more the newest 512 MiB, for 3 days. Older ones are emptied at the next start of a process,
+whether they were read or not, and removed when they have been empty for 3 days.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ class LogFile:
     def _sweep(self) -> None:
         """Of the files that nobody writes any more, keep the newest: every start makes new ones.
 
-        An old one is emptied first and removed days later. A shipper knows a file by its inode: had it not seen
-        it empty, it would take the next file that gets this inode for one that it has read.
+        An old one is emptied first and removed days later. A shipper knows a file by its inode: had it not
+        seen it empty, it would take the next file that gets this inode for one that it has read.
         """
         kept_bytes = 0
         for file, changed, size in _newest_first(self._directory.glob(f"{self._service}-*.jsonl")):
