@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from monitoring.log_file import LogFile
@@ -110,18 +111,28 @@ class Sink:
             yield self._lines.popleft()
 
     def _write(self, piece: bytes, count: int) -> None:
-        try:
-            if self._torn and not self._file:  # a file says itself, when it is opened again, how it ends
-                piece = b"\n" + piece
-            self._torn = True
-            _write_all(self._file.descriptor(len(piece)) if self._file else self._descriptor, piece)
-            self._torn = False
-        except OSError:
-            self.drop(count)
+        if self._torn and not self._file:  # a file says itself, when it is opened again, how it ends
+            piece = b"\n" + piece
+        written = self._write_what_fits(piece)
+        if written:
+            self._torn = piece[written - 1 : written] != b"\n"
+        if written < len(piece):
+            self.drop(min(count, piece.count(b"\n", written)))
             if self._file:
                 self._file.close()
-        finally:
-            self._written += count
+        self._written += count
+
+    def _write_what_fits(self, piece: bytes) -> int:
+        """Write until it is done or fails; gives how many bytes were written."""
+        written = 0
+        with suppress(OSError):
+            descriptor = self._file.descriptor(len(piece)) if self._file else self._descriptor
+            while written < len(piece):
+                try:
+                    written += os.write(descriptor, memoryview(piece)[written:])
+                except BlockingIOError:
+                    select.select([], [descriptor], [], 1.0)
+        return written
 
     def _piece_bytes(self) -> int:
         if self._file:
@@ -152,12 +163,3 @@ def _pieces(lines: Iterable[bytes], limit: int) -> Iterator[tuple[bytes, int]]:
         size += len(line)
     if waiting:
         yield b"".join(waiting), len(waiting)
-
-
-def _write_all(descriptor: int, piece: bytes) -> None:
-    rest = memoryview(piece)
-    while rest:
-        try:
-            rest = rest[os.write(descriptor, rest) :]
-        except BlockingIOError:
-            select.select([], [descriptor], [], 1.0)

@@ -296,6 +296,28 @@ def test_a_file_that_cannot_be_written_does_not_hold_up_standard_output(run_scri
     assert json.loads(done.stdout)["message"] == "told"
 
 
+def test_lines_that_still_fit_a_full_disk_are_not_counted_as_dropped(tmp_path, run_script):
+    script = """
+        import logging, resource, sys
+        from pathlib import Path
+        from monitoring import logs
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+        logs.configure("umbra.api", "INFO", Path(sys.argv[1]))
+        dropped = []
+        logs.on_dropped(lambda: dropped.append(1))
+        for number in range(100):
+            logs.event(logging.getLogger("x"), "request", number=number)
+        logs.flush()
+        print(len(dropped))
+        """
+    done = run_script(script, str(tmp_path))
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes().count(b"\n")
+    assert 0 < whole < 100
+    assert int(done.stdout) == 100 - whole
+
+
 def test_a_full_disk_drops_lines_and_goes_on_when_there_is_room(run_script):
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
@@ -315,4 +337,4 @@ def test_a_full_disk_drops_lines_and_goes_on_when_there_is_room(run_script):
         """
     done = run_script(script)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.strip())["message"] == "written"
+    assert [json.loads(line)["message"] for line in done.stdout.splitlines()] == ["written"]
