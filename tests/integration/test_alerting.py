@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
+from typing import Any
 
 from harness import artifacts
 from harness.alertmanager import Alertmanager, Inbox
@@ -11,7 +13,8 @@ from harness.prometheus import Prometheus, targets_of
 from harness.stack import MakeStack
 from harness.waiting import wait_until
 
-ALERT = "UmbraCandidateBreakerOpen"
+KILLED, DYING = "UmbraCandidateRestarts", "UmbraCandidateBreakerOpen"
+KILLS = 5  # three restarts in half an hour are borne
 TOLD_SECONDS = 90.0
 OF_THIS_MACHINE = {"UmbraLatencyBurn", "UmbraDiskFull"}
 """How fast and how full the machine of the tests is, is not the question here."""
@@ -27,7 +30,7 @@ def alarms(prometheus: Prometheus) -> list[tuple[str, str]]:
     ]
 
 
-def test_a_candidate_that_keeps_dying_is_told_to_somebody_until_it_is_removed(
+def test_a_killed_candidate_and_one_that_cannot_live_are_told_to_somebody(
     make_stack: MakeStack, tmp_path: Path
 ) -> None:
     stack = make_stack(recipe_modules="poison_recipe", candidate_batch_rows=16)
@@ -47,14 +50,22 @@ def test_a_candidate_that_keeps_dying_is_told_to_somebody_until_it_is_removed(
         wait_until(lambda: not alarms(prometheus), TOLD_SECONDS, why)
         assert [rule for rule in prometheus.rules() if rule["health"] == "err"] == []
 
+        chance = random.Random(1)
+        for _ in range(KILLS):
+            stack.kill("model", chance)
+        check(wait_until(lambda: inbox.alerts(KILLED), TOLD_SECONDS, why), KILLED, "gbm@1")
+
         stack.done("candidates", "add", dying)
-        told = wait_until(lambda: inbox.alerts(ALERT), TOLD_SECONDS, why)
-        assert {candidate for _, candidate in alarms(prometheus) if candidate} == {dying}
+        check(wait_until(lambda: inbox.alerts(DYING), TOLD_SECONDS, why), DYING, dying)
 
         stack.done("candidates", "remove", dying)
-        wait_until(lambda: inbox.alerts(ALERT, "resolved"), TOLD_SECONDS, why)
+        wait_until(lambda: inbox.alerts(DYING, "resolved"), TOLD_SECONDS, why)
+    assert load.faults == []
+
+
+def check(told: list[tuple[str, dict[str, Any]]], name: str, candidate: str) -> None:
+    """That the first message is about this alert and candidate, and went where tickets go."""
     receiver, alert = told[0]
     assert receiver == "ticket"
-    assert alert["labels"] == {"alertname": ALERT, "severity": "ticket", "candidate": dying}
-    assert dying in alert["annotations"]["description"]
-    assert load.faults == []
+    assert alert["labels"] == {"alertname": name, "severity": "ticket", "candidate": candidate}
+    assert candidate in alert["annotations"]["description"]
