@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -88,17 +88,17 @@ class LineFormatter(OrjsonFormatter):
         """The text of a line from a library; its arguments may not fit its format."""
         try:
             return record.getMessage()
-        except (TypeError, ValueError, KeyError):
-            return str(record.msg)
+        except Exception:  # noqa: BLE001 (whatever an argument raises when it is asked for its text)
+            return _said(record.msg)
 
     def _error(self, error: BaseException, *, with_stack: bool) -> dict[str, str]:
         """A warning is about the world, so what it says suffices; an error may be our own: its stack is kept.
 
         The end of a long stack names the cause; a line under 4 KiB stays whole in a pipe.
         """
-        told = {"type": type(error).__name__, "message": str(error)[:_MESSAGE_CHARACTERS]}
+        told = {"type": type(error).__name__, "message": _said(error)[:_MESSAGE_CHARACTERS]}
         if with_stack:
-            told["stack_trace"] = "".join(traceback.format_exception(error))[-_STACK_CHARACTERS:]
+            told["stack_trace"] = _end("".join(traceback.format_exception(error)))
         return told
 
 
@@ -119,13 +119,35 @@ class DiscreetFormatter(LineFormatter):
         return WITHHELD
 
     def _error(self, error: BaseException, *, with_stack: bool) -> dict[str, str]:  # noqa: ARG002
-        places = "\n".join(_places(error))[-_STACK_CHARACTERS:]
-        return {"type": type(error).__name__, "message": WITHHELD, "stack_trace": places}
+        places = [place for one in reversed(list(_chain(error))) for place in _places(one)]
+        return {"type": type(error).__name__, "message": WITHHELD, "stack_trace": _end("\n".join(places))}
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and those that led to it, each once: they may lead in a circle."""
+    seen: set[int] = set()
+    now: BaseException | None = error
+    while now is not None and id(now) not in seen:
+        seen.add(id(now))
+        yield now
+        now = now.__cause__ or (None if now.__suppress_context__ else now.__context__)
 
 
 def _places(error: BaseException) -> list[str]:
-    """Where an error was raised, after where those were that led to it; not a word of what they say."""
-    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    """Where an error was raised; not a word of what it says."""
     codes = ((frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__))
-    frames = [f"  {code.co_filename}:{line} in {code.co_name}" for code, line in codes]
-    return [*(_places(cause) if cause else []), *frames, type(error).__name__]
+    return [*(f"  {code.co_filename}:{line} in {code.co_name}" for code, line in codes), type(error).__name__]
+
+
+def _said(something: object) -> str:
+    """Its text, if it can be asked for it."""
+    try:
+        return str(something)
+    except Exception as fault:  # noqa: BLE001 (whatever it raises; the line is worth more)
+        return f"{type(something).__name__} has no text: {type(fault).__name__}"
+
+
+def _end(stack: str) -> str:
+    """The last whole lines of a stack; of a line that alone is too long its end."""
+    end = stack[-_STACK_CHARACTERS:]
+    return end if len(end) == len(stack) else end.partition("\n")[2] or end

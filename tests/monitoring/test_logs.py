@@ -8,6 +8,7 @@ import logging
 import os
 import subprocess
 import time
+import traceback
 from datetime import datetime
 from pathlib import Path
 
@@ -121,6 +122,38 @@ class _Unspeakable:
     __str__ = __repr__
 
 
+class _UnspeakableError(_Unspeakable, Exception):
+    pass
+
+
+def test_an_error_without_a_text_costs_no_line(directory):
+    logs.event(log, "failed", level=logging.ERROR, error=_UnspeakableError())
+    (line,) = _lines(directory)
+    assert line["error"]["type"] == "_UnspeakableError"
+    assert line["error"]["message"] == "_UnspeakableError has no text: RuntimeError"
+
+
+def _fail(depth):
+    try:
+        if depth:
+            _fail(depth - 1)
+        int("none")
+    except ValueError as fault:
+        raise ValueError("again " * depth) from fault
+
+
+def test_a_long_stack_is_cut_between_lines(directory):
+    for depth in range(30, 40):
+        try:
+            _fail(depth)
+        except ValueError as fault:
+            whole = "".join(traceback.format_exception(fault))
+            logs.event(log, "failed", level=logging.ERROR, error=fault)
+        stack = _lines(directory)[-1]["error"]["stack_trace"]
+        assert len(stack) < len(whole)
+        assert whole.endswith("\n" + stack)
+
+
 @pytest.mark.parametrize("value", [_Unspeakable(), "\ud800", 10**400, {"deep": {1: {2: object()}}}])
 def test_a_field_that_cannot_be_written_costs_neither_the_line_nor_the_caller(directory, value):
     logs.event(log, "odd", value=value)
@@ -134,8 +167,10 @@ def test_a_library_line_with_wrong_arguments_is_still_written(run_script):
 
         logs.configure("umbra.api", "INFO", None)
         logging.getLogger("library").warning("%d rows", "many")
+        logging.getLogger("library").warning("%s rows", type("Odd", (), {"__str__": lambda _: 1 / 0})())
         """
-    assert json.loads(run_script(script).stdout)["message"] == "%d rows"
+    lines = run_script(script).stdout.splitlines()
+    assert [json.loads(line)["message"] for line in lines] == ["%d rows", "%s rows"]
 
 
 def test_levels_below_the_configured_one_cost_nothing_and_write_nothing(directory):

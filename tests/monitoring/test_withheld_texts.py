@@ -51,6 +51,34 @@ def test_while_texts_are_withheld_an_error_says_its_type_and_its_place_and_nothi
         assert "ValueError" in trace
 
 
+def test_while_texts_are_withheld_an_error_whose_causes_lead_in_a_circle_costs_no_line(discreet):
+    first, second = ValueError("canary"), KeyError("canary")
+    first.__cause__, second.__cause__ = second, first
+    logs.event(log, "failed", level=logging.ERROR, error=first)
+    (line,) = _lines(discreet)
+    assert line["error"] == {
+        "type": "ValueError",
+        "message": "withheld",
+        "stack_trace": "KeyError\nValueError",
+    }
+
+
+def test_while_texts_are_withheld_a_long_stack_is_cut_between_lines(discreet):
+    def fail(depth):
+        if depth:
+            fail(depth - 1)
+        _cannot("canary")
+
+    for depth in range(50, 60):
+        try:
+            fail(depth)
+        except ValueError as fault:
+            logs.event(log, "failed", level=logging.ERROR, error=fault)
+        stack = _lines(discreet)[-1]["error"]["stack_trace"].splitlines()
+        assert 10 < len(stack) < depth
+        assert {place.partition(":")[0] for place in stack[:-1]} == {f"  {__file__}"}
+
+
 def test_while_texts_are_withheld_a_librarys_line_says_where_it_came_from(discreet):
     log.warning("canary")
     (line,) = _lines(discreet)
