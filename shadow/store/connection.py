@@ -91,8 +91,10 @@ def _is_undefined_table(fault: DBAPIError) -> bool:
 
 
 def _driver_words(fault: Exception) -> str:
-    # Neither the statement nor its parameters (houses) belong in a log; the driver's own words do.
-    words = " ".join(str(getattr(fault, "orig", None) or fault).split())
+    # Neither the statement nor its parameters (houses) belong in a log; the driver's own words do. Of the
+    # server's only the message itself: its context is the row of a COPY.
+    said = getattr(fault, "orig", None) or fault
+    words = " ".join((getattr(getattr(said, "diag", None), "message_primary", None) or str(said)).split())
     if "no such table" in words or "does not exist" in words:
         return f"{words}; `umbra prepare` makes the tables"
     return words

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, delete, select
 
-from shadow.store import Store, bulk
+from shadow.store import Store, StoreUnavailable, bulk
 from shadow.store.tables import captures, observations, sources
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 89, UTC)
@@ -69,3 +69,21 @@ def test_a_value_no_column_holds_is_refused_and_named(store: Store) -> None:
     # On Postgres the driver reports what stopped the COPY, in words of its own.
     with store.writing() as connection, pytest.raises(Exception, match=r"UnwritableValue|complex"):
         bulk.insert(connection, observations, [{"candidate_id": 1j}])
+
+
+FULL = """
+    CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN RAISE 'no room' USING ERRCODE = 'disk_full'; END $$;
+    CREATE TRIGGER full_disk BEFORE INSERT ON captures FOR EACH ROW EXECUTE FUNCTION full_disk();
+    """
+
+
+def test_a_store_that_fails_in_the_middle_of_rows_says_no_word_of_them(store: Store) -> None:
+    """PostgreSQL shows the row at which a COPY ended."""
+    rows = [CAPTURE | {"request_id": "canary", "id": UUID(int=n), "seq": n} for n in range(1, 1001)]
+    with pytest.raises(StoreUnavailable) as caught, store.writing() as connection:
+        _begin(connection)
+        on_sqlite = connection.dialect.name == "sqlite"
+        connection.exec_driver_sql("PRAGMA max_page_count = 1" if on_sqlite else FULL)
+        bulk.insert(connection, captures, rows)
+    assert str(caught.value) == ("database or disk is full" if on_sqlite else "no room")
