@@ -22,6 +22,8 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 class CannotServe(RuntimeError):
     """The API cannot start; the message says what to do."""
 
+    names_no_house = True
+
 
 def main() -> int:
     """Serve with the environment's settings; returns only if that cannot be: 1, or 2 for a wrong setting."""

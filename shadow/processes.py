@@ -33,6 +33,8 @@ _log = logging.getLogger("umbra.processes")
 class CannotRun(RuntimeError):
     """A process cannot do its work and starting it again will not help; the message says what to do."""
 
+    names_no_house = True
+
 
 Run = Callable[[Settings, threading.Event, Announcement], None]
 

@@ -22,6 +22,8 @@ _log = logging.getLogger("umbra.rollout")
 class NoDeployment(RuntimeError):
     """No model has ever been live here."""
 
+    names_no_house = True
+
 
 def current_deployment(settings: Settings) -> Deployment:
     """The deployment in force, or the last one remembered when the store is away; raises NoDeployment."""

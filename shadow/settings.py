@@ -28,6 +28,8 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of its own below i
 class InvalidSetting(ValueError):
     """A setting whose name or value cannot be right; names the key and the value."""
 
+    names_no_house = True
+
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def read(text: str) -> int:

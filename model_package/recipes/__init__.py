@@ -25,6 +25,8 @@ Scorer = Callable[[NDArray[np.float64]], Dollars]
 class UnknownRecipe(ValueError):
     """A recipe nobody added."""
 
+    names_no_house = True
+
 
 class DuplicateRecipe(ValueError):
     """Two recipes of one name."""

@@ -23,6 +23,8 @@ _UNDEFINED_TABLE = "42P01"
 class StoreUnavailable(RuntimeError):
     """The database cannot be reached or does not answer in time; what was asked can be tried again."""
 
+    names_no_house = True
+
 
 class Store:
     """Captures, observations, candidates and deployments. Every method may raise StoreUnavailable."""

@@ -169,6 +169,11 @@ def test_while_something_is_masked_lines_still_say_what_happened_and_where(
     assert len(found.about("house_captured")) == 8
     assert len(found.about("house_compared")) == 7
     assert found.printed.count('"house_captured"') == 8
+    servers = [line for line in found.lines if line["log"]["logger"] == "gunicorn.error"]
+    said = "\n".join(line["message"] for line in servers)
+    for text in ("Starting gunicorn", "Listening at: http", "Booting worker with pid", "Shutting down"):
+        assert text in said
+    assert "glogging.py" not in {line["log"]["origin"]["file"]["name"] for line in servers}
 
 
 @pytest.mark.parametrize("settings", WITHHELD, ids=["masked", "without inputs"])

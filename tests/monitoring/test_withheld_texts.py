@@ -7,8 +7,18 @@ import logging
 from pathlib import Path
 
 import pytest
+from gunicorn import arbiter, sock
+from gunicorn.config import Config
 
+from api import server
+from api.serve import CannotServe
+from model_package.manifest import AlteredArtifact, InvalidArtifact
+from model_package.recipes import UnknownRecipe
 from monitoring import logs
+from shadow.processes import CannotRun
+from shadow.rollout import NoDeployment
+from shadow.settings import InvalidSetting
+from shadow.store import StoreUnavailable
 
 log = logging.getLogger("tests.monitoring")
 
@@ -92,6 +102,59 @@ def test_while_texts_are_withheld_words_of_models_and_clients_are_left_out(discr
     (line,) = _lines(discreet)
     assert line["umbra"] == {"reason": "raised"}
     assert "url" not in line
+
+
+class _ToldError(RuntimeError):
+    names_no_house = True
+
+
+def test_while_texts_are_withheld_an_error_that_can_name_no_house_says_what_to_do(discreet):
+    try:
+        try:
+            _cannot("canary")
+        except ValueError as fault:
+            raise _ToldError("start the database") from fault
+    except _ToldError as fault:
+        logs.event(log, "failed", level=logging.ERROR, error=fault)
+    (line,) = _lines(discreet)
+    assert line["error"]["message"] == "start the database"
+    assert "canary" not in json.dumps(line)
+
+
+OURS = (
+    AlteredArtifact, CannotRun, CannotServe, InvalidArtifact, InvalidSetting, NoDeployment, StoreUnavailable,
+    UnknownRecipe,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_while_texts_are_withheld_what_keeps_umbra_from_starting_is_still_said(discreet, kind):
+    logs.event(log, "cannot_start", level=logging.ERROR, error=kind("do this"))
+    assert _lines(discreet)[0]["error"]["message"] == "do this"
+
+
+def test_while_texts_are_withheld_gunicorn_still_says_what_its_processes_do(discreet):
+    gunicorn = server.Logger(Config())
+    gunicorn.critical("WORKER TIMEOUT (pid:%s)", 7)
+    gunicorn.warning("of %s", "canary")
+    gunicorn.info("canary")
+    try:
+        _cannot("canary")
+    except ValueError as fault:
+        gunicorn.exception(fault)
+        gunicorn.exception("Exception in worker process")
+    lines = _lines(discreet)
+    said = ["WORKER TIMEOUT (pid:7)", "withheld", "withheld", "withheld", "Exception in worker process"]
+    assert [line["message"] for line in lines] == said
+    assert "canary" not in json.dumps(lines)
+    assert {line["log"]["origin"]["file"]["name"] for line in lines} == {Path(__file__).name}
+
+
+@pytest.mark.parametrize("template", server.OF_PROCESSES)
+def test_what_gunicorn_says_of_its_processes_is_what_it_says(template):
+    sources = [Path(module.__file__).read_text() for module in (arbiter, sock)]
+    parts = [part for part in template.partition(" Perhaps out of memory?") if part]
+    assert all(any(f'"{part}"' in source for source in sources) for part in parts)
 
 
 UNCAUGHT = """
