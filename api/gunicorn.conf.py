@@ -5,16 +5,11 @@ from pathlib import Path
 from gunicorn.arbiter import Arbiter
 
 from api import server
-from monitoring import logs
+from shadow.log_setup import write_lines
 from shadow.settings import Settings
-from shadow.version import umbra_version
 
 _settings = Settings.from_environment()
-logs.configure(
-    "umbra.api", _settings.log_level, _settings.log_dir,
-    both=_settings.log_stdout, withhold=_settings.withholds_texts, version=umbra_version(),
-)  # fmt: skip
-logs.tell_uncaught()
+write_lines("umbra.api", _settings)
 
 bind = f"{_settings.api_host}:{_settings.api_port}"
 workers = _settings.api_workers

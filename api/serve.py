@@ -13,6 +13,7 @@ from typing import NoReturn
 from api import live, server
 from monitoring import logs, metrics
 from shadow import processes
+from shadow.log_setup import write_lines
 from shadow.presence import Announcement
 from shadow.settings import InvalidSetting, Settings
 
@@ -29,21 +30,16 @@ def main() -> int:
     """Serve with the environment's settings; returns only if that cannot be: 1, or 2 for a wrong setting."""
     processes.leave_with_parent()
     try:
-        settings = Settings.from_environment()
+        serve(Settings.from_environment())
     except InvalidSetting as fault:
         return _say(fault, processes.EXIT_USAGE)
-    try:
-        serve(settings)
     except (CannotServe, *server.CANNOT_START) as fault:
         return _say(fault, processes.EXIT_FAILURE)
 
 
 def serve(settings: Settings) -> NoReturn:
-    """Become gunicorn; raises CannotServe or one of server.CANNOT_START when the API could not answer."""
-    logs.configure(
-        "umbra.api", settings.log_level, settings.log_dir,
-        both=settings.log_stdout, withhold=settings.withholds_texts,
-    )  # fmt: skip
+    """Become gunicorn; raises InvalidSetting, CannotServe or one of server.CANNOT_START if that is no use."""
+    write_lines("umbra.api", settings)
     for port, host in (
         (settings.api_port, settings.api_host),
         (settings.api_metrics_port, settings.metrics_host),

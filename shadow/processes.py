@@ -19,9 +19,9 @@ from pathlib import Path
 
 from monitoring import logs
 from shadow.backoff import Backoff
+from shadow.log_setup import write_lines
 from shadow.presence import Announcement
 from shadow.settings import InvalidSetting, Settings
-from shadow.version import umbra_version
 
 EXIT_FAILURE, EXIT_USAGE = 1, 2
 PARENT_VARIABLE = "_UMBRA_PARENT_PID"
@@ -49,15 +49,11 @@ def main(role: str, run: Run, *, when_orphaned: signal.Signals = signal.SIGTERM)
     leave_with_parent(when_orphaned)
     try:
         settings = Settings.from_environment()
+        write_lines("umbra.worker", settings)
     except InvalidSetting as fault:
         sys.stderr.write(f"umbra: {fault}\n")
         return EXIT_USAGE
     stand_back(settings.worker_niceness)
-    logs.configure(
-        "umbra.worker", settings.log_level, settings.log_dir,
-        both=settings.log_stdout, withhold=settings.withholds_texts, version=umbra_version(),
-    )  # fmt: skip
-    logs.tell_uncaught()
     announcement = Announcement(settings.run_dir, role, datetime.now(UTC))
     logs.event(_log, "process_started", role=role)
     try:

@@ -199,12 +199,6 @@ def test_a_masked_field_that_no_house_has_stops_the_start_with_key_and_value() -
         Settings.from_environment({"UMBRA_MASKED_FIELDS": "lot_area,owner"})
 
 
-def test_lines_that_would_go_nowhere_stop_the_start() -> None:
-    with pytest.raises(InvalidSetting, match=r"UMBRA_LOG_STDOUT=false.*UMBRA_LOG_DIR"):
-        Settings.from_environment({"UMBRA_LOG_STDOUT": "false"})
-    Settings.from_environment({"UMBRA_LOG_STDOUT": "false", "UMBRA_LOG_DIR": "logs"})
-
-
 @pytest.mark.parametrize(
     ("variables", "withheld"),
     [({}, False), ({"UMBRA_LOG_INPUTS": "false"}, True), ({"UMBRA_MASKED_FIELDS": "lot_area"}, True)],

@@ -1,0 +1,18 @@
+"""Log lines as the settings have them, for every process that serves or works."""
+
+from __future__ import annotations
+
+from monitoring import logs
+from shadow.settings import InvalidSetting, Settings
+from shadow.version import umbra_version
+
+
+def write_lines(service: str, settings: Settings) -> None:
+    """Have this process, and its later forks, write lines of `service`; raises InvalidSetting."""
+    if not settings.log_stdout and settings.log_dir is None:
+        raise InvalidSetting("UMBRA_LOG_STDOUT=false: every line would be lost; set UMBRA_LOG_DIR")
+    logs.configure(
+        service, settings.log_level, settings.log_dir,
+        both=settings.log_stdout, withhold=settings.withholds_texts, version=umbra_version(),
+    )  # fmt: skip
+    logs.tell_uncaught()
