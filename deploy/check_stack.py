@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import make_env
+import mounted
 from smoke import elastic, grafana, prometheus, umbra
 from smoke.check import Report, Wrong
-from smoke.compose import NOT_CHECKED, Compose, state_of
+from smoke.compose import NOT_CHECKED, Compose, in_order, state_of
 from smoke.site import Site
 from smoke.umbra import Answer
 
@@ -27,12 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run every check; returns the exit status."""
     options = parser().parse_args(arguments)
     report = Report(sys.stdout, options.wait)
-    secrets = read_secrets(options.env_file or ROOT / ".env")
+    told = compose_arguments(options)
     try:
-        Examination(report, Compose(ROOT, compose_arguments(options)), secrets).whole(set(options.without))
+        secrets = read_files(report, options)
+        Examination(report, Compose(ROOT, told), secrets).whole(set(options.without))
     except Wrong as fault:
         report.say("FAIL", report.at, str(fault))
-        report.say("", "what to do", fault.advice)
+        same_stack = shlex.join(["docker", "compose", *told])
+        report.say("", "what to do", fault.advice.replace("docker compose", same_stack))
         return 1
     sys.stdout.write(f"{report.passed} checks, all ok\n")
     return 0
@@ -59,9 +63,33 @@ def compose_arguments(options: argparse.Namespace) -> list[str]:
     return [*project, *environment, *files]
 
 
+def read_files(report: Report, options: argparse.Namespace) -> Mapping[str, str]:
+    """The passwords, once every file that containers and docker compose need can be read; raises Wrong."""
+    report.at = "mounted folders"
+    if closed := mounted.unreadable(ROOT):
+        raise Wrong(closed, mounted.MAKE_READABLE)
+    report.at = "arguments"
+    for path in map(Path, options.file):
+        readable("--file", path)
+    if options.env_file:
+        readable("--env-file", options.env_file)
+    report.at = "passwords"
+    return read_secrets(options.env_file or ROOT / ".env")
+
+
+def readable(option: str, path: Path) -> None:
+    """Raises Wrong for a file that docker compose could not read."""
+    if not path.exists() or path.is_dir() or not os.access(path, os.R_OK):
+        why = "is a directory" if path.is_dir() else "cannot be read" if path.exists() else "is not there"
+        raise Wrong(f"{option} {path} {why}", f"give {option} as for docker compose up, from this folder")
+
+
 def read_secrets(path: Path) -> Mapping[str, str]:
-    """The passwords, as docker compose takes them: from the environment first, then from the file."""
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    """The passwords, as docker compose takes them: the environment's before the file's; raises Wrong."""
+    try:
+        text = make_env.text_of(path)
+    except make_env.Unusable as fault:
+        raise Wrong(str(fault), "python3 deploy/make_env.py") from fault
     return {key: os.environ.get(key) or make_env.value(text, key) for key in make_env.KEYS}
 
 
@@ -77,7 +105,8 @@ class Examination:
         """Check all services of the profiles that were started; raises Wrong."""
         services = self.report.check("docker compose", lambda: Services.of(self.compose, without))
         for service in services.names:
-            self.report.check(service, lambda name=service: self._state(name))  # type: ignore[misc]
+            profile = services.profiles[service]
+            self.report.check(service, lambda name=service, own=profile: self._state(name, own))  # type: ignore[misc]
         answer = self.umbra()
         self.prometheus()
         for part, look in (("grafana", self.grafana), ("elasticsearch", lambda: self.elastic(answer))):
@@ -118,42 +147,59 @@ class Examination:
 
     def elastic(self, answer: Answer) -> None:
         """The request in the logs, and the objects that show it."""
-        reader = ("umbra_reader", self.secrets["KIBANA_READER_PASSWORD"])
-        site = self._site("elasticsearch", 9200, reader)
+        reader = (elastic.READER, self.secrets["KIBANA_READER_PASSWORD"])
+        site = self._site("elasticsearch", 9200, reader, elastic.REFUSED)
         self.report.check("request in logs", lambda: elastic.request_found(site, answer.request_id))
-        kibana = self._site("kibana", 5601, ("elastic", self.secrets["ELASTIC_PASSWORD"]))
+        kibana = self._site("kibana", 5601, reader, elastic.REFUSED)
         objects = elastic.expected(ROOT / "kibana")
         self.report.check("kibana objects", lambda: elastic.objects_there(kibana, objects))
 
-    def _state(self, service: str) -> str:
-        return state_of(service, self.compose.containers().get(service))
+    def _state(self, service: str, profile: str) -> str:
+        try:
+            return state_of(service, self.compose.containers().get(service), profile)
+        except Wrong as fault:
+            if service == "migrate" and fault.final and umbra.password_refused(self.compose):
+                seen = f"{fault}: postgres refuses POSTGRES_PASSWORD, its volume keeps its first password"
+                raise Wrong(seen, " ".join(make_env.CHANGED.split()), final=True) from fault
+            raise
 
-    def _site(self, service: str, port: int, login: tuple[str, str] | None = None) -> Site:
+    def _site(self, service: str, port: int, login: tuple[str, str] | None = None, refused: str = "") -> Site:
         self.report.at = service
-        return Site(service, self.compose.url(service, port), login)
+        return Site(service, self.compose.url(service, port), login, refused)
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The services that should run: the core, and those of `elk` once any of them was started."""
+    """The services that should run, in the order in which they need each other, and what to start them with.
 
-    names: tuple[str, ...]
+    They are those of the core, and those of `elk` once any of these was started.
+    """
+
+    profiles: Mapping[str, str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Each after those it needs."""
+        return tuple(self.profiles)
 
     @classmethod
     def of(cls, compose: Compose, without: set[str]) -> Services:
         """Ask docker compose; raises Wrong."""
-        core, elk = set(compose.services()), set(compose.services("elk"))
-        started = compose.containers().keys()
-        if unknown := without - elk:
-            raise Wrong(
-                f"there is no service {', '.join(sorted(unknown))}", f"services: {', '.join(sorted(elk))}"
-            )
-        wanted = elk if (elk - core) & started else core
-        return cls(tuple(sorted(wanted - without - NOT_CHECKED)))
+        file = compose.declared("elk")
+        every, core, started = file["services"], compose.services(), compose.containers().keys()
+        if unknown := without - every.keys():
+            known = ", ".join(sorted(every))
+            raise Wrong(f"there is no service {', '.join(sorted(unknown))}", f"services: {known}", final=True)
+        if not started:
+            seen = f"no service of the project {file['name']} was started"
+            raise Wrong(seen, "docker compose up -d; or name another with -p: docker compose ls", final=True)
+        wanted = every.keys() if (every.keys() - core) & started else core
+        named = [name for name in in_order(every) if name in wanted - without - NOT_CHECKED]
+        return cls({name: "".join(every[name].get("profiles") or []) for name in named})
 
     def __str__(self) -> str:
         return f"{len(self.names)} services to look at"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(make_env.run(main))

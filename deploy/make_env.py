@@ -8,8 +8,10 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import mounted
 
 # Letters and digits only: some of them stand in a URL, some pass through a shell.
 KEYS = {
@@ -22,7 +24,10 @@ KEYS = {
     "KIBANA_ENCRYPTION_KEY": "what Kibana encrypts its saved secrets with",
 }
 SECRET_BYTES = 24
-DEFAULT = Path(__file__).resolve().parents[1] / ".env"
+ROOT = Path(__file__).resolve().parents[1]
+DEFAULT = ROOT / ".env"
+# As docker compose reads it: `export` and blanks are allowed, a colon too. The last line of a key counts.
+LINE = re.compile(r"\s*(?:export\s+)?(?P<key>\w+)\s*[=:](?P<value>.*)")
 HEAD = "# Secrets of docker-compose.yml, made by deploy/make_env.py. Not for the repository.\n"
 NEXT = """next:
   docker compose up -d                  API, worker, database, Prometheus, Alertmanager, Grafana
@@ -32,21 +37,36 @@ CHANGED = """The volumes of a stack that has run before still know the old passw
 afresh, which deletes every stored prediction: docker compose --profile elk down --volumes"""
 
 
+class Unusable(Exception):
+    """The file cannot be taken as it is; says what is wrong and what is expected."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write what is missing; returns the exit status."""
     options = parser().parse_args(arguments)
-    path: Path = options.file
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
-    missing = [key for key in KEYS if options.force or not value(before, key)]
-    if missing:
-        write(path, with_secrets(before, missing))
-        sys.stdout.write(f"{path}: made {', '.join(missing)}\n")
-    else:
-        sys.stdout.write(f"{path} has every secret already, nothing was changed; --force makes new ones\n")
-    if before and options.force:
-        sys.stdout.write(f"{CHANGED}\n")
+    try:
+        said = prepared(options.file, afresh=options.force)
+    except Unusable as fault:
+        sys.stderr.write(f"make_env.py: {fault}\n")
+        return 1
+    sys.stdout.write(said)
+    if closed := mounted.unreadable(ROOT):
+        sys.stdout.write(f"{closed}; before anything else, in {ROOT}:\n  {mounted.MAKE_READABLE}\n")
     sys.stdout.write(f"{NEXT}\n")
     return 0
+
+
+def prepared(path: Path, *, afresh: bool) -> str:
+    """Write what is missing (`afresh`: everything), and tell what was done; raises Unusable."""
+    before = text_of(path)
+    missing = [key for key in KEYS if afresh or not value(before, key)]
+    for key in KEYS.keys() - missing:
+        refuse_special(path, key, value(before, key))
+    if missing:
+        write(path, with_secrets(before, missing))
+        return f"{path}: made {', '.join(missing)}\n" + (f"{CHANGED}\n" if before and afresh else "")
+    changed = "it could be read by others, now by you alone" if close(path) else "nothing was changed"
+    return f"{path} has every secret already, {changed}; --force makes new ones\n"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -57,31 +77,93 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
+def text_of(path: Path) -> str:
+    """What the file says; empty when there is none; raises Unusable."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return ""
+    except UnicodeDecodeError:
+        raise Unusable(f"{path} is not UTF-8 text: save it as UTF-8, or move it away") from None
+    except OSError as fault:
+        raise Unusable(
+            f"{path} cannot be read: {fault.strerror}; a file of KEY=value lines is expected"
+        ) from None
+
+
 def value(text: str, key: str) -> str:
-    """What `text` sets `key` to; empty when it does not."""
-    found = re.findall(rf"^{key}=(.*)$", text, re.MULTILINE)
-    return str(found[-1]).strip() if found else ""
+    """What `text` sets `key` to, the last time; empty when it does not."""
+    found = [line["value"] for line in map(LINE.match, text.split("\n")) if line and line["key"] == key]
+    return _unquoted(found[-1].strip()) if found else ""
+
+
+def _unquoted(written: str) -> str:
+    if (quote := written[:1]) in {'"', "'"}:
+        return written[1:].partition(quote)[0]
+    return written.partition(" #")[0].strip()
+
+
+def refuse_special(path: Path, key: str, secret: str) -> None:
+    """Raises Unusable for a secret that would mean something else in a URL, a shell or this file."""
+    if not re.fullmatch(r"[A-Za-z0-9_.~-]+", secret):
+        raise Unusable(
+            f"{path}: {key} holds a character that is not allowed; allowed are letters, digits, _ . ~ - "
+            "(take the line out, and a random one is made)"
+        )
 
 
 def with_secrets(text: str, keys: Sequence[str]) -> str:
     """`text` with a new secret for each of `keys`; all else stays as it is."""
-    kept = [line for line in text.splitlines() if line.partition("=")[0] not in keys]
+    read = [(LINE.match(line), line) for line in text.splitlines()]
+    kept = [line for found, line in read if not found or found["key"] not in keys]
     lines = [f"{key}={secrets.token_hex(SECRET_BYTES)}" for key in keys]
     if not text:
         kept = [*HEAD.splitlines()]
     return "\n".join([*kept, *lines]) + "\n"
 
 
-def write(path: Path, text: str) -> None:
-    """Replace the file whole; never readable by anyone else, not even for a moment."""
+def write(link: Path, text: str) -> None:
+    """Replace the file (behind a link: that one) whole; never readable by anyone else, not for a moment."""
+    path = Path(os.path.realpath(link))
+    if path.exists() and not path.is_file():
+        raise Unusable(f"{link} is no ordinary file")
     fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(
-        os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-    ) as file:
-        file.write(text)
-    fresh.replace(path)
+    try:
+        fresh.unlink(missing_ok=True)
+        with os.fdopen(
+            os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+        ) as file:
+            file.write(text)
+        fresh.replace(path)
+    except FileNotFoundError:
+        raise Unusable(f"{link} cannot be written: make the folder {path.parent} first") from None
+    except OSError as fault:
+        raise Unusable(f"{link} cannot be written: {fault.strerror}") from None
+
+
+def close(path: Path) -> bool:
+    """Keep all others from reading the file; whether they could. Raises Unusable."""
+    if not path.stat().st_mode & 0o077:
+        return False
+    try:
+        path.chmod(0o600)
+    except OSError as fault:
+        raise Unusable(f"others can read {path}, and that cannot be changed: {fault.strerror}") from None
+    return True
+
+
+def run(command: Callable[[], int]) -> int:
+    """The exit status of a command; 1, and not a word, when whoever read what it says has gone away."""
+    try:
+        status = command()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # for Python flushes once more at its end
+        return 1
+    return status
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

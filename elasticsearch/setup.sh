@@ -17,6 +17,7 @@
 #                LOGSTASH_WRITER_PASSWORD    of the user `umbra_writer`          (elasticsearch)
 #                UMBRA_READER_PASSWORD       of the user `umbra_reader`: people  (elasticsearch)
 #                SETUP_WAIT_SECONDS          how long to wait for a server, default 300
+#                SETUP_REFUSED_SECONDS       how long it may refuse the password, default 30
 #   passwords    6 or more of A-Z a-z 0-9 _ . ~ - ; they never stand on a command line
 #   exit status  0 done; 1 a step failed, named on standard error; 2 called wrongly
 set -eu
@@ -26,6 +27,7 @@ objects=$here/../kibana/umbra.ndjson
 elasticsearch=${ELASTICSEARCH_URL:-http://elasticsearch:9200}
 kibana=${KIBANA_URL:-http://kibana:5601}
 wait_seconds=${SETUP_WAIT_SECONDS:-300}
+refused_seconds=${SETUP_REFUSED_SECONDS:-30}
 
 say() { printf 'setup: %s\n' "$1"; }
 fail() {
@@ -79,17 +81,21 @@ send() {
     step "$1" "$2" "$3" 'header = "Content-Type: application/json"' "data = \"$escaped\""
 }
 
-# wait_for SERVER URL: until it answers 200.
+# wait_for SERVER URL: until it answers 200. A 401 is final, but not at once: Elasticsearch also says 401 to the
+# right password, while it opens the index of its users after a start with an old volume.
 wait_for() {
-    deadline=$(($(date +%s) + wait_seconds))
+    begun=$(date +%s)
+    refused_since=
     told=
     while ask GET "$2" && [ "$status" != 200 ]; do
         [ "$status" = "$told" ] || say "waiting for $1 at $2 ($status)"
         told=$status
-        if [ "$(date +%s)" -ge "$deadline" ]; then
-            [ "$status" != 401 ] || fail "$1 refuses ELASTIC_PASSWORD; it keeps the one of its first start on its volume"
-            fail "$1 was not ready in $wait_seconds s; $url answered $status: $body"
+        now=$(date +%s)
+        [ "$status" = 401 ] || refused_since=
+        if [ "$status" = 401 ] && [ $((now - ${refused_since:=$now})) -ge "$refused_seconds" ]; then
+            fail "$1 refuses ELASTIC_PASSWORD: its volume keeps the one of its first start. put that one back into .env (or remove that volume, and all logs with it)"
         fi
+        [ $((now - begun)) -lt "$wait_seconds" ] || fail "$1 was not ready in $wait_seconds s; $url answered $status: $body"
         sleep 1
     done
     say "$1 is ready"

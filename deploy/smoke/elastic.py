@@ -8,6 +8,9 @@ from pathlib import Path
 from smoke.check import Wrong
 from smoke.site import Site
 
+READER = "umbra_reader"
+"""Who the README says looks at logs and dashboards: what this user may not see, nobody is shown."""
+REFUSED = f"docker compose --profile elk up -d elastic-setup, which sets the password and role of {READER}"
 PATTERN = "logs-umbra.*-*"
 
 
@@ -34,7 +37,10 @@ def expected(directory: Path) -> list[tuple[str, str]]:
 
 
 def objects_there(kibana: Site, wanted: list[tuple[str, str]]) -> str:
-    """Kibana exports every object that was imported; raises Wrong."""
+    """Kibana exports every object that was imported; raises Wrong.
+
+    A user who may only read may export: Kibana asks of an export no more than the right to read each object.
+    """
     body = {"objects": [{"type": kind, "id": name} for kind, name in wanted], "excludeExportDetails": True}
     told = kibana.text("POST", "/api/saved_objects/_export", body)
     found = {(one["type"], one["id"]) for one in map(json.loads, told.splitlines())}

@@ -17,11 +17,15 @@ TIMEOUT_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """`service` is its name in docker-compose.yml, `url` where it is published, `login` user and password."""
+    """`service` is its name in docker-compose.yml, `url` where it is published, `login` user and password.
+
+    `refused` says what to do when they are not taken.
+    """
 
     service: str
     url: str
     login: tuple[str, str] | None = None
+    refused: str = ""
 
     def ask(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
         """Status and body; raises Wrong when there is no answer."""
@@ -61,7 +65,7 @@ class Site:
     def _advice(self, refused: bool) -> str:
         if not refused:
             return self.logs()
-        return (
+        return self.refused or (
             f"the volume of {self.service} keeps the password of its first start: "
             "put that one back into .env, or remove the volume"
         )

@@ -11,6 +11,7 @@ from smoke.compose import Compose
 from smoke.site import Site
 
 _LIVE = "SELECT live_name || '@' || live_version, prediction_dollars FROM captures WHERE id = '{id}'"
+REFUSED = "password authentication failed"
 _SHADOW = (
     "SELECT c.name || '@' || c.version, o.state, coalesce(o.prediction_dollars::text, o.reason)"
     " FROM observations o JOIN candidates c ON c.id = o.candidate_id WHERE o.capture_id = '{id}' ORDER BY 1"
@@ -40,10 +41,15 @@ def predict(api: Site) -> Answer:
     return Answer(told["request_id"], UUID(one["id"]), model, one["price_dollars"])
 
 
+def password_refused(compose: Compose) -> bool:
+    """Whether `migrate` failed because Postgres knows another password; raises Wrong."""
+    return REFUSED in compose.run("logs", "--no-log-prefix", "--tail", "50", "migrate")
+
+
 def live_row(compose: Compose, answer: Answer) -> str:
     """The row of the live prediction; raises Wrong."""
     rows = _query(compose, _LIVE.format(id=answer.id))
-    if rows != [[answer.model, repr(answer.dollars)]]:
+    if [(model, float(dollars)) for model, dollars in rows] != [(answer.model, answer.dollars)]:
         raise Wrong(
             f"expected {answer.model} and {answer.dollars!r}, found {rows}", "docker compose logs worker"
         )

@@ -165,7 +165,7 @@ def test_every_object_of_the_repository_is_asked_of_kibana(product: Product) -> 
     wanted = elastic.expected(ROOT / "kibana")
     assert {"index-pattern", "dashboard", "search"} <= {kind for kind, _ in wanted}
     product.answers = {("POST", "/api/saved_objects/_export"): export}
-    seen = elastic.objects_there(product.site("kibana", ("elastic", "pw")), wanted)
+    seen = elastic.objects_there(product.site("kibana", ("umbra_reader", "pw")), wanted)
     assert seen == f"{len(wanted)} objects"
     assert product.asked[0][2]["kbn-xsrf"]
 

@@ -143,11 +143,22 @@ def test_a_server_that_only_begins_is_waited_for(server: Recorder) -> None:
     assert server.paths().count("PUT /_security/role/umbra_writer") == 2
 
 
-def test_a_password_that_elasticsearch_does_not_know_is_told_as_that(server: Recorder) -> None:
-    server.answers["/_cluster/health"] = [(401, "{}")]
-    result = run(server, "elasticsearch", SETUP_WAIT_SECONDS="0")
+@pytest.mark.parametrize(("mode", "path"), [("elasticsearch", "/_cluster/health"), ("kibana", "/api/status")])
+def test_a_password_that_is_refused_ends_it_long_before_the_wait_is_over(
+    server: Recorder, mode: str, path: str
+) -> None:
+    server.answers[path] = [(503, "{}"), (401, "{}")]
+    result = run(server, mode, SETUP_REFUSED_SECONDS="0")
     assert result.returncode == 1
     assert "refuses ELASTIC_PASSWORD" in result.stderr
+    assert "put that one back into .env" in result.stderr
+    assert len(server.asked) == 2
+
+
+def test_a_refusal_while_the_index_of_the_users_is_opened_is_waited_out(server: Recorder) -> None:
+    server.answers["/_cluster/health"] = [(401, "{}"), (200, "{}")]
+    result = run(server, "elasticsearch")
+    assert result.returncode == 0, result.stderr
 
 
 def test_a_server_that_is_not_there_is_named(server: Recorder) -> None:
