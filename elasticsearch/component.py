@@ -15,17 +15,15 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from model_package.schema import FIELDS  # noqa: E402 (found only now)
-from monitoring import log_fields  # noqa: E402
+from monitoring import log_fields  # noqa: E402 (found only now)
+from shadow.house_lines import input_kinds  # noqa: E402
 
 TARGET = Path(__file__).with_name("component_templates") / "umbra@custom.json"
 
 
 def component() -> dict[str, Any]:
     """The component template. Fields of the Elastic Common Schema are left to `ecs@mappings`."""
-    inputs: dict[str, log_fields.Kind] = {
-        field.name: "keyword" if field.kind == "category" else "double" for field in FIELDS
-    }
+    umbra = log_fields.mapping(input_kinds())
     return {
         "_meta": {"description": "Umbra's own fields, made by elasticsearch/component.py"},
         "template": {
@@ -39,7 +37,7 @@ def component() -> dict[str, Any]:
                     },
                     # A field that is not declared stays in the line and can be read there; it neither
                     # costs the line nor grows the mapping.
-                    "umbra": {"type": "object", "dynamic": False, "properties": log_fields.mapping(inputs)},
+                    "umbra": {"type": "object", "dynamic": False, "properties": umbra},
                 }
             },
         },

@@ -9,6 +9,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from monitoring import logs
+from monitoring.log_fields import Kind
 from shadow.records import Capture
 from shadow.settings import Settings
 from shadow.store.captures import Waiting, sample_key
@@ -70,6 +71,14 @@ class HouseLines:
 
 NO_LINES = HouseLines()
 """No house has lines."""
+
+
+def input_kinds() -> dict[str, Kind]:
+    """What kind of field of a line each field of a house is."""
+    # Only tools ask: the schema takes 16 MB that ingest has no other use for.
+    from model_package.schema import FIELDS  # noqa: PLC0415
+
+    return {field.name: "keyword" if field.kind == "category" else "double" for field in FIELDS}
 
 
 def _ratio(candidate_dollars: float, live_dollars: float) -> float | None:

@@ -80,7 +80,7 @@ def _modules(text: str) -> tuple[str, ...]:
 
 def _field_names(text: str) -> tuple[str, ...]:
     names = tuple(part.strip() for part in text.split(",") if part.strip())
-    # Only when there is something to check: the schema takes 25 MB that ingest has no other use for.
+    # Only when there is something to check: the schema takes 16 MB that ingest has no other use for.
     from model_package.schema import NAMES  # noqa: PLC0415
 
     if unknown := [name for name in names if name not in NAMES]:

@@ -18,7 +18,7 @@ from harness.audit import observed, stored
 from harness.load import as_csv, as_json, houses
 from harness.stack import Stack
 
-from model_package import artifact
+from model_package import artifact, schema
 from shadow.records import Deployment, ModelRef
 from shadow.store import deployments, open_store
 
@@ -187,7 +187,7 @@ def test_while_something_is_masked_ids_that_can_be_no_text_still_join_the_lines_
 def test_a_masked_field_is_missing_from_the_inputs_and_all_others_are_there(
     told: Callable[..., Told],
 ) -> None:
-    fields = set(lines.HOUSE) - {"lot_area", "neighborhood"}
+    fields = set(schema.NAMES) - {"lot_area", "neighborhood"}
     found = told(masked_fields="lot_area,neighborhood")
     assert {frozenset(line["umbra"]["inputs"]) for line in found.about("house_captured")} == {
         frozenset(fields)
@@ -207,7 +207,7 @@ def test_refused_fields_are_named_by_the_schemas_names_and_by_no_others(
     named = [set(one["refused_fields"]) for one in refused]
     assert sorted(map(len, named)) == [2, 2, 20]
     assert named.count({"lot_area", "neighborhood"}) == 2
-    assert all(names <= set(lines.HOUSE) for names in named)
+    assert all(names <= set(schema.NAMES) for names in named)
 
 
 def test_without_masking_all_of_these_ways_lead_out(told: Callable[..., Told]) -> None:

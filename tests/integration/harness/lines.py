@@ -10,17 +10,14 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from model_package import schema
 from monitoring import log_fields
+from shadow.house_lines import input_kinds
 
 OF_A_SHAPE = 10
 """Lines validated of those about one event that have the same fields with values of the same types."""
 
-HOUSE: dict[str, log_fields.Kind] = {
-    field.name: "keyword" if field.kind == "category" else "double" for field in schema.FIELDS
-}
 _VALIDATOR = Draft202012Validator(
-    log_fields.line_schema(HOUSE), format_checker=Draft202012Validator.FORMAT_CHECKER
+    log_fields.line_schema(input_kinds()), format_checker=Draft202012Validator.FORMAT_CHECKER
 )
 
 
