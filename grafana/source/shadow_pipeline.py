@@ -73,7 +73,8 @@ AT_A_GLANCE = Section("At a glance", (
         title="Least coverage", unit="percentunit", scale=limits.COVERED, decimals=1,
         shows="Share of the houses it should have scored in the last hour that the worst candidate did "
               "score.",
-        normal="99 % or more (UmbraShadowCoverage); less for an hour after a candidate was added.",
+        normal="99 % or more (UmbraShadowCoverage); nothing for an hour after a candidate was added or "
+               "resumed.",
         act="Lag: it is behind. Failures: it cannot. Evidence from such a sample may mislead.",
         queries=[Query(f"min({COVERAGE})", "coverage")],
     ),
@@ -200,8 +201,9 @@ CANDIDATES = Section("Candidates", (
         shows="Share of the last hour's houses that a candidate should have scored and did. Above 100 % "
               "while it "
               "catches up.",
-        normal="99 % or more.",
-        act="Below: lag or failures. Evidence from such a sample may mislead.",
+        normal="99 % or more; nothing for an hour after a candidate was added or resumed.",
+        act="Below: lag or failures. Evidence from such a sample may mislead. UmbraShadowCoverage allows for "
+            "chance: 100 houses an hour, and three standard deviations of a sample.",
         queries=[Query(COVERAGE, "{{candidate}}")],
     ),
     TimeSeries(
