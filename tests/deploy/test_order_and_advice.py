@@ -30,6 +30,7 @@ CORE = [name for name, one in DECLARED.items() if "profiles" not in one]
 ANSWER = umbra.Answer("01a1", UUID("01a1fcc7-f675-7d2a-82c4-639886a25ca3"), "hedonic@1", 170978.0)
 Told = dict[str, tuple[int, str, str]]
 Engine = Callable[[Told], None]
+Check = Callable[..., list[str]]
 
 
 @pytest.fixture
@@ -60,13 +61,31 @@ def stack(**changed: dict[str, Any]) -> Told:
     }
 
 
-def check(*arguments: str) -> list[str]:
-    """The lines of a check that must fail."""
-    command = [sys.executable, str(ROOT / "deploy" / "check_stack.py"), "--wait", "0", *arguments]
-    environment = {**os.environ, **dict.fromkeys(make_env.KEYS, "known")}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
-    assert (done.returncode, done.stderr) == (1, "")
-    return [" ".join(line.split()) for line in done.stdout.splitlines()]
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy with the scripts only, so that it does not matter who may read the folders of this one."""
+    copy = tmp_path / "checkout"
+    for path in (ROOT / "deploy").rglob("*.py"):
+        target = copy / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    return copy
+
+
+@pytest.fixture
+def check(checkout: Path) -> Check:
+    """Gives the lines of a check that must fail."""
+
+    def run(*arguments: str) -> list[str]:
+        command = [sys.executable, str(checkout / "deploy" / "check_stack.py"), "--wait", "0", *arguments]
+        environment = {**os.environ, **dict.fromkeys(make_env.KEYS, "known")}
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=60, check=False, env=environment
+        )
+        assert (done.returncode, done.stderr) == (1, "")
+        return [" ".join(line.split()) for line in done.stdout.splitlines()]
+
+    return run
 
 
 # -- the order
@@ -79,7 +98,7 @@ def test_what_others_need_is_looked_at_first_and_the_core_before_the_rest() -> N
     ]  # fmt: skip
 
 
-def test_the_cause_is_told_and_not_what_waits_for_it(engine: Engine) -> None:
+def test_the_cause_is_told_and_not_what_waits_for_it(check: Check, engine: Engine) -> None:
     waiting = container("created")
     engine(stack(postgres=container("running", "unhealthy"), migrate=waiting, worker=waiting, api=waiting))
     assert check()[-2:] == ["FAIL postgres running unhealthy", "what to do docker compose logs postgres"]
@@ -113,7 +132,7 @@ def test_a_service_of_a_profile_is_started_with_it() -> None:
     assert caught.value.advice == "docker compose --profile elk up -d"
 
 
-def test_a_password_that_the_volume_does_not_know_is_told_as_that(engine: Engine) -> None:
+def test_a_password_that_the_volume_does_not_know_is_told_as_that(check: Check, engine: Engine) -> None:
     said = 'FATAL:  password authentication failed for user "umbra"\n'
     failed = stack(migrate=container("exited", code=1), worker=container("created"))
     engine(failed | {"logs --no-log-prefix --tail 50 migrate": (0, said, "")})
@@ -124,12 +143,12 @@ def test_a_password_that_the_volume_does_not_know_is_told_as_that(engine: Engine
     assert check()[-1] == "what to do docker compose logs migrate"
 
 
-def test_the_advice_is_for_the_stack_that_was_looked_at(engine: Engine) -> None:
+def test_the_advice_is_for_the_stack_that_was_looked_at(check: Check, engine: Engine) -> None:
     engine(stack(postgres=container("paused")))
     assert check("-p", "mine")[-1] == "what to do docker compose --project-name mine unpause postgres"
 
 
-def test_a_project_that_nobody_started_is_told_as_that(engine: Engine) -> None:
+def test_a_project_that_nobody_started_is_told_as_that(check: Check, engine: Engine) -> None:
     engine(stack() | {"ps --all": (0, "", "")})
     *_, seen, advice = check("-p", "other")
     assert seen == "FAIL docker compose no service of the project umbra was started"
@@ -138,14 +157,14 @@ def test_a_project_that_nobody_started_is_told_as_that(engine: Engine) -> None:
 
 @pytest.mark.parametrize("option", ["--file", "--env-file"])
 def test_a_file_that_cannot_be_read_is_named_before_docker_is_asked(
-    engine: Engine, option: str, tmp_path: Path
+    check: Check, engine: Engine, option: str, tmp_path: Path
 ) -> None:
     engine({})
     assert check(option, str(tmp_path / "none"))[0] == f"FAIL arguments {option} {tmp_path}/none is not there"
     assert check(option, str(tmp_path))[0] == f"FAIL arguments {option} {tmp_path} is a directory"
 
 
-def test_an_env_file_that_is_no_text_is_named(engine: Engine, tmp_path: Path) -> None:
+def test_an_env_file_that_is_no_text_is_named(check: Check, engine: Engine, tmp_path: Path) -> None:
     engine({})
     (tmp_path / "env").write_bytes(b"POSTGRES_PASSWORD=\xff\n")
     assert "is not UTF-8 text" in check("--env-file", str(tmp_path / "env"))[0]
@@ -219,27 +238,23 @@ def test_the_folders_looked_at_are_those_that_are_mounted() -> None:
 
 @pytest.mark.parametrize("script", ["make_env.py", "check_stack.py"])
 def test_configuration_that_only_its_owner_can_read_is_told_with_the_command(
-    engine: Engine, script: str, tmp_path: Path
+    engine: Engine, script: str, checkout: Path
 ) -> None:
-    """In a copy of the checkout, as umask 077 makes one."""
+    """With modes as umask 077 makes them; a cache of Python is nobody's concern."""
     engine({})
-    copy = tmp_path / "checkout"
-    for path in (ROOT / "deploy").rglob("*.py"):
-        target = copy / path.relative_to(ROOT)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(path.read_bytes())
     for folder in mounted.FOLDERS:
-        (copy / folder / "inner").mkdir(parents=True)
-        (copy / folder / "inner" / "file").touch()
-    (copy / "__pycache__").mkdir(mode=0o700)
-    command = [sys.executable, str(copy / "deploy" / script)]
+        (checkout / folder / "inner").mkdir(parents=True)
+        (checkout / folder / "inner" / "file").touch()
+    command = [sys.executable, str(checkout / "deploy" / script)]
     expected = "chmod -R go+rX prometheus alertmanager grafana logstash elasticsearch kibana"
-    subprocess.run(expected.split(), cwd=copy, check=True)
-    for path, mode in ((copy / "kibana", 0o700), (copy / "grafana" / "inner" / "file", 0o600)):
+    subprocess.run(expected.split(), cwd=checkout, check=True)
+    for path, mode in ((checkout / "kibana", 0o700), (checkout / "grafana" / "inner" / "file", 0o600)):
         path.chmod(mode)
         said = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout
-        assert f"cannot read {path.relative_to(copy)}" in said
+        assert f"cannot read {path.relative_to(checkout)}" in said
         assert expected in said
-        subprocess.run(expected.split(), cwd=copy, check=True)
+        subprocess.run(expected.split(), cwd=checkout, check=True)
+        (checkout / "elasticsearch" / "__pycache__").mkdir(exist_ok=True)
+        (checkout / "elasticsearch" / "__pycache__").chmod(0o700)
         said = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout
         assert "chmod" not in said
