@@ -176,8 +176,8 @@ def _request_id() -> Schema:
         "in": "header",
         "description": (
             "Taken over when it is 1 to 128 of `A-Z a-z 0-9 . _ : -`; otherwise a new one is made. "
-            "It is in every answer, log line and capture. While fields are kept out of logs, only a UUID or 32 "
-            "hex digits is taken over."
+            "It is in every answer, log line and capture. While fields are kept out of logs, only a UUID or "
+            "32 hex digits is taken over."
         ),
         "schema": {"type": "string", "maxLength": 128, "pattern": "^[A-Za-z0-9._:-]+$"},
     }
