@@ -18,7 +18,15 @@ LAG = "umbra_candidate_lag_seconds"
 BATCH = "umbra_candidate_batch_duration_seconds"
 OBSERVATIONS = "umbra_candidate_observations_total"
 FAILURES = "umbra_candidate_failures_total"
-COVERAGE = 'candidate:umbra_shadow_coverage:ratio_increase1h{candidate=~"$candidate"}'
+OF_AN_HOUR = 'candidate:umbra_shadow_coverage:ratio_increase1h{candidate=~"$candidate"}'
+OF_MINUTES = (
+    'sum by (candidate) (rate(umbra_candidate_observations_total{state="scored",candidate=~"$candidate"}'
+    "[$__rate_interval]))"
+    ' / (max by (candidate) (umbra_candidate_sample_ratio{candidate=~"$candidate"} > 0)'
+    ' * on () group_left () sum(rate(umbra_predictions_total{role="live"}[$__rate_interval])))'
+)
+COVERAGE = f"{OF_AN_HOUR} or {OF_MINUTES}"
+"""What the alert judges; until a candidate has had its share for an hour, the last minutes."""
 TAKEN = f"{rate('umbra_captures_written_total', JOB)} + {rate('umbra_captures_late_total', JOB)}"
 MISSING = newest("umbra_ledger_missing_houses", CANDIDATE, "candidate")
 HELD_BACK = newest("umbra_candidate_breaker_open", CANDIDATE, "candidate")
@@ -73,8 +81,8 @@ AT_A_GLANCE = Section("At a glance", (
         title="Least coverage", unit="percentunit", scale=limits.COVERED, decimals=1,
         shows="Share of the houses it should have scored in the last hour that the worst candidate did "
               "score.",
-        normal="99 % or more (UmbraShadowCoverage); nothing for an hour after a candidate was added or "
-               "resumed.",
+        normal="99 % or more (UmbraShadowCoverage). Of the last minutes only, and less steady, for an hour "
+               "after a candidate was added or resumed.",
         act="Lag: it is behind. Failures: it cannot. Evidence from such a sample may mislead.",
         queries=[Query(f"min({COVERAGE})", "coverage")],
     ),
@@ -201,7 +209,8 @@ CANDIDATES = Section("Candidates", (
         shows="Share of the last hour's houses that a candidate should have scored and did. Above 100 % "
               "while it "
               "catches up.",
-        normal="99 % or more; nothing for an hour after a candidate was added or resumed.",
+        normal="99 % or more. Of the last minutes only, and less steady, for an hour after a candidate was "
+               "added or resumed.",
         act="Below: lag or failures. Evidence from such a sample may mislead. UmbraShadowCoverage allows for "
             "chance: 100 houses an hour, and three standard deviations of a sample.",
         queries=[Query(COVERAGE, "{{candidate}}")],
