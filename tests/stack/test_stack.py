@@ -20,8 +20,9 @@ PROCESS_STATUS = "/proc/1/status"
 def test_the_smoke_command_is_satisfied(project: Project) -> None:
     printed = project.check()
     assert re.findall(r"^ok +(.+?) {2,}", printed, re.MULTILINE) == [
-        "docker compose", "postgres", "migrate", "worker", "api", "prometheus", "alertmanager", "prediction", "live row", "candidate rows", "prediction by id",
-        "ledger", "scraped targets", "rules", "alerts are sent",
+        "docker compose", "postgres", "migrate", "worker", "api", "prometheus", "alertmanager",
+        "prediction", "live row", "candidate rows", "prediction by id", "ledger", "scraped targets", "rules",
+        "alerts are sent",
     ]  # fmt: skip
     assert printed.endswith("15 checks, all ok\n")
 
