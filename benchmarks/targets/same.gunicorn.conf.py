@@ -6,6 +6,6 @@ from pathlib import Path
 
 _umbra = runpy.run_path(str(Path(__file__).parents[2] / "api" / "gunicorn.conf.py"))
 globals().update({name: value for name, value in _umbra.items() if isinstance(value, str | int | float)})
-pre_fork = _umbra["pre_fork"]
+on_starting, pre_fork = _umbra["on_starting"], _umbra["pre_fork"]
 wsgi_app = os.environ["BENCHMARK_APPLICATION"]
 worker_class = "benchmarks.targets.worker.Worker"
