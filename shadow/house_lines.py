@@ -57,7 +57,7 @@ class HouseLines:
                     capture_id=str(house.id), candidate=candidate, candidate_price_dollars=answer.dollars,
                     live_model=house.live, live_price_dollars=house.live_dollars,
                     difference_dollars=answer.dollars - house.live_dollars,
-                    difference_ratio=_ratio(answer.dollars, house.live_dollars),
+                    difference_ratio=house.difference_ratio(answer.dollars),
                 )  # fmt: skip
 
     def _has_lines(self, capture_id: UUID) -> bool:
@@ -79,8 +79,3 @@ def input_kinds() -> dict[str, Kind]:
     from model_package.schema import FIELDS  # noqa: PLC0415
 
     return {field.name: "keyword" if field.kind == "category" else "double" for field in FIELDS}
-
-
-def _ratio(candidate_dollars: float, live_dollars: float) -> float | None:
-    """How much more the candidate says; None when the live price is zero or less and a ratio says nothing."""
-    return candidate_dollars / live_dollars - 1.0 if live_dollars > 0 else None

@@ -71,15 +71,19 @@ def _path(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def _modules(text: str) -> tuple[str, ...]:
-    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    names = _listed(text)
     if not all(all(piece.isidentifier() for piece in name.split(".")) for name in names):
         raise InvalidSetting("expected importable module names, separated by commas")
     return names
 
 
 def _field_names(text: str) -> tuple[str, ...]:
-    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    names = _listed(text)
     # Only when there is something to check: the schema takes 16 MB that ingest has no other use for.
     from model_package.schema import NAMES  # noqa: PLC0415
 

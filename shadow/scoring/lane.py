@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from math import isfinite
 
 from monitoring import logs, metrics
 from shadow.house_lines import NO_LINES, HouseLines
@@ -159,9 +158,8 @@ class Lane:
 
 
 def _differences(batch: Sequence[Waiting], answers: Sequence[Answer]) -> Iterator[float]:
-    """Candidate / live - 1 of each scored house that has such a ratio."""
+    """How far each scored house is from its live price, where that is a number."""
     for row, answer in zip(batch, answers, strict=False):
-        if answer.dollars is not None and row.live_dollars > 0:
-            ratio = answer.dollars / row.live_dollars - 1
-            if isfinite(ratio):
-                yield ratio
+        ratio = None if answer.dollars is None else row.difference_ratio(answer.dollars)
+        if ratio is not None:
+            yield ratio

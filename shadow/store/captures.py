@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
+from math import isfinite, nan
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, Text, cast, func, select
@@ -29,6 +30,11 @@ class Waiting:
     live: str
     live_dollars: float
     inputs_json: str
+
+    def difference_ratio(self, dollars: float) -> float | None:
+        """How much more than the live price `dollars` is, as a share of it; None if that is no number."""
+        ratio = dollars / self.live_dollars - 1 if self.live_dollars > 0 else nan
+        return ratio if isfinite(ratio) else None
 
 
 def sample_key(capture_id: UUID) -> float:
