@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, Text, cast, func, select
 
 from shadow.records import Capture, ModelRef, Observation, ObservationState, Prediction
-from shadow.store import bulk
+from shadow.store import bulk, partitions
 from shadow.store.sources import Source
 from shadow.store.tables import candidates, captures, observations, sources
 
@@ -49,6 +49,7 @@ def sample_key(capture_id: UUID) -> float:
 
 def insert(connection: Connection, source: Source, rows: Sequence[Capture]) -> int:
     """Store captures, numbered on from the source's last; returns the last number."""
+    partitions.ensure(connection, (row.id for row in rows))
     bulk.insert(
         connection,
         captures,

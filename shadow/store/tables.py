@@ -1,5 +1,8 @@
 """The tables, declared once; migrations/ brings a database to this shape and a test compares the two.
 
+On Postgres captures and observations are partitioned by id, which carries the time (partitions.py). They
+have no foreign keys: to attach a partition would then lock tables that every ingest writes.
+
 A *source* is one data directory. Its one ingest numbers its captures 1, 2, 3... in commit order, so a
 cursor over (source, seq) can never pass by a capture that commits later: what a database sequence
 shared by several writers cannot promise.
@@ -13,6 +16,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -25,7 +29,6 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
-    UniqueConstraint,
     Uuid,
     text,
 )
@@ -63,6 +66,18 @@ def _identity() -> Column[Any]:
     return Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
 
 
+def _number(name: str) -> Column[Any]:
+    return Column(name, BigInteger, nullable=False)
+
+
+def _sum(name: str) -> Column[Any]:
+    return Column(name, Float(53), nullable=False)
+
+
+def _sha256(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, String(64), nullable=nullable)
+
+
 json_object = JSON().with_variant(JSONB(), "postgresql")
 
 sources = Table(
@@ -70,7 +85,9 @@ sources = Table(
     metadata,
     _identity(),
     Column("directory_id", String(36), nullable=False, unique=True),
-    Column("last_seq", BigInteger, nullable=False),
+    _number("last_seq"),
+    Column("last_outcome_seq", BigInteger, nullable=False, server_default="0"),
+    Column("pruned", BigInteger, nullable=False, server_default="0"),
     Column("created_at", UtcTime, nullable=False),
 )
 
@@ -102,7 +119,7 @@ captures = Table(
     "captures",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("source_id", ForeignKey(sources.c.id), nullable=False),
+    Column("source_id", BigInteger, nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("captured_at", UtcTime, nullable=False),
     Column("request_id", String(128), nullable=False),
@@ -112,9 +129,32 @@ captures = Table(
     Column("prediction_dollars", Float(53), nullable=False),
     Column("inputs", JSON, nullable=False),  # text: written once and read whole, a third of the cost of JSONB
     Column("sample_key", Float(53), nullable=False),
-    UniqueConstraint("source_id", "seq"),
+    Column("entity_id", String(64), nullable=True),
+    Index(None, "source_id", "seq"),
     Index(None, "captured_at"),
     Index(None, "request_id"),
+    Index(None, "entity_id", "id"),
+    postgresql_partition_by="RANGE (id)",
+)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("source_id", ForeignKey(sources.c.id), primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("capture_id", Uuid, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("price_dollars", Float(53), nullable=True),
+    Column("sold_at", UtcTime, nullable=True),
+    Column("reported_by", String(64), nullable=True),
+    Column("received_at", UtcTime, nullable=False),
+    Column("recorded_at", UtcTime, nullable=False),
+    _sum("delay_seconds"),
+    CheckConstraint(
+        "(state = 'sold' AND price_dollars > 0) OR (state = 'withdrawn' AND price_dollars IS NULL)",
+        name="state",
+    ),
+    Index(None, "capture_id"),
 )
 
 candidates = Table(
@@ -127,6 +167,8 @@ candidates = Table(
     Column("state", String(16), nullable=False),
     Column("replay_from", UtcTime, nullable=True),
     Column("added_at", UtcTime, nullable=False),
+    Column("policy", Text, nullable=True),
+    _sha256("policy_sha256", nullable=True),
     CheckConstraint("sample > 0 AND sample <= 1", name="sample"),
     Index(
         "uq_candidates_present",
@@ -152,7 +194,7 @@ observations = Table(
     metadata,
     # The capture first: one index then serves the look-up of a prediction too, and its ids arrive in order.
     Column("capture_id", Uuid, primary_key=True),
-    Column("candidate_id", ForeignKey(candidates.c.id), primary_key=True),
+    Column("candidate_id", BigInteger, primary_key=True, autoincrement=False),
     Column("state", String(16), nullable=False),
     Column("prediction_dollars", Float(53), nullable=True),
     Column("reason", String(32), nullable=True),
@@ -164,6 +206,7 @@ observations = Table(
         " OR (state = 'failed' AND prediction_dollars IS NULL AND reason IS NOT NULL)",
         name="state",
     ),
+    postgresql_partition_by="RANGE (capture_id)",
 )
 
 deployments = Table(
@@ -175,4 +218,166 @@ deployments = Table(
     Column("since", UtcTime, nullable=False),
     Column("decided_by", String(128), nullable=False),
     Column("reason", Text, nullable=False),
+    Column("kind", String(16), nullable=False, server_default="first"),
+    Column("verdict_id", BigInteger, nullable=True),
+    Column("verdict_state", String(16), nullable=True),
+    Column("overridden", Boolean, nullable=False, server_default=text("false")),
+    _sha256("artifact_digest", nullable=True),
+    _sha256("policy_sha256", nullable=True),
+)
+
+# One candidate against one deployment under one frozen policy: what evidence is about.
+streams = Table(
+    "streams",
+    metadata,
+    _identity(),
+    Column("key", String(64), nullable=False, unique=True),
+    Column("deployment_id", ForeignKey(deployments.c.id), nullable=False),
+    Column("candidate_id", ForeignKey(candidates.c.id), nullable=False),
+    Column("live_name", String(63), nullable=False),
+    Column("live_version", String(9), nullable=False),
+    _sha256("live_digest"),
+    _sha256("candidate_digest"),
+    _sha256("schema_digest"),
+    Column("policy", Text, nullable=False),
+    _sha256("policy_sha256"),
+    Column("day_seconds", Integer, nullable=False),
+    _sum("margin"),
+    _sum("alpha"),
+    Column("number", Integer, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime, nullable=True),
+)
+
+_TENS = ("promote", "harm", "regret", "certificate", "worst_case")
+MEASURES = (
+    *("pairs", "failed", "sold", "withdrawn", "loss_live", "loss_candidate", "d", "d2", "d_min"),
+    *(f"{name}_{bet}" for name in _TENS for bet in range(10)),
+    *("m", "m2", "m_unsold", "catastrophes_live", "catastrophes_candidate"),
+    *("catastrophes_only_live", "catastrophes_only_candidate", "timed", "slow", "g", "g2", "abs_g"),
+    *("abs_dollars", "beyond_5", "beyond_10", "beyond_20", "absurd", "out_of_bounds", "g_max"),
+    *("x", "y", "x2", "y2", "xy"),
+)
+
+# Sums of one day of a stream, by segment ("": all of it); they merge by addition.
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("stream_id", ForeignKey(streams.c.id), primary_key=True),
+    Column("day", BigInteger, primary_key=True),
+    Column("segment", String(64), primary_key=True),
+    *map(_sum, MEASURES),
+)
+
+evidence_due = Table(
+    "evidence_due",
+    metadata,
+    Column("stream_id", ForeignKey(streams.c.id), primary_key=True),
+    Column("day", BigInteger, primary_key=True),
+)
+
+evidence_cursors = Table(
+    "evidence_cursors",
+    metadata,
+    Column("stream_id", ForeignKey(streams.c.id), primary_key=True),
+    Column("source_id", ForeignKey(sources.c.id), primary_key=True),
+    _number("capture_seq"),
+    _number("outcome_seq"),
+)
+
+outcome_delays = Table(
+    "outcome_delays",
+    metadata,
+    Column("stream_id", ForeignKey(streams.c.id), primary_key=True),
+    Column("day", BigInteger, primary_key=True),
+    Column("bin", Integer, primary_key=True, autoincrement=False),
+    _number("houses"),
+)
+
+gap_bins = Table(
+    "gap_bins",
+    metadata,
+    Column("stream_id", ForeignKey(streams.c.id), primary_key=True),
+    Column("day", BigInteger, primary_key=True),
+    Column("segment", String(64), primary_key=True),
+    Column("bin", Integer, primary_key=True, autoincrement=False),
+    _number("houses"),
+)
+
+worst_gaps = Table(
+    "worst_gaps",
+    metadata,
+    Column("stream_id", ForeignKey(streams.c.id), primary_key=True),
+    Column("day", BigInteger, primary_key=True),
+    Column("capture_id", Uuid, primary_key=True),
+    _sum("gap"),
+)
+
+# How the values of a field fell into the bins of a model's profile, by day.
+field_counts = Table(
+    "field_counts",
+    metadata,
+    Column("profile", String(64), primary_key=True),
+    Column("day_seconds", Integer, primary_key=True, autoincrement=False),
+    Column("field", String(64), primary_key=True),
+    Column("day", BigInteger, primary_key=True, autoincrement=False),
+    Column("bin", String(96), primary_key=True),
+    _number("houses"),
+)
+
+field_cursors = Table(
+    "field_cursors",
+    metadata,
+    Column("profile", String(64), primary_key=True),
+    Column("day_seconds", Integer, primary_key=True, autoincrement=False),
+    Column("source_id", ForeignKey(sources.c.id), primary_key=True),
+    _number("capture_seq"),
+)
+
+# Stored houses asked again of the packaged artifact: what it says must be what was answered.
+replays = Table(
+    "replays",
+    metadata,
+    Column("model_name", String(63), primary_key=True),
+    Column("model_version", String(9), primary_key=True),
+    Column("day_seconds", Integer, primary_key=True, autoincrement=False),
+    Column("day", BigInteger, primary_key=True, autoincrement=False),
+    _number("houses"),
+    _sum("worst_log_ratio"),
+    _number("beyond"),
+    Column("checked_at", UtcTime, nullable=False),
+)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    _identity(),
+    Column("stream_id", ForeignKey(streams.c.id), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("decided_at", UtcTime, nullable=False),
+    Column("watermark_day", BigInteger, nullable=True),
+    _number("sold"),
+    _sha256("policy_sha256"),
+    Column("report", JSON, nullable=False),
+    Index(None, "stream_id"),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("stream_id", ForeignKey(streams.c.id), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("computed_at", UtcTime, nullable=False),
+    Column("body", JSON, nullable=False),
+)
+
+prunings = Table(
+    "prunings",
+    metadata,
+    _identity(),
+    Column("before", UtcTime, nullable=False),
+    Column("pruned_at", UtcTime, nullable=False),
+    _number("captures"),
+    _number("observations"),
+    _number("outcomes"),
 )

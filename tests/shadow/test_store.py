@@ -21,8 +21,14 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 def test_migrations_lead_to_the_declared_tables(store: Store) -> None:
     with store.writing() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "include_name": _is_no_partition}
+        )
         assert compare_metadata(context, metadata) == []
+
+
+def _is_no_partition(name: str | None, kind: str, _parents: object) -> bool:
+    return not (kind == "table" and name is not None and ("_week_" in name or name.endswith("_before")))
 
 
 def test_migrating_again_changes_nothing(store: Store) -> None:
