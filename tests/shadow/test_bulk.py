@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, delete, select
 
-from shadow.store import Store, StoreUnavailable, bulk
+from shadow.store import Store, StoreUnavailable, bulk, partitions
 from shadow.store.tables import captures, observations, sources
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 89, UTC)
@@ -26,11 +26,13 @@ CAPTURE: dict[str, Any] = {
     "prediction_dollars": 123456.78900000001,
     "inputs": {"neighborhood": AWKWARD, "lot_area": 1e-7, "rooms": 10**12, "garage_finish": None},
     "sample_key": 0.1,
+    "entity_id": None,
 }
 
 
 def _begin(connection: Connection) -> None:
     connection.execute(sources.insert().values(id=1, directory_id="a", last_seq=0, created_at=NOW))
+    partitions.ensure(connection, [CAPTURE["id"], UUID(int=1)])
 
 
 def test_bulk_stores_a_row_as_sqlalchemy_does(store: Store) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import delete, insert, select, update
 
 from model_package import schema
 from shadow.records import Candidate, CandidateState, Capture, ModelRef, new_capture_ids
-from shadow.store import Store, candidates, captures, ledger, sources, tables
+from shadow.store import Store, candidates, captures, ledger, partitions, sources, tables
 from shadow.store.candidates import CandidateConflict
 from shadow.store.captures import sample_key
 from shadow.store.observations import Answer
@@ -126,7 +126,8 @@ def test_a_ledger_that_does_not_add_up_says_so(store: Store, fault: str) -> None
         if fault == "observation lost":
             connection.execute(delete(tables.observations).where(tables.observations.c.capture_id == one))
         elif fault == "observation doubled":
-            stranger = new_capture_ids(1, 0, 7)[0]
+            stranger = new_capture_ids(1, int(NOW.timestamp() * 1000), 7)[0]
+            partitions.ensure(connection, [stranger])
             connection.execute(
                 insert(tables.observations).values(
                     candidate_id=candidate.id,

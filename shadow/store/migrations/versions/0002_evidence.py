@@ -3,6 +3,7 @@
 On Postgres what was stored before becomes the oldest partition as it is; on SQLite it is copied.
 """
 
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -227,8 +228,8 @@ def _evidence() -> None:
     )
 
 
-def _of_stream(table: str, key: list[str], *columns: sa.Column[object]) -> None:
-    kinds: dict[str, TypeEngine[object]] = {
+def _of_stream(table: str, key: list[str], *columns: sa.Column[Any]) -> None:
+    kinds: dict[str, TypeEngine[Any]] = {
         "day": sa.BigInteger(),
         "segment": sa.String(64),
         "bin": sa.Integer(),
