@@ -102,14 +102,44 @@ class Candidate:
     added_at: datetime
 
 
+class DeploymentKind(StrEnum):
+    """What made a model the live one."""
+
+    FIRST = "first"
+    PROMOTION = "promotion"
+    ROLLBACK = "rollback"
+
+
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Who is live, since when, and by whose decision."""
+    """Who is live, since when, and by whose decision. `id` is 0 until the store has given it one.
+
+    `verdict_state` is what the evidence said then, `overridden` whether it was promoted in spite of it. The
+    hashes are of the artifact, and of the policy it was judged by; None: made before they were kept.
+    """
 
     live: ModelRef
     since: datetime
     by: str
     reason: str
+    id: int = 0
+    kind: DeploymentKind = DeploymentKind.FIRST
+    verdict_id: int | None = None
+    verdict_state: str | None = None
+    overridden: bool = False
+    artifact_digest: str | None = None
+    policy_sha256: str | None = None
+
+
+class VerdictState(StrEnum):
+    """What the evidence says of a candidate now."""
+
+    PROMOTE = "promote"
+    CONTINUE = "continue"
+    REJECT = "reject"
+    BLOCKED = "blocked"
+    INSUFFICIENT = "insufficient"
+    EXPIRED = "expired"
 
 
 def new_capture_ids(count: int, unix_milliseconds: int, random_bits: int) -> list[UUID]:
