@@ -54,7 +54,7 @@ def test_the_runtime_lock_has_what_the_package_needs_and_nothing_of_the_tests() 
     locked = {name(pin) for pin in pins(ROOT / "requirements-runtime.lock")}
     needed = {name(one) for one in PROJECT["project"]["dependencies"]}
     extras = PROJECT["project"]["optional-dependencies"]
-    others = {name(one) for extra in ("test", "load", "dev") for one in extras[extra]} - needed
+    others = {name(one) for extra in extras for one in extras[extra]} - needed
     assert needed <= locked
     assert locked.isdisjoint(others)
 
