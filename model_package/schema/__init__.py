@@ -1,24 +1,27 @@
 """What a house is: its fields, how requests are read, and how rows become numbers."""
 
-from model_package.schema.csv_body import parse_csv
-from model_package.schema.faults import Fault, InvalidRows, MalformedBody, TooManyRows
+from model_package.schema.csv_body import at_most, column_faults, csv_lines, number, parse_csv
+from model_package.schema.faults import Fault, InvalidRows, MalformedBody, TooManyRows, cut, shown
 from model_package.schema.fields import (
     BY_NAME,
+    ENTITY,
     EXAMPLE,
     FIELDS,
     NAMES,
     Field,
     Row,
     Value,
+    asked_json_schema,
     digest,
     json_schema,
 )
 from model_package.schema.houses import Houses
-from model_package.schema.json_body import parse_json
+from model_package.schema.json_body import json_rows, parse_json
 from model_package.schema.matrix import matrix
 
 __all__ = [
     "BY_NAME",
+    "ENTITY",
     "EXAMPLE",
     "FIELDS",
     "NAMES",
@@ -30,9 +33,17 @@ __all__ = [
     "Row",
     "TooManyRows",
     "Value",
+    "asked_json_schema",
+    "at_most",
+    "column_faults",
+    "csv_lines",
+    "cut",
     "digest",
+    "json_rows",
     "json_schema",
     "matrix",
+    "number",
     "parse_csv",
     "parse_json",
+    "shown",
 ]

@@ -1,4 +1,4 @@
-"""CSV bodies: a header of field names in any order, one house per line, an empty cell for null."""
+"""CSV bodies: a header of field names in any order, one row per line, an empty cell for null."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import io
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from model_package.schema.faults import Fault, InvalidRows, MalformedBody, TooManyRows, cut
-from model_package.schema.fields import BY_NAME, FIELDS, Row
+from model_package.schema.fields import BY_NAME, ENTITY, FIELDS, Row
 from model_package.schema.houses import MOST_KEYS, Houses, read_house
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?\Z")
@@ -22,31 +22,29 @@ def parse_csv(body: bytes, max_rows: int) -> Houses:
 
     Raises MalformedBody, TooManyRows or InvalidRows and nothing else.
     """
-    lines = _lines(body)
+    lines = csv_lines(body)
     header = next(lines, [])
     faults = _header_faults(header)
     if faults:
         raise InvalidRows(tuple(faults))
-    cells = _at_most(lines, max_rows)
-    if not cells:
-        raise InvalidRows((Fault(None, None, "at least one house", "a header and no row"),))
-    faults = []
+    cells = at_most(lines, max_rows, "house")
     rows = [_house(header, line, row, faults) for row, line in enumerate(cells)]
     if faults:
         raise InvalidRows(tuple(faults))
-    return Houses(rows, single=False)
+    return Houses.of(rows, single=False)
 
 
-def _lines(body: bytes) -> Iterator[list[str]]:
+def csv_lines(body: bytes) -> Iterator[list[str]]:
+    """The lines of a body, cell by cell; raises MalformedBody while it is read."""
     if not body.strip():
         raise MalformedBody("the body is empty: expected CSV with a header")
     if body.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         raise MalformedBody("the body starts with a byte order mark: expected plain UTF-8")
     try:
-        text = io.StringIO(body.decode(), newline="")
+        text = body.decode()
     except UnicodeDecodeError as error:
         raise MalformedBody(f"not UTF-8 at byte {error.start}: {error.reason}") from None
-    reader = csv.reader(text, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         yield from reader
     except csv.Error as error:
@@ -56,11 +54,19 @@ def _lines(body: bytes) -> Iterator[list[str]]:
 def _header_faults(header: Sequence[str]) -> list[Fault]:
     if len(header) > MOST_KEYS:
         return [Fault(None, None, f"a header of at most {len(FIELDS)} fields", f"{len(header)} columns")]
+    needed = {field.name: field.expected for field in FIELDS if not field.nullable}
+    return column_faults(header, {ENTITY, *BY_NAME}, needed, "house")
+
+
+def column_faults(
+    header: Sequence[str], known: Collection[str], needed: Mapping[str, str], noun: str
+) -> list[Fault]:
+    """What is wrong with a header; `needed` tells of each column that has to be there what is in it."""
     counts = Counter(header)
     unknown = [
-        Fault(None, cut(name), "the name of a field of a house", "an unknown column")
+        Fault(None, cut(name), f"the name of a field of {_article(noun)} {noun}", "an unknown column")
         for name in counts
-        if name not in BY_NAME
+        if name not in known
     ]
     twice = [
         Fault(None, cut(name), "each column once", f"{count} times")
@@ -68,18 +74,25 @@ def _header_faults(header: Sequence[str]) -> list[Fault]:
         if count > 1
     ]
     missing = [
-        Fault(None, field.name, f"a column: {field.expected}", "nothing")
-        for field in FIELDS
-        if field.name not in counts and not field.nullable
+        Fault(None, name, f"a column: {expected}", "nothing")
+        for name, expected in needed.items()
+        if name not in counts
     ]
     return unknown + twice + missing
 
 
-def _at_most(lines: Iterator[list[str]], max_rows: int) -> list[list[str]]:
+def _article(noun: str) -> str:
+    return "an" if noun[0] in "aeiou" else "a"
+
+
+def at_most(lines: Iterator[list[str]], max_rows: int, noun: str) -> list[list[str]]:
+    """The rest of the lines; raises TooManyRows, or InvalidRows when there is none."""
     cells = list(itertools.islice(lines, max_rows))
     beyond = sum(1 for _ in lines)
     if beyond:
         raise TooManyRows(len(cells) + beyond, max_rows)
+    if not cells:
+        raise InvalidRows((Fault(None, None, f"at least one {noun}", "a header and no row"),))
     return cells
 
 
@@ -95,9 +108,14 @@ def _house(header: Sequence[str], line: Sequence[str], row: int, faults: list[Fa
 
 def _cell(name: str, text: str) -> float | int | str | None:
     """A cell as JSON would have it; what is not a number stays a text, and is refused as one."""
-    kind = BY_NAME[name].kind
+    kind = BY_NAME[name].kind if name in BY_NAME else "text"
     if text == "":
         return None
     if kind == "whole" and _WHOLE.match(text):
         return int(text)
-    return float(text) if kind == "number" and _NUMBER.match(text) else text
+    return number(text) if kind == "number" else text
+
+
+def number(text: str) -> float | str:
+    """A number as JSON writes it; anything else stays the text it is."""
+    return float(text) if _NUMBER.match(text) else text

@@ -1,4 +1,4 @@
-"""What can be wrong with a request's houses, as records and exceptions."""
+"""What can be wrong with a request's rows (houses, outcomes), as records and exceptions."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class MalformedBody(ValueError):
 
 
 class TooManyRows(ValueError):
-    """More houses than one request may hold."""
+    """More rows than one request may hold."""
 
     def __init__(self, rows: int, limit: int) -> None:
-        super().__init__(f"{rows} houses in one request: expected at most {limit}; send several requests")
+        super().__init__(f"{rows} rows in one request: expected at most {limit}; send several requests")
         self.rows = rows
         self.limit = limit
 
 
 class InvalidRows(ValueError):
-    """Readable, but not houses: `faults` lists all that is wrong, by row and field."""
+    """Readable, but not what was asked for: `faults` lists all that is wrong, by row and field."""
 
     def __init__(self, faults: tuple[Fault, ...]) -> None:
         super().__init__(f"{len(faults)} faults; the first: {faults[0]}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from typing import Literal
+from typing import Any, Literal
 
 Value = float | int | str | None
 Row = dict[str, Value]
@@ -155,6 +155,10 @@ FIELDS: tuple[Field, ...] = (
 )
 NAMES: tuple[str, ...] = tuple(field.name for field in FIELDS)
 BY_NAME: dict[str, Field] = {field.name: field for field in FIELDS}
+ENTITY = "entity_id"
+"""Which house or listing it is, when the asker says so: never an input of a model."""
+ENTITY_PATTERN = "^[A-Za-z0-9._-]{1,64}$"
+ENTITY_EXPECTED = "1 to 64 of A-Z a-z 0-9 . _ -, or null"
 TARGET = "sale_price"
 TARGET_SOURCE = "SalePrice"
 
@@ -232,3 +236,11 @@ def json_schema() -> dict[str, object]:
         "properties": {field.name: _property(field) for field in FIELDS},
         "examples": [EXAMPLE],
     }
+
+
+def asked_json_schema() -> dict[str, Any]:
+    """A house as it is asked about, as JSON Schema: it may say which one it is."""
+    described = "the same for every question about one house; kept with the answer, unknown to the models"
+    entity = {"type": ["string", "null"], "pattern": ENTITY_PATTERN, "description": described}
+    house: dict[str, Any] = json_schema()
+    return house | {"title": "AskedHouse", "properties": house["properties"] | {ENTITY: entity}}

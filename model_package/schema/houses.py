@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 from pydantic_core import ErrorDetails, SchemaValidator, ValidationError
 
 from model_package.schema.faults import Fault, cut, shown
-from model_package.schema.fields import BY_NAME, FIELDS, NAMES, Field, Row, spelling
+from model_package.schema.fields import (
+    ENTITY,
+    ENTITY_EXPECTED,
+    ENTITY_PATTERN,
+    FIELDS,
+    NAMES,
+    Field,
+    Row,
+    spelling,
+)
 
 _SPELLED = {spelling(text): field.name for field in FIELDS for text in (field.source, field.name)}
 # What has more keys is no house with a few faults; naming each of a million would only cost time.
 MOST_KEYS = 4 * len(NAMES)
 _POSITION = {name: index for index, name in enumerate(NAMES)}
+_EXPECTED = {field.name: field.expected for field in FIELDS} | {ENTITY: ENTITY_EXPECTED}
 
 
 @dataclass(frozen=True, slots=True)
 class Houses:
-    """The houses of one request, in its order. `single`: it was one house, not a list of them."""
+    """The houses of one request, in its order. `single`: it was one house, not a list of them.
+
+    `entities[i]` says which house `rows[i]` is, None where that was not said; empty when it was said of none.
+    """
 
     rows: list[Row]
     single: bool
+    entities: Sequence[str | None] = ()
+
+    @classmethod
+    def of(cls, validated: list[Row], *, single: bool) -> Self:
+        """Set apart what is no input of a model."""
+        entities: list[Any] = [row.pop(ENTITY) for row in validated]
+        return cls(validated, single, entities if any(entities) else ())
 
 
 def _type(field: Field) -> Any:
@@ -36,12 +57,14 @@ def _declaration(field: Field) -> Any:
     return (_type(field) | None, None) if field.nullable else (_type(field), ...)
 
 
+_ENTITY: Any = (Annotated[str, pydantic.Field(strict=True, pattern=ENTITY_PATTERN)] | None, None)
 House = pydantic.create_model(
     "House",
     __config__=pydantic.ConfigDict(
         strict=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True
     ),
     **{field.name: _declaration(field) for field in FIELDS},
+    **{ENTITY: _ENTITY},
 )
 # The validators themselves: a model's class methods cost 1 microsecond more per house.
 HOUSE: SchemaValidator = pydantic.TypeAdapter(House).validator  # type: ignore[assignment]
@@ -52,7 +75,7 @@ HOUSE_LIST: SchemaValidator = pydantic.TypeAdapter(  # type: ignore[assignment]
 
 
 def read_house(value: object, row: int) -> tuple[Row | None, list[Fault]]:
-    """A parsed house as a row with every field, or None and everything wrong with it (fields in order)."""
+    """A parsed house as a row with every key it may have, or None and all that is wrong (in order)."""
     if not isinstance(value, dict) or len(value) > MOST_KEYS:
         return None, [Fault(row, None, "an object with the fields of a house", shown(value))]
     try:
@@ -69,7 +92,7 @@ def _fault(row: int, error: ErrorDetails) -> Fault:
             row, cut(name), _nearest(name), f"an unknown field with the value {shown(error['input'])}"
         )
     got = "nothing" if error["type"] == "missing" else shown(error["input"])
-    return Fault(row, name, BY_NAME[name].expected, got)
+    return Fault(row, name, _EXPECTED[name], got)
 
 
 def _nearest(name: str) -> str:

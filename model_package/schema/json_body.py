@@ -1,4 +1,4 @@
-"""JSON bodies: one house, or a list of them."""
+"""JSON bodies: one row (a house, say), or a list of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from model_package.schema.fields import NAMES
 from model_package.schema.houses import HOUSE, HOUSE_LIST, Houses, read_house
 
 _BLANK = b" \t\n\r"
-_ONE = "a house (an object) or a list of houses"
+_KEYS = len(NAMES) + 1  # the fields, and the entity id
 
 
 def parse_json(body: bytes, max_rows: int) -> Houses:
@@ -23,52 +23,58 @@ def parse_json(body: bytes, max_rows: int) -> Houses:
     InvalidRows and nothing else.
     """
     single = body[:1] == b"{" or body.lstrip(_BLANK)[:1] == b"{"
-    # A house has one brace, and a colon for each field: with more of either the body cannot be right, and is
+    # A house has one brace, and a colon for each key: with more of either the body cannot be right, and is
     # not worth validating (pydantic takes seconds over an object of a hundred thousand unknown keys).
     braces, colons = 1 if single else body.count(b"{"), body.count(b":")
-    if braces > max_rows or colons > len(NAMES) * braces:
+    if braces > max_rows or colons > _KEYS * braces:
         raise _refusal(body, max_rows)
     try:
         houses = [HOUSE.validate_json(body)] if single else HOUSE_LIST.validate_json(body)
     except (ValidationError, ValueError):
         raise _refusal(body, max_rows) from None
-    # No name and no code of the schema holds a colon: as many colons as keys means no key came twice.
+    # No name, code or entity id holds a colon: as many colons as keys means no key came twice.
     keys = sum(len(house.__pydantic_fields_set__) for house in houses)
     if not houses or len(houses) > max_rows or colons != keys:
         raise _refusal(body, max_rows)
-    return Houses([house.__dict__ for house in houses], single)
-
-
-def _refuse_too_many(value: object, max_rows: int) -> None:
-    if isinstance(value, list) and len(value) > max_rows:
-        raise TooManyRows(len(value), max_rows)
+    return Houses.of([house.__dict__ for house in houses], single=single)
 
 
 def _refusal(body: bytes, max_rows: int) -> InvalidRows:
     """Say why a body is refused: the slow and complete way, taken only once it is known to be wrong."""
-    value = _read(body)
-    _refuse_too_many(value, max_rows)
+    rows, faults = json_rows(body, max_rows, "house")
+    faults += [fault for index, row in enumerate(rows) for fault in read_house(row, index)[1]]
+    return InvalidRows(tuple(sorted(faults, key=lambda fault: fault.row or 0)))
+
+
+def json_rows(body: bytes, max_rows: int, noun: str) -> tuple[list[object], list[Fault]]:
+    """The rows of a body, each still to be judged, and the keys that came twice.
+
+    `noun` is what a row is, for messages. Raises MalformedBody, TooManyRows or InvalidRows.
+    """
+    one = f"one {noun} (an object) or a list of them"
+    value = _read(body, one)
     if not isinstance(value, dict | list):
-        return InvalidRows((Fault(None, None, _ONE, shown(value)),))
-    if value == []:
-        return InvalidRows((Fault(None, None, "at least one house", "an empty list"),))
+        raise InvalidRows((Fault(None, None, one, shown(value)),))
     rows = value if isinstance(value, list) else [value]
-    faults = [fault for index, row in enumerate(rows) for fault in read_house(row, index)[1]]
-    return InvalidRows(tuple(sorted(faults + _duplicates(body), key=lambda fault: fault.row or 0)))
+    if len(rows) > max_rows:
+        raise TooManyRows(len(rows), max_rows)
+    if not rows:
+        raise InvalidRows((Fault(None, None, f"at least one {noun}", "an empty list"),))
+    return rows, _duplicates(body)
 
 
-def _read(body: bytes) -> object:
+def _read(body: bytes, expected: str) -> object:
     """Parse without judging: NaN and 1e999 come out as floats that the fields then refuse."""
-    _refuse_encoding(body)
+    _refuse_encoding(body, expected)
     try:
         return from_json(body, allow_inf_nan=True, cache_strings="keys")
     except ValueError as error:
         raise MalformedBody(f"not JSON: {cut(str(error))}") from None
 
 
-def _refuse_encoding(body: bytes) -> None:
+def _refuse_encoding(body: bytes, expected: str) -> None:
     if not body.strip(_BLANK):
-        raise MalformedBody(f"the body is empty: expected JSON, {_ONE}")
+        raise MalformedBody(f"the body is empty: expected JSON, {expected}")
     if body.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         raise MalformedBody("the body starts with a byte order mark: expected plain UTF-8")
     if b"\0" in body[:4]:
