@@ -16,6 +16,7 @@ import mounted
 # Letters and digits only: some of them stand in a URL, some pass through a shell.
 KEYS = {
     "POSTGRES_PASSWORD": "PostgreSQL, user umbra",
+    "UMBRA_ADMIN_TOKEN": "what promotes a candidate, or rolls back, over HTTP and on the pages",
     "GRAFANA_ADMIN_PASSWORD": "Grafana, user admin",
     "ELASTIC_PASSWORD": "Elasticsearch and Kibana, user elastic: everything",
     "KIBANA_READER_PASSWORD": "Kibana, user umbra_reader: looks at logs and dashboards",

@@ -167,6 +167,10 @@ class Settings:
         "0.01", _number(0, 1), "share of captures on which a candidate's single-row latency is measured"
     )
 
+    evidence_seconds: float = _setting(
+        "30", _number(0.5, 86400), "pause between two looks at the evidence; longer when a look takes long"
+    )
+
     worker_niceness: int = _setting(
         "10", _whole(0, 19), "how far the worker's processes stand back from live answers when CPU is short"
     )

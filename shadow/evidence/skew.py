@@ -1,0 +1,118 @@
+"""Skew: a sample of the stored houses is asked again of the packaged artifact, once a day.
+
+What was answered in service must be what the artifact says: another order of columns, another library or
+another type of number shows here (statistics.md 4.4). The model runs in a process of its own, as in scoring.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from datetime import datetime
+from math import inf, log
+
+from monitoring import logs
+from shadow.records import Candidate, CandidateState, ModelRef
+from shadow.scoring.scorer import BatchFailed, Scorer, ScorerPlan, ScorerUnavailable, Stopped
+from shadow.settings import Settings
+from shadow.store import Store, partitions, replays
+from shadow.store.captures import Waiting
+from shadow.store.observations import Answer
+from shadow.store.replays import Replay
+
+TOLERANCE = 1e-6
+SHARE = 0.01
+MOST = 2000
+_SHORTEST_SECONDS = 60
+_BATCH = 500
+_log = logging.getLogger("umbra.evidence")
+
+
+def check(
+    store: Store,
+    settings: Settings,
+    model: ModelRef,
+    day_seconds: int,
+    started_at: datetime,
+    now: datetime,
+    stop: threading.Event,
+) -> Replay | None:
+    """Compare what came since the last comparison, once whole days have passed; None when none is due.
+
+    Days shorter than a minute (a demo's) are compared by the minute.
+    """
+    today = int(now.timestamp()) // day_seconds
+    with store.reading() as connection:
+        last = replays.newest(connection, model, day_seconds)
+    first = int(started_at.timestamp()) // day_seconds if last is None else last.day + 1
+    if (today - first) * day_seconds < max(day_seconds, _SHORTEST_SECONDS):
+        return None
+    said = _sample(store, model, first * day_seconds, today * day_seconds)
+    if not said:
+        return None
+    try:
+        replay = _compared(settings, model, said, day_seconds, today - 1, now, stop)
+    except Stopped:
+        return None
+    with store.writing() as connection:
+        replays.record(connection, replay)
+    _tell(replay)
+    return replay
+
+
+def _sample(store: Store, model: ModelRef, begin: int, end: int) -> list[tuple[Waiting, float]]:
+    ids = partitions.first_id(begin * 1000), partitions.first_id(end * 1000)
+    with store.reading() as connection:
+        as_live = replays.answered(connection, model, ids, SHARE, MOST)
+        return as_live or replays.observed(connection, model, ids, SHARE, MOST)
+
+
+def _compared(
+    settings: Settings,
+    model: ModelRef,
+    said: Sequence[tuple[Waiting, float]],
+    day_seconds: int,
+    day: int,
+    now: datetime,
+    stop: threading.Event,
+) -> Replay:
+    again = _ask_again(settings, model, [house for house, _ in said], stop, now)
+    ratios = [_log_ratio(answer.dollars, dollars) for answer, (_, dollars) in zip(again, said, strict=True)]
+    beyond = sum(ratio > TOLERANCE for ratio in ratios)
+    return Replay(model, day_seconds, day, len(said), max(ratios), beyond, now)
+
+
+def _log_ratio(again: float | None, said: float) -> float:
+    return inf if again is None or again <= 0 or said <= 0 else abs(log(again / said))
+
+
+def _ask_again(
+    settings: Settings, model: ModelRef, houses: list[Waiting], stop: threading.Event, now: datetime
+) -> list[Answer]:
+    """Every house's answer; those of a batch that fails have no price."""
+    asked = Candidate(0, model, 1.0, CandidateState.ACTIVE, None, now)
+    scorer = Scorer(ScorerPlan.of(settings, asked), stop)
+    answers: list[Answer] = []
+    try:
+        for begin in range(0, len(houses), _BATCH):
+            batch = houses[begin : begin + _BATCH]
+            try:
+                answers += scorer.score(batch, [])
+            except (BatchFailed, ScorerUnavailable) as fault:
+                logs.event(_log, "replay_failed", level=logging.ERROR, error=fault, candidate=str(model))
+                answers += [Answer(house.id) for house in batch]
+    finally:
+        scorer.stop()
+    return answers
+
+
+def _tell(replay: Replay) -> None:
+    logs.event(
+        _log,
+        "replayed",
+        level=logging.ERROR if replay.beyond else logging.INFO,
+        candidate=str(replay.model),
+        rows=replay.houses,
+        failed=replay.beyond,
+    )
