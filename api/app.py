@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-from api import access, docs, errors, live, openapi
+from api import access, docs, errors, live, openapi, switching
 from api.answers import Answer
 from api.front import ENDPOINT, PATH, Front
 from api.health import Health
@@ -52,21 +52,23 @@ def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
 
     To be called in the process that answers, after any fork. Raises what api.live.load raises.
     """
-    serving = live.load(settings)
+    serving = Live(live.load(settings))
+    store = open_store(settings.store)
     measured = metrics.serving(metrics_directory)
-    measured.live_model[(str(serving.ref),)].set(1)
     measured.build[(umbra_version(),)].set(1)
-    return build(
+    application = build(
         Parts(
-            live=Live(serving),
+            live=serving,
             recorder=open_recorder(settings),
-            lookups=Lookups(open_store(settings.store)),
+            lookups=Lookups(store),
             metrics=measured,
             models_dir=settings.models,
             limits=Limits(settings.api_max_rows, settings.api_max_body_bytes),
             withholds_texts=settings.withholds_texts,
         )
     )
+    switching.follow(settings, serving, store, measured)
+    return application
 
 
 def build(parts: Parts) -> Flask:

@@ -1,4 +1,4 @@
-"""Health: /livez says the process answers, /readyz that it has a live model to answer with."""
+"""Health: /livez says the process answers, /readyz that it has a live model to answer with, and which."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Health:
         return Response(b'{"status":"alive"}', content_type=JSON)
 
     def readyz(self) -> Response:
-        """200 with the live model; raises NoLiveModel."""
-        body = {"status": "ready", "model": str(self._live.serving().ref)}
+        """200 with the model served and the one wanted, which may not load here; raises NoLiveModel."""
+        served = self._live.serving().label
+        body = {"status": "ready", "model": served, "wanted": str(self._live.wanted)}
         return Response(orjson.dumps(body), content_type=JSON)

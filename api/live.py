@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
+from pathlib import Path
 
 from model_package import artifact, recipes
 from model_package.schema import EXAMPLE, Row
+from monitoring import logs
 from shadow import rollout
 from shadow.records import Deployment, ModelRef
 from shadow.settings import Settings
+
+_log = logging.getLogger("umbra.live")
 
 
 class NoLiveModel(RuntimeError):
@@ -20,6 +25,10 @@ class NoLiveModel(RuntimeError):
 
 class InvalidPrediction(RuntimeError):
     """The live model answered something that is not a price for each house."""
+
+
+class OtherArtifact(artifact.InvalidArtifact):
+    """The artifact here is not the one that was deployed, although it has the same name and version."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +63,17 @@ class Live:
 
     def __init__(self, serving: Serving | None = None) -> None:
         self._serving = serving
+        self._wanted: ModelRef | None = None
 
     @property
     def is_ready(self) -> bool:
         """Whether there is a model to answer with."""
         return self._serving is not None
+
+    @property
+    def wanted(self) -> ModelRef:
+        """The model that should be live; another one than is served when it cannot be loaded here."""
+        return self._wanted or self.serving().ref
 
     def serving(self) -> Serving:
         """What is served now; raises NoLiveModel."""
@@ -69,18 +84,64 @@ class Live:
     def swap(self, serving: Serving) -> None:
         """Serve another model from the next request on."""
         self._serving = serving
+        self._wanted = None
+
+    def keep(self, wanted: ModelRef) -> None:
+        """Go on with what is served, although `wanted` should be."""
+        self._wanted = wanted
 
 
 def load(settings: Settings) -> Serving:
     """Find the current deployment, verify and load its artifact, and warm it with one prediction.
 
-    Raises NoDeployment, the artifact's own errors, or OSError.
+    If that artifact cannot be loaded, what was served here before is, while `api.switching` tries on. Raises
+    NoDeployment, the artifact's own errors, or OSError.
     """
     recipes.register(settings.recipe_modules)
-    deployment = rollout.current_deployment(settings)
-    ref = deployment.live
-    serving = Serving(
-        deployment, artifact.load(artifact.directory_of(settings.models, ref.name, ref.version))
-    )
+    wanted = rollout.current_deployment(settings)
+    try:
+        serving = loaded(settings.models, wanted)
+    except Exception as fault:  # whatever a recipe raises
+        before = _served_before(settings.data_dir)
+        if before is None or before.live == wanted.live:
+            raise
+        say_kept(before.live, wanted.live, fault)
+        serving = loaded(settings.models, before)
+    rollout.remember(settings.data_dir, serving.deployment)
+    return serving
+
+
+def loaded(models: Path, deployment: Deployment) -> Serving:
+    """Verify and load a deployment's artifact and warm it with one prediction.
+
+    Raises OtherArtifact, the artifact's own errors, or OSError.
+    """
+    ref, digest = deployment.live, deployment.artifact_digest
+    model = artifact.load(artifact.directory_of(models, ref.name, ref.version))
+    if digest is not None and digest != model.digest:
+        raise OtherArtifact(
+            f"{ref} in {models} has the digest {model.digest}, deployed was {digest}: copy the artifact that "
+            "was promoted to this host"
+        )
+    serving = Serving(deployment, model)
     serving.price([EXAMPLE])
     return serving
+
+
+def say_kept(served: ModelRef, wanted: ModelRef | None, fault: Exception) -> None:
+    """Log that `served` answers on, because the deployed model (None: unknown) cannot be loaded."""
+    logs.event(
+        _log,
+        "switch_failed",
+        level=logging.ERROR,
+        error=fault,
+        live_model=str(served),
+        wanted_model=str(wanted or ""),
+    )
+
+
+def _served_before(data_dir: Path) -> Deployment | None:
+    try:
+        return rollout.remembered(data_dir)
+    except rollout.NoDeployment:
+        return None

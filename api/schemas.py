@@ -37,7 +37,11 @@ def schemas(max_rows: int) -> Schema:
         "Deployment": _deployment(),
         "Status": {
             "type": "object",
-            "properties": {"status": {"type": "string"}, "model": {"type": "string"}},
+            "properties": {
+                "status": {"type": "string"},
+                "model": {"type": "string", "description": "NAME@VERSION that answers."},
+                "wanted": {"type": "string", "description": "NAME@VERSION that was deployed last."},
+            },
         },
         "Problem": _problem(),
         "Anything": {"type": "object"},

@@ -62,6 +62,12 @@ FIELDS: tuple[LogField, ...] = (
     LogField("status", "long", "exit status of a process; negative: the signal that ended it"),
     LogField("after_seconds", "double", "how long a process was given to stop"),
     LogField("by", "keyword", "who decided"),
+    LogField("deployment", "long", "number of a deployment"),
+    LogField("kind", "keyword", "kind of deployment: first, promotion or rollback"),
+    LogField("verdict", "keyword", "what the evidence says of a candidate: promote, continue, reject, ..."),
+    LogField("overridden", "boolean", "whether a promotion was made in spite of its verdict"),
+    LogField("previous_model", "keyword", "the model that answered before, NAME@VERSION"),
+    LogField("wanted_model", "keyword", "the deployed model that cannot be loaded here, NAME@VERSION"),
     LogField("port", "long", "port that could not be listened on"),
     LogField("directory", "keyword", "directory that could not be used"),
 )  # fmt: skip

@@ -165,6 +165,11 @@ class ServingMetrics(_PredictionMetrics):
                 multiprocess_mode="livesum",
             )
         )
+        self.switch_failures = Counter(
+            "umbra_switch_failures_total",
+            "Times an API process could not load the deployed model, and went on with the one it had.",
+            registry=registry,
+        )
         for reason in DROP_REASONS:
             self.captures_dropped[(reason,)]
 

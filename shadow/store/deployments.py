@@ -1,29 +1,123 @@
-"""Deployments: who has been live, since when and by whom; rows are only ever added."""
+"""Deployments: who has been live, since when, by whom and on what grounds; rows are only ever added."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+from dataclasses import replace
 
-from shadow.records import Deployment, ModelRef
-from shadow.store.tables import deployments
+from sqlalchemy import ColumnElement, Connection, Row, select, update
+
+from shadow.records import CandidateState, Deployment, DeploymentKind, ModelRef
+from shadow.store.candidates import CandidateConflict, add, present
+from shadow.store.tables import candidates, deployments
+
+
+class DeployedMeanwhile(RuntimeError):
+    """Somebody else has made a deployment since the one that a decision was about."""
+
+    def __init__(self, seen: Deployment, found: Deployment | None) -> None:
+        now = "nothing" if found is None else f"{found.live} (deployment {found.id}, by {found.by})"
+        super().__init__(
+            f"{seen.live} was live when this was decided, meanwhile it is {now}; "
+            "look at `umbra deployments` and decide again"
+        )
+        self.seen = seen
+        self.found = found
 
 
 def newest(connection: Connection) -> Deployment | None:
     """The deployment in force."""
     row = connection.execute(select(deployments).order_by(deployments.c.id.desc()).limit(1)).first()
-    if row is None:
-        return None
-    return Deployment(ModelRef(row.live_name, row.live_version), row.since, row.decided_by, row.reason)
+    return None if row is None else _deployment(row)
 
 
-def append(connection: Connection, deployment: Deployment) -> None:
-    """Make `deployment` the one in force."""
-    connection.execute(
-        deployments.insert().values(
-            live_name=deployment.live.name,
-            live_version=deployment.live.version,
-            since=deployment.since,
-            decided_by=deployment.by,
-            reason=deployment.reason,
-        )
+def history(connection: Connection) -> list[Deployment]:
+    """Every deployment there ever was, the oldest first."""
+    return [_deployment(row) for row in connection.execute(select(deployments).order_by(deployments.c.id))]
+
+
+def lock(connection: Connection) -> None:
+    """Keep every other decision waiting until this transaction ends; who reads waits for nothing."""
+    if connection.dialect.name == "postgresql":
+        # Lets new streams refer to deployments (ROW SHARE) meanwhile. SQLite has one writer as it is.
+        connection.exec_driver_sql("LOCK TABLE deployments IN SHARE ROW EXCLUSIVE MODE")
+
+
+def append(connection: Connection, deployment: Deployment) -> Deployment:
+    """Make `deployment` the one in force; returns it with its number."""
+    values = {
+        "live_name": deployment.live.name,
+        "live_version": deployment.live.version,
+        "since": deployment.since,
+        "decided_by": deployment.by,
+        "reason": deployment.reason,
+        "kind": deployment.kind.value,
+        "verdict_id": deployment.verdict_id,
+        "verdict_state": deployment.verdict_state,
+        "overridden": deployment.overridden,
+        "artifact_digest": deployment.artifact_digest,
+        "policy_sha256": deployment.policy_sha256,
+    }
+    number = connection.execute(deployments.insert().values(values).returning(deployments.c.id)).scalar_one()
+    return replace(deployment, id=number)
+
+
+def require_active(connection: Connection, model: ModelRef) -> None:
+    """Raise CandidateConflict unless `model` is being scored in shadow."""
+    state = next((one.state for one in present(connection) if one.model == model), None)
+    if state is None:
+        raise CandidateConflict(f"{model} is not a candidate; `umbra candidates` lists them")
+    if state is not CandidateState.ACTIVE:
+        raise CandidateConflict(f"{model} is {state.value}; `umbra candidates resume {model}` goes on first")
+
+
+def succeed(connection: Connection, seen: Deployment, decided: Deployment, policy_of: ModelRef) -> Deployment:
+    """Have `decided` follow `seen` as the deployment in force; returns it with its number.
+
+    Its model is no candidate any more. The one that was live becomes one at once, judged by the policy that
+    `policy_of` had when it was last a candidate. Raises DeployedMeanwhile, or CandidateConflict for a
+    promotion of what is no active candidate.
+    """
+    lock(connection)
+    found = newest(connection)
+    if found is None or found.id != seen.id:
+        raise DeployedMeanwhile(seen, found)
+    if decided.kind is DeploymentKind.PROMOTION:
+        require_active(connection, decided.live)
+    made = append(connection, decided)
+    policy = _policy(connection, policy_of)
+    for model in (decided.live, seen.live):
+        _retire(connection, model)
+    heir = add(connection, seen.live, 1.0, None, decided.since)
+    connection.execute(update(candidates).where(candidates.c.id == heir.id).values(policy))
+    return made
+
+
+def _policy(connection: Connection, model: ModelRef) -> dict[str, str | None]:
+    query = select(candidates.c.policy, candidates.c.policy_sha256).where(_is(model))
+    row = connection.execute(query.order_by(candidates.c.id.desc()).limit(1)).first()
+    return {"policy": row and row.policy, "policy_sha256": row and row.policy_sha256}
+
+
+def _retire(connection: Connection, model: ModelRef) -> None:
+    there = _is(model) & (candidates.c.state != CandidateState.REMOVED)
+    connection.execute(update(candidates).where(there).values(state=CandidateState.REMOVED.value))
+
+
+def _is(model: ModelRef) -> ColumnElement[bool]:
+    return (candidates.c.name == model.name) & (candidates.c.version == model.version)
+
+
+def _deployment(row: Row[tuple[object, ...]]) -> Deployment:
+    return Deployment(
+        live=ModelRef(row.live_name, row.live_version),
+        since=row.since,
+        by=row.decided_by,
+        reason=row.reason,
+        id=row.id,
+        kind=DeploymentKind(row.kind),
+        verdict_id=row.verdict_id,
+        verdict_state=row.verdict_state,
+        overridden=row.overridden,
+        artifact_digest=row.artifact_digest,
+        policy_sha256=row.policy_sha256,
     )

@@ -71,4 +71,8 @@ def test_without_a_live_model_the_process_lives_but_is_not_ready(bench):
 
 
 def test_ready_means_that_the_live_model_is_loaded(bench):
-    assert bench.client.get("/readyz").json == {"status": "ready", "model": "plain@1"}
+    assert bench.client.get("/readyz").json == {
+        "status": "ready",
+        "model": "plain@1",
+        "wanted": "plain@1",
+    }

@@ -37,7 +37,7 @@ def test_without_the_store_the_last_known_model_stays_live(settings: Callable[..
     migrate(store)
     deployed = rollout.first_deployment(store, LINEAR, "somebody", NOW)
     store.close()
-    rollout.current_deployment(here)
+    rollout.remember(here.data_dir, deployed)
     assert rollout.current_deployment(settings(store_url=AWAY)) == deployed
 
 

@@ -1,0 +1,70 @@
+"""Memory: the deployment that this data directory served last, for a start while the store is away."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+from monitoring import logs
+from shadow.records import Deployment, DeploymentKind, ModelRef
+from shadow.settings import Settings
+from shadow.store import StoreUnavailable, open_store
+
+_log = logging.getLogger("umbra.rollout")
+
+
+class NoDeployment(RuntimeError):
+    """No model has ever been live here."""
+
+    names_no_house = True
+
+
+def current_deployment(settings: Settings) -> Deployment:
+    """The deployment in force, or the one remembered when the store is away; raises NoDeployment."""
+    store = open_store(settings.store)
+    try:
+        found = store.deployment()
+    except StoreUnavailable as fault:
+        logs.event(_log, "deployment_from_memory", level=logging.WARNING, error=fault)
+        return remembered(settings.data_dir)
+    finally:
+        store.close()
+    if found is None:
+        raise NoDeployment("no model has been deployed yet; `umbra prepare` trains and deploys the first one")
+    return found
+
+
+def remember(data_dir: Path, deployment: Deployment) -> None:
+    """Keep the deployment that is served here; a disk that does not take it is told of, no more."""
+    path = _file(data_dir)
+    facts = asdict(deployment) | {"live": str(deployment.live), "since": deployment.since.isoformat()}
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(json.dumps(facts), encoding="utf-8")
+        fresh.replace(path)
+    except OSError as fault:  # a full disk must not keep a model from answering
+        logs.event(_log, "deployment_not_remembered", level=logging.WARNING, error=fault)
+
+
+def remembered(data_dir: Path) -> Deployment:
+    """The deployment that was served here last; raises NoDeployment."""
+    path = _file(data_dir)
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        read = {"live": ModelRef.parse(facts["live"]), "since": datetime.fromisoformat(facts["since"])}
+        kind = DeploymentKind(facts.get("kind", DeploymentKind.FIRST))
+        return Deployment(**(facts | read | {"kind": kind}))
+    except (OSError, ValueError, KeyError, TypeError) as fault:
+        raise NoDeployment(
+            f"the store is away and {path} remembers no deployment ({fault}); "
+            "start the store, or run `umbra prepare` against it once"
+        ) from fault
+
+
+def _file(data_dir: Path) -> Path:
+    return data_dir / "deployment.json"
