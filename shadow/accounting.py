@@ -1,18 +1,19 @@
 """Accounting: what a stretch of journal is worth, and which houses in it are lost.
 
 Every house a segment was offered is captured, dropped by its writer, or in a damaged line; the numbers
-that entries carry tell which.
+that entries carry tell which. Outcomes between them are no houses and take no numbers: a damaged line that
+held outcomes leaves no gap, and is told as a damaged line alone.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shadow import journal
 from shadow.entries import Entry
-from shadow.records import Capture
+from shadow.records import Capture, Outcome
 from shadow.store.sources import SegmentProgress
 
 DAMAGED = "damaged"
@@ -29,6 +30,7 @@ class Move:
     progress: SegmentProgress
     lost: Counter[str]
     damaged_lines: int = 0
+    outcomes: list[Outcome] = field(default_factory=list)
 
 
 def plan(
@@ -38,9 +40,10 @@ def plan(
 
     A gap in the numbering that the writer's own drops do not explain was in damaged lines. `dropped` is
     the header's count, None when the header is damaged; `last` says that nothing will ever follow, so
-    that damaged lines at the very end, whose houses no number tells, count one house each.
+    that damaged lines at the very end, whose houses no number tells, count one house each: they may have held
+    outcomes, but better a house too many is called lost than one too few.
     """
-    found: list[Capture] = []
+    found, reported = list[Capture](), list[Outcome]()
     expected, seen, tail, damaged, lost = (
         progress.expected_first, progress.dropped_seen, progress.damaged_tail, 0, Counter[str]()
     )  # fmt: skip
@@ -53,8 +56,9 @@ def plan(
         lost[DAMAGED] += max(0, entry.first - expected - explained)
         expected, seen, tail = entry.first + len(entry.captures), entry.dropped, 0
         found.extend(entry.captures)
+        reported.extend(entry.outcomes)
     if last:
         lost[DAMAGED], tail = lost[DAMAGED] + tail, 0
     lost += Counter(dropped or {}) - Counter(progress.dropped)
     told = dict(Counter(progress.dropped) + lost)
-    return Move(found, SegmentProgress(chunk.end, expected, seen, tail, told), +lost, damaged)
+    return Move(found, SegmentProgress(chunk.end, expected, seen, tail, told), +lost, damaged, reported)

@@ -3,6 +3,9 @@
 The write happens on a thread of its own, because a hung disk can only be outwaited, never
 interrupted: a request waits for it at most `write_seconds`, and while a write hangs further
 captures are dropped at once and counted. docs/decisions/0002-journal.md tells the trade.
+
+Outcomes go the same way. Whoever sends them is told when they were not taken and can send them again; so they
+leave the last tenth of the journal to captures, which nobody can send again.
 """
 
 from __future__ import annotations
@@ -20,57 +23,20 @@ from uuid import UUID, uuid4
 
 from monitoring import logs
 from shadow import entries, journal
-from shadow.records import Inputs, ModelRef
+from shadow.records import Inputs, ModelRef, Outcome
+from shadow.room import JournalFull, Room
 from shadow.settings import Settings
 
 FULL, DISK, STALLED, CLOSED = "full", "disk", "stalled", "closed"
 DROP_REASONS = (FULL, DISK, STALLED, CLOSED)
 LATE = "late"
-_ALLOWANCE_BYTES = 4 << 20
-_RECHECK_SECONDS = 0.25
 _log = logging.getLogger("umbra.capture")
-
-
-class JournalFull(OSError):
-    """The journal has reached its bound."""
-
-
-class _Room:
-    """The bytes this process may still write before the whole directory reaches its bound.
-
-    Adding up the directory costs a system call per file, so it buys an allowance for many entries;
-    with W processes the bound can be passed by W allowances (4 MiB each) at most.
-    """
-
-    def __init__(self, directory: Path, max_bytes: int, monotonic: Callable[[], float]) -> None:
-        self._directory = directory
-        self._max_bytes = max_bytes
-        self._monotonic = monotonic
-        self._allowance = 0
-        self._look_again = 0.0
-
-    def take(self, wanted: int) -> None:
-        """Take `wanted` bytes; raises JournalFull."""
-        if wanted > self._allowance:
-            self._refill(wanted)
-        if wanted > self._allowance:
-            raise JournalFull(errno.EDQUOT, "the journal has reached UMBRA_JOURNAL_MAX_BYTES")
-        self._allowance -= wanted
-
-    def _refill(self, wanted: int) -> None:
-        now = self._monotonic()
-        if now < self._look_again:
-            return
-        free = self._max_bytes - journal.size_bytes(self._directory)
-        self._allowance = min(free, max(wanted, _ALLOWANCE_BYTES))
-        if wanted > self._allowance:  # only a full directory is left alone for a while
-            self._look_again = now + _RECHECK_SECONDS
 
 
 class _Scribe:
     """Writes one process's segments, one after the other, and keeps their count of houses."""
 
-    def __init__(self, directory: Path, room: _Room, segment_bytes: int, name: Callable[[], str]) -> None:
+    def __init__(self, directory: Path, room: Room, segment_bytes: int, name: Callable[[], str]) -> None:
         self._directory = directory
         self._room = room
         self._segment_bytes = segment_bytes
@@ -82,17 +48,15 @@ class _Scribe:
         self._trouble: str | None = None
 
     def write(self, entry: bytes, houses: int) -> str | None:
-        """Append one entry; returns the reason when it was dropped, and never raises."""
-        reason = None
-        try:
-            self._append(entry)
-        except JournalFull as fault:
-            reason = self._refused(FULL, fault)
-        except OSError as fault:
-            reason = self._refused(DISK, fault)
+        """Append one entry, without houses when it holds outcomes; returns the reason when it was dropped.
+
+        Never raises.
+        """
+        reason = self._attempt(entry, outcomes=houses == 0)
         if reason is not None:
-            self.count_dropped(reason, houses)
-            self._make_way()
+            if houses:
+                self.count_dropped(reason, houses)
+            self._make_way(0 if houses else self._room.worth_sealing)
             return reason
         self._offered += houses
         self._recovered()
@@ -115,8 +79,20 @@ class _Scribe:
             self._told = Counter()
             self._offered = self._dropped.total()
 
+    def _attempt(self, entry: bytes, *, outcomes: bool) -> str | None:
+        try:
+            if outcomes:
+                self._room.take_for_outcomes(len(entry))
+            else:
+                self._room.take(len(entry))
+            self._append(entry)
+        except JournalFull as fault:
+            return FULL if outcomes else self._refused(FULL, fault)  # the answer tells of outcomes
+        except OSError as fault:
+            return self._refused(DISK, fault)
+        return None
+
     def _append(self, entry: bytes) -> None:
-        self._room.take(len(entry))
         if self._segment is not None and self._segment.size >= self._segment_bytes:
             self.seal()
         segment = self._begun()
@@ -132,9 +108,9 @@ class _Scribe:
             self._told = self._dropped.copy()
         return self._segment
 
-    def _make_way(self) -> None:
+    def _make_way(self, least_bytes: int) -> None:
         """Seal a segment that holds entries: only then can ingest remove it, and there be room again."""
-        if self._segment is not None and self._segment.size > journal.HEADER_BYTES:
+        if self._segment is not None and self._segment.size > max(journal.HEADER_BYTES, least_bytes):
             self.seal()
 
     def _tell(self) -> None:
@@ -214,20 +190,22 @@ class Recorder:
         capture_ids: Sequence[UUID],
         rows: Sequence[Inputs],
         dollars: Sequence[float],
+        entities: Sequence[str | None] = (),
     ) -> str | None:
         """Put one answered request into the journal. Never raises; waits `write_seconds` at most.
 
         Returns None when the kernel has it; otherwise why it was dropped (DROP_REASONS), or LATE when
         the disk is still at it: then it is in the journal, or counted there as dropped, later.
         """
-        entry = entries.encode(request_id, live, capture_ids, rows, dollars)
-        deadline = time.monotonic() + self._write_seconds
-        if not self._turn.acquire(timeout=self._write_seconds):
-            return self._stalled(len(rows))
-        try:
-            return self._hand_over(entry, len(rows), deadline)
-        finally:
-            self._turn.release()
+        entry = entries.encode(request_id, live, capture_ids, rows, dollars, entities)
+        return self._offer(entry, len(rows))
+
+    def record_outcomes(self, request_id: str, outcomes: Sequence[Outcome]) -> str | None:
+        """Put outcomes into the journal, all of them or none, as `record` does with what was answered.
+
+        None: they are kept. Otherwise send them again, also when it was LATE: what is kept twice counts once.
+        """
+        return self._offer(entries.encode_outcomes(request_id, outcomes), 0)
 
     def close(self) -> None:
         """Let the last write end, within its deadline, and seal the segment."""
@@ -240,6 +218,15 @@ class Recorder:
         if not self._thread.is_alive():
             self._given.close()
             self._taken.close()
+
+    def _offer(self, entry: bytes, houses: int) -> str | None:
+        deadline = time.monotonic() + self._write_seconds
+        if not self._turn.acquire(timeout=self._write_seconds):
+            return self._stalled(houses)
+        try:
+            return self._hand_over(entry, houses, deadline)
+        finally:
+            self._turn.release()
 
     def _hand_over(self, entry: bytes, houses: int, deadline: float) -> str | None:
         if self._closed:
@@ -280,7 +267,7 @@ class Recorder:
 
 def open_recorder(settings: Settings) -> Recorder:
     """Make this process's recorder; touches no file until the first capture."""
-    room = _Room(settings.journal_dir, settings.journal_max_bytes, time.monotonic)
+    room = Room(settings.journal_dir, settings.journal_max_bytes, time.monotonic)
     scribe = _Scribe(settings.journal_dir, room, settings.journal_segment_bytes, _segment_name)
     return Recorder(scribe, settings.journal_write_seconds)
 

@@ -1,19 +1,21 @@
 """Entries: what one line of the journal says, written by capture and read by ingest.
 
-An entry holds the captures of one request, and how many houses its segment had been offered (`first`)
-and had dropped before it.
+An entry holds the captures of one request, or the outcomes of one, and how many houses its segment had been
+offered (`first`) and had dropped before it. Outcomes are no houses: they take no numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import repeat
 from typing import Any, Self
 from uuid import UUID
 
 import orjson
 
-from shadow.records import Capture, Inputs, ModelRef, capture_time
+from shadow.records import Capture, Inputs, ModelRef, Outcome, OutcomeState, capture_time
 
 
 def encode(
@@ -22,8 +24,9 @@ def encode(
     capture_ids: Sequence[UUID],
     rows: Sequence[Inputs],
     dollars: Sequence[float],
+    entities: Sequence[str | None] = (),
 ) -> bytes:
-    """Write the captures of one request, still without their number."""
+    """Write the captures of one request, still without their number; `entities` only if any is given."""
     facts = {
         "request": request_id,
         "name": live.name,
@@ -32,7 +35,18 @@ def encode(
         "dollars": dollars,
         "rows": rows,
     }
+    if entities:
+        facts["entities"] = entities
     return orjson.dumps(facts, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def encode_outcomes(request_id: str, outcomes: Sequence[Outcome]) -> bytes:
+    """Write the outcomes of one request, still without the segment's count."""
+    return orjson.dumps({"request": request_id, "outcomes": [_reported(one) for one in outcomes]})
+
+
+def _reported(one: Outcome) -> tuple[object, ...]:
+    return one.capture_id, one.state, one.price_dollars, one.sold_at, one.reported_by, one.received_at
 
 
 def numbered(entry: bytes, first: int, dropped: int) -> bytes:
@@ -42,29 +56,45 @@ def numbered(entry: bytes, first: int, dropped: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One readable journal entry: the captures of one request, and the segment's count before it."""
+    """One readable journal entry: captures or outcomes of one request, and the segment's count before it."""
 
     first: int
     dropped: int
-    captures: tuple[Capture, ...]
+    captures: tuple[Capture, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+
+    @property
+    def since(self) -> datetime | None:
+        """When what it holds was answered or reported; None when it holds nothing."""
+        if self.captures:
+            return self.captures[0].captured_at
+        return self.outcomes[0].received_at if self.outcomes else None
 
     @classmethod
     def parse(cls, payload: bytes) -> Self | None:
         """Read a payload; None when it is not an entry this version knows."""
         try:
             facts = orjson.loads(payload)
-            live = ModelRef(facts["name"], facts["version"])
-            houses = zip(facts["ids"], facts["dollars"], facts["rows"], strict=True)
-            found = tuple(
-                _capture(facts["request"], live, index, UUID(name), dollars, row)
-                for index, (name, dollars, row) in enumerate(houses)
-            )
-            return cls(int(facts["first"]), int(facts["dropped"]), found)
+            count = int(facts["first"]), int(facts["dropped"])
+            if "outcomes" in facts:
+                return cls(*count, outcomes=tuple(_outcome(*one) for one in facts["outcomes"]))
+            return cls(*count, captures=tuple(_captures(facts)))
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
             return None
 
 
-def _capture(
-    request_id: str, live: ModelRef, index: int, name: UUID, dollars: float, inputs: Mapping[str, Any]
-) -> Capture:
-    return Capture(name, capture_time(name), request_id, index, live, float(dollars), inputs)
+def _captures(facts: Mapping[str, Any]) -> Iterator[Capture]:
+    live, request_id = ModelRef(facts["name"], facts["version"]), facts["request"]
+    entities = facts.get("entities") or repeat(None, len(facts["ids"]))
+    houses = zip(map(UUID, facts["ids"]), facts["dollars"], facts["rows"], entities, strict=True)
+    for index, (name, dollars, inputs, entity_id) in enumerate(houses):
+        moment = capture_time(name)
+        yield Capture(name, moment, request_id, index, live, float(dollars), inputs, entity_id)
+
+
+def _outcome(
+    name: str, state: str, price: float | None, sold_at: str | None, reported_by: str | None, received_at: str
+) -> Outcome:
+    sold = None if sold_at is None else datetime.fromisoformat(sold_at)
+    received = datetime.fromisoformat(received_at)
+    return Outcome(UUID(name), OutcomeState(state), price, sold, reported_by, received)

@@ -1,7 +1,7 @@
 """Ingest: moves the journal of one data directory into the store.
 
-Captures, drops and the place reached are written in one transaction, so however often a stretch of
-the journal is read again, it is stored once (promise P2). Run as `python -m shadow.ingest`; the
+Captures, outcomes, drops and the place reached are written in one transaction, so however often a
+stretch of the journal is read again, it is stored once (promise P2). Run as `python -m shadow.ingest`; the
 worker keeps it running.
 """
 
@@ -28,7 +28,7 @@ from shadow.entries import Entry
 from shadow.house_lines import NO_LINES, HouseLines
 from shadow.presence import Announcement
 from shadow.settings import Settings
-from shadow.store import Store, StoreRefused, StoreUnavailable, captures, open_store, sources
+from shadow.store import Store, StoreRefused, StoreUnavailable, captures, open_store, outcomes, sources
 from shadow.store.sources import UNREAD, SegmentProgress
 from shadow.version import umbra_version
 
@@ -63,7 +63,7 @@ class Ingest:
         self._served = ""  # the file that was read last
 
     def step(self) -> int:
-        """Move one batch; returns the captures moved. On StoreUnavailable nothing has changed."""
+        """Move one batch; returns how many captures and outcomes. On StoreUnavailable nothing has changed."""
         paths = list(journal.segments(self._directory))
         if not self._certain:
             self._progress = self._load({journal.name_of(path) for path in paths})
@@ -81,18 +81,18 @@ class Ingest:
         for name, (_, last) in readings.items():
             if last:
                 journal.path_of(self._directory, name).unlink(missing_ok=True)
-        return sum(len(move.captures) for move in moves.values())
+        return sum(len(move.captures) + len(move.outcomes) for move in moves.values())
 
     def oldest_waiting(self) -> datetime | None:
-        """When the oldest capture that is not in the store yet was answered."""
+        """When the oldest capture or outcome that is not in the store yet came in."""
         moments = []
         for reader in _readers(self._directory):
             with reader:
                 chunk = reader.read(self._at(reader.name).position, _PEEK_BYTES)
                 entries = (Entry.parse(payload) for payload in chunk.entries if payload is not None)
-                first = next((entry.captures[0] for entry in entries if entry and entry.captures), None)
+                first = next((entry.since for entry in entries if entry and entry.since), None)
                 if first is not None:
-                    moments.append(first.captured_at)
+                    moments.append(first)
         return min(moments, default=None)
 
     def sync(self) -> None:
@@ -164,14 +164,19 @@ class Ingest:
         now, started = self._clock(), time.perf_counter()
         with self._store.writing() as connection:
             source = sources.lock(connection, self._directory_id, now)
-            rows = [capture for move in moves.values() for capture in move.captures]
-            sources.advance(connection, source, captures.insert(connection, source, rows))
+            taken = [capture for move in moves.values() for capture in move.captures]
+            reported = [outcome for move in moves.values() for outcome in move.outcomes]
+            last_seq = captures.insert(connection, source, taken)
+            last_outcome_seq = outcomes.insert(connection, source, reported, now)
+            sources.advance(connection, source, last_seq, last_outcome_seq)
             for name, move in moves.items():
                 sources.set_progress(connection, source, name, move.progress, known=name in known)
                 sources.record_drops(connection, source, name, move.lost, now)
         self._progress = known | {name: move.progress for name, move in moves.items()}
         self._certain = True
         self._tell(moves.values(), now, time.perf_counter() - started)
+        if reported:
+            logs.event(_log, "outcomes_stored", rows=last_outcome_seq - source.last_outcome_seq)
 
     def _tell(self, moves: Collection[Move], now: datetime, seconds: float) -> None:
         rows = [capture for move in moves for capture in move.captures]

@@ -28,7 +28,8 @@ from typing import Any, Self
 import orjson
 
 FORMAT = "umbra-journal"
-VERSION = 1
+VERSION = 2
+READABLE = (1, VERSION)  # 2: there may be outcomes between the captures
 HEADER_BYTES = 512
 SUFFIX = ".journal"
 _CHECKSUM_BYTES = 9  # eight hexadecimal digits and a space
@@ -174,9 +175,9 @@ class SegmentReader:
         facts = _json_object(unframe(os.pread(self._descriptor, HEADER_BYTES, 0)[:-1]))
         if facts is None or facts.get("format") != FORMAT:
             return None
-        if facts.get("version") != VERSION:
+        if facts.get("version") not in READABLE:
             raise UnreadableSegment(
-                f"{self.path.name}: journal version {facts.get('version')!r}, this Umbra reads {VERSION}; "
+                f"{self.path.name}: journal version {facts.get('version')!r}, this Umbra reads {READABLE}; "
                 "let the version that wrote it empty the journal first"
             )
         return dict(facts["dropped"])

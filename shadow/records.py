@@ -40,7 +40,10 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """One answered house: what was asked, what the live model said, and when."""
+    """One answered house: what was asked, what the live model said, and when.
+
+    `entity_id` says which house it is, when the asker said so.
+    """
 
     id: UUID
     captured_at: datetime
@@ -49,6 +52,7 @@ class Capture:
     live: ModelRef
     prediction_dollars: float
     inputs: Inputs
+    entity_id: str | None = None
 
 
 class ObservationState(StrEnum):
@@ -74,12 +78,44 @@ class Observation:
     observed_at: datetime
 
 
+class OutcomeState(StrEnum):
+    """How an answered house left the market."""
+
+    SOLD = "sold"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one answered house, as somebody reported it.
+
+    `price_dollars` is None exactly when it was withdrawn. `reported_by` is the report's own word for its
+    source. `received_at` is when it came in, `recorded_at` when it was stored; None: it has not been yet.
+    """
+
+    capture_id: UUID
+    state: OutcomeState
+    price_dollars: float | None
+    sold_at: datetime | None
+    reported_by: str | None
+    received_at: datetime
+    recorded_at: datetime | None = None
+
+    def says_the_same_as(self, other: Outcome) -> bool:
+        """Whether both report the same, whenever they did."""
+        return all(getattr(self, name) == getattr(other, name) for name in _SAID)
+
+
+_SAID = ("capture_id", "state", "price_dollars", "sold_at", "reported_by")
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A capture with everything that is known about it."""
+    """A capture with everything that is known about it. Of its outcomes the first is in force."""
 
     capture: Capture
     observations: tuple[Observation, ...]
+    outcomes: tuple[Outcome, ...] = ()
 
 
 class CandidateState(StrEnum):

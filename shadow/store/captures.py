@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, Text, cast, func, select
 
 from shadow.records import Capture, ModelRef, Observation, ObservationState, Prediction
-from shadow.store import bulk, partitions
+from shadow.store import bulk, outcomes, partitions
 from shadow.store.sources import Source
 from shadow.store.tables import candidates, captures, observations, sources
 
@@ -66,6 +66,7 @@ def insert(connection: Connection, source: Source, rows: Sequence[Capture]) -> i
                 "prediction_dollars": row.prediction_dollars,
                 "inputs": row.inputs,
                 "sample_key": sample_key(row.id),
+                "entity_id": row.entity_id,
             }
             for seq, row in enumerate(rows, source.last_seq + 1)
         ],
@@ -115,7 +116,7 @@ def seq_before(connection: Connection, source_id: int, moment: datetime | None) 
 
 
 def prediction(connection: Connection, capture_id: UUID) -> Prediction | None:
-    """One capture with all its observations, or None."""
+    """One capture with all its observations and outcomes, or None."""
     found = connection.execute(select(captures).where(captures.c.id == capture_id)).first()
     if found is None:
         return None
@@ -125,7 +126,8 @@ def prediction(connection: Connection, capture_id: UUID) -> Prediction | None:
         .where(observations.c.capture_id == capture_id)
         .order_by(observations.c.candidate_id)
     )
-    return Prediction(_capture(found), tuple(map(_observation, seen)))
+    reported = outcomes.history(connection, [capture_id]).get(capture_id, [])
+    return Prediction(_capture(found), tuple(map(_observation, seen)), tuple(reversed(reported)))
 
 
 def _capture(row: Row[tuple[object, ...]]) -> Capture:
@@ -137,6 +139,7 @@ def _capture(row: Row[tuple[object, ...]]) -> Capture:
         live=ModelRef(row.live_name, row.live_version),
         prediction_dollars=row.prediction_dollars,
         inputs=row.inputs,
+        entity_id=row.entity_id,
     )
 
 

@@ -31,10 +31,11 @@ class SegmentProgress:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One data directory as the store knows it; `last_seq` captures have come from it."""
+    """One data directory as the store knows it: the numbers of the last capture and outcome from it."""
 
     id: int
     last_seq: int
+    last_outcome_seq: int = 0
 
 
 UNREAD = SegmentProgress(position=0, expected_first=0, dropped_seen=0, damaged_tail=0, dropped={})
@@ -42,17 +43,23 @@ UNREAD = SegmentProgress(position=0, expected_first=0, dropped_seen=0, damaged_t
 
 def lock(connection: Connection, directory_id: str, now: datetime) -> Source:
     """Take the source for this transaction, so that two ingests can never both move it."""
-    found = select(sources.c.id, sources.c.last_seq).where(sources.c.directory_id == directory_id)
+    found = select(sources.c.id, sources.c.last_seq, sources.c.last_outcome_seq).where(
+        sources.c.directory_id == directory_id
+    )
     row = connection.execute(found.with_for_update()).first()
     if row is None:
         connection.execute(sources.insert().values(directory_id=directory_id, last_seq=0, created_at=now))
         row = connection.execute(found.with_for_update()).one()
-    return Source(row.id, row.last_seq)
+    return Source(row.id, row.last_seq, row.last_outcome_seq)
 
 
-def advance(connection: Connection, source: Source, last_seq: int) -> None:
-    """Say that the source's captures are stored up to `last_seq`."""
-    connection.execute(update(sources).where(sources.c.id == source.id).values(last_seq=last_seq))
+def advance(
+    connection: Connection, source: Source, last_seq: int, last_outcome_seq: int | None = None
+) -> None:
+    """Say up to which numbers the source's captures and outcomes (None: as before) are stored."""
+    outcomes = source.last_outcome_seq if last_outcome_seq is None else last_outcome_seq
+    reached = {"last_seq": last_seq, "last_outcome_seq": outcomes}
+    connection.execute(update(sources).where(sources.c.id == source.id).values(reached))
 
 
 def progress(connection: Connection, source: Source) -> dict[str, SegmentProgress]:

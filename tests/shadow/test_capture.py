@@ -20,6 +20,7 @@ from shadow.capture import CLOSED, DISK, LATE, STALLED, Recorder, open_recorder
 from shadow.entries import encode
 from shadow.journal import SegmentReader
 from shadow.records import ModelRef, new_capture_ids
+from shadow.room import Room
 from shadow.settings import Settings
 from shadow.store.sources import UNREAD
 
@@ -63,7 +64,7 @@ class SlowScribe(capture._Scribe):
     """A scribe whose disk does not answer until it is let."""
 
     def __init__(self, settings: Settings) -> None:
-        room = capture._Room(settings.journal_dir, 1 << 30, time.monotonic)
+        room = Room(settings.journal_dir, 1 << 30, time.monotonic)
         super().__init__(settings.journal_dir, room, 1 << 20, lambda: f"segment-{time.time_ns()}")
         self.answering = threading.Event()
 
@@ -132,7 +133,7 @@ def test_drops_that_one_header_could_not_tell_are_told_by_the_next(
     settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = settings()
-    room = capture._Room(here.journal_dir, 1 << 30, time.monotonic)
+    room = Room(here.journal_dir, 1 << 30, time.monotonic)
     names = iter(("first", "second"))
     scribe = capture._Scribe(here.journal_dir, room, 1 << 20, lambda: next(names))
     entry = encode("r", ModelRef("linear", "1"), NAMES[:1], [{}], [1.0])

@@ -1,0 +1,193 @@
+"""Outcomes as they are reported, in JSON or CSV: read as strictly as houses are, all of a report or nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import inf
+from typing import Any
+from uuid import UUID
+
+from model_package.schema import (
+    Fault,
+    InvalidRows,
+    at_most,
+    column_faults,
+    csv_lines,
+    cut,
+    json_rows,
+    number,
+    shown,
+)
+from shadow.records import Outcome, OutcomeState
+
+SOURCE_CHARACTERS = 64
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST_AHEAD = timedelta(days=1)
+EXPECTED: Mapping[str, str] = {
+    "prediction_id": "the id of a prediction, a UUIDv7 as the answer gave it",
+    "price_dollars": "a number of US dollars above 0",
+    "sold_at": "an RFC 3339 date-time with its zone, or a date; from 1970 on, not after tomorrow",
+    "state": "sold or withdrawn",
+    "source": f"1 to {SOURCE_CHARACTERS} printable characters",
+}
+_NEEDED = ("prediction_id", "price_dollars", "sold_at")
+_MOST_KEYS = 4 * len(EXPECTED)
+_UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z", re.IGNORECASE)
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_MOMENT = re.compile(
+    rf"{_DATE}(?P<time>[Tt ][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(\.[0-9]{{1,9}})?([Zz]|[+-][0-9]{{2}}:[0-9]{{2}}))?\Z"
+)
+
+
+class _Unfit(ValueError):
+    """A value that its field cannot have."""
+
+
+def parse_json(body: bytes, max_rows: int, now: datetime) -> list[Outcome]:
+    """Read one outcome or a list of them, received `now`; raises MalformedBody, TooManyRows or InvalidRows."""
+    rows, faults = json_rows(body, max_rows, "outcome")
+    return _all(rows, faults, now)
+
+
+def parse_csv(body: bytes, max_rows: int, now: datetime) -> list[Outcome]:
+    """Read a table of outcomes, received `now`; raises MalformedBody, TooManyRows or InvalidRows."""
+    lines = csv_lines(body)
+    header = next(lines, [])
+    faults = header_faults(header)
+    if faults:
+        raise InvalidRows(tuple(faults))
+    cells = at_most(lines, max_rows, "outcome")
+    return _all([of_cells(header, line) for line in cells], [], now)
+
+
+def _all(rows: Sequence[object], faults: list[Fault], now: datetime) -> list[Outcome]:
+    judged = [judge(row, index, now) for index, row in enumerate(rows)]
+    faults += [fault for one in judged for fault in one.faults]
+    if faults:
+        raise InvalidRows(tuple(sorted(faults, key=lambda fault: fault.row or 0)))
+    return [one.outcome for one in judged if one.outcome is not None]
+
+
+def header_faults(header: Sequence[str]) -> list[Fault]:
+    """What is wrong with a table's header. Where a `state` says so, price and day may be left out."""
+    if len(header) > _MOST_KEYS:
+        return [Fault(None, None, f"a header of at most {len(EXPECTED)} fields", f"{len(header)} columns")]
+    needed = {name: EXPECTED[name] for name in (_NEEDED[:1] if "state" in header else _NEEDED)}
+    return column_faults(header, EXPECTED, needed, "outcome")
+
+
+def of_cells(header: Sequence[str], line: Sequence[str]) -> object:
+    """A line of a table as JSON would have it; a line of another length stays a list, and is refused as one."""
+    if len(line) != len(header):
+        return list(line)
+    given = {name: text for name, text in zip(header, line, strict=True) if text != ""}
+    return {name: number(text) if name == "price_dollars" else text for name, text in given.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An outcome, or None and all that is wrong with it."""
+
+    outcome: Outcome | None
+    faults: Sequence[Fault] = ()
+
+
+def judge(value: object, row: int, now: datetime) -> Judged:
+    """Judge one reported outcome, received `now`."""
+    if not isinstance(value, dict) or len(value) > _MOST_KEYS:
+        return Judged(None, [Fault(row, None, "the fields of an outcome", shown(value))])
+    faults = list(_unknown(value, row))
+    read: dict[str, Any] = {}
+    for name, expected in EXPECTED.items():
+        try:
+            read[name] = None if value.get(name) is None else _READERS[name](value[name], now)
+        except _Unfit:
+            faults.append(Fault(row, name, expected, shown(value[name])))
+    faults += _contradictions(read, value, row)
+    return Judged(None, faults) if faults else Judged(_outcome(read, now))
+
+
+def _outcome(read: Mapping[str, Any], now: datetime) -> Outcome:
+    state = read["state"] or OutcomeState.SOLD
+    return Outcome(
+        read["prediction_id"], state, read["price_dollars"], read["sold_at"], read["source"], received_at=now
+    )
+
+
+def _unknown(value: Mapping[Any, object], row: int) -> Iterator[Fault]:
+    for name in value:
+        if name not in EXPECTED:
+            got = f"an unknown field with the value {shown(value[name])}"
+            yield Fault(row, cut(str(name)), "the name of a field of an outcome", got)
+
+
+def _contradictions(read: Mapping[str, Any], value: Mapping[str, object], row: int) -> Iterator[Fault]:
+    """What is missing, and a price of what was not sold. A field that is wrong anyway is not judged again."""
+    withdrawn = read.get("state") is OutcomeState.WITHDRAWN
+    needed = _NEEDED[:1] if withdrawn or "state" not in read else _NEEDED
+    for name in needed:
+        if name in read and read[name] is None:
+            yield Fault(row, name, EXPECTED[name], "null" if name in value else "nothing")
+    if withdrawn and read.get("price_dollars") is not None:
+        yield Fault(row, "price_dollars", "no price: it was withdrawn", shown(value["price_dollars"]))
+
+
+def _prediction_id(value: object, now: datetime) -> UUID:
+    if not (isinstance(value, str) and _UUID7.match(value)):
+        raise _Unfit
+    number_ = UUID(value)
+    # As a number: what the greatest ids say is beyond the last year a datetime can have.
+    if (number_.int >> 80) / 1000 > (now + LATEST_AHEAD).timestamp():
+        raise _Unfit
+    return number_
+
+
+def _price(value: object, _now: datetime) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _Unfit
+    try:
+        price = float(value)
+    except OverflowError:
+        raise _Unfit from None
+    if not 0 < price < inf:
+        raise _Unfit
+    return price
+
+
+def _moment(value: object, now: datetime) -> datetime:
+    found = _MOMENT.match(value) if isinstance(value, str) else None
+    if found is None:
+        raise _Unfit
+    try:
+        read = datetime.fromisoformat(found[0].upper())
+        moment = read.astimezone(UTC) if found["time"] else read.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise _Unfit from None
+    if not EARLIEST <= moment <= now + LATEST_AHEAD:
+        raise _Unfit
+    return moment
+
+
+def _state(value: object, _now: datetime) -> OutcomeState:
+    try:
+        return OutcomeState(value)
+    except ValueError:
+        raise _Unfit from None
+
+
+def _source(value: object, _now: datetime) -> str:
+    if not (isinstance(value, str) and 0 < len(value) <= SOURCE_CHARACTERS and value.isprintable()):
+        raise _Unfit
+    return value
+
+
+_READERS: Mapping[str, Callable[[object, datetime], object]] = {
+    "prediction_id": _prediction_id,
+    "price_dollars": _price,
+    "sold_at": _moment,
+    "state": _state,
+    "source": _source,
+}

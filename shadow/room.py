@@ -1,0 +1,62 @@
+"""Room: how many bytes may still be written to a journal directory."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+
+from shadow import journal
+
+_ALLOWANCE_BYTES = 4 << 20
+_RECHECK_SECONDS = 0.25
+_FOR_CAPTURES = 0.1
+_WORTH_SEALING = 0.01
+
+
+class JournalFull(OSError):
+    """The journal has reached its bound."""
+
+
+class Room:
+    """The bytes this process may still write before the whole directory reaches its bound.
+
+    Adding up the directory costs a system call per file, so it buys an allowance for many entries;
+    with W processes the bound can be passed by W allowances (4 MiB each) at most.
+    """
+
+    def __init__(self, directory: Path, max_bytes: int, monotonic: Callable[[], float]) -> None:
+        self._directory = directory
+        self._max_bytes = max_bytes
+        self._monotonic = monotonic
+        self._allowance = 0
+        self._look_again = 0.0
+
+    @property
+    def worth_sealing(self) -> int:
+        """Bytes of a segment whose removal is felt; to seal smaller ones would only make many files."""
+        return int(_WORTH_SEALING * self._max_bytes)
+
+    def take_for_outcomes(self, wanted: int) -> None:
+        """Take `wanted` bytes, but none of the last tenth; raises JournalFull."""
+        bound = (1 - _FOR_CAPTURES) * self._max_bytes
+        if journal.size_bytes(self._directory) + wanted > bound:
+            raise JournalFull(errno.EDQUOT, "the journal has no room for outcomes")
+        self.take(wanted)
+
+    def take(self, wanted: int) -> None:
+        """Take `wanted` bytes; raises JournalFull."""
+        if wanted > self._allowance:
+            self._refill(wanted)
+        if wanted > self._allowance:
+            raise JournalFull(errno.EDQUOT, "the journal has reached UMBRA_JOURNAL_MAX_BYTES")
+        self._allowance -= wanted
+
+    def _refill(self, wanted: int) -> None:
+        now = self._monotonic()
+        if now < self._look_again:
+            return
+        free = self._max_bytes - journal.size_bytes(self._directory)
+        self._allowance = min(free, max(wanted, _ALLOWANCE_BYTES))
+        if wanted > self._allowance:  # only a full directory is left alone for a while
+            self._look_again = now + _RECHECK_SECONDS

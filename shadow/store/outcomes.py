@@ -1,0 +1,150 @@
+"""Outcomes: an append-only ledger of what answered houses sold for.
+
+Of a capture's outcomes the one received last is in force (of two at once: the higher source and number).
+Every report that says something new is a row; who asks `as_of` a moment sees what the store knew then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, case, exists, func, select
+
+from shadow.records import Outcome, OutcomeState, capture_time
+from shadow.store import bulk
+from shadow.store.sources import Source
+from shadow.store.tables import captures, outcomes
+
+_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Answered houses by what is known of them.
+
+    `matched` houses have an outcome in force, `withdrawn` of them no price; `unmatched` ids have an outcome
+    and no capture; `corrections` are the reports beyond the first of their house.
+    """
+
+    matched: int
+    withdrawn: int
+    unmatched: int
+    corrections: int
+
+    @property
+    def sold(self) -> int:
+        """Houses whose price is known."""
+        return self.matched - self.withdrawn
+
+
+def insert(connection: Connection, source: Source, reported: Sequence[Outcome], now: datetime) -> int:
+    """Store outcomes, numbered on from the source's last; returns the last number.
+
+    What says the same as the outcome in force, or is stored already, is skipped.
+    """
+    fresh = list(_news(connection, reported))
+    rows = [
+        {
+            "source_id": source.id,
+            "seq": seq,
+            "capture_id": one.capture_id,
+            "state": one.state.value,
+            "price_dollars": one.price_dollars,
+            "sold_at": one.sold_at,
+            "reported_by": one.reported_by,
+            "received_at": one.received_at,
+            "recorded_at": now,
+            "delay_seconds": _delay_seconds(one),
+        }
+        for seq, one in enumerate(fresh, source.last_outcome_seq + 1)
+    ]
+    bulk.insert(connection, outcomes, rows)
+    return source.last_outcome_seq + len(rows)
+
+
+def _news(connection: Connection, reported: Sequence[Outcome]) -> Iterator[Outcome]:
+    """What the ledger does not say yet, in the order in which it was received."""
+    known = history(connection, [one.capture_id for one in reported])
+    for one in sorted(reported, key=lambda report: report.received_at):
+        told = known.setdefault(one.capture_id, [])
+        if told and one.says_the_same_as(told[-1]):
+            continue
+        if any(one.received_at == other.received_at and one.says_the_same_as(other) for other in told):
+            continue
+        yield one
+        told.append(one)
+        told.sort(key=lambda report: report.received_at)
+
+
+def _delay_seconds(one: Outcome) -> float:
+    """From the answer to its outcome; clocks of two hosts may differ, a delay is never negative."""
+    return max(0.0, (one.received_at - capture_time(one.capture_id)).total_seconds())
+
+
+def history(
+    connection: Connection, capture_ids: Sequence[UUID], as_of: datetime | None = None
+) -> dict[UUID, list[Outcome]]:
+    """Every outcome of these captures, the last of each being the one in force."""
+    found: dict[UUID, list[Outcome]] = {}
+    for some in _some(capture_ids):
+        query = select(outcomes).where(outcomes.c.capture_id.in_(some))
+        if as_of is not None:
+            query = query.where(outcomes.c.recorded_at <= as_of)
+        order = query.order_by(outcomes.c.received_at, outcomes.c.source_id, outcomes.c.seq)
+        for row in connection.execute(order):
+            found.setdefault(row.capture_id, []).append(_outcome(row))
+    return found
+
+
+def in_force(
+    connection: Connection, capture_ids: Sequence[UUID], as_of: datetime | None = None
+) -> dict[UUID, Outcome]:
+    """The outcome in force of each of these captures that has one."""
+    return {name: told[-1] for name, told in history(connection, capture_ids, as_of).items()}
+
+
+def _some(capture_ids: Sequence[UUID]) -> Iterator[list[UUID]]:
+    names = list(dict.fromkeys(capture_ids))
+    for start in range(0, len(names), _AT_ONCE):
+        yield names[start : start + _AT_ONCE]
+
+
+def counts(connection: Connection) -> Counts:
+    """Count the whole ledger; takes as long as reading it does."""
+    newest = (outcomes.c.received_at.desc(), outcomes.c.source_id.desc(), outcomes.c.seq.desc())
+    place = func.row_number().over(partition_by=outcomes.c.capture_id, order_by=newest)
+    placed = select(outcomes.c.capture_id, outcomes.c.state, place.label("place")).subquery()
+    captured = exists().where(captures.c.id == placed.c.capture_id)
+    withdrawn = placed.c.state == OutcomeState.WITHDRAWN.value
+    first = placed.c.place == 1
+    matched, gone, unmatched, beyond = connection.execute(
+        select(
+            func.sum(case((first & captured, 1), else_=0)),
+            func.sum(case((first & withdrawn & captured, 1), else_=0)),
+            func.sum(case((first & ~captured, 1), else_=0)),
+            func.sum(case((first, 0), else_=1)),
+        )
+    ).one()
+    return Counts(*(int(count or 0) for count in (matched, gone, unmatched, beyond)))
+
+
+def unmatched(connection: Connection, limit: int) -> list[UUID]:
+    """Ids that have an outcome and no capture, the latest `limit` of them."""
+    captured = exists().where(captures.c.id == outcomes.c.capture_id)
+    query = select(outcomes.c.capture_id).where(~captured).distinct().order_by(outcomes.c.capture_id.desc())
+    return list(connection.execute(query.limit(limit)).scalars())
+
+
+def _outcome(row: Row[tuple[object, ...]]) -> Outcome:
+    return Outcome(
+        capture_id=row.capture_id,
+        state=OutcomeState(row.state),
+        price_dollars=row.price_dollars,
+        sold_at=row.sold_at,
+        reported_by=row.reported_by,
+        received_at=row.received_at,
+        recorded_at=row.recorded_at,
+    )
