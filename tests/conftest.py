@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,6 +13,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from needed import missing
+from ports import free_port
 from sqlalchemy import create_engine
 
 from shadow.settings import Settings
@@ -21,13 +22,6 @@ from shadow.store import Store, open_store
 from shadow.store.schema import migrate
 
 POSTGRES_VARIABLE = "UMBRA_TEST_POSTGRES_URL"
-
-
-def free_port() -> int:
-    """A TCP port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +92,12 @@ def _postgres_binaries() -> Path | None:
     return installed[-1] if installed else Path(on_path).resolve().parent if on_path else None
 
 
-def _missing_postgres() -> None:
-    reason = f"needs PostgreSQL: install it, or set {POSTGRES_VARIABLE}"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="session")
 def postgres_cluster() -> Iterator[PostgresCluster]:
     """A cluster that a test may stop and start."""
     binaries = _postgres_binaries()
     if binaries is None:
-        _missing_postgres()
-        raise AssertionError
+        missing("PostgreSQL", f"install it, or set {POSTGRES_VARIABLE}")
     cluster = PostgresCluster.create(binaries)
     cluster.start()
     yield cluster

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from ports import free_ports
 from prometheus_client import CollectorRegistry
 from sqlalchemy import select
 
@@ -249,14 +250,6 @@ def environment_of(made: Settings, **more: str) -> dict[str, str]:
     }
 
 
-def two_free_ports() -> tuple[int, int]:
-    """Ports that nobody listens on now."""
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
-
-
 def start(made: Settings, output: Path, **more: str) -> Server:
     """Start `python -m api.serve` without waiting for it."""
     with output.open("wb") as sink:
@@ -287,7 +280,7 @@ def serving(launch: Callable[..., Server], settings: Callable[..., Settings]) ->
     """Start a server in which plain@1 is live, and wait until its workers (or so many of them) are ready."""
 
     def begin(workers_ready: int | None = None, **more: str) -> Server:
-        port, metrics_port = two_free_ports()
+        port, metrics_port = free_ports(2)
         made = settings(
             recipe_modules="plain_recipe", api_port=port, api_metrics_port=metrics_port,
             api_max_body_bytes=100_000,

@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from ports import free_port, free_ports
 from prometheus_client.parser import text_string_to_metric_families
 
 from model_package.schema import EXAMPLE
@@ -157,18 +158,12 @@ def test_a_second_api_on_the_same_port_says_so_in_one_line(serving, launch):
     server = serving()
     for name, port in (("API", server.settings.api_port), ("METRICS", server.settings.api_metrics_port)):
         other = {"API": "UMBRA_API_METRICS_PORT", "METRICS": "UMBRA_API_PORT"}[name]
-        second = launch(server.settings, **{other: str(_free_port())})
+        second = launch(server.settings, **{other: str(free_port())})
         assert second.process.wait(20) == 1
         assert second.output.read_text().splitlines() == [
             f"umbra: 127.0.0.1:{port}: Address already in use; stop what listens there, or set another port"
         ]
     assert server.price()[0] == 200
-
-
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _last_line(server):
@@ -178,7 +173,7 @@ def _last_line(server):
 
 
 def test_without_a_deployment_the_start_ends_with_a_clear_line(settings, launch):
-    port, metrics_port = _free_port(), _free_port()
+    port, metrics_port = free_ports(2)
     server = launch(settings(api_port=port, api_metrics_port=metrics_port))
     assert server.process.wait(20) == 1
     assert _last_line(server).startswith("umbra: ")
@@ -189,7 +184,7 @@ def test_an_altered_artifact_ends_the_start_with_a_clear_line(deployed, launch):
     card = deployed.models / "plain" / "1" / "card.json"
     card.chmod(0o644)
     card.write_bytes(card.read_bytes().replace(b"0.13", b"0.01"))
-    server = launch(deployed, UMBRA_API_PORT=str(_free_port()), UMBRA_API_METRICS_PORT=str(_free_port()))
+    server = launch(deployed, UMBRA_API_PORT=str(free_port()), UMBRA_API_METRICS_PORT=str(free_port()))
     assert server.process.wait(20) == 1
     assert "altered" in _last_line(server)
     assert "card.json" in _last_line(server)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from needed import missing
 
 from model_package import synthetic
 
@@ -84,8 +85,7 @@ def _is_free(port: int) -> bool:
 def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     """`umbra up`, as the README starts it, until the tests are done; then Ctrl-C."""
     if not all(map(_is_free, (8000, 8001, 8002))):
-        reason = "needs the default ports 8000 to 8002, and something listens there"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+        missing("the default ports 8000 to 8002", "end what listens there")
     shell = Terminal(tmp_path_factory.mktemp("newcomer"))
     running = shell.start(said("pip install . && ").command.removeprefix("pip install . && "))
     overdue = threading.Timer(READY_SECONDS, running.kill)

@@ -15,6 +15,7 @@ from harness import artifacts, lines
 from harness.load import House, houses
 from harness.stack import Stack
 from harness.waiting import wait_until
+from needed import missing
 from poison_recipe import POISON
 from reading import aggregations, index, kql, objects
 from reading.node import Line, Node
@@ -33,10 +34,7 @@ MAY_BE_ZERO = {"umbra-api-logs: Failed"}
 def node() -> Iterator[Node]:
     url = os.environ.get(VARIABLE)
     if url is None:
-        reason = f"needs a search node: python tests/opensearch/node.py -- pytest, or set {VARIABLE}"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing("a search node", f"python tests/opensearch/node.py -- pytest, or set {VARIABLE}")
     made = Node(url)
     made.install()
     yield made

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from needed import program
 from reading import index, objects
 from reading.recorder import Recorder, recording
 
@@ -211,9 +212,6 @@ def test_called_wrongly_it_says_how(server: Recorder, arguments: tuple[str, ...]
 
 
 def test_shellcheck_has_nothing_to_say() -> None:
-    if shutil.which("shellcheck") is None:
-        if os.environ.get("CI"):
-            pytest.fail("needs shellcheck")
-        pytest.skip("needs shellcheck")
-    result = subprocess.run(["shellcheck", SCRIPT], capture_output=True, text=True, check=False)
+    shellcheck = program("shellcheck")
+    result = subprocess.run([shellcheck, SCRIPT], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from functools import cache
@@ -13,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from committed import ROOT, Asked, Json, dashboards, queries
+from needed import program
 
 from monitoring import metrics
 
@@ -34,16 +33,6 @@ _WORDS = {
     "histogram_quantile", "vector", "scalar", "or", "and", "unless", "offset", "bool",
 }  # fmt: skip
 _COUNTED = ("_total", "_bucket", "_sum", "_count")
-
-
-def _promtool() -> str:
-    found = shutil.which("promtool")
-    if found is None:
-        reason = "needs promtool: Debian's package prometheus has it"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
 
 
 def _recorded() -> set[str]:
@@ -78,8 +67,9 @@ def test_promtool_takes_every_expression(tmp_path: Path) -> None:
     rules = [{"record": f"asked:query_{number}:now", "expr": one.expr()} for number, one in enumerate(ASKED)]
     file = tmp_path / "asked.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "asked", "rules": rules}]}, width=10_000))
+    promtool = program("promtool", package="prometheus")
     result = subprocess.run(
-        [_promtool(), "check", "rules", str(file)], capture_output=True, text=True, timeout=60, check=False
+        [promtool, "check", "rules", str(file)], capture_output=True, text=True, timeout=60, check=False
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert f"{len(ASKED)} rules found" in result.stdout

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from needed import program
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -28,12 +27,7 @@ def amtool() -> Tool:
 
 
 def _tool(name: str, package: str) -> Tool:
-    path = shutil.which(name)
-    if path is None:
-        reason = f"needs {name}: Debian's package {package} has it"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    path = program(name, package=package)
 
     def run(*arguments: str | Path) -> str:
         result = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=120, check=False)

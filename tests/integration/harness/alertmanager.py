@@ -70,7 +70,7 @@ class Alertmanager(Server):
 
     def __init__(self, directory: Path, url: str) -> None:
         arguments = ["--config.file=alertmanager.yml", "--storage.path=data", "--cluster.listen-address="]
-        names = ["alertmanager", "prometheus-alertmanager"]
+        names = ["prometheus-alertmanager", "alertmanager"]
         super().__init__(directory / "alertmanager", names, [*arguments, "--log.level=warn"])
         content = yaml.safe_load(CONFIGURATION.read_text())
         for route in (content["route"], *content["route"]["routes"]):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import subprocess
 import urllib.request
@@ -12,30 +10,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import pytest
-from harness.stack import free_ports
 from harness.waiting import wait_until
+from needed import program
+from ports import free_port
 
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
-
-
-def program(*names: str) -> str:
-    """The path of the first of these programs that is installed; skips without one, but fails in CI."""
-    for name in names:
-        if found := shutil.which(name):
-            return found
-    reason = f"needs {names[0]}: Debian has it as a package"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 class Server:
     """Runs while the context lasts, in a directory of its own; is ready once /-/ready says so."""
 
     def __init__(self, directory: Path, names: Sequence[str], arguments: Sequence[str]) -> None:
-        self.address = f"127.0.0.1:{free_ports(1)[0]}"
+        self.address = f"127.0.0.1:{free_port()}"
         self.directory = directory
         self.directory.mkdir(parents=True)
         self._command = [program(*names), *arguments, f"--web.listen-address={self.address}"]

@@ -8,16 +8,15 @@ import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 from harness import lines
 from harness.waiting import wait_until
+from ports import free_ports
 
 from shadow import presence
 from shadow import status as whole
@@ -29,15 +28,6 @@ PLUG_IN = HERE / "plug_in"
 START_SECONDS = 60.0
 DRAIN_SECONDS = 90.0
 STOP_SECONDS = 100.0
-
-
-def free_ports(count: int) -> list[int]:
-    """Different ports of loopback that nobody listens on now."""
-    with ExitStack() as open_sockets:
-        probes = [open_sockets.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 class Stack:

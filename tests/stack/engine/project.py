@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.stack import free_ports
 from harness.waiting import wait_until
+from ports import free_ports
 
 from model_package import schema
 
