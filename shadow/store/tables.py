@@ -35,6 +35,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 
+from monitoring.sums import Sums
+
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -249,16 +251,6 @@ streams = Table(
     Column("ended_at", UtcTime, nullable=True),
 )
 
-_TENS = ("promote", "harm", "regret", "certificate", "worst_case")
-MEASURES = (
-    *("pairs", "failed", "sold", "withdrawn", "loss_live", "loss_candidate", "d", "d2", "d_min"),
-    *(f"{name}_{bet}" for name in _TENS for bet in range(10)),
-    *("m", "m2", "m_unsold", "catastrophes_live", "catastrophes_candidate"),
-    *("catastrophes_only_live", "catastrophes_only_candidate", "timed", "slow", "g", "g2", "abs_g"),
-    *("abs_dollars", "beyond_5", "beyond_10", "beyond_20", "absurd", "out_of_bounds", "g_max"),
-    *("x", "y", "x2", "y2", "xy"),
-)
-
 # Sums of one day of a stream, by segment ("": all of it); they merge by addition.
 evidence = Table(
     "evidence",
@@ -266,7 +258,7 @@ evidence = Table(
     Column("stream_id", ForeignKey(streams.c.id), primary_key=True),
     Column("day", BigInteger, primary_key=True),
     Column("segment", String(64), primary_key=True),
-    *map(_sum, MEASURES),
+    *map(_sum, Sums.columns()),
 )
 
 evidence_due = Table(
