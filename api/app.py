@@ -13,6 +13,7 @@ from flask import Flask, Response, request
 
 from api import access, docs, errors, live, openapi, switching
 from api.answers import Answer
+from api.deployments import Deployments
 from api.front import ENDPOINT, PATH, Front
 from api.health import Health
 from api.identifiers import Identifiers
@@ -45,6 +46,8 @@ class Parts:
     models_dir: Path
     limits: Limits
     withholds_texts: bool = False
+    deployments: Deployments | None = None
+    """Who may decide over HTTP; None: nobody."""
 
 
 def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
@@ -65,6 +68,9 @@ def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
             models_dir=settings.models,
             limits=Limits(settings.api_max_rows, settings.api_max_body_bytes),
             withholds_texts=settings.withholds_texts,
+            deployments=(
+                Deployments(settings.admin_token, store, settings.models) if settings.admin_token else None
+            ),
         )
     )
     switching.follow(settings, serving, store, measured)
@@ -95,7 +101,9 @@ def build(parts: Parts) -> Flask:
 def _route(app: Flask, parts: Parts, predictions: Predictions) -> None:
     models = Models(parts.live, parts.lookups, parts.models_dir)
     health = Health(parts.live)
-    document = openapi.document(umbra_version(), parts.limits.rows, parts.limits.body_bytes)
+    document = openapi.document(
+        umbra_version(), parts.limits.rows, parts.limits.body_bytes, decisions=parts.deployments is not None
+    )
     pages = docs.Docs(document)
     app.before_request(_say_route)
     # The front takes this one; here it stands for its other methods' 405 and for a trailing slash.
@@ -105,6 +113,9 @@ def _route(app: Flask, parts: Parts, predictions: Predictions) -> None:
     app.add_url_rule("/v1/predictions/<identifier>", "predictions.show", predictions.show)
     app.add_url_rule("/v1/models", "models", models.models)
     app.add_url_rule("/v1/deployment", "deployment", models.deployment)
+    if parts.deployments is not None:
+        for name, view in (("promote", parts.deployments.promote), ("rollback", parts.deployments.rollback)):
+            app.add_url_rule(f"/v1/deployment/{name}", f"deployment.{name}", view, methods=["POST"])
     app.add_url_rule("/livez", "livez", health.livez)
     app.add_url_rule("/readyz", "readyz", health.readyz)
     app.add_url_rule("/openapi.json", "openapi", pages.openapi)

@@ -12,9 +12,15 @@ import orjson
 from werkzeug.exceptions import HTTPException
 
 from api.live import NoLiveModel
-from model_package.schema import InvalidRows, MalformedBody, TooManyRows
+from model_package.artifact import AlteredArtifact, InvalidArtifact
+from model_package.recipes import UnknownRecipe
+from model_package.schema import Fault, InvalidRows, MalformedBody, TooManyRows
 from monitoring import logs
+from shadow.rollout import NoDeployment, PromotionRefused, RolloutConflict, UnfitArtifact
+from shadow.saved import NoSuchModel
 from shadow.store import StoreUnavailable
+from shadow.store.candidates import CandidateConflict
+from shadow.store.deployments import DeployedMeanwhile
 
 MEDIA_TYPE = "application/problem+json"
 _PREFIX = "urn:umbra:problem:"
@@ -47,6 +53,26 @@ class UnknownPrediction(Refusal):
 
 class InvalidIdentifier(Refusal):
     """A path holds something that is not a prediction's id."""
+
+
+class Unauthorized(Refusal):
+    """No token, or not in the form that is expected."""
+
+
+class WrongToken(Refusal):
+    """A token that opens nothing here."""
+
+
+class InvalidDecision(Refusal):
+    """Not a promotion, or not a rollback: `faults` lists all that is wrong, by field."""
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        super().__init__(f"{len(faults)} faults; each is listed under `errors`")
+        self.faults = faults
+
+
+class DecisionUnconfirmed(Refusal):
+    """It took so long that nobody knows yet whether it was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +115,10 @@ _LATER = {"Retry-After": "5"}
 INTERNAL = Problem("internal", HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here")
 TOO_LARGE = Problem("body-too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large")
 BAD_REQUEST = Problem("bad-request", HTTPStatus.BAD_REQUEST, "The request cannot be understood")
+CONFLICT = Problem(
+    "deployment-conflict", HTTPStatus.CONFLICT, "It does not fit what is live and who is a candidate"
+)
+UNFIT = Problem("unfit-artifact", HTTPStatus.CONFLICT, "The model's artifact cannot go live")
 
 BY_EXCEPTION: dict[type[Exception], Problem] = {
     MalformedBody: Problem("malformed-body", HTTPStatus.BAD_REQUEST, "The body cannot be read"),
@@ -107,6 +137,24 @@ BY_EXCEPTION: dict[type[Exception], Problem] = {
     NotAcceptable: Problem("not-acceptable", HTTPStatus.NOT_ACCEPTABLE, "No acceptable kind of answer"),
     UnknownPrediction: Problem("unknown-prediction", HTTPStatus.NOT_FOUND, "No such prediction"),
     InvalidIdentifier: Problem("invalid-identifier", HTTPStatus.BAD_REQUEST, "Not a prediction's id"),
+    Unauthorized: Problem(
+        "unauthorized",
+        HTTPStatus.UNAUTHORIZED,
+        "A token is needed",
+        {"WWW-Authenticate": 'Bearer realm="umbra"'},
+    ),
+    WrongToken: Problem("wrong-token", HTTPStatus.FORBIDDEN, "The token is not the right one"),
+    InvalidDecision: Problem(
+        "invalid-decision", HTTPStatus.UNPROCESSABLE_ENTITY, "The decision is not a valid one"
+    ),
+    PromotionRefused: Problem(
+        "promotion-refused", HTTPStatus.CONFLICT, "The evidence does not allow this promotion"
+    ),
+    **dict.fromkeys((RolloutConflict, CandidateConflict, DeployedMeanwhile, NoDeployment), CONFLICT),
+    **dict.fromkeys((AlteredArtifact, InvalidArtifact, UnfitArtifact, UnknownRecipe, NoSuchModel), UNFIT),
+    DecisionUnconfirmed: Problem(
+        "decision-unconfirmed", HTTPStatus.GATEWAY_TIMEOUT, "It is not known whether the decision was made"
+    ),
     StoreUnavailable: Problem(
         "store-unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "The store is away for the moment", _LATER
     ),
@@ -133,6 +181,9 @@ BY_STATUS: dict[int, Problem] = {
 
 _DETAILS: dict[type[Exception], Callable[[Any], str]] = {
     InvalidRows: lambda fault: f"{len(fault.faults)} faults; each is listed under `errors`",
+    PromotionRefused: lambda fault: (
+        f"{fault.candidate}: the verdict is {fault.state}; its reasons are listed under `verdict`"
+    ),
     StoreUnavailable: lambda _: "predictions can be made, but not looked up, until the store is back",
 }
 
@@ -162,7 +213,7 @@ def answer(fault: Exception, instance: str, request_id: str) -> Refused:
 
 def _known(problem: Problem, fault: Exception, instance: str, request_id: str) -> Refused:
     more: dict[str, Any] = {}
-    if isinstance(fault, InvalidRows):
+    if isinstance(fault, InvalidRows | InvalidDecision):
         more["errors"] = [
             {
                 name: _writable(value) if isinstance(value, str) else value
@@ -170,6 +221,8 @@ def _known(problem: Problem, fault: Exception, instance: str, request_id: str) -
             }
             for one in fault.faults
         ]
+    if isinstance(fault, PromotionRefused):
+        more["verdict"] = {"state": fault.state, "reasons": fault.reasons}
     detail = _DETAILS.get(type(fault), str)(fault)
     return Refused(problem, problem.body(detail, instance, request_id, **more), problem.headers)
 

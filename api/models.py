@@ -11,11 +11,12 @@ import orjson
 from flask import Response
 
 from api.content import JSON
+from api.deployments import shown_deployment
 from api.live import Live
 from api.lookups import Lookups
 from model_package import artifact, manifest
 from monitoring import logs
-from shadow.records import Candidate, CandidateState, Deployment, ModelRef
+from shadow.records import Candidate, CandidateState, ModelRef
 from shadow.store import StoreUnavailable
 
 _log = logging.getLogger("umbra.models")
@@ -41,7 +42,7 @@ class Models:
         candidates = self._candidates()
         return _answer(
             {
-                **_deployment(self._live.serving().deployment),
+                **shown_deployment(self._live.serving().deployment),
                 "candidates": None if candidates is None else [_candidate(one) for one in candidates],
             }
         )
@@ -75,15 +76,6 @@ def _answer(body: Mapping[str, Any]) -> Response:
 
 def _model(ref: ModelRef) -> dict[str, str]:
     return {"name": ref.name, "version": ref.version}
-
-
-def _deployment(deployment: Deployment) -> dict[str, Any]:
-    return {
-        "live": _model(deployment.live),
-        "since": deployment.since,
-        "by": deployment.by,
-        "reason": deployment.reason,
-    }
 
 
 def _candidate(one: Candidate) -> dict[str, Any]:

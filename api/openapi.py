@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from api import access, content, errors
+from api.deployments import ACTOR_HEADER, ACTOR_PATTERN
 from api.predictions import MODEL_HEADER
 from api.schemas import Schema, ref, schemas
 from model_package import schema
@@ -11,8 +12,8 @@ _EXAMPLE_ID = "0198c0de-7a11-7000-8000-0123456789ab"
 _REQUEST_ID = {"$ref": "#/components/parameters/RequestId"}
 
 
-def document(version: str, max_rows: int, max_body_bytes: int) -> Schema:
-    """The whole document, for an API with these limits."""
+def document(version: str, max_rows: int, max_body_bytes: int, *, decisions: bool = True) -> Schema:
+    """The whole document, for an API with these limits; `decisions`: somebody may promote over HTTP."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -30,8 +31,9 @@ def document(version: str, max_rows: int, max_body_bytes: int) -> Schema:
             {"name": "health", "description": "For whoever runs it."},
             {"name": "pages", "description": "For people."},
         ],
-        "paths": _paths(max_rows, max_body_bytes),
+        "paths": _paths(max_rows, max_body_bytes) | (_decisions() if decisions else {}),
         "components": {
+            "securitySchemes": {"AdminToken": {"type": "http", "scheme": "bearer"}},
             "parameters": {"RequestId": _request_id()},
             "headers": {"RequestId": _request_id_header()},
             "schemas": schemas(max_rows),
@@ -58,6 +60,52 @@ def _paths(max_rows: int, max_body_bytes: int) -> Schema:
         "/openapi.json": {"get": _get("openapi", "This document.", "Anything", tag="pages")},
         "/docs": {"get": _page("docs", "This document as a page.")},
         "/": {"get": _redirect("home", "Leads to /docs.")},
+    }
+
+
+def _decisions() -> Schema:
+    return {
+        "/v1/deployment/promote": {
+            "post": _decision(
+                "promote",
+                "Make a candidate live.",
+                "Promotion",
+                "Refused unless the verdict is `promote` at this moment; `override` promotes in spite of it "
+                "and is recorded as that. The model that was live becomes a candidate. Every API process "
+                "answers with the new model within two seconds.",
+            )
+        },
+        "/v1/deployment/rollback": {
+            "post": _decision(
+                "rollback",
+                "Make live again what was live before.",
+                "Rollback",
+                "No verdict is asked. Again: further back, never forth. `to` names any model that was ever "
+                "live, and makes it safe to ask twice.",
+            )
+        },
+    }
+
+
+def _decision(operation: str, summary: str, body: str, description: str) -> Schema:
+    actor = {
+        "name": ACTOR_HEADER,
+        "in": "header",
+        "description": "Who decides, for the records; without it: `admin token`.",
+        "schema": {"type": "string", "pattern": f"^{ACTOR_PATTERN}$"},
+    }
+    return {
+        "operationId": operation,
+        "tags": ["models"],
+        "summary": summary,
+        "description": description,
+        "security": [{"AdminToken": []}],
+        "parameters": [_REQUEST_ID, actor],
+        "requestBody": {"required": True, "content": {content.JSON: {"schema": ref(body)}}},
+        "responses": {
+            **_ok("DeploymentMade"),
+            **_problems(400, 401, 403, 409, 413, 415, 422, 500, 503, 504),
+        },
     }
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from api import errors
 from model_package import schema
+from shadow.records import DeploymentKind, VerdictState
+from shadow.rollout.decision import REASON_CHARACTERS
 
 Schema = dict[str, Any]
 
@@ -35,6 +37,11 @@ def schemas(max_rows: int) -> Schema:
             models={"type": "array", "items": _artifact()}, candidates_known={"type": "boolean"}
         ),
         "Deployment": _deployment(),
+        "DeploymentMade": _object(**_deployment_made()),
+        "Promotion": _body(
+            ["candidate", "reason"], candidate=_reference(), reason=_line(), override={"type": "boolean"}
+        ),
+        "Rollback": _body(["reason"], reason=_line(), to=_reference()),
         "Status": {
             "type": "object",
             "properties": {
@@ -96,12 +103,42 @@ def _deployment() -> Schema:
         added_at=_time(),
     )
     return _object(
-        live=ref("Model"),
-        since=_time(),
-        by={"type": "string"},
-        reason={"type": "string"},
+        **_deployment_made(),
         candidates={"type": ["array", "null"], "items": candidate, "description": "null: the store is away"},
     )
+
+
+def _deployment_made() -> dict[str, Schema]:
+    text, nullable = {"type": "string"}, {"type": ["string", "null"]}
+    return {
+        "id": {"type": "integer"},
+        "kind": {"enum": [kind.value for kind in DeploymentKind]},
+        "live": ref("Model"),
+        "since": _time(),
+        "by": text,
+        "reason": text,
+        "verdict": {**nullable, "description": "What the evidence said when it was promoted."},
+        "overridden": {"type": "boolean", "description": "Promoted in spite of the verdict."},
+        "artifact_digest": {**nullable, "description": "SHA-256 of the manifest of what was deployed."},
+        "policy_sha256": {**nullable, "description": "The policy it was judged by."},
+    }
+
+
+def _body(required: list[str], **properties: Schema) -> Schema:
+    return {
+        "type": "object",
+        "required": required,
+        "properties": properties,
+        "additionalProperties": False,
+    }
+
+
+def _reference() -> Schema:
+    return {"type": "string", "description": "NAME@VERSION", "examples": ["gbm@1"]}
+
+
+def _line() -> Schema:
+    return {"type": "string", "minLength": 1, "maxLength": REASON_CHARACTERS, "description": "One line."}
 
 
 def _problem() -> Schema:
@@ -121,6 +158,10 @@ def _problem() -> Schema:
         request_id={"type": "string"},
     )
     shape["properties"]["errors"] = {"type": "array", "items": fault}
+    shape["properties"]["verdict"] = _object(
+        state={"enum": [state.value for state in VerdictState]},
+        reasons={"type": "array", "items": {"type": "string"}},
+    )
     return {**shape, "description": "RFC 9457."}
 
 

@@ -103,8 +103,16 @@ def _store_url(text: str) -> str:
     return text
 
 
+def _token(text: str) -> str:
+    if len(text) < 16 or not (text.isascii() and text.isprintable()) or " " in text:
+        raise InvalidSetting("expected at least 16 characters of ASCII, without spaces")
+    return text
+
+
 def _setting(default: str, read: Callable[[str], Any], purpose: str, *, secret: bool = False) -> Any:
-    return field(metadata={"default": default, "read": read, "purpose": purpose, "secret": secret})
+    return field(
+        repr=not secret, metadata={"default": default, "read": read, "purpose": purpose, "secret": secret}
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +136,13 @@ class Settings:
     )
     api_max_rows: int = _setting("1000", _whole(1, 100_000), "houses in one request at most")
     api_max_body_bytes: int = _setting("4194304", _whole(1024, 1 << 30), "bytes of one request body at most")
+
+    admin_token: str | None = _setting(
+        "",
+        _token,
+        "whoever sends it may promote and roll back over HTTP, at least 16 characters; empty: nobody may",
+        secret=True,
+    )
 
     metrics_host: str = _setting("127.0.0.1", str, "address of both metrics ports")
     api_metrics_port: int = _setting("8001", _whole(1, 65535), "/metrics of the API")

@@ -11,6 +11,7 @@ from shadow.rollout.decision import (
     promote,
     rollback,
 )
+from shadow.rollout.grounds import judgement
 from shadow.rollout.memory import NoDeployment, current_deployment, remember, remembered
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "UnfitArtifact",
     "current_deployment",
     "first_deployment",
+    "judgement",
     "promote",
     "remember",
     "remembered",

@@ -42,11 +42,27 @@ def test_a_wrong_value_or_name_is_refused_with_key_and_reason(key: str, value: s
         assert value in str(caught.value)
 
 
-@pytest.mark.parametrize("key", ["UMBRA_STORE_URL", "UMBRA_STORE_PASSWORD", "UMBRA_ADMIN_TOKEN"])
-def test_what_may_be_a_secret_is_never_shown(key: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("UMBRA_STORE_URL", "mysql://umbra:canary@db/umbra"),
+        ("UMBRA_STORE_PASSWORD", "canary"),
+        ("UMBRA_ADMIN_TOKEN", "canary"),
+        ("UMBRA_ADMIN_TOKEN", "canary with spaces in it"),
+        ("UMBRA_ADMIN_TOKENS", "canary"),
+    ],
+)
+def test_what_may_be_a_secret_is_never_shown(key: str, value: str) -> None:
     with pytest.raises(InvalidSetting) as caught:
-        Settings.from_environment({key: "mysql://umbra:canary@db/umbra"})
+        Settings.from_environment({key: value})
     assert "canary" not in str(caught.value)
+
+
+def test_secrets_are_left_out_when_settings_are_printed() -> None:
+    token, url = "canary-canary-canary", "postgresql://umbra:canary@db/umbra"
+    settings = Settings.from_environment({"UMBRA_ADMIN_TOKEN": token, "UMBRA_STORE_URL": url})
+    assert (settings.admin_token, settings.store_url) == (token, url)
+    assert "canary" not in repr(settings)
 
 
 def test_the_two_metrics_ports_must_differ() -> None:

@@ -1,0 +1,199 @@
+"""Deployments: POST /v1/deployment/promote and /v1/deployment/rollback, for whoever has the admin token."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import orjson
+from flask import Response, request
+
+from api import content
+from api.errors import DecisionUnconfirmed, InvalidDecision, Unauthorized, UnsupportedContent, WrongToken
+from model_package.schema import Fault, MalformedBody
+from model_package.schema.faults import cut, shown
+from shadow import rollout
+from shadow.records import Deployment, InvalidReference, ModelRef
+from shadow.rollout import Decision
+from shadow.rollout.decision import REASON_CHARACTERS
+from shadow.store import Store
+
+ACTOR_HEADER = "X-Umbra-Actor"
+ACTOR_PATTERN = r"[A-Za-z0-9][A-Za-z0-9 ._@+-]{0,63}"
+WAIT_SECONDS = 2.0
+_BODY_BYTES = 16_384
+_NOBODY = "admin token"
+_LOOK = "GET /v1/deployment and `umbra deployments` say who is live: look there before you ask again"
+
+
+class Deployments:
+    """The two views. A decision is waited for at most `wait_seconds`: it may not hold this process up."""
+
+    def __init__(self, token: str, store: Store, models: Path, wait_seconds: float = WAIT_SECONDS) -> None:
+        self._token = _hashed(token)
+        self._store = store
+        self._models = models
+        self._wait_seconds = wait_seconds
+        self._thread: threading.Thread | None = None
+
+    def promote(self) -> Response:
+        """Make a candidate live, if the evidence allows it or it is overridden."""
+        decision, given = self._asked({"candidate": True, "reason": True, "override": False})
+        now, candidate = decision.at, given["candidate"]
+        return self._decided(
+            lambda: rollout.promote(
+                self._store,
+                self._models,
+                candidate,
+                lambda: rollout.judgement(self._store, self._models, candidate, now),
+                decision,
+                override=given.get("override", False),
+            )
+        )
+
+    def rollback(self) -> Response:
+        """Make live again what was live before, or what is named."""
+        decision, given = self._asked({"reason": True, "to": False})
+        return self._decided(lambda: rollout.rollback(self._store, self._models, decision, given.get("to")))
+
+    def _asked(self, fields: Mapping[str, bool]) -> tuple[Decision, dict[str, Any]]:
+        """Who decides, why, and the body's fields; `fields` says which are required."""
+        self._authorize(request.headers.get("Authorization", ""))
+        by = _actor(request.headers.get(ACTOR_HEADER))
+        if content.of_body(request.environ) != content.JSON:
+            raise UnsupportedContent(f"a decision is {content.JSON}")
+        given = _read(content.read(request.environ, _BODY_BYTES), fields)
+        return Decision(by, given["reason"], datetime.now(UTC)), given
+
+    def _authorize(self, header: str) -> None:
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Unauthorized("expected the header `Authorization: Bearer TOKEN`")
+        # Of equal length whatever was sent: the comparison takes as long for every wrong token.
+        if not hmac.compare_digest(_hashed(token.strip()), self._token):
+            raise WrongToken("the token is not that of UMBRA_ADMIN_TOKEN")
+
+    def _decided(self, decide: Callable[[], Deployment]) -> Response:
+        if self._thread is not None and self._thread.is_alive():
+            raise DecisionUnconfirmed(f"an earlier decision is still under way here; {_LOOK}")
+        future: Future[Deployment] = Future()
+        self._thread = threading.Thread(
+            target=_settle, args=(future, decide), name="umbra-decision", daemon=True
+        )
+        self._thread.start()
+        try:
+            made = future.result(self._wait_seconds)
+        except TimeoutError as fault:
+            if future.done():  # it is the decision's own
+                raise
+            raise DecisionUnconfirmed(
+                f"not done within {self._wait_seconds:g} s; it may still happen, or have happened; {_LOOK}"
+            ) from fault
+        return Response(orjson.dumps(shown_deployment(made)), content_type=content.JSON)
+
+
+def shown_deployment(made: Deployment) -> dict[str, Any]:
+    """A deployment as it is told of."""
+    return {
+        "id": made.id,
+        "kind": made.kind,
+        "live": {"name": made.live.name, "version": made.live.version},
+        "since": made.since,
+        "by": made.by,
+        "reason": made.reason,
+        "verdict": made.verdict_state,
+        "overridden": made.overridden,
+        "artifact_digest": made.artifact_digest,
+        "policy_sha256": made.policy_sha256,
+    }
+
+
+def _settle(future: Future[Deployment], decide: Callable[[], Deployment]) -> None:
+    try:
+        future.set_result(decide())
+    except Exception as fault:  # noqa: BLE001 (raised again by the request that waits)
+        future.set_exception(fault)
+
+
+def _hashed(token: str) -> bytes:
+    return sha256(token.encode("utf-8", "replace")).digest()
+
+
+def _actor(given: str | None) -> str:
+    if given is None:
+        return _NOBODY
+    if not re.fullmatch(ACTOR_PATTERN, given):
+        raise InvalidDecision(
+            (Fault(None, ACTOR_HEADER, f"a name that matches {ACTOR_PATTERN}", shown(given)),)
+        )
+    return given
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How a field of a body is read: `read` raises ValueError."""
+
+    read: Callable[[Any], Any]
+    expected: str
+
+
+def _reference(value: Any) -> ModelRef:
+    if not isinstance(value, str):
+        raise InvalidReference(f"{value!r:.80} is no text")
+    return ModelRef.parse(value)
+
+
+def _line(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise ValueError("no line of text")
+    if len(value) > REASON_CHARACTERS:
+        raise ValueError("too long")
+    return value.strip()
+
+
+def _switch(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("neither true nor false")  # noqa: TRY004 (as the other readers)
+    return value
+
+
+_MODEL = _Kind(_reference, "NAME@VERSION, such as gbm@2")
+_KINDS = {
+    "candidate": _MODEL,
+    "to": _MODEL,
+    "reason": _Kind(_line, f"one line of 1 to {REASON_CHARACTERS} characters"),
+    "override": _Kind(_switch, "true or false"),
+}
+
+
+def _read(body: bytes, fields: Mapping[str, bool]) -> dict[str, Any]:
+    """The fields of a body; raises MalformedBody, or InvalidDecision with every fault."""
+    try:
+        told = orjson.loads(body)
+    except orjson.JSONDecodeError as fault:
+        raise MalformedBody(f"expected JSON: {fault}") from fault
+    if not isinstance(told, dict):
+        raise InvalidDecision((Fault(None, None, "an object", shown(told)),))
+    known = f"one of {', '.join(fields)}"
+    faults = [Fault(None, cut(name), known, shown(told[name])) for name in told if name not in fields]
+    read: dict[str, Any] = {}
+    for name, required in fields.items():
+        kind = _KINDS[name]
+        try:
+            if name in told:
+                read[name] = kind.read(told[name])
+            elif required:
+                faults.append(Fault(None, name, kind.expected, "nothing"))
+        except ValueError:
+            faults.append(Fault(None, name, kind.expected, shown(told[name])))
+    if faults:
+        raise InvalidDecision(tuple(faults))
+    return read
