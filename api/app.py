@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,6 +21,7 @@ from api.identifiers import Identifiers
 from api.live import Live
 from api.lookups import Lookups
 from api.models import Models
+from api.outcomes import Outcomes
 from api.predictions import Limits, Predictions, Recorder
 from monitoring import metrics
 from monitoring.metrics import ServingMetrics
@@ -101,6 +103,7 @@ def build(parts: Parts) -> Flask:
 def _route(app: Flask, parts: Parts, predictions: Predictions) -> None:
     models = Models(parts.live, parts.lookups, parts.models_dir)
     health = Health(parts.live)
+    outcomes = Outcomes(parts.recorder, parts.lookups, parts.limits, lambda: datetime.now(UTC))
     document = openapi.document(
         umbra_version(), parts.limits.rows, parts.limits.body_bytes, decisions=parts.deployments is not None
     )
@@ -111,6 +114,8 @@ def _route(app: Flask, parts: Parts, predictions: Predictions) -> None:
         PATH, ENDPOINT, lambda: predictions.create(request.environ).as_response(), methods=["POST"]
     )
     app.add_url_rule("/v1/predictions/<identifier>", "predictions.show", predictions.show)
+    app.add_url_rule("/v1/outcomes", "outcomes.create", outcomes.create, methods=["POST"])
+    app.add_url_rule("/v1/outcomes", "outcomes.show", outcomes.show)
     app.add_url_rule("/v1/models", "models", models.models)
     app.add_url_rule("/v1/deployment", "deployment", models.deployment)
     if parts.deployments is not None:

@@ -47,6 +47,10 @@ class NotAcceptable(Refusal):
     """The client accepts none of the types an answer can have."""
 
 
+class OutcomesNotKept(Refusal):
+    """The journal could not take outcomes; sending them again is harmless."""
+
+
 class UnknownPrediction(Refusal):
     """No prediction has this id, or it is not in the store yet."""
 
@@ -125,9 +129,9 @@ BY_EXCEPTION: dict[type[Exception], Problem] = {
     UnreadableBody: Problem("unreadable-body", HTTPStatus.BAD_REQUEST, "The body did not arrive whole"),
     BodyTooLarge: TOO_LARGE,
     TooManyRows: Problem(
-        "too-many-rows", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Too many houses in one request"
+        "too-many-rows", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Too many rows in one request"
     ),
-    InvalidRows: Problem("invalid-rows", HTTPStatus.UNPROCESSABLE_ENTITY, "Some houses are not valid"),
+    InvalidRows: Problem("invalid-rows", HTTPStatus.UNPROCESSABLE_ENTITY, "Some rows are not valid"),
     UnsupportedContent: Problem(
         "unsupported-content",
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -154,6 +158,9 @@ BY_EXCEPTION: dict[type[Exception], Problem] = {
     **dict.fromkeys((AlteredArtifact, InvalidArtifact, UnfitArtifact, UnknownRecipe, NoSuchModel), UNFIT),
     DecisionUnconfirmed: Problem(
         "decision-unconfirmed", HTTPStatus.GATEWAY_TIMEOUT, "It is not known whether the decision was made"
+    ),
+    OutcomesNotKept: Problem(
+        "outcome-not-kept", HTTPStatus.SERVICE_UNAVAILABLE, "The outcomes were not kept", _LATER
     ),
     StoreUnavailable: Problem(
         "store-unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "The store is away for the moment", _LATER

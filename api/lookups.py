@@ -10,14 +10,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from shadow.records import Candidate, Prediction
-from shadow.store import Store, StoreUnavailable
+from shadow.store import Store, StoreUnavailable, outcomes
+from shadow.store.outcomes import Counts
 
 Found = TypeVar("Found")
+_SHARE = 0.05
 
 
 class Lookups:
@@ -37,6 +40,7 @@ class Lookups:
         self._clock = clock
         self._resting_until = -float("inf")
         self._thread: threading.Thread | None = None
+        self._counts = Count(lambda: _count(store), wait_seconds, clock)
 
     def prediction(self, capture_id: UUID) -> Prediction | None:
         """A capture and all that is known about it."""
@@ -45,6 +49,10 @@ class Lookups:
     def candidates(self) -> list[Candidate]:
         """The models scored in shadow."""
         return self._bounded(self._store.candidates)
+
+    def outcome_counts(self) -> tuple[Counts, datetime]:
+        """What is known of answered houses, and when that was counted."""
+        return self._counts.look()
 
     def _bounded(self, look: Callable[[], Found]) -> Found:
         if self._clock() < self._resting_until or (self._thread and self._thread.is_alive()):
@@ -73,3 +81,45 @@ def _put(answers: SimpleQueue[Found | Exception], look: Callable[[], Found]) -> 
         answers.put(look())
     except Exception as fault:  # noqa: BLE001 (raised again by the thread that waits)
         answers.put(fault)
+
+
+def _count(store: Store) -> tuple[Counts, datetime]:
+    with store.reading() as connection:
+        return outcomes.counts(connection), datetime.now(UTC)
+
+
+class Count(Generic[Found]):
+    """A question that takes the longer the more there is: what was found last is given meanwhile.
+
+    It has a thread of its own, so that it keeps no other look-up from the store, and takes a twentieth of the
+    time at most.
+    """
+
+    def __init__(self, ask: Callable[[], Found], wait_seconds: float, clock: Callable[[], float]) -> None:
+        self._ask = ask
+        self._wait_seconds = wait_seconds
+        self._clock = clock
+        self._found: Found | Exception = StoreUnavailable("it is still being counted")
+        self._again_at = -float("inf")
+        self._thread: threading.Thread | None = None
+
+    def look(self) -> Found:
+        """The newest answer there is, waited for only so long; raises StoreUnavailable."""
+        is_counting = self._thread is not None and self._thread.is_alive()
+        if not is_counting and self._clock() >= self._again_at:
+            self._thread = threading.Thread(target=self._run, name="umbra-count", daemon=True)
+            self._thread.start()
+            self._thread.join(self._wait_seconds)
+        found = self._found
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _run(self) -> None:
+        began = self._clock()
+        try:
+            self._found = self._ask()
+        except Exception as fault:  # noqa: BLE001 (raised again by the thread that looks)
+            self._found = fault
+        seconds = self._clock() - began
+        self._again_at = self._clock() + (seconds / _SHARE if seconds > self._wait_seconds else 0.0)

@@ -27,6 +27,7 @@ def document(version: str, max_rows: int, max_body_bytes: int, *, decisions: boo
         },
         "tags": [
             {"name": "predictions", "description": "Prices, and what became of them."},
+            {"name": "outcomes", "description": "What the houses really sold for."},
             {"name": "models", "description": "Who answers, and who is being scored."},
             {"name": "health", "description": "For whoever runs it."},
             {"name": "pages", "description": "For people."},
@@ -45,6 +46,7 @@ def _paths(max_rows: int, max_body_bytes: int) -> Schema:
     return {
         "/v1/predictions": {"post": _create(max_rows, max_body_bytes)},
         "/v1/predictions/{id}": {"get": _show()},
+        "/v1/outcomes": {"post": _report(max_rows, max_body_bytes), "get": _count_outcomes()},
         "/v1/models": {
             "get": _get("models", "Every model artifact, with its card and its role.", "Models", tag="models")
         },
@@ -110,7 +112,9 @@ def _decision(operation: str, summary: str, body: str, description: str) -> Sche
 
 
 def _create(max_rows: int, max_body_bytes: int) -> Schema:
-    houses = {"oneOf": [ref("House"), {"type": "array", "items": ref("House"), "maxItems": max_rows}]}
+    houses = {
+        "oneOf": [ref("AskedHouse"), {"type": "array", "items": ref("AskedHouse"), "maxItems": max_rows}]
+    }
     return {
         "operationId": "createPredictions",
         "tags": ["predictions"],
@@ -165,6 +169,50 @@ def _show() -> Schema:
         "parameters": [identifier, _REQUEST_ID],
         "responses": {**_ok("Prediction"), **_problems(400, 404, 500, 503)},
     }
+
+
+def _report(max_rows: int, max_body_bytes: int) -> Schema:
+    one = ref("ReportedOutcome")
+    sold = {
+        "prediction_id": _EXAMPLE_ID, "price_dollars": 183_000, "sold_at": "2026-11-20", "source": "registry"
+    }  # fmt: skip
+    return {
+        "operationId": "createOutcomes",
+        "tags": ["outcomes"],
+        "summary": "Report what answered houses sold for, or that they were withdrawn.",
+        "description": (
+            f"At most {max_rows} outcomes and {max_body_bytes} bytes, as JSON or as CSV with a header line; "
+            "all are taken or none. Reporting the same again changes nothing; something else about the same "
+            "prediction corrects it. Outcomes of unknown predictions are kept until the prediction arrives."
+        ),
+        "parameters": [_REQUEST_ID],
+        "requestBody": {
+            "required": True,
+            "content": {
+                content.JSON: {
+                    "schema": {"oneOf": [one, {"type": "array", "items": one, "maxItems": max_rows}]},
+                    "example": [sold],
+                },
+                content.CSV: {
+                    "schema": {"type": "string"},
+                    "example": f"prediction_id,price_dollars,sold_at\r\n{_EXAMPLE_ID},183000,2026-11-20\r\n",
+                },
+            },
+        },
+        "responses": {
+            "202": {
+                "description": "They are in the journal: none of them will be lost.",
+                "headers": _headers(),
+                "content": {content.JSON: {"schema": ref("OutcomesTaken")}},
+            },
+            **_problems(400, 413, 415, 422, 500, 503),
+        },
+    }
+
+
+def _count_outcomes() -> Schema:
+    summary = "How many answered houses have an outcome."
+    return _get("countOutcomes", summary, "OutcomeCounts", 503, tag="outcomes")
 
 
 def _get(operation: str, summary: str, answer: str, *problems: int, tag: str) -> Schema:

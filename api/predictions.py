@@ -17,17 +17,17 @@ from api.errors import InvalidIdentifier, UnknownPrediction
 from api.identifiers import Identifiers
 from api.live import Live
 from api.lookups import Lookups
-from model_package.schema import BY_NAME, Houses, InvalidRows, Row, parse_csv, parse_json
+from model_package.schema import BY_NAME, ENTITY, Houses, InvalidRows, Row, parse_csv, parse_json
 from monitoring.log_fields import REFUSED_FIELDS_MOST
 from monitoring.metrics import ServingMetrics, observe_all
 from shadow import capture
-from shadow.records import ModelRef, Observation, Prediction
+from shadow.records import ModelRef, Observation, Outcome, Prediction
 
 MODEL_HEADER = "X-Umbra-Model"
 
 
 class Recorder(Protocol):
-    """What takes the captures: never raises, never blocks for long."""
+    """What takes captures and outcomes: never raises, never blocks for long."""
 
     def record(
         self,
@@ -37,8 +37,13 @@ class Recorder(Protocol):
         capture_ids: Sequence[UUID],
         rows: Sequence[Row],
         dollars: Sequence[float],
+        entities: Sequence[str | None] = (),
     ) -> str | None:
         """None when the journal has it, else why not."""
+        ...
+
+    def record_outcomes(self, request_id: str, outcomes: Sequence[Outcome]) -> str | None:
+        """None when the journal has them, else why not."""
         ...
 
 
@@ -88,7 +93,7 @@ class Predictions:
         dollars = serving.price(houses.rows)
         seconds = time.perf_counter() - begun
         ids = self._ids.captures(len(dollars))
-        exchange.capture = self._capture(exchange.request_id, serving.ref, ids, houses.rows, dollars)
+        exchange.capture = self._capture(exchange.request_id, serving.ref, ids, houses, dollars)
         exchange.rows = len(dollars)
         exchange.model = {"name": serving.ref.name, "version": serving.ref.version}
         self._count(serving.label, dollars, seconds)
@@ -97,11 +102,13 @@ class Predictions:
         return _json(exchange, ids, dollars)
 
     def _capture(
-        self, request_id: str, live: ModelRef, ids: list[UUID], rows: list[Row], dollars: list[float]
+        self, request_id: str, live: ModelRef, ids: list[UUID], houses: Houses, dollars: list[float]
     ) -> str:
+        rows = houses.rows
         missed = self._recorder.record(
-            request_id=request_id, live=live, capture_ids=ids, rows=rows, dollars=dollars
-        )
+            request_id=request_id, live=live, capture_ids=ids, rows=rows, dollars=dollars,
+            entities=houses.entities,
+        )  # fmt: skip
         if missed is None:
             self._metrics.captures_written.inc(len(rows))
         elif missed == capture.LATE:
@@ -118,7 +125,7 @@ class Predictions:
         observe_all(metrics.price_dollars[("live",)], dollars)
 
     def show(self, identifier: str) -> Response:
-        """A capture, every observation of it, and its outcome once there is one."""
+        """A capture, every observation of it, and its outcomes once there are some."""
         capture_id = _identifier(identifier)
         found = self._lookups.prediction(capture_id)
         if found is None:
@@ -130,7 +137,7 @@ class Predictions:
 
 def _refused_fields(fault: InvalidRows) -> list[str]:
     """The fields that were wrong, for the log: names of the schema only, never what a client made up."""
-    named = dict.fromkeys(one.field for one in fault.faults if one.field in BY_NAME)
+    named = dict.fromkeys(one.field for one in fault.faults if one.field in BY_NAME or one.field == ENTITY)
     return [name for name in named if name is not None][:REFUSED_FIELDS_MOST]
 
 
@@ -176,9 +183,11 @@ def _shown(found: Prediction) -> dict[str, Any]:
         "row_index": taken.row_index,
         "model": {"name": taken.live.name, "version": taken.live.version},
         "price_dollars": taken.prediction_dollars,
+        "entity_id": taken.entity_id,
         "inputs": dict(taken.inputs),
         "observations": [_observation(one) for one in found.observations],
-        "outcome": None,
+        "outcome": _outcome(found.outcomes[0]) if found.outcomes else None,
+        "outcome_history": [_outcome(one) for one in found.outcomes],
     }
 
 
@@ -190,4 +199,15 @@ def _observation(one: Observation) -> dict[str, Any]:
         "reason": one.reason,
         "latency_seconds": one.latency_seconds,
         "observed_at": one.observed_at,
+    }
+
+
+def _outcome(one: Outcome) -> dict[str, Any]:
+    return {
+        "state": one.state,
+        "price_dollars": one.price_dollars,
+        "sold_at": one.sold_at,
+        "source": one.reported_by,
+        "received_at": one.received_at,
+        "recorded_at": one.recorded_at,
     }

@@ -6,7 +6,8 @@ from typing import Any
 
 from api import errors
 from model_package import schema
-from shadow.records import DeploymentKind, VerdictState
+from shadow import outcomes
+from shadow.records import DeploymentKind, OutcomeState, VerdictState
 from shadow.rollout.decision import REASON_CHARACTERS
 
 Schema = dict[str, Any]
@@ -21,6 +22,7 @@ def schemas(max_rows: int) -> Schema:
     """All of them, by name."""
     return {
         "House": schema.json_schema(),
+        "AskedHouse": schema.asked_json_schema(),
         "Model": _object(name={"type": "string"}, version={"type": "string"}),
         "Predictions": _object(
             request_id={"type": "string"},
@@ -33,6 +35,23 @@ def schemas(max_rows: int) -> Schema:
         ),
         "Prediction": _prediction(),
         "Observation": _observation(),
+        "ReportedOutcome": _reported_outcome(),
+        "OutcomesTaken": _object(
+            request_id={"type": "string"},
+            accepted=_count("rows"),
+            sold=_count("of them houses that were sold"),
+            withdrawn=_count("of them houses that were withdrawn"),
+            repeated=_count("rows about a prediction of an earlier row; the last one is in force"),
+        ),
+        "Outcome": _outcome(),
+        "OutcomeCounts": _object(
+            matched=_count("answered houses with an outcome in force"),
+            sold=_count("of them sold"),
+            withdrawn=_count("of them withdrawn"),
+            unmatched=_count("ids with an outcome and no answered house in the store"),
+            corrections=_count("reports beyond the first of their house"),
+            counted_at=_time(),
+        ),
         "Models": _object(
             models={"type": "array", "items": _artifact()}, candidates_known={"type": "boolean"}
         ),
@@ -63,10 +82,52 @@ def _prediction() -> Schema:
         row_index={"type": "integer", "minimum": 0},
         model=ref("Model"),
         price_dollars={"type": "number"},
+        entity_id={"type": ["string", "null"], "description": "Which house it is, if the asker said so."},
         inputs=ref("House"),
         observations={"type": "array", "items": ref("Observation")},
-        outcome={"type": "null", "description": "The price the house really sold for, once it is known."},
+        outcome={"oneOf": [ref("Outcome"), {"type": "null"}], "description": "The outcome in force."},
+        outcome_history={
+            "type": "array",
+            "items": ref("Outcome"),
+            "description": "All outcomes that were reported, the one in force first.",
+        },
     )
+
+
+def _reported_outcome() -> Schema:
+    described = {name: {"description": text} for name, text in outcomes.EXPECTED.items()}
+    kinds: dict[str, Schema] = {
+        "prediction_id": {"type": "string", "format": "uuid"},
+        "price_dollars": {"type": ["number", "null"], "exclusiveMinimum": 0},
+        "sold_at": {"type": ["string", "null"]},
+        "state": {"enum": [*OutcomeState, None]},
+        "source": {"type": ["string", "null"], "maxLength": outcomes.SOURCE_CHARACTERS},
+    }
+    return {
+        "type": "object",
+        "description": (
+            "What became of an answered house. Sold (that is the default): `price_dollars` and `sold_at` are "
+            "needed. Withdrawn: there is no price."
+        ),
+        "additionalProperties": False,
+        "required": ["prediction_id"],
+        "properties": {name: kinds[name] | described[name] for name in kinds},
+    }
+
+
+def _outcome() -> Schema:
+    return _object(
+        state={"enum": list(OutcomeState)},
+        price_dollars={"type": ["number", "null"]},
+        sold_at={"type": ["string", "null"], "format": "date-time"},
+        source={"type": ["string", "null"]},
+        received_at=_time(),
+        recorded_at=_time(),
+    )
+
+
+def _count(text: str) -> Schema:
+    return {"type": "integer", "minimum": 0, "description": text}
 
 
 def _observation() -> Schema:

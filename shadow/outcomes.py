@@ -1,4 +1,4 @@
-"""Outcomes as they are reported, in JSON or CSV: read as strictly as houses are, all of a report or nothing."""
+"""Outcomes as they are reported, in JSON or CSV: read as strictly as houses are, all of them or none."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ EXPECTED: Mapping[str, str] = {
 _NEEDED = ("prediction_id", "price_dollars", "sold_at")
 _MOST_KEYS = 4 * len(EXPECTED)
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z", re.IGNORECASE)
-_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _MOMENT = re.compile(
-    rf"{_DATE}(?P<time>[Tt ][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(\.[0-9]{{1,9}})?([Zz]|[+-][0-9]{{2}}:[0-9]{{2}}))?\Z"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(?P<time>[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2}))?\Z"
 )
 
 
@@ -47,24 +47,26 @@ class _Unfit(ValueError):
 
 
 def parse_json(body: bytes, max_rows: int, now: datetime) -> list[Outcome]:
-    """Read one outcome or a list of them, received `now`; raises MalformedBody, TooManyRows or InvalidRows."""
+    """Read one outcome or a list of them, received `now`.
+
+    Raises MalformedBody, TooManyRows or InvalidRows and nothing else.
+    """
     rows, faults = json_rows(body, max_rows, "outcome")
-    return _all(rows, faults, now)
+    return _all([judge(row, index, now) for index, row in enumerate(rows)], faults)
 
 
 def parse_csv(body: bytes, max_rows: int, now: datetime) -> list[Outcome]:
-    """Read a table of outcomes, received `now`; raises MalformedBody, TooManyRows or InvalidRows."""
+    """Read a table of outcomes, received `now`; raises what `parse_json` raises."""
     lines = csv_lines(body)
     header = next(lines, [])
     faults = header_faults(header)
     if faults:
         raise InvalidRows(tuple(faults))
     cells = at_most(lines, max_rows, "outcome")
-    return _all([of_cells(header, line) for line in cells], [], now)
+    return _all([judge_line(header, line, row, now) for row, line in enumerate(cells)], [])
 
 
-def _all(rows: Sequence[object], faults: list[Fault], now: datetime) -> list[Outcome]:
-    judged = [judge(row, index, now) for index, row in enumerate(rows)]
+def _all(judged: Sequence[Judged], faults: list[Fault]) -> list[Outcome]:
     faults += [fault for one in judged for fault in one.faults]
     if faults:
         raise InvalidRows(tuple(sorted(faults, key=lambda fault: fault.row or 0)))
@@ -77,14 +79,6 @@ def header_faults(header: Sequence[str]) -> list[Fault]:
         return [Fault(None, None, f"a header of at most {len(EXPECTED)} fields", f"{len(header)} columns")]
     needed = {name: EXPECTED[name] for name in (_NEEDED[:1] if "state" in header else _NEEDED)}
     return column_faults(header, EXPECTED, needed, "outcome")
-
-
-def of_cells(header: Sequence[str], line: Sequence[str]) -> object:
-    """A line of a table as JSON would have it; a line of another length stays a list, and is refused as one."""
-    if len(line) != len(header):
-        return list(line)
-    given = {name: text for name, text in zip(header, line, strict=True) if text != ""}
-    return {name: number(text) if name == "price_dollars" else text for name, text in given.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +102,16 @@ def judge(value: object, row: int, now: datetime) -> Judged:
             faults.append(Fault(row, name, expected, shown(value[name])))
     faults += _contradictions(read, value, row)
     return Judged(None, faults) if faults else Judged(_outcome(read, now))
+
+
+def judge_line(header: Sequence[str], line: Sequence[str], row: int, now: datetime) -> Judged:
+    """Judge one line of a table with a right header; an empty cell is null."""
+    if len(line) != len(header):
+        return Judged(None, [Fault(row, None, f"{len(header)} cells", f"{len(line)} cells")])
+    given = {name: text for name, text in zip(header, line, strict=True) if text != ""}
+    if "price_dollars" in given:
+        return judge(given | {"price_dollars": number(given["price_dollars"])}, row, now)
+    return judge(given, row, now)
 
 
 def _outcome(read: Mapping[str, Any], now: datetime) -> Outcome:
@@ -172,10 +176,9 @@ def _moment(value: object, now: datetime) -> datetime:
 
 
 def _state(value: object, _now: datetime) -> OutcomeState:
-    try:
-        return OutcomeState(value)
-    except ValueError:
-        raise _Unfit from None
+    if not (isinstance(value, str) and value in list(OutcomeState)):
+        raise _Unfit
+    return OutcomeState(value)
 
 
 def _source(value: object, _now: datetime) -> str:

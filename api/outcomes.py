@@ -1,0 +1,73 @@
+"""Outcomes: POST /v1/outcomes takes what answered houses sold for, GET /v1/outcomes counts what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from http import HTTPStatus
+
+import orjson
+from flask import Response, request
+
+from api import access, content
+from api.errors import OutcomesNotKept
+from api.lookups import Lookups
+from api.predictions import Limits, Recorder
+from shadow import outcomes
+from shadow.records import Outcome, OutcomeState
+
+
+class Outcomes:
+    """The two views, with what they need."""
+
+    def __init__(
+        self, recorder: Recorder, lookups: Lookups, limits: Limits, clock: Callable[[], datetime]
+    ) -> None:
+        self._recorder = recorder
+        self._lookups = lookups
+        self._limits = limits
+        self._clock = clock
+
+    def create(self) -> Response:
+        """Validate, and say that they are taken only once the journal has them."""
+        environ = request.environ
+        parse = outcomes.parse_json if content.of_body(environ) == content.JSON else outcomes.parse_csv
+        body = content.read(environ, self._limits.body_bytes)
+        taken = parse(body, self._limits.rows, self._clock())
+        request_id = access.of(environ).request_id
+        missed = self._recorder.record_outcomes(request_id, taken)
+        if missed is not None:
+            raise OutcomesNotKept(
+                f"the journal did not take them in time ({missed}); send all of them again: what is kept "
+                "already is not kept twice"
+            )
+        return _answer(HTTPStatus.ACCEPTED, {"request_id": request_id, **_counts(taken)})
+
+    def show(self) -> Response:
+        """What is known of all answered houses."""
+        known, counted_at = self._lookups.outcome_counts()
+        return _answer(
+            HTTPStatus.OK,
+            {
+                "matched": known.matched,
+                "sold": known.sold,
+                "withdrawn": known.withdrawn,
+                "unmatched": known.unmatched,
+                "corrections": known.corrections,
+                "counted_at": counted_at,
+            },
+        )
+
+
+def _counts(taken: list[Outcome]) -> dict[str, int]:
+    withdrawn = sum(one.state is OutcomeState.WITHDRAWN for one in taken)
+    return {
+        "accepted": len(taken),
+        "sold": len(taken) - withdrawn,
+        "withdrawn": withdrawn,
+        "repeated": len(taken) - len({one.capture_id for one in taken}),
+    }
+
+
+def _answer(status: HTTPStatus, body: dict[str, object]) -> Response:
+    return Response(orjson.dumps(body), status.value, content_type=content.JSON)
