@@ -20,11 +20,12 @@ from model_package.recipes import UnknownRecipe
 from monitoring import logs
 from shadow.processes import EXIT_FAILURE, EXIT_USAGE, CannotRun
 from shadow.records import InvalidReference
-from shadow.rollout import NoDeployment
+from shadow.rollout import NoDeployment, PromotionRefused, RolloutConflict, UnfitArtifact
 from shadow.saved import NoSuchModel
 from shadow.settings import InvalidSetting
 from shadow.store import StoreRefused, StoreUnavailable
 from shadow.store.candidates import CandidateConflict
+from shadow.store.deployments import DeployedMeanwhile
 from shadow.up import NotStarted
 
 _USAGE = (InvalidSetting, InvalidReference, UnknownRecipe)
@@ -33,14 +34,18 @@ _FAILURE = (
     BelowStandard,
     CandidateConflict,
     CannotRun,
+    DeployedMeanwhile,
     InvalidArtifact,
     InvalidDataset,
     NoDeployment,
     NoSuchModel,
     NotStarted,
     OSError,
+    PromotionRefused,
+    RolloutConflict,
     StoreRefused,
     StoreUnavailable,
+    UnfitArtifact,
 )
 
 
@@ -50,6 +55,9 @@ _COMMANDS = {
     "demo": "shadow.cli.run:demo",
     "status": "shadow.cli.state:status",
     "candidates": "shadow.cli.candidate:candidates",
+    "promote": "shadow.cli.rollout:promote",
+    "rollback": "shadow.cli.rollout:rollback",
+    "deployments": "shadow.cli.rollout:deployments",
     "train": "shadow.cli.model:train",
     "models": "shadow.cli.model:models",
     "prepare": "shadow.cli.run:prepare",

@@ -1,0 +1,128 @@
+"""`umbra promote`, `umbra rollback`, `umbra deployments`: decide who is live, and look at who decided."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from datetime import UTC, datetime
+
+import click
+from rich.table import Table
+
+from model_package import recipes
+from shadow import rollout
+from shadow.cli.state import console
+from shadow.records import Deployment, ModelRef
+from shadow.rollout import Decision
+from shadow.settings import Settings
+from shadow.store import deployments as stored
+from shadow.store import open_store
+
+_BY_VERDICT = "the verdict is promote"
+_HASH_CHARACTERS = 12
+
+
+@click.command(short_help="Make a candidate the live model.")
+@click.argument("model")
+@click.option("--override", is_flag=True, help="In spite of the verdict; needs --reason, and is recorded.")
+@click.option("--reason", help="Why, for the records.")
+def promote(model: str, override: bool, reason: str | None) -> None:
+    """Make the candidate MODEL (NAME@VERSION) the live model.
+
+    Refused unless its verdict is PROMOTE at this moment. Every API process answers with it within two
+    seconds; the model that was live becomes a candidate, so that the way back stays warm and judged. Exits
+    1 when refused.
+
+    \b
+    umbra promote gbm@1
+    umbra promote gbm@1 --override --reason "the live model misprices new houses"
+    """
+    if override and not reason:
+        raise click.UsageError("--override needs --reason: why in spite of the verdict?")
+    settings, candidate, decision = Settings.from_environment(), ModelRef.parse(model), _decision(reason)
+    recipes.register(settings.recipe_modules)
+    store = open_store(settings.store)
+    made = rollout.promote(
+        store,
+        settings.models,
+        candidate,
+        lambda: rollout.judgement(store, settings.models, candidate, decision.at),
+        decision,
+        override=override,
+    )
+    _say(made, f", in spite of the verdict {made.verdict_state}" if made.overridden else "")
+
+
+@click.command(short_help="Make live again what was live before.")
+@click.option("--to", metavar="NAME@VERSION", help="Any model that was ever live; else the one before.")
+@click.option("--reason", required=True, help="Why, for the records.")
+def rollback(to: str | None, reason: str) -> None:
+    """Make live again what was live before. No verdict is asked.
+
+    Rolling back again goes further back, to what was live before the model that is live then, and never forth
+    to what was rolled back from; with nothing before it, it is refused (exit 1). With --to it is safe to
+    repeat.
+
+    \b
+    umbra rollback --reason "complaints from Somerset"
+    umbra rollback --to linear@1 --reason "back to where we were in October"
+    """
+    settings, decision = Settings.from_environment(), _decision(reason)
+    recipes.register(settings.recipe_modules)
+    target = None if to is None else ModelRef.parse(to)
+    _say(rollout.rollback(open_store(settings.store), settings.models, decision, target), "")
+
+
+@click.command(short_help="Who was live, since when, by whom and why.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def deployments(as_json: bool) -> None:
+    """List every deployment there ever was, the newest last: who decided, why, on what verdict and artifact.
+
+    \b
+    umbra deployments
+    umbra deployments --json | jq '.[-1].live'
+    """
+    with open_store(Settings.from_environment().store).reading() as connection:
+        found = stored.history(connection)
+    if as_json:
+        click.echo(json.dumps([_facts(one) for one in found], indent=2))
+        return
+    table = Table("Since (UTC)", "Kind", "Live", "Verdict", "By", "Reason", "Artifact", "Policy", box=None,
+                  pad_edge=False)  # fmt: skip
+    for one in found:
+        table.add_row(*_row(one))
+    console().print(table if found else "No deployment yet. `umbra prepare` makes the first one.")
+
+
+def _decision(reason: str | None) -> Decision:
+    return Decision(getpass.getuser(), reason or _BY_VERDICT, datetime.now(UTC))
+
+
+def _say(made: Deployment, how: str) -> None:
+    click.echo(
+        f"{made.live} is live{how} (deployment {made.id}); every API process answers with it within two "
+        "seconds. What was live is a candidate now."
+    )
+
+
+def _row(one: Deployment) -> tuple[str, ...]:
+    verdict = f"{one.verdict_state or '-'}{' (overridden)' if one.overridden else ''}"
+    hashes = [(text or "-")[:_HASH_CHARACTERS] for text in (one.artifact_digest, one.policy_sha256)]
+    since = f"{one.since:%Y-%m-%d %H:%M:%S}"
+    return since, one.kind.value, str(one.live), verdict, one.by, one.reason, *hashes
+
+
+def _facts(one: Deployment) -> dict[str, object]:
+    return {
+        "id": one.id,
+        "kind": one.kind.value,
+        "live": str(one.live),
+        "since": one.since.isoformat(),
+        "by": one.by,
+        "reason": one.reason,
+        "verdict": one.verdict_state,
+        "verdict_id": one.verdict_id,
+        "overridden": one.overridden,
+        "artifact_digest": one.artifact_digest,
+        "policy_sha256": one.policy_sha256,
+    }
