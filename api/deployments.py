@@ -47,22 +47,26 @@ class Deployments:
     def promote(self) -> Response:
         """Make a candidate live, if the evidence allows it or it is overridden."""
         decision, given = self._asked({"candidate": True, "reason": True, "override": False})
-        now, candidate = decision.at, given["candidate"]
+        candidate, override = given["candidate"], given.get("override", False)
+        store, models = self._store, self._models
         return self._decided(
             lambda: rollout.promote(
-                self._store,
-                self._models,
+                store,
+                models,
                 candidate,
-                lambda: rollout.judgement(self._store, self._models, candidate, now),
+                lambda: rollout.judgement(store, models, candidate, _now()),
                 decision,
-                override=given.get("override", False),
+                _now,
+                override=override,
             )
         )
 
     def rollback(self) -> Response:
         """Make live again what was live before, or what is named."""
         decision, given = self._asked({"reason": True, "to": False})
-        return self._decided(lambda: rollout.rollback(self._store, self._models, decision, given.get("to")))
+        return self._decided(
+            lambda: rollout.rollback(self._store, self._models, decision, _now, given.get("to"))
+        )
 
     def _asked(self, fields: Mapping[str, bool]) -> tuple[Decision, dict[str, Any]]:
         """Who decides, why, and the body's fields; `fields` says which are required."""
@@ -71,7 +75,7 @@ class Deployments:
         if content.of_body(request.environ) != content.JSON:
             raise UnsupportedContent(f"a decision is {content.JSON}")
         given = _read(content.read(request.environ, _BODY_BYTES), fields)
-        return Decision(by, given["reason"], datetime.now(UTC)), given
+        return Decision(by, given["reason"]), given
 
     def _authorize(self, header: str) -> None:
         scheme, _, token = header.partition(" ")
@@ -114,6 +118,10 @@ def shown_deployment(made: Deployment) -> dict[str, Any]:
         "artifact_digest": made.artifact_digest,
         "policy_sha256": made.policy_sha256,
     }
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _settle(future: Future[Deployment], decide: Callable[[], Deployment]) -> None:

@@ -48,11 +48,10 @@ class UnfitArtifact(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Who decides, why and when."""
+    """Who decides, and why."""
 
     by: str
     reason: str
-    at: datetime
 
     def __post_init__(self) -> None:
         for name, text, most in (("by", self.by, BY_CHARACTERS), ("reason", self.reason, REASON_CHARACTERS)):
@@ -70,6 +69,7 @@ class Judgement:
     policy_sha256: str | None = None
 
 
+Clock = Callable[[], datetime]
 Judge = Callable[[], Judgement | None]
 """Judges the candidate now; None when no evidence about it has been gathered yet."""
 
@@ -92,6 +92,7 @@ def promote(
     candidate: ModelRef,
     judge: Judge,
     decision: Decision,
+    clock: Clock,
     *,
     override: bool = False,
 ) -> Deployment:
@@ -110,22 +111,25 @@ def promote(
     allowed = judgement.state is VerdictState.PROMOTE
     if not (allowed or override):
         raise PromotionRefused(candidate, judgement)
+    digest = _verified(models, candidate)
     decided = Deployment(
         candidate,
-        decision.at,
+        clock(),
         decision.by,
         decision.reason,
         kind=DeploymentKind.PROMOTION,
         verdict_id=judgement.verdict_id,
         verdict_state=judgement.state.value,
         overridden=not allowed,
-        artifact_digest=_verified(models, candidate),
+        artifact_digest=digest,
         policy_sha256=judgement.policy_sha256,
     )
     return _made(store, seen, decided, policy_of=candidate)
 
 
-def rollback(store: Store, models: Path, decision: Decision, to: ModelRef | None = None) -> Deployment:
+def rollback(
+    store: Store, models: Path, decision: Decision, clock: Clock, to: ModelRef | None = None
+) -> Deployment:
     """Make live again what was live before, or `to`, which has to have been live once. No verdict is asked.
 
     Rolling back again goes further back, never forth: what was rolled back from is no place to go back to.
@@ -137,13 +141,14 @@ def rollback(store: Store, models: Path, decision: Decision, to: ModelRef | None
     if not history:
         raise _nothing_deployed()
     seen, target = history[-1], _target(history, to)
+    digest = _verified(models, target)
     decided = Deployment(
         target,
-        decision.at,
+        clock(),
         decision.by,
         decision.reason,
         kind=DeploymentKind.ROLLBACK,
-        artifact_digest=_verified(models, target),
+        artifact_digest=digest,
     )
     return _made(store, seen, decided, policy_of=seen.live)
 
