@@ -46,17 +46,7 @@ class Outcomes:
     def show(self) -> Response:
         """What is known of all answered houses."""
         known, counted_at = self._lookups.outcome_counts()
-        return _answer(
-            HTTPStatus.OK,
-            {
-                "matched": known.matched,
-                "sold": known.sold,
-                "withdrawn": known.withdrawn,
-                "unmatched": known.unmatched,
-                "corrections": known.corrections,
-                "counted_at": counted_at,
-            },
-        )
+        return _answer(HTTPStatus.OK, {**known.facts(), "counted_at": counted_at})
 
 
 def _counts(taken: list[Outcome]) -> dict[str, int]:

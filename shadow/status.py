@@ -12,7 +12,16 @@ from shadow.ingest import directory_id
 from shadow.presence import Presence
 from shadow.records import Candidate, Deployment
 from shadow.settings import Settings
-from shadow.store import Store, StoreUnavailable, candidates, deployments, ledger, open_store, sources
+from shadow.store import (
+    Store,
+    StoreUnavailable,
+    candidates,
+    deployments,
+    ledger,
+    open_store,
+    outcomes,
+    sources,
+)
 from shadow.store.ledger import Account, Intake
 from shadow.store.sources import UNREAD, SegmentProgress
 
@@ -35,6 +44,7 @@ class Books:
 
     deployment: Deployment | None
     intake: Intake
+    outcomes: outcomes.Counts
     accounts: tuple[Account, ...]
     lags: dict[int, float]
 
@@ -79,6 +89,7 @@ def _books(store: Store, now: datetime) -> Books:
         return Books(
             deployment=deployments.newest(connection),
             intake=ledger.intake(connection),
+            outcomes=outcomes.counts(connection),
             accounts=tuple(ledger.account(connection, candidate) for candidate in present),
             lags={c.id: candidates.lag(connection, c, now)[1] for c in present},
         )
@@ -146,6 +157,7 @@ def as_json(status: Status) -> dict[str, object]:
         },
         "deployment": None if books is None or books.deployment is None else _deployment(books.deployment),
         "intake": None if books is None else _intake(books.intake),
+        "outcomes": None if books is None else books.outcomes.facts(),
         "candidates": [] if books is None else [_account(a, books.lags) for a in books.accounts],
     }
 

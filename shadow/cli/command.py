@@ -18,6 +18,7 @@ from model_package.dataset import InvalidDataset
 from model_package.quality import BelowStandard
 from model_package.recipes import UnknownRecipe
 from monitoring import logs
+from shadow.outcome_file import InvalidFile
 from shadow.processes import EXIT_FAILURE, EXIT_USAGE, CannotRun
 from shadow.records import InvalidReference
 from shadow.rollout import NoDeployment, PromotionRefused, RolloutConflict, UnfitArtifact
@@ -37,6 +38,7 @@ _FAILURE = (
     DeployedMeanwhile,
     InvalidArtifact,
     InvalidDataset,
+    InvalidFile,
     NoDeployment,
     NoSuchModel,
     NotStarted,
@@ -55,6 +57,7 @@ _COMMANDS = {
     "demo": "shadow.cli.run:demo",
     "status": "shadow.cli.state:status",
     "candidates": "shadow.cli.candidate:candidates",
+    "outcomes": "shadow.cli.outcomes:outcomes",
     "promote": "shadow.cli.rollout:promote",
     "rollback": "shadow.cli.rollout:rollback",
     "deployments": "shadow.cli.rollout:deployments",

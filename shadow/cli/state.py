@@ -18,6 +18,7 @@ from shadow.processes import EXIT_FAILURE
 from shadow.settings import Settings
 from shadow.status import Books, JournalState, Status
 from shadow.store.ledger import Account
+from shadow.store.outcomes import Counts
 
 
 @click.command(short_help="Processes, journal, deployment, ledger.")
@@ -87,11 +88,20 @@ def _books(books: Books) -> list[RenderableType]:
     return [
         f"Live: {live}{since}",
         f"Store: {intake.stored:,} captures{_reasons(', dropped', intake.dropped)}",
+        outcomes_line(books.outcomes),
         "",
         _ledger(books) if books.accounts else Text("No candidate is being scored.", style="yellow"),
         "",
         verdict,
     ]
+
+
+def outcomes_line(known: Counts) -> str:
+    """What is known of answered houses."""
+    return (
+        f"Outcomes: {known.sold:,} sold, {known.withdrawn:,} withdrawn, {known.corrections:,} corrections, "
+        f"{known.unmatched:,} of predictions that are not in the store"
+    )
 
 
 def _ledger(books: Books) -> Table:

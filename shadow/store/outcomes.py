@@ -39,6 +39,16 @@ class Counts:
         """Houses whose price is known."""
         return self.matched - self.withdrawn
 
+    def facts(self) -> dict[str, int]:
+        """All of it by name."""
+        return {
+            "matched": self.matched,
+            "sold": self.sold,
+            "withdrawn": self.withdrawn,
+            "unmatched": self.unmatched,
+            "corrections": self.corrections,
+        }
+
 
 def insert(connection: Connection, source: Source, reported: Sequence[Outcome], now: datetime) -> int:
     """Store outcomes, numbered on from the source's last; returns the last number.

@@ -1,0 +1,87 @@
+"""`umbra outcomes`: what answered houses sold for, counted, listed and imported."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from shadow import outcome_file
+from shadow.capture import open_recorder
+from shadow.cli.state import outcomes_line
+from shadow.outcome_file import OutcomeFile
+from shadow.processes import CannotRun
+from shadow.records import OutcomeState
+from shadow.settings import Settings
+from shadow.store import open_store
+from shadow.store import outcomes as stored
+
+_WAITING = "the journal is full: waiting for a worker (umbra up, umbra work) to empty it"
+
+
+@click.group(invoke_without_command=True, short_help="What answered houses sold for.")
+@click.option("--limit", default=20, show_default=True, help="Unmatched ids listed at most.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def outcomes(context: click.Context, limit: int, as_json: bool) -> None:
+    """Count outcomes, and list the ids that have one but no answered house in the store.
+
+    \b
+    umbra outcomes
+    umbra outcomes --limit 1000 --json
+    umbra outcomes import sales.csv
+    """
+    if context.invoked_subcommand is not None:
+        return
+    with open_store(Settings.from_environment().store).reading() as connection:
+        known, strangers = stored.counts(connection), stored.unmatched(connection, limit)
+    if as_json:
+        names = [str(name) for name in strangers]
+        click.echo(json.dumps({**known.facts(), "unmatched_ids": names}, indent=2))
+        return
+    click.echo("\n".join([outcomes_line(known), *(f"  unmatched: {name}" for name in strangers)]))
+
+
+@outcomes.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def import_file(file: Path, as_json: bool) -> None:
+    """Import outcomes from FILE (CSV): all of them or, when one is wrong, none.
+
+    \b
+    Columns: prediction_id, price_dollars, sold_at; if need be state (sold, withdrawn) and source.
+    Works with the API up or down. What is known already changes nothing: it may run again.
+    umbra outcomes import sales.csv
+    umbra outcomes import sales.csv --json
+    """
+    settings = Settings.from_environment()
+    if not settings.data_dir.is_dir():
+        raise CannotRun(f"{settings.data_dir} does not exist: set UMBRA_DATA_DIR to the one a worker serves")
+    counts = _import(settings, OutcomeFile(file, datetime.now(UTC)))
+    if as_json:
+        click.echo(json.dumps({"file": str(file), **counts}, indent=2))
+    else:
+        click.echo(
+            f"{counts['rows']:,} outcomes are in the journal ({counts['sold']:,} sold, "
+            f"{counts['withdrawn']:,} withdrawn); a worker moves them into the store"
+        )
+
+
+def _import(settings: Settings, given: OutcomeFile) -> dict[str, int]:
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("checking", total=given.path.stat().st_size)
+        states = given.check(lambda characters: bar.advance(task, characters))
+        bar.reset(task, total=states.total(), description="importing")
+
+        def told(kept: int, missed: str | None) -> None:
+            bar.update(task, advance=kept, description=_WAITING if missed else "importing")
+
+        outcome_file.append(given.outcomes(), lambda: open_recorder(settings), told, time.sleep)
+    sold, withdrawn = states[OutcomeState.SOLD], states[OutcomeState.WITHDRAWN]
+    return {"rows": sold + withdrawn, "sold": sold, "withdrawn": withdrawn}
