@@ -52,11 +52,11 @@ def lower_bound(blocks: Sequence[float], alpha: float, k_star: int = K_STAR) -> 
     """Key B: a lower bound of the mean of the sums of days, at all times at once; it has turned when above 0.
 
     One-sided asymptotic confidence sequence, tightest at `k_star` days. Waudby-Smith, Arbour, Sinha, Kennedy
-    and Ramdas, Annals of Statistics 2024 (arXiv 2103.06476). Minus infinity below two days, or when all days are
-    alike to the last bit, as only made-up ones are: then there is no spread to judge by.
+    and Ramdas, Annals of Statistics 2024 (arXiv 2103.06476). Minus infinity below two days. Days that are all
+    alike have no spread: the bound is then their mean, and only key A guards against what was not seen.
     """
     values = np.asarray(blocks, dtype=np.float64)
-    if len(values) < 2 or values.std(ddof=1) == 0:
+    if len(values) < 2:
         return -math.inf
     return float(values.mean() - values.std(ddof=1) * half_width(len(values), 2 * alpha, 1.0, k_star))
 
@@ -64,7 +64,7 @@ def lower_bound(blocks: Sequence[float], alpha: float, k_star: int = K_STAR) -> 
 def interval(blocks: Sequence[float], alpha: float, k_star: int = K_STAR) -> tuple[float, float]:
     """The two-sided form, for display: bounds of the mean of the sums of days, at all times at once."""
     values = np.asarray(blocks, dtype=np.float64)
-    if len(values) < 2 or values.std(ddof=1) == 0:
+    if len(values) < 2:
         return -math.inf, math.inf
     middle = float(values.mean())
     half = float(values.std(ddof=1)) * half_width(len(values), alpha, 0.0, k_star)
@@ -75,7 +75,8 @@ def half_width(count: float, level: float, one: float, k_star: int) -> float:
     """Half the width of a confidence sequence after `count` days, in standard deviations of a day.
 
     sqrt(2 (K r2 + 1) / (K^2 r2) ln(one + sqrt(K r2 + 1) / level)) with
-    r2 = (-2 ln level + ln(1 - 2 ln level)) / k_star. One-sided: level = 2 alpha, one = 1; two-sided: level = alpha, one = 0.
+    r2 = (-2 ln level + ln(1 - 2 ln level)) / k_star. One-sided: level = 2 alpha, one = 1; two-sided:
+    level = alpha, one = 0.
     """
     rho2 = (-2 * math.log(level) + math.log(1 - 2 * math.log(level))) / k_star
     spread = count * rho2 + 1
@@ -100,8 +101,8 @@ def bernoulli_sums(plus: float, minus: float, zero: float, margin: float) -> Bet
 def rows_needed(sd: float, effect: float, margin: float, alpha: float) -> tuple[float, float]:
     """Houses until key A turns, in half and in nine of ten cases.
 
-    2 sd^2 (ln(1/alpha) + 1 or 5) / (effect + margin)^2: a planning rule that fitted measured cases within 25 %
-    (statistics.md 3.3). Infinity when the effect is no better than -margin.
+    2 sd^2 (ln(1/alpha) + 1 or 5) / (effect + margin)^2: a planning rule that fitted measured cases within
+    25 % (statistics.md 3.3). Infinity when the effect is no better than -margin.
     """
     if effect + margin <= 0:
         return math.inf, math.inf
