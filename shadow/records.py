@@ -128,7 +128,10 @@ class CandidateState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A model being scored in shadow. `sample` is the share of captures it sees, in (0, 1]."""
+    """A model being scored in shadow. `sample` is the share of captures it sees, in (0, 1].
+
+    `policy` is the file it is judged by, as it was given; None: the default policy.
+    """
 
     id: int
     model: ModelRef
@@ -136,6 +139,8 @@ class Candidate:
     state: CandidateState
     replay_from: datetime | None
     added_at: datetime
+    policy: str | None = None
+    policy_sha256: str | None = None
 
 
 class DeploymentKind(StrEnum):

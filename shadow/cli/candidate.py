@@ -9,7 +9,7 @@ import click
 from rich.table import Table
 
 from model_package import artifact
-from shadow import saved
+from shadow import policy, saved
 from shadow.cli.state import console
 from shadow.records import Candidate, CandidateState, ModelRef
 from shadow.settings import Settings
@@ -26,6 +26,7 @@ def candidates(context: click.Context, as_json: bool) -> None:
     \b
     umbra candidates add gbm@2 --sample 0.25
     umbra candidates add gbm@2 --from 2026-11-01     replay history first
+    umbra candidates add gbm@2 --policy mine.toml    see `umbra policy`
     umbra candidates pause gbm@2
     """
     if context.invoked_subcommand is not None:
@@ -34,7 +35,7 @@ def candidates(context: click.Context, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([_facts(candidate) for candidate in found], indent=2))
         return
-    table = Table("Candidate", "State", "Sample", "Replays from", "Added", box=None, pad_edge=False)
+    table = Table("Candidate", "State", "Sample", "Replays from", "Added", "Policy", box=None, pad_edge=False)
     for row in map(_facts, found):
         table.add_row(*(str(value or "") for value in row.values()))
     console().print(table if found else "No candidates. `umbra candidates add NAME@VERSION` begins one.")
@@ -51,18 +52,25 @@ def candidates(context: click.Context, as_json: bool) -> None:
 )
 @click.option("--from", "replay_from", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
               help="Score stored captures since this moment (UTC) too.")  # fmt: skip
-def add(model: str, sample: float, replay_from: datetime | None) -> None:
+@click.option("--policy", "policy_name", default="default", show_default=True, metavar="FILE|default|demo",
+              help="What it is judged by; frozen from now on.")  # fmt: skip
+def add(model: str, sample: float, replay_from: datetime | None, policy_name: str) -> None:
     """Begin to score MODEL (NAME@VERSION) on every answered house.
 
-    Example: umbra candidates add gbm@2 --sample 0.25 --from 2026-11-01
+    \b
+    umbra candidates add gbm@2 --sample 0.25 --from 2026-11-01
+    umbra candidates add gbm@2 --policy mine.toml
     """
     settings = Settings.from_environment()
-    reference = ModelRef.parse(model)
+    reference, judged_by = ModelRef.parse(model), policy.chosen(policy_name)
     artifact.verify(saved.existing(settings.models, reference))
     moment = None if replay_from is None else replay_from.replace(tzinfo=UTC)
     with open_store(settings.store).writing() as connection:
-        stored.add(connection, reference, sample, moment, datetime.now(UTC))
-    click.echo(f"{reference} is a candidate now; a running worker begins within a second.")
+        stored.add(connection, reference, sample, moment, datetime.now(UTC), judged_by.text)
+    click.echo(
+        f"{reference} is a candidate now, judged by the policy {judged_by.name}; a running worker begins "
+        "within a second."
+    )
 
 
 def _setter(name: str, state: CandidateState, done: str, purpose: str) -> click.Command:
@@ -97,4 +105,5 @@ def _facts(candidate: Candidate) -> dict[str, object]:
         "sample": candidate.sample,
         "replay_from": None if replay_from is None else replay_from.isoformat(),
         "added_at": candidate.added_at.isoformat(),
+        "policy": "default" if candidate.policy is None else policy.Policy.parse(candidate.policy).name,
     }

@@ -47,7 +47,7 @@ class Policy(Table):
     day_seconds: Annotated[int, whole("seconds", 1, 604_800)]
     loss: Annotated[Literal["abs_log"], checked(lambda value: value == "abs_log", '"abs_log"')]
     cap: Annotated[float, number("log units", 0.05, 2)]
-    alpha: Annotated[float, number("share of worse candidates", 1e-6, 0.5)]
+    alpha: Annotated[float, number("share of worse candidates", 1e-6, 0.25)]
     alpha_budget: Switch
     k_star: Annotated[int, whole("days", 2, 100_000)]
     fresh_days: Days

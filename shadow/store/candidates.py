@@ -32,9 +32,17 @@ class Cursor:
 
 
 def add(
-    connection: Connection, model: ModelRef, sample: float, replay_from: datetime | None, now: datetime
+    connection: Connection,
+    model: ModelRef,
+    sample: float,
+    replay_from: datetime | None,
+    now: datetime,
+    policy: str | None = None,
 ) -> Candidate:
-    """Begin to score `model`, from `replay_from` on (None: from now); raises CandidateConflict."""
+    """Begin to score `model`, from `replay_from` on (None: from now); raises CandidateConflict.
+
+    `policy` is the file it is to be judged by (None: the default policy); raises InvalidPolicy.
+    """
     if not 0 < sample <= 1:
         raise CandidateConflict(f"a sample of {sample} is no share: expected more than 0 and at most 1")
     if replay_from is not None and replay_from > now:
@@ -43,6 +51,7 @@ def add(
         )
     if any(candidate.model == model for candidate in present(connection)):
         raise CandidateConflict(f"{model} is a candidate already; see `umbra candidates`")
+    policy_sha256 = None if policy is None else _sha256(policy)
     values = {
         "name": model.name,
         "version": model.version,
@@ -50,12 +59,14 @@ def add(
         "state": CandidateState.ACTIVE.value,
         "replay_from": replay_from,
         "added_at": now,
+        "policy": policy,
+        "policy_sha256": policy_sha256,
     }
     added = connection.execute(candidates.insert().values(values).returning(candidates.c.id)).scalar_one()
     for source_id in connection.execute(select(sources.c.id)).scalars().all():
         start = seq_before(connection, source_id, replay_from)
         _begin_cursor(connection, added, source_id, start)
-    return Candidate(added, model, sample, CandidateState.ACTIVE, replay_from, now)
+    return Candidate(added, model, sample, CandidateState.ACTIVE, replay_from, now, policy, policy_sha256)
 
 
 def present(connection: Connection) -> list[Candidate]:
@@ -144,4 +155,13 @@ def _candidate(row: Row[tuple[object, ...]]) -> Candidate:
         state=CandidateState(row.state),
         replay_from=row.replay_from,
         added_at=row.added_at,
+        policy=row.policy,
+        policy_sha256=row.policy_sha256,
     )
+
+
+def _sha256(policy: str) -> str:
+    # Only when there is one: policies take memory that processes that only score have no other use for.
+    from shadow.policy import Policy  # noqa: PLC0415
+
+    return Policy.parse(policy).sha256

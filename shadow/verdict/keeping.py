@@ -1,0 +1,49 @@
+"""Keeping verdicts: a row and a log line whenever a stream's state changes. The one part that is not pure."""
+
+from __future__ import annotations
+
+import logging
+
+from monitoring import logs
+from shadow.store import Store, verdicts
+from shadow.store.verdicts import Recorded
+from shadow.verdict.decision import Verdict
+
+_log = logging.getLogger("umbra.verdict")
+
+
+def keep(store: Store, verdict: Verdict) -> Recorded:
+    """Add the verdict to the store if its state is a new one; returns the row in force."""
+    with store.writing() as connection:
+        kept, before = verdicts.append_change(connection, _recorded(verdict))
+    if before is None or before.id != kept.id:
+        _say(verdict, "" if before is None else before.state.value)
+    return kept
+
+
+def _recorded(verdict: Verdict) -> Recorded:
+    facts = verdict.facts
+    return Recorded(
+        stream_id=facts.stream_id,
+        state=verdict.state,
+        decided_at=facts.now,
+        watermark_day=facts.watermark.day,
+        sold=int(verdict.found.mature.sold),
+        policy_sha256=facts.policy.sha256,
+        report=verdict.as_json(),
+    )
+
+
+def _say(verdict: Verdict, before: str) -> None:
+    facts = verdict.facts
+    logs.event(
+        _log,
+        "verdict_changed",
+        candidate=str(facts.candidate),
+        live_model=str(facts.live),
+        verdict=verdict.state.value,
+        previous_verdict=before,
+        reason=verdict.reasons[0],
+        stream=facts.stream_id,
+        policy=facts.policy.sha256,
+    )
