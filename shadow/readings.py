@@ -6,16 +6,17 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from monitoring import logs, metrics
 from shadow import journal, presence
+from shadow.evidence.gauges import gauges
 from shadow.records import Candidate, CandidateState, Deployment
 from shadow.settings import Settings
-from shadow.store import Store, StoreUnavailable, candidates, deployments, ledger
+from shadow.store import Store, StoreUnavailable, candidates, deployments, ledger, outcomes, snapshots
 from shadow.store.ledger import Account
 
 Values = Mapping[str, float | Mapping[str, float] | Mapping[tuple[str, str], float]]
@@ -73,22 +74,31 @@ class StoreReading:
     A scrape never waits for the store: one that hangs, or is away, is told as `umbra_store_up` 0 and no more.
     """
 
-    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, store: Store, clock: Callable[[], float] = time.monotonic, masked: Collection[str] = ()
+    ) -> None:
         self._clock = clock
         self.state = Lookup(lambda: _state(store), clock)
         # Counting goes through all rows there are: it must not keep the rest from being told.
         self.ledger = Lookup(lambda: _ledger(store), clock)
+        self.evidence = Lookup(lambda: _evidence(store, masked), clock)
 
     def __call__(self) -> Values:
         """What was found last; the state only while it is fresh."""
         awaited: Values = {name: dict[str, float]() for name in metrics.EVIDENCE}
         if self._clock() - self.state.found_at >= STALE_SECONDS:
             return {"umbra_store_up": 0.0, **awaited}
-        return {"umbra_store_up": 1.0, **awaited, **self.state.found, **self.ledger.found}
+        return {
+            "umbra_store_up": 1.0,
+            **awaited,
+            **self.state.found,
+            **self.ledger.found,
+            **self.evidence.found,
+        }
 
     def follow(self, stop: threading.Event) -> None:
         """Look again and again, in threads that end with the process, until told to stop."""
-        for lookup in (self.state, self.ledger):
+        for lookup in (self.state, self.ledger, self.evidence):
             threading.Thread(target=lookup.follow, args=(stop,), name="umbra-readings", daemon=True).start()
 
 
@@ -148,6 +158,17 @@ def _state(store: Store) -> Values:
 def _ledger(store: Store) -> Values:
     with store.reading() as connection:
         return _accounts([ledger.account(connection, one) for one in candidates.present(connection)])
+
+
+def _evidence(store: Store, masked: Collection[str]) -> Values:
+    with store.reading() as connection:
+        known = outcomes.counts(connection)
+        told = gauges(snapshots.current(connection), masked)
+    return {
+        **told,
+        "umbra_outcomes_matched": float(known.matched),
+        "umbra_outcomes_unmatched": float(known.unmatched),
+    }
 
 
 def _progress(present: list[Candidate], lags: Mapping[str, tuple[int, float]]) -> dict[str, dict[str, float]]:

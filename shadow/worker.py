@@ -1,4 +1,4 @@
-"""The worker: keeps ingest and one lane per candidate running, and tells how they are.
+"""The worker: keeps ingest, evidence and one lane per candidate running, and tells how they are.
 
 It holds no data of its own: everything it does can be done again after a crash.
 """
@@ -56,13 +56,14 @@ class Worker:
         self._roster = roster
         self._environment = environment
         self._ingest = Child("ingest", processes.python("shadow.ingest"), environment)
+        self._evidence = Child("evidence", processes.python("shadow.evidence"), environment)
         self._lanes: dict[int, Child] = {}
         self._leaving: list[Child] = []
 
     def tend(self, now: float) -> None:
         """Start what should run and does not; `now` is monotonic seconds."""
         self._follow_roster()
-        for child in (self._ingest, *self._lanes.values()):
+        for child in (self._ingest, self._evidence, *self._lanes.values()):
             pid = child.pid
             status = child.tend(now)
             if status is not None:
@@ -74,7 +75,7 @@ class Worker:
 
     def stop(self) -> None:
         """Let ingest empty the journal, then each lane score what that brought; kill what does not end."""
-        processes.end_together([self._ingest], _STOP_SECONDS)
+        processes.end_together([self._ingest, self._evidence], _STOP_SECONDS)
         processes.end_together([*self._lanes.values(), *self._leaving], _STOP_SECONDS)
 
     def _follow_roster(self) -> None:
@@ -97,7 +98,7 @@ def run(settings: Settings, stop: threading.Event, _announcement: Announcement) 
     store = open_store(settings.store)
     files = settings.metrics_files("worker")
     with processes.sole(settings.data_dir, "worker"):  # before the files of a running one could be wiped
-        reading = StoreReading(store)
+        reading = StoreReading(store, masked=settings.masked_fields)
         _serve_metrics(settings, reading, files if metrics.prepare_directory(files) else None)
         reading.follow(stop)
         worker = Worker(settings, Roster(store), os.environ)

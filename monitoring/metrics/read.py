@@ -31,7 +31,29 @@ EVIDENCE = {
     "umbra_verdict_state": ReadingDeclaration(
         "gauge", "1 for the state the candidate's verdict is in, 0 for all others.", ("candidate", "state")
     ),
+    "umbra_evidence_ln_e": ReadingDeclaration(
+        "gauge", "Logarithm of the e-value that the candidate is not worse by the margin.", ("candidate",)
+    ),
+    "umbra_evidence_timestamp_seconds": ReadingDeclaration(
+        "gauge", "When the candidate was last judged.", ("candidate",)
+    ),
+    "umbra_rollback_alarm": ReadingDeclaration(
+        "gauge",
+        "1 when the model that was live before is shown to be the better one, else 0.",
+        ("candidate",),
+    ),
+    "umbra_replay_differing_houses": ReadingDeclaration(
+        "gauge",
+        "Sampled houses that the packaged artifact prices otherwise than it did in service.",
+        ("model",),
+    ),
     "umbra_outcomes_matched": ReadingDeclaration("gauge", "Answered houses whose sale price is known."),
+    "umbra_outcomes_unmatched": ReadingDeclaration(
+        "gauge", "Outcomes of predictions that the store does not have."
+    ),
+    "umbra_outcome_coverage_ratio": ReadingDeclaration(
+        "gauge", "Share of the candidate's mature houses whose sale price is known.", ("candidate",)
+    ),
 }
 """What only outcomes can tell; shown without a value until they are there."""
 

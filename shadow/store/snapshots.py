@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, and_, delete, select
 
-from shadow.store.tables import snapshots, streams
+from shadow.store.tables import candidates, snapshots, streams
 
 Kind = Literal["verdict", "comparison", "evidence", "drift"]
 
@@ -41,3 +41,32 @@ def get(connection: Connection, stream_id: int, kind: Kind) -> Snapshot | None:
 
 def _this(stream_id: int, kind: Kind) -> Any:
     return and_(snapshots.c.stream_id == stream_id, snapshots.c.kind == kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The documents about a stream that has not ended, by kind; `candidate` and `live` as NAME@VERSION."""
+
+    stream_id: int
+    candidate: str
+    live: str
+    documents: Mapping[str, Snapshot]
+
+
+def current(connection: Connection) -> list[Current]:
+    """The streams that go on, in the order they began, with the documents there are."""
+    rows = connection.execute(
+        select(
+            streams.c.id, candidates.c.name, candidates.c.version, streams.c.live_name, streams.c.live_version
+        )
+        .join(candidates, candidates.c.id == streams.c.candidate_id)
+        .where(streams.c.ended_at.is_(None))
+        .order_by(streams.c.id)
+    ).all()
+    kept: dict[int, dict[str, Snapshot]] = {row.id: {} for row in rows}
+    for one in connection.execute(select(snapshots).where(snapshots.c.stream_id.in_(kept))):
+        kept[one.stream_id][one.kind] = Snapshot(one.computed_at, one.body)
+    return [
+        Current(row.id, f"{row.name}@{row.version}", f"{row.live_name}@{row.live_version}", kept[row.id])
+        for row in rows
+    ]

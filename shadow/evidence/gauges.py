@@ -1,0 +1,66 @@
+"""Gauges: the newest documents about the current streams as metrics. Masked fields are in none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from shadow.records import VerdictState
+from shadow.store.snapshots import Current
+
+Labels = tuple[str, ...]
+Values = dict[str, dict[Any, float]]
+Sample = tuple[str, Any, float | None]
+PREDICTION = "prediction"
+"""The name under which the drift of the live prices is told, beside those of the fields."""
+
+
+def gauges(current: Sequence[Current], masked: Collection[str]) -> Values:
+    """Every sample there is; a number that is not known has none."""
+    values: Values = {}
+    for name, labels, value in _samples(current, masked):
+        if value is not None:
+            values.setdefault(name, {})[labels] = value
+    return values
+
+
+def _samples(current: Sequence[Current], masked: Collection[str]) -> Iterator[Sample]:
+    for one in current:
+        verdict = one.documents.get("verdict")
+        if verdict is not None:
+            yield from _verdict(one.candidate, verdict.body, verdict.computed_at)
+    # Drift is that of the houses asked for, whoever is the candidate: told once.
+    drifts = [one.documents["drift"].body for one in current if "drift" in one.documents]
+    if drifts:
+        yield from _drift(drifts[0], masked)
+
+
+def _verdict(candidate: str, body: Mapping[str, Any], computed_at: datetime) -> Iterator[Sample]:
+    for state in VerdictState:
+        yield "umbra_verdict_state", (candidate, state.value), float(body["state"] == state.value)
+    losses, difference = body["losses"], body["difference"]
+    yield "umbra_loss_ratio", ("live", body["live"]), losses["live"]
+    yield "umbra_loss_ratio", ("candidate", candidate), losses["candidate"]
+    for bound in ("lower", "mean", "upper"):
+        yield "umbra_loss_difference_ratio", (candidate, bound), difference[bound]
+    yield "umbra_evidence_ln_e", candidate, body["keys"]["rows"]["ln_e"]
+    yield "umbra_outcome_coverage_ratio", candidate, body["counts"]["coverage"]
+    yield "umbra_evidence_timestamp_seconds", candidate, computed_at.timestamp()
+    watched = body.get("rollback")
+    yield "umbra_rollback_alarm", candidate, None if watched is None else float(watched["alarm"])
+
+
+def _drift(body: Mapping[str, Any], masked: Collection[str]) -> Iterator[Sample]:
+    shown = [field for field in body["fields"] if field["field"] not in masked]
+    live = body["predictions"].get("live")
+    for field in [*shown, *([] if live is None else [{**live, "field": PREDICTION}])]:
+        yield "umbra_drift_state", field["field"], _number(field["state"])
+        for window, psi in field["psi_by_window"].items():
+            yield "umbra_drift_psi", (field["field"], f"{window}d"), psi
+    for skew in body["skew"]:
+        yield "umbra_replay_differing_houses", skew["model"], _number(skew["beyond"])
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None else float(value)
