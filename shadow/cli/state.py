@@ -100,7 +100,7 @@ def outcomes_line(known: Counts) -> str:
     """What is known of answered houses."""
     return (
         f"Outcomes: {known.sold:,} sold, {known.withdrawn:,} withdrawn, {known.corrections:,} corrections, "
-        f"{known.unmatched:,} of predictions that are not in the store"
+        f"{known.unmatched:,} unmatched"
     )
 
 
