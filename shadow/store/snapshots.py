@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, and_, delete, select
 
+from shadow.records import CandidateState
 from shadow.store.tables import candidates, snapshots, streams
 
 Kind = Literal["verdict", "comparison", "evidence", "drift"]
@@ -60,7 +61,7 @@ def current(connection: Connection) -> list[Current]:
             streams.c.id, candidates.c.name, candidates.c.version, streams.c.live_name, streams.c.live_version
         )
         .join(candidates, candidates.c.id == streams.c.candidate_id)
-        .where(streams.c.ended_at.is_(None))
+        .where(streams.c.ended_at.is_(None), candidates.c.state != CandidateState.REMOVED.value)
         .order_by(streams.c.id)
     ).all()
     kept: dict[int, dict[str, Snapshot]] = {row.id: {} for row in rows}
