@@ -25,12 +25,25 @@ _NOTHING: Bets = (0.0,) * len(BETS)
 _TENS = frozenset({"promote", "harm", "regret", "certificate", "worst_case"})
 
 
+class ImpossibleTerms(ValueError):
+    """Terms under which a factor could be negative: what is added up would prove nothing."""
+
+    def __init__(self, cap: float, margin: float) -> None:
+        super().__init__(
+            f"margin {margin:g}: 0 or more, and below the cap {cap:g}, was expected; mend the policy"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What d and the factors depend on: the cap of a loss and the margin delta, in log units."""
 
     cap: float
     margin: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.margin < self.cap:
+            raise ImpossibleTerms(self.cap, self.margin)
 
     @property
     def gaining(self) -> Bets:
@@ -227,5 +240,10 @@ def _losses(live: Column, candidate: Column, price: Column, terms: Terms) -> dic
     }
 
 
-def _logs(lambdas: Bets, gains: Column) -> Bets:
-    return tuple(float(np.log1p(stake * gains).sum()) for stake in lambdas)
+def _logs(stakes: Bets, gains: Column) -> Bets:
+    return tuple(log_factors(stakes, gains).tolist())
+
+
+def log_factors(stakes: Bets, gains: Column) -> Column:
+    """The sum of ln(1 + stake * gain) over the last axis, for each stake: shape (..., n) to (..., stakes)."""
+    return np.stack([np.log1p(stake * gains).sum(axis=-1) for stake in stakes], axis=-1)
