@@ -21,11 +21,13 @@ LIVE_RECIPE, CANDIDATE_RECIPE = "linear", "gbm"
 Train = Callable[[str], Path]
 
 
-def prepare(settings: Settings, store: Store, train: Train, by: str, now: datetime) -> Deployment:
+def prepare(
+    settings: Settings, store: Store, train: Train, by: str, now: datetime, policy: str | None = None
+) -> Deployment:
     """Make what is missing; `train` trains and saves one recipe. Returns the deployment in force.
 
-    A linear model goes live first and a gradient-boosting one becomes its candidate; what people have
-    decided since is left alone.
+    A linear model goes live first and a gradient-boosting one becomes its candidate, judged by `policy` (None:
+    the default one); what people have decided since is left alone.
     """
     migrate(store)
     settings.journal_dir.mkdir(parents=True, exist_ok=True)
@@ -33,7 +35,7 @@ def prepare(settings: Settings, store: Store, train: Train, by: str, now: dateti
     if found is None:
         live = newest_or_trained(settings.models, LIVE_RECIPE, train)
         candidate = newest_or_trained(settings.models, CANDIDATE_RECIPE, train)
-        _begin_candidate(store, candidate, now)
+        _begin_candidate(store, candidate, now, policy)
         found = rollout.first_deployment(store, live, by, now)
     (settings.data_dir / "example.json").write_text(json.dumps(schema.EXAMPLE, indent=1), encoding="utf-8")
     return found
@@ -45,7 +47,7 @@ def newest_or_trained(models: Path, name: str, train: Train) -> ModelRef:
     return ModelRef(name, versions[-1] if versions else train(name).name)
 
 
-def _begin_candidate(store: Store, model: ModelRef, now: datetime) -> None:
+def _begin_candidate(store: Store, model: ModelRef, now: datetime, policy: str | None) -> None:
     with store.writing() as connection:
         if not any(candidate.model == model for candidate in candidates.present(connection)):
-            candidates.add(connection, model, sample=1.0, replay_from=None, now=now)
+            candidates.add(connection, model, sample=1.0, replay_from=None, now=now, policy=policy)

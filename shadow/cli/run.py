@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.live import Live
 
 from model_package import recipes
+from shadow import policy as policies
 from shadow import prepare as preparing
 from shadow import processes
 from shadow import status as whole
@@ -27,6 +28,7 @@ from shadow.store import open_store
 _READY_SECONDS = 60.0
 _LOOK_SECONDS = 0.5
 _SHOW_SECONDS = 2.0
+_DEMO_PACE = {"UMBRA_EVIDENCE_SECONDS": "1"}
 
 _data = click.option("--data", default="synthetic", show_default=True, metavar="FILE.csv|openml|synthetic",
                      help="Sales to train the first two models on, when there are none.")  # fmt: skip
@@ -81,33 +83,37 @@ def up(data: str) -> None:
 @click.option("--rate", type=click.FloatRange(0, 1000, min_open=True), default=20.0, show_default=True,
               help="Requests a second on average.")  # fmt: skip
 def demo(data: str, rate: float) -> None:
-    """`umbra up` with realistic traffic and a status that follows it, until stopped.
+    """`umbra up` with realistic traffic, houses that are sold, and a status that follows it, until stopped.
+
+    Candidates are judged by the demo policy, to which a second is a day: a verdict takes about three minutes.
 
     Example: umbra demo --rate 50
     """
     _run(Settings.from_environment(), data, traffic_rate=rate)
 
 
-def _prepare(settings: Settings, data: str) -> Deployment:
+def _prepare(settings: Settings, data: str, policy: str | None = None) -> Deployment:
     recipes.register(settings.recipe_modules)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     store = open_store(settings.store)
     try:
         train = model.trainer(settings.models, data, model.DEFAULT_SEED)
-        return preparing.prepare(settings, store, train, getpass.getuser(), datetime.now(UTC))
+        return preparing.prepare(settings, store, train, getpass.getuser(), datetime.now(UTC), policy)
     finally:
         store.close()
 
 
 def _run(settings: Settings, data: str, traffic_rate: float | None) -> None:
-    deployment = _prepare(settings, data)
+    is_demo = traffic_rate is not None
+    deployment = _prepare(settings, data, policies.demo_text() if is_demo else None)
     stop = processes.stop_on_signals()  # only now: until here Ctrl-C ends the command at once
-    children = running.plan(settings, os.environ, traffic_rate)
+    environment = _DEMO_PACE | os.environ if is_demo else os.environ
+    children = running.plan(settings, environment, traffic_rate)
     try:
         _start(settings, children, stop)
         if not stop.is_set():
             _greet(settings, deployment)
-            _stay(settings, children, stop, follow=traffic_rate is not None)
+            _stay(settings, children, stop, follow=is_demo)
     finally:
         click.echo("\nstopping: the API first, then the worker once the journal is empty ...", err=True)
         running.stop(children)
@@ -132,7 +138,9 @@ def _start(settings: Settings, children: list[Child], stop: threading.Event) -> 
 def _greet(settings: Settings, deployment: Deployment) -> None:
     click.echo(f"\nUmbra answers on {running.address(settings)} with {deployment.live}. Try:\n")
     click.echo(f"  {running.example_command(settings)}\n")
+    click.echo(f"Pages          {running.address(settings)}/")
     click.echo(f"Documentation  {running.address(settings)}/docs")
+    click.echo("Verdict        umbra verdict gbm@1")
     click.echo("Ledger         umbra status")
     click.echo("Stop           Ctrl-C: nothing is lost, `umbra up` goes on where this stops\n")
 

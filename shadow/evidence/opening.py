@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 from model_package.manifest import AlteredArtifact, InvalidArtifact
@@ -37,13 +36,14 @@ class Opening:
             active = [one for one in candidates.present(connection) if one.state is CandidateState.ACTIVE]
         missing = [one for one in active if one.id not in found and one.model != deployment.live]
         for one in missing:
-            self._attempt(one.model, lambda one=one: self._open(deployment, one))
+            self._attempt(deployment, one)
         with self._store.reading() as connection:
             return streams.current(connection)
 
-    def _attempt(self, model: ModelRef, open_it: Callable[[], None]) -> None:
+    def _attempt(self, deployment: Deployment, candidate: Candidate) -> None:
+        model = candidate.model
         try:
-            open_it()
+            self._open(deployment, candidate)
         except (AlteredArtifact, InvalidArtifact, InvalidPolicy) as fault:
             if (model, str(fault)) not in self._told:
                 logs.event(_log, "stream_not_opened", level=logging.ERROR, error=fault, candidate=str(model))

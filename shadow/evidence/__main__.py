@@ -1,0 +1,52 @@
+"""The evidence as a process: `python -m shadow.evidence`, kept running by the worker.
+
+It looks again and again, and leaves the store alone for longer after a look that took long. Everything it
+does can be done again after a crash; workers of several hosts that share a store take turns.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+
+from monitoring import logs
+from shadow import processes
+from shadow.evidence.look import Look
+from shadow.presence import Announcement
+from shadow.settings import Settings
+from shadow.store import StoreUnavailable, open_store
+
+_SHARE = 0.2
+"""Of its time that it may spend looking."""
+_log = logging.getLogger("umbra.evidence")
+
+
+def run(settings: Settings, stop: threading.Event, announcement: Announcement) -> None:
+    """Look at the evidence until told to stop."""
+    store = open_store(settings.store)
+    look = Look(store, settings, stop)
+    with processes.sole(settings.data_dir, "evidence"):
+        away = False
+        while not stop.is_set():
+            began = time.monotonic()
+            try:
+                judged = look.once(datetime.now(UTC))
+                announcement.tell(state=f"judged {judged} candidates")
+                away = False
+            except StoreUnavailable as fault:
+                if not away:
+                    logs.event(_log, "store_away", level=logging.ERROR, error=fault)
+                away = True
+            except Exception as fault:  # noqa: BLE001 - one wrong number must not end all evidence: told each time
+                logs.event(_log, "look_failed", level=logging.ERROR, error=fault)
+            took = time.monotonic() - began
+            stop.wait(max(settings.evidence_seconds, took / _SHARE))
+    store.close()
+
+
+if __name__ == "__main__":
+    sys.exit(processes.main("evidence", run, when_orphaned=signal.SIGKILL))
