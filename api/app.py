@@ -23,6 +23,7 @@ from api.lookups import Lookups
 from api.models import Models
 from api.outcomes import Outcomes
 from api.predictions import Limits, Predictions, Recorder
+from api.verdicts import Verdicts
 from monitoring import metrics
 from monitoring.metrics import ServingMetrics
 from shadow.capture import open_recorder
@@ -103,6 +104,7 @@ def build(parts: Parts) -> Flask:
 def _route(app: Flask, parts: Parts, predictions: Predictions) -> None:
     models = Models(parts.live, parts.lookups, parts.models_dir)
     health = Health(parts.live)
+    verdicts = Verdicts(parts.lookups)
     outcomes = Outcomes(parts.recorder, parts.lookups, parts.limits, lambda: datetime.now(UTC))
     document = openapi.document(
         umbra_version(), parts.limits.rows, parts.limits.body_bytes, decisions=parts.deployments is not None
@@ -118,6 +120,8 @@ def _route(app: Flask, parts: Parts, predictions: Predictions) -> None:
     app.add_url_rule("/v1/outcomes", "outcomes.show", outcomes.show)
     app.add_url_rule("/v1/models", "models", models.models)
     app.add_url_rule("/v1/deployment", "deployment", models.deployment)
+    app.add_url_rule("/v1/verdicts", "verdicts", verdicts.verdicts)
+    app.add_url_rule("/v1/verdicts/<identifier>", "verdicts.show", verdicts.verdict)
     if parts.deployments is not None:
         for name, view in (("promote", parts.deployments.promote), ("rollback", parts.deployments.rollback)):
             app.add_url_rule(f"/v1/deployment/{name}", f"deployment.{name}", view, methods=["POST"])

@@ -59,6 +59,10 @@ class InvalidIdentifier(Refusal):
     """A path holds something that is not a prediction's id."""
 
 
+class UnknownCandidate(Refusal):
+    """No candidate of this name and version is being judged."""
+
+
 class Unauthorized(Refusal):
     """No token, or not in the form that is expected."""
 
@@ -141,6 +145,7 @@ BY_EXCEPTION: dict[type[Exception], Problem] = {
     NotAcceptable: Problem("not-acceptable", HTTPStatus.NOT_ACCEPTABLE, "No acceptable kind of answer"),
     UnknownPrediction: Problem("unknown-prediction", HTTPStatus.NOT_FOUND, "No such prediction"),
     InvalidIdentifier: Problem("invalid-identifier", HTTPStatus.BAD_REQUEST, "Not a prediction's id"),
+    UnknownCandidate: Problem("unknown-candidate", HTTPStatus.NOT_FOUND, "No such candidate"),
     Unauthorized: Problem(
         "unauthorized",
         HTTPStatus.UNAUTHORIZED,

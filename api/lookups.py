@@ -16,8 +16,10 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 from shadow.records import Candidate, Prediction
-from shadow.store import Store, StoreUnavailable, outcomes
+from shadow.store import Store, StoreUnavailable, outcomes, snapshots, verdicts
 from shadow.store.outcomes import Counts
+from shadow.store.snapshots import Current
+from shadow.store.verdicts import Recorded
 
 Found = TypeVar("Found")
 _SHARE = 0.05
@@ -50,6 +52,14 @@ class Lookups:
         """The models scored in shadow."""
         return self._bounded(self._store.candidates)
 
+    def verdicts(self) -> list[Current]:
+        """What is being judged, with the documents about it."""
+        return self._bounded(lambda: _judged(self._store))
+
+    def verdict(self, candidate: str) -> tuple[Current, list[Recorded]] | None:
+        """What is known of one candidate (NAME@VERSION), with the changes of its state; None: not judged."""
+        return self._bounded(lambda: _judged_one(self._store, candidate))
+
     def outcome_counts(self) -> tuple[Counts, datetime]:
         """What is known of answered houses, and when that was counted."""
         return self._counts.look()
@@ -81,6 +91,17 @@ def _put(answers: SimpleQueue[Found | Exception], look: Callable[[], Found]) -> 
         answers.put(look())
     except Exception as fault:  # noqa: BLE001 (raised again by the thread that waits)
         answers.put(fault)
+
+
+def _judged(store: Store) -> list[Current]:
+    with store.reading() as connection:
+        return snapshots.current(connection)
+
+
+def _judged_one(store: Store, candidate: str) -> tuple[Current, list[Recorded]] | None:
+    with store.reading() as connection:
+        found = [one for one in snapshots.current(connection) if one.candidate == candidate]
+        return (found[-1], verdicts.history(connection, found[-1].stream_id)) if found else None
 
 
 def _count(store: Store) -> tuple[Counts, datetime]:

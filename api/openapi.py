@@ -55,6 +55,12 @@ def _paths(max_rows: int, max_body_bytes: int) -> Schema:
                 "deployment", "Who is live, and who is scored in shadow.", "Deployment", 503, tag="models"
             )
         },
+        "/v1/verdicts": {
+            "get": _get(
+                "verdicts", "What the evidence says of every candidate.", "Verdicts", 503, tag="models"
+            )
+        },
+        "/v1/verdicts/{id}": {"get": _verdict()},
         "/livez": {"get": _get("livez", "The process answers.", "Status", tag="health")},
         "/readyz": {
             "get": _get("readyz", "The process has a live model to answer with.", "Status", 503, tag="health")
@@ -62,6 +68,22 @@ def _paths(max_rows: int, max_body_bytes: int) -> Schema:
         "/openapi.json": {"get": _get("openapi", "This document.", "Anything", tag="pages")},
         "/docs": {"get": _page("docs", "This document as a page.")},
         "/": {"get": _redirect("home", "Leads to /docs.")},
+    }
+
+
+def _verdict() -> Schema:
+    candidate = {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "description": "NAME@VERSION of the candidate.",
+        "schema": {"type": "string"},
+        "example": "gbm@1",
+    }
+    summary = "What the evidence says of a candidate, and how that came."
+    return {
+        **_get("showVerdict", summary, "VerdictHistory", 404, 503, tag="models"),
+        "parameters": [candidate, _REQUEST_ID],
     }
 
 

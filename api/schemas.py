@@ -57,6 +57,8 @@ def schemas(max_rows: int) -> Schema:
         ),
         "Deployment": _deployment(),
         "DeploymentMade": _object(**_deployment_made()),
+        "Verdicts": _object(verdicts={"type": "array", "items": _object(**_verdict())}),
+        "VerdictHistory": _object(**_verdict(), history={"type": "array", "items": _verdict_change()}),
         "Promotion": _body(
             ["candidate", "reason"], candidate=_reference(), reason=_line(), override={"type": "boolean"}
         ),
@@ -183,6 +185,31 @@ def _deployment_made() -> dict[str, Schema]:
         "artifact_digest": {**nullable, "description": "SHA-256 of the manifest of what was deployed."},
         "policy_sha256": {**nullable, "description": "The policy it was judged by."},
     }
+
+
+def _verdict() -> dict[str, Schema]:
+    return {
+        "candidate": _reference(),
+        "live": _reference(),
+        "stream": {"type": "integer", "description": "Number of what is judged: both models, one policy."},
+        "computed_at": {"type": ["string", "null"], "format": "date-time"},
+        "verdict": {
+            "type": ["object", "null"],
+            "description": "State, every rule with value and threshold, reasons; null: not judged yet.",
+        },
+    }
+
+
+def _verdict_change() -> Schema:
+    return _object(
+        id={"type": "integer"},
+        state={"enum": [state.value for state in VerdictState]},
+        decided_at=_time(),
+        watermark_day={"type": ["integer", "null"], "description": "The last day that counted."},
+        sold={"type": "integer", "description": "Houses with a sale price that counted."},
+        policy_sha256={"type": "string"},
+        reasons={"type": "array", "items": {"type": "string"}},
+    )
 
 
 def _body(required: list[str], **properties: Schema) -> Schema:

@@ -1,0 +1,65 @@
+"""Verdicts: GET /v1/verdicts says what the evidence says now, GET /v1/verdicts/NAME@VERSION how that came."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from flask import Response
+
+from api.content import JSON
+from api.errors import UnknownCandidate
+from api.lookups import Lookups
+from shadow.store.snapshots import Current
+from shadow.store.verdicts import Recorded
+
+
+class Verdicts:
+    """The two views. What they show was judged by the evidence process; `computed_at` says when."""
+
+    def __init__(self, lookups: Lookups) -> None:
+        self._lookups = lookups
+
+    def verdicts(self) -> Response:
+        """Every candidate that is being judged, with its verdict; null: none yet."""
+        return _answer({"verdicts": [_verdict(one) for one in self._lookups.verdicts()]})
+
+    def verdict(self, identifier: str) -> Response:
+        """One candidate's verdict, with the changes of its state, the newest first."""
+        found = self._lookups.verdict(identifier)
+        if found is None:
+            raise UnknownCandidate(
+                f"{identifier[:80]!r} is not being judged: expected the NAME@VERSION of a candidate"
+            )
+        return _answer({**_verdict(found[0]), "history": _history(found[1])})
+
+
+def _answer(body: Mapping[str, Any]) -> Response:
+    return Response(orjson.dumps(body), content_type=JSON)
+
+
+def _verdict(one: Current) -> dict[str, Any]:
+    made = one.documents.get("verdict")
+    return {
+        "candidate": one.candidate,
+        "live": one.live,
+        "stream": one.stream_id,
+        "computed_at": None if made is None else made.computed_at,
+        "verdict": None if made is None else made.body,
+    }
+
+
+def _history(changes: Sequence[Recorded]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": one.id,
+            "state": one.state,
+            "decided_at": one.decided_at,
+            "watermark_day": one.watermark_day,
+            "sold": one.sold,
+            "policy_sha256": one.policy_sha256,
+            "reasons": one.report.get("reasons", []),
+        }
+        for one in changes
+    ]
