@@ -19,6 +19,7 @@ from model_package.quality import BelowStandard
 from model_package.recipes import UnknownRecipe
 from monitoring import logs
 from shadow.outcome_file import InvalidFile
+from shadow.policy import InvalidPolicy
 from shadow.processes import EXIT_FAILURE, EXIT_USAGE, CannotRun
 from shadow.records import InvalidReference
 from shadow.rollout import NoDeployment, PromotionRefused, RolloutConflict, UnfitArtifact
@@ -29,7 +30,7 @@ from shadow.store.candidates import CandidateConflict
 from shadow.store.deployments import DeployedMeanwhile
 from shadow.up import NotStarted
 
-_USAGE = (InvalidSetting, InvalidReference, UnknownRecipe)
+_USAGE = (InvalidPolicy, InvalidReference, InvalidSetting, UnknownRecipe)
 _FAILURE = (
     AlteredArtifact,
     BelowStandard,
@@ -57,6 +58,7 @@ _COMMANDS = {
     "demo": "shadow.cli.run:demo",
     "status": "shadow.cli.state:status",
     "candidates": "shadow.cli.candidate:candidates",
+    "policy": "shadow.cli.policy:policy",
     "outcomes": "shadow.cli.outcomes:outcomes",
     "promote": "shadow.cli.rollout:promote",
     "rollback": "shadow.cli.rollout:rollback",

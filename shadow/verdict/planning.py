@@ -48,26 +48,17 @@ def _rows(found: Findings) -> tuple[float, float] | None:
     if reading.mean is None or reading.houses < 2:
         return None
     squares = found.judged.m2 if found.by_certificate else found.judged.d2
-    return _planned(reading.mean, squares / reading.houses - reading.mean**2, facts.margin, facts.alpha)
+    sd = math.sqrt(max(squares / reading.houses - reading.mean**2, 0.0))
+    n50, n90 = sequential.rows_needed(sd, reading.mean, facts.margin, facts.alpha)
+    return (n50, n90) if math.isfinite(n90) else None
 
 
 def _more_blocks(found: Findings) -> int | None:
-    """Days more that the key on days is likely to take: the same rule, a day being a row."""
-    if found.keys.days.turned:
-        return 0
-    blocks = block_sums(found.days, found.read, found.facts.margin)
-    mean = sum(blocks) / len(blocks)
-    planned = _planned(
-        mean, sum((block - mean) ** 2 for block in blocks) / len(blocks), 0.0, found.facts.alpha
-    )
-    return None if planned is None else max(1, math.ceil(planned[0] - len(blocks)))
-
-
-def _planned(mean: float, variance: float, margin: float, alpha: float) -> tuple[float, float] | None:
-    if mean + margin <= 0:
-        return None
-    n50, n90 = sequential.rows_needed(math.sqrt(max(variance, 0.0)), mean, margin, alpha)
-    return (float(n50), float(n90)) if math.isfinite(n90) else None
+    """Days more that the key on days is likely to take."""
+    facts = found.facts
+    blocks = block_sums(found.days, found.read, facts.margin)
+    in_all = sequential.days_needed(blocks, facts.alpha, facts.policy.k_star)
+    return max(0, math.ceil(in_all) - len(blocks)) if math.isfinite(in_all) else None
 
 
 def bad_day_rate_not_excluded(found: Findings) -> float:
