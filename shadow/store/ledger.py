@@ -9,9 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    MetaData,
+    Table,
+    and_,
+    func,
+    or_,
+    select,
+    union_all,
+)
 
 from shadow.records import Candidate, ObservationState
+from shadow.store import partitions
 from shadow.store.candidates import Cursor, cursors_of
 from shadow.store.tables import captures, drops, observations, sources
 
@@ -20,17 +32,18 @@ from shadow.store.tables import captures, drops, observations, sources
 class Intake:
     """What came in over all sources: houses stored, and houses dropped by reason.
 
-    `numbered` is how many captures the sources have numbered; it must equal `stored`.
+    `numbered` is how many captures the sources have numbered; each must be `stored` or `pruned`.
     """
 
     numbered: int
     stored: int
     dropped: dict[str, int]
+    pruned: int = 0
 
     @property
     def balances(self) -> bool:
-        """Whether every number given out has its capture."""
-        return self.numbered == self.stored
+        """Whether every number given out has its capture, or had it until that was pruned."""
+        return self.numbered == self.stored + self.pruned
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,58 +72,81 @@ class Account:
 
 def intake(connection: Connection) -> Intake:
     """Count what came in."""
-    numbered = connection.execute(select(func.coalesce(func.sum(sources.c.last_seq), 0))).scalar_one()
-    stored = connection.execute(select(func.count()).select_from(captures)).scalar_one()
-    return Intake(int(numbered), stored, _dropped(connection, None))
+    totals = select(*(func.coalesce(func.sum(one), 0) for one in (sources.c.last_seq, sources.c.pruned)))
+    numbered, pruned = connection.execute(totals).one()
+    stored = select(func.count()).select_from(_rows(connection, captures))
+    return Intake(
+        int(numbered), connection.execute(stored).scalar_one(), _dropped(connection, None), int(pruned)
+    )
 
 
 def account(connection: Connection, candidate: Candidate) -> Account:
     """Count one candidate's ledger."""
+    houses = _rows(connection, captures)
     places = cursors_of(connection, candidate)
     states = _observed(connection, candidate)
     dropped = _dropped(connection, candidate.replay_from or candidate.added_at)
+    captured = [_within(houses, place, place.start_seq, None) for place in places]
     return Account(
         candidate=candidate,
-        eligible=_captured(connection, places) + sum(dropped.values()),
+        eligible=_count(connection, houses, captured) + sum(dropped.values()),
         scored=states.pop((ObservationState.SCORED, None), 0),
-        sampled_out=_sampled_out(connection, candidate, places),
+        sampled_out=_sampled_out(connection, houses, candidate, places),
         failed={str(reason): count for (_, reason), count in states.items()},
         dropped=dropped,
-        pending=sum(place.pending for place in places),
+        pending=_pending(connection, houses, places),
     )
 
 
-def _captured(connection: Connection, places: list[Cursor]) -> int:
-    after_start = [_within(place, place.start_seq, None) for place in places]
-    return _count(connection, after_start)
+def _rows(connection: Connection, table: Table) -> FromClause:
+    """The table with what a prune has taken off it and not dropped yet."""
+    taken_off = [one.name for one in partitions.leaving(connection) if one.table == table.name]
+    if not taken_off:
+        return table
+    tables = [table, *(table.to_metadata(MetaData(), name=name) for name in taken_off)]
+    return union_all(*(select(*one.c) for one in tables)).subquery()
 
 
-def _sampled_out(connection: Connection, candidate: Candidate, places: list[Cursor]) -> int:
+def _sampled_out(
+    connection: Connection, houses: FromClause, candidate: Candidate, places: list[Cursor]
+) -> int:
     if candidate.sample == 1:
         return 0
     passed = [
-        and_(_within(place, place.start_seq, place.seq), captures.c.sample_key >= candidate.sample)
+        and_(_within(houses, place, place.start_seq, place.seq), houses.c.sample_key >= candidate.sample)
         for place in places
     ]
-    return _count(connection, passed)
+    return _count(connection, houses, passed)
 
 
-def _within(place: Cursor, after: int, up_to: int | None) -> ColumnElement[bool]:
-    here = and_(captures.c.source_id == place.source_id, captures.c.seq > after)
-    return here if up_to is None else and_(here, captures.c.seq <= up_to)
+def _pending(connection: Connection, houses: FromClause, places: list[Cursor]) -> int:
+    """Captures beyond the cursors, counted from rows too: what was pruned leaves gaps in the numbers.
+
+    A cursor that is ahead of its source counts below zero.
+    """
+    ahead = sum(min(0, place.pending) for place in places)
+    return ahead + _count(
+        connection, houses, [_within(houses, place, place.seq, None) for place in places if place.pending > 0]
+    )
 
 
-def _count(connection: Connection, conditions: list[ColumnElement[bool]]) -> int:
+def _within(houses: FromClause, place: Cursor, after: int, up_to: int | None) -> ColumnElement[bool]:
+    here = and_(houses.c.source_id == place.source_id, houses.c.seq > after)
+    return here if up_to is None else and_(here, houses.c.seq <= up_to)
+
+
+def _count(connection: Connection, houses: FromClause, conditions: list[ColumnElement[bool]]) -> int:
     if not conditions:
         return 0
-    return connection.execute(select(func.count()).select_from(captures).where(or_(*conditions))).scalar_one()
+    return connection.execute(select(func.count()).select_from(houses).where(or_(*conditions))).scalar_one()
 
 
 def _observed(connection: Connection, candidate: Candidate) -> dict[tuple[str, str | None], int]:
+    answers = _rows(connection, observations)
     rows = connection.execute(
-        select(observations.c.state, observations.c.reason, func.count())
-        .where(observations.c.candidate_id == candidate.id)
-        .group_by(observations.c.state, observations.c.reason)
+        select(answers.c.state, answers.c.reason, func.count())
+        .where(answers.c.candidate_id == candidate.id)
+        .group_by(answers.c.state, answers.c.reason)
     )
     return {(state, reason): count for state, reason, count in rows}
 

@@ -2,6 +2,9 @@
 
 A capture's id carries its time, so ids alone say where a row belongs, and a stretch of time can be dropped
 whole. SQLite has no partitions: there nothing of this happens.
+
+A partition that is taken off while others read it is first *leaving*: new queries do not see its rows any
+more, and when the last old one is over it is a table by itself, to be dropped.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -16,11 +20,28 @@ from sqlalchemy import Connection
 DAYS = 7
 TABLES = ("captures", "observations")
 _MILLISECONDS = DAYS * 86_400_000
-_LOCK = 7_031_943
-_CHILDREN = """
+_MAKING, _LEAVING = 7_031_943, 7_031_944
+_ATTACHED = """
 SELECT child.relname, pg_get_expr(child.relpartbound, child.oid)
 FROM pg_inherits JOIN pg_class AS child ON child.oid = inhrelid
-WHERE inhparent = to_regclass('{table}')
+WHERE inhparent = to_regclass('{table}') AND NOT inhdetachpending
+"""
+_TAKEN_OFF = """
+SELECT child.relname, inhrelid IS NOT NULL
+FROM pg_class AS parent
+JOIN pg_class AS child USING (relnamespace)
+LEFT JOIN pg_inherits ON inhrelid = child.oid
+WHERE parent.oid = to_regclass('{table}') AND child.relname ~ '^{table}_(week_[0-9]+|before)$'
+  AND child.relkind = 'r' AND (inhrelid IS NULL OR inhdetachpending)
+ORDER BY child.relname
+"""
+_COMPLETE = """
+SELECT count(*) = {tables} FROM pg_inherits WHERE inhrelid IN ({names}) AND NOT inhdetachpending
+"""
+_IS_PRUNED = "SELECT EXISTS (SELECT FROM prunings WHERE before > to_timestamp({seconds}))"
+_READERS = """
+SELECT DISTINCT pid FROM pg_locks
+WHERE relation = to_regclass('{table}') AND pid <> pg_backend_pid() ORDER BY pid
 """
 _END = re.compile(r" TO \('([0-9a-f-]{36})'\)")
 
@@ -34,6 +55,15 @@ class Partition:
     end: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A table that was a partition of `table`; while it is `pending`, old queries may still read it."""
+
+    table: str
+    name: str
+    pending: bool
+
+
 def first_id(unix_milliseconds: int) -> UUID:
     """The smallest id a capture of that moment can have: ids of earlier moments are smaller."""
     return UUID(int=max(0, unix_milliseconds) << 80)
@@ -43,27 +73,81 @@ def ensure(connection: Connection, ids: Iterable[UUID]) -> None:
     """Make the partitions that rows with these ids go into, where they are missing."""
     if connection.dialect.name != "postgresql":
         return
-    for number in sorted({_number(one) for one in ids}):
-        if connection.exec_driver_sql(f"SELECT to_regclass('{_name(TABLES[-1], number)}')").scalar() is None:
-            _make(connection, number)
+    weeks = sorted({_number(one) for one in ids})
+    missing = [
+        number for number in weeks if not _is_complete(connection, number) and _lacks(connection, number)
+    ]
+    if not missing:
+        return
+    if _is_pruned(connection, missing[0]):  # never wait for a prune on behalf of a week that it leaves alone
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_LEAVING})")
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MAKING})")
+    for number in missing:
+        _make(connection, number)
 
 
 def existing(connection: Connection) -> list[Partition]:
-    """Every partition there is, the oldest first; none on SQLite."""
+    """Every partition there is, the oldest first, without those that are leaving; none on SQLite."""
     if connection.dialect.name != "postgresql":
         return []
     found = [
         Partition(table, name, UUID(end[1]))
         for table in TABLES
-        for name, bound in connection.exec_driver_sql(_CHILDREN.format(table=table))
+        for name, bound in connection.exec_driver_sql(_ATTACHED.format(table=table))
         if (end := _END.search(bound))
     ]
     return sorted(found, key=lambda one: (one.end.int, one.table))
 
 
+def leaving(connection: Connection) -> list[Leaving]:
+    """Tables that were partitions and are not dropped yet, captures first; none on SQLite."""
+    if connection.dialect.name != "postgresql":
+        return []
+    return [
+        Leaving(table, name, pending)
+        for table in TABLES
+        for name, pending in connection.exec_driver_sql(_TAKEN_OFF.format(table=table))
+    ]
+
+
+def older(connection: Connection, bound: UUID) -> list[list[tuple[str, str]]]:
+    """Table and name of what holds nothing from `bound` on, by stretch; first what a killed prune left."""
+    left = [(one.table, one.name) for one in leaving(connection)]
+    gone = [one for one in existing(connection) if one.end <= bound]
+    stretches = [[(one.table, one.name) for one in some] for _, some in groupby(gone, lambda one: one.end)]
+    return [left, *stretches] if left else stretches
+
+
+def keep_away(connection: Connection) -> None:
+    """From now on, until this session ends, nobody makes partitions of a time that was pruned."""
+    connection.exec_driver_sql(f"SELECT pg_advisory_lock({_LEAVING})")
+
+
+def take_off(connection: Connection, table: str, name: str) -> None:
+    """Make a partition a table by itself, from wherever that was interrupted; needs autocommit.
+
+    Raises OperationalError when its readers take longer than lock_timeout: new ones do not see it any more.
+    """
+    state = next((one for one in leaving(connection) if one.name == name), None)
+    if state is None:
+        connection.exec_driver_sql(f"ALTER TABLE {table} DETACH PARTITION {name} CONCURRENTLY")
+    else:
+        _finish(connection, state)
+
+
+def readers(connection: Connection, table: str) -> list[int]:
+    """The process ids of the server that have read or written `table` in a transaction still open."""
+    return list(connection.exec_driver_sql(_READERS.format(table=table)).scalars())
+
+
 def week_start(number: int) -> UUID:
     """The first id of the `number`-th stretch of seven days."""
     return first_id(number * _MILLISECONDS)
+
+
+def _finish(connection: Connection, one: Leaving) -> None:
+    if one.pending:
+        connection.exec_driver_sql(f"ALTER TABLE {one.table} DETACH PARTITION {one.name} FINALIZE")
 
 
 def _number(capture_id: UUID) -> int:
@@ -74,21 +158,40 @@ def _name(table: str, number: int) -> str:
     return f"{table}_week_{number}"
 
 
-def _make(connection: Connection, number: int) -> None:
-    """Attach new tables for one stretch; others go on reading and writing meanwhile."""
-    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+def _is_complete(connection: Connection, number: int) -> bool:
+    names = ", ".join(f"to_regclass('{_name(table, number)}')" for table in TABLES)
+    return bool(connection.exec_driver_sql(_COMPLETE.format(tables=len(TABLES), names=names)).scalar())
+
+
+def _lacks(connection: Connection, number: int) -> list[str]:
+    """The tables in which no partition takes the ids of this stretch."""
     present = existing(connection)
-    start, end = week_start(number), week_start(number + 1)
-    for table in TABLES:
-        name = _name(table, number)
+    return [
+        table
+        for table in TABLES
         # What was stored before there were partitions lies in one of its own, and may cover this stretch.
-        if any(one.table == table and (one.name == name or _covers(one, start)) for one in present):
-            continue
-        connection.exec_driver_sql(f"CREATE TABLE {name} (LIKE {table} INCLUDING ALL)")
+        if not any(one.name == _name(table, number) or _covers(one, table, number) for one in present)
+    ]
+
+
+def _covers(partition: Partition, table: str, number: int) -> bool:
+    return partition.name == f"{table}_before" and week_start(number) < partition.end
+
+
+def _is_pruned(connection: Connection, number: int) -> bool:
+    seconds = number * DAYS * 86_400
+    return bool(connection.exec_driver_sql(_IS_PRUNED.format(seconds=seconds)).scalar())
+
+
+def _make(connection: Connection, number: int) -> None:
+    """Attach tables for one stretch, new ones or what a killed prune left; others go on meanwhile."""
+    start, end = week_start(number), week_start(number + 1)
+    left = leaving(connection)
+    for table in _lacks(connection, number):
+        name = _name(table, number)
+        for one in (one for one in left if one.table == table):
+            _finish(connection, one)  # two partitions of one stretch cannot be, not even while one is leaving
+        connection.exec_driver_sql(f"CREATE TABLE IF NOT EXISTS {name} (LIKE {table} INCLUDING ALL)")
         connection.exec_driver_sql(
             f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{start}') TO ('{end}')"
         )
-
-
-def _covers(partition: Partition, start: UUID) -> bool:
-    return partition.name.endswith("_before") and start < partition.end
