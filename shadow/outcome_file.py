@@ -79,7 +79,10 @@ class OutcomeFile:
                 for row, line in enumerate(reader):
                     yield reader.line_num, judge_line(header, line, row, self.now)
             except (csv.Error, UnicodeDecodeError) as fault:
-                yield reader.line_num + 1, Judged(None, [Fault(None, None, "CSV in UTF-8", str(fault)[:200])])
+                yield (
+                    max(1, reader.line_num),
+                    Judged(None, [Fault(None, None, "CSV in UTF-8", str(fault)[:200])]),
+                )
 
 
 def _header_faults(header: Sequence[str]) -> list[Fault]:

@@ -10,16 +10,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from shadow import capture, journal
 from shadow.accounting import plan
-from shadow.capture import CLOSED, DISK, LATE, STALLED, Recorder, open_recorder
+from shadow.capture import CLOSED, DISK, FULL, LATE, STALLED, Recorder, open_recorder
 from shadow.entries import encode
 from shadow.journal import SegmentReader
-from shadow.records import ModelRef, new_capture_ids
+from shadow.records import ModelRef, Outcome, OutcomeState, new_capture_ids
 from shadow.room import Room
 from shadow.settings import Settings
 from shadow.store.sources import UNREAD
@@ -158,3 +159,79 @@ def test_a_journal_deleted_under_its_writer_is_begun_anew(settings: Callable[...
     recorder.close()
     captured, lost = account(here.journal_dir)
     assert (captured, lost[DISK]) == (3, 2)
+
+
+def sold(count: int) -> list[Outcome]:
+    moment = datetime(2026, 11, 21, tzinfo=UTC)
+    return [Outcome(name, OutcomeState.SOLD, 1.0, moment, "x" * 64, moment) for name in NAMES[:1] * count]
+
+
+def fill(offer: Callable[[], str | None]) -> int:
+    """Offer until it is refused as full; gives how often it was taken."""
+    taken = 0
+    while (reason := offer()) is None:
+        taken += 1
+    assert reason == FULL
+    return taken
+
+
+def test_outcomes_take_no_numbers_and_what_is_dropped_of_them_is_no_house(
+    settings: Callable[..., Settings],
+) -> None:
+    here = settings()
+    recorder = open_recorder(here)
+    assert ask(recorder, 2) is None
+    (segment,) = journal.segments(here.journal_dir)
+    with no_file_may_grow_beyond(segment.stat().st_size + 10):
+        assert recorder.record_outcomes("r", sold(3)) == DISK
+    assert recorder.record_outcomes("r", sold(2)) is None
+    assert ask(recorder, 1) is None
+    recorder.close()
+    assert recorder.record_outcomes("r", sold(1)) == CLOSED
+    assert account(here.journal_dir) == (3, Counter())
+
+
+def test_outcomes_leave_room_for_captures_and_are_taken_again_when_ingest_has_made_room(
+    settings: Callable[..., Settings],
+) -> None:
+    here = settings(journal_max_bytes=1 << 20)
+    recorder = open_recorder(here)
+    assert fill(lambda: recorder.record_outcomes("r", sold(50))) > 10
+    assert fill(lambda: ask(recorder, 8)) > 100
+    assert journal.size_bytes(here.journal_dir) > 0.99 * (1 << 20)
+    for path in journal.segments(here.journal_dir):  # as ingest does with what is sealed
+        with SegmentReader(path) as reader:
+            if reader.seal():
+                path.unlink()
+    deadline = time.monotonic() + 10
+    while recorder.record_outcomes("r", sold(50)) is not None:  # a full directory is left alone for a moment
+        assert time.monotonic() < deadline
+    recorder.close()
+
+
+def test_refused_outcomes_do_not_cut_the_journal_of_captures_into_many_files(
+    settings: Callable[..., Settings],
+) -> None:
+    here = settings(journal_max_bytes=1 << 20)
+    full, people = open_recorder(here), open_recorder(here)
+    fill(lambda: full.record_outcomes("r", sold(50)))
+    before = len(list(journal.segments(here.journal_dir)))
+    for _ in range(20):
+        assert people.record_outcomes("r", sold(300)) == FULL
+        assert ask(people) is None
+    assert len(list(journal.segments(here.journal_dir))) == before + 1
+    full.close()
+    people.close()
+
+
+def test_while_a_write_of_outcomes_hangs_they_are_late_and_answers_go_on(
+    settings: Callable[..., Settings],
+) -> None:
+    here = settings()
+    scribe = SlowScribe(here)
+    recorder = Recorder(scribe, write_seconds=0.01)
+    assert recorder.record_outcomes("r", sold(2)) == LATE
+    assert [recorder.record_outcomes("r", sold(1)), ask(recorder, 3)] == [STALLED, STALLED]
+    scribe.answering.set()
+    recorder.close()
+    assert account(here.journal_dir) == (0, Counter({STALLED: 3}))
