@@ -1,0 +1,104 @@
+"""Where the databases differ in what evidence needs: expressions, and inserts that may meet a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, FromClause, Select, Table, select, true
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
+
+from shadow.store.tables import json_object
+
+_HEX = "0123456789abcdef"
+_DIGITS = 12  # of a UUIDv7 that hold its time
+
+
+class Milliseconds(FunctionElement[int]):
+    """The Unix time of a capture in milliseconds, from its id (UUIDv7)."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(Milliseconds, "postgresql")
+def _milliseconds_of_uuid(element: Milliseconds, compiler: SQLCompiler, **how: Any) -> str:
+    capture_id = compiler.process(element.clauses, **how)
+    return f"('x' || left(replace(({capture_id})::text, '-', ''), {_DIGITS}))::bit(48)::bigint"
+
+
+@compiles(Milliseconds, "sqlite")
+def _milliseconds_of_text(element: Milliseconds, compiler: SQLCompiler, **how: Any) -> str:
+    # SQLite reads no hexadecimal text as a number.
+    capture_id = compiler.process(element.clauses, **how)
+    digits = (
+        f"((instr('{_HEX}', substr({capture_id}, {place + 1}, 1)) - 1) << {4 * (_DIGITS - 1 - place)})"
+        for place in range(_DIGITS)
+    )
+    return f"({' + '.join(digits)})"
+
+
+class Parsed(FunctionElement[Any]):
+    """A JSON column that is read many times: parsed once, where the database would parse it each time."""
+
+    type = json_object
+    inherit_cache = True
+
+
+@compiles(Parsed, "postgresql")
+def _parsed_json(element: Parsed, compiler: SQLCompiler, **how: Any) -> str:
+    return f"({compiler.process(element.clauses, **how)})::jsonb"
+
+
+@compiles(Parsed, "sqlite")
+def _json_as_it_is(element: Parsed, compiler: SQLCompiler, **how: Any) -> str:
+    return compiler.process(element.clauses, **how)  # it keeps the last texts it has parsed
+
+
+def fenced(query: Select[Any], name: str) -> FromClause:
+    """`query` as rows whose columns are computed once, however often they are used.
+
+    Without the fence the planner would put each column's expression in the place of its name.
+    """
+    return query.offset(0).subquery(name)
+
+
+def day_of(capture_id: ColumnElement[Any], day_seconds: int) -> ColumnElement[int]:
+    """The day of a capture: whole lengths of a day since 1970."""
+    return Milliseconds(capture_id) // (day_seconds * 1000)
+
+
+def insert_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> None:
+    """Insert a row, unless there is one with its key."""
+    statement = _insert(connection, table).values(dict(values)).on_conflict_do_nothing()
+    connection.execute(statement)
+
+
+def insert_new_from(connection: Connection, table: Table, rows: FromClause) -> None:
+    """Insert the rows of a query whose keys are not there yet."""
+    names = [column.name for column in rows.c]
+    statement = _insert(connection, table).from_select(names, _unambiguous(rows)).on_conflict_do_nothing()
+    connection.execute(statement)
+
+
+def add_from(connection: Connection, table: Table, rows: FromClause, number: str) -> None:
+    """Insert the rows of a query; where the key is there already, add `number` to the stored one."""
+    names = [column.name for column in rows.c]
+    statement = _insert(connection, table).from_select(names, _unambiguous(rows))
+    added = {number: table.c[number] + statement.excluded[number]}
+    key = list(table.primary_key.columns)
+    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=added))
+
+
+def _unambiguous(rows: FromClause) -> Select[Any]:
+    # SQLite, "UPSERT", 2.2: without a WHERE it takes ON for a join's.
+    return select(rows).where(true())
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table)

@@ -1,0 +1,151 @@
+"""Pairs: what both models said of a house, and what it sold for. All evidence is made from this relation.
+
+A house that was asked about several times counts once: the earliest capture with a price in force, else the
+earliest. Which one that is does not depend on what either model said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Select, and_, case, exists, func, or_, select, tuple_
+
+from shadow.records import ObservationState, OutcomeState
+from shadow.store.dialects import day_of
+from shadow.store.evidence.span import Ids, ids_in
+from shadow.store.streams import Stream
+from shadow.store.tables import captures, observations, outcomes
+
+_LARGEST_DOLLARS = 1e300
+_SOLD = OutcomeState.SOLD.value
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Captures of a stream with ids of `ids`, as the store knew them at `moment` (None: as it does now)."""
+
+    stream: Stream
+    ids: Ids
+    moment: datetime | None = None
+
+
+def pairs(scope: Scope) -> Select[Any]:
+    """One row for each house the candidate has looked at.
+
+    `live`, `candidate` (null: it failed) and `price` (null: not sold) are in dollars; `withdrawn` is 1 or 0;
+    `delay_seconds` is from the answer to the first report of a price.
+    """
+    told = _in_force(scope)
+    sold = func.coalesce(told.c.state, "") == _SOLD
+    answered = and_(observations.c.state == ObservationState.SCORED.value, _is_price(_CANDIDATE_DOLLARS))
+    return (
+        select(
+            captures.c.id,
+            captures.c.sample_key,
+            captures.c.inputs,
+            day_of(captures.c.id, scope.stream.terms.day_seconds).label("day"),
+            captures.c.prediction_dollars.label("live"),
+            case((answered, _CANDIDATE_DOLLARS)).label("candidate"),
+            case((sold, told.c.price_dollars)).label("price"),
+            case((told.c.state == OutcomeState.WITHDRAWN.value, 1), else_=0).label("withdrawn"),
+            observations.c.latency_seconds,
+            case((sold, told.c.delay_seconds)).label("delay_seconds"),
+        )
+        .join(observations, observations.c.capture_id == captures.c.id)
+        .outerjoin(told, told.c.capture_id == captures.c.id)
+        .where(
+            *_observed(captures, observations, scope, scope.ids),
+            or_(captures.c.entity_id.is_(None), ~_has_better(scope, sold)),
+        )
+    )
+
+
+_CANDIDATE_DOLLARS = observations.c.prediction_dollars
+
+
+def _is_price(dollars: ColumnElement[float]) -> ColumnElement[bool]:
+    # A logarithm of anything else would stop all evidence; NaN is larger than infinity to Postgres.
+    return and_(dollars > 0, dollars < _LARGEST_DOLLARS)
+
+
+def _observed(asked: FromClause, seen: FromClause, scope: Scope, ids: Ids) -> tuple[ColumnElement[bool], ...]:
+    """Answered by the stream's live model, and looked at by its candidate."""
+    terms = scope.stream.terms
+    ids = ids.within(ids_in(scope.stream))
+    return (
+        asked.c.id >= ids.low,
+        asked.c.id < ids.high,
+        asked.c.live_name == terms.live.name,
+        asked.c.live_version == terms.live.version,
+        _is_price(asked.c.prediction_dollars),
+        seen.c.candidate_id == terms.candidate_id,
+        seen.c.capture_id >= ids.low,  # follows from the join; said again, it spares whole partitions
+        seen.c.capture_id < ids.high,
+        *_known(seen.c.observed_at, scope.moment),
+    )
+
+
+def _known(since: ColumnElement[datetime], moment: datetime | None) -> tuple[ColumnElement[bool], ...]:
+    return () if moment is None else (since <= moment,)
+
+
+def _in_force(scope: Scope) -> FromClause:
+    """The outcome in force of each capture that has one (shadow.store.outcomes says which that is)."""
+    newest = outcomes.c.received_at.desc(), outcomes.c.source_id.desc(), outcomes.c.seq.desc()
+    first_price = func.min(case((outcomes.c.state == _SOLD, outcomes.c.delay_seconds)))
+    ids = scope.ids.within(ids_in(scope.stream))
+    placed = (
+        select(
+            outcomes.c.capture_id,
+            outcomes.c.state,
+            outcomes.c.price_dollars,
+            func.row_number().over(partition_by=outcomes.c.capture_id, order_by=newest).label("place"),
+            first_price.over(partition_by=outcomes.c.capture_id).label("delay_seconds"),
+        )
+        .where(
+            outcomes.c.capture_id >= ids.low,
+            outcomes.c.capture_id < ids.high,
+            *_known(outcomes.c.recorded_at, scope.moment),
+        )
+        .subquery("placed")
+    )
+    return select(placed).where(placed.c.place == 1).subquery("told")
+
+
+def _has_better(scope: Scope, sold: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether another capture of the same house, anywhere in the stream, counts instead."""
+    other, seen = captures.alias("other"), observations.alias("other_seen")
+    other_sold = _is_sold(other.c.id, scope.moment)
+    earlier = and_(other.c.id < captures.c.id, or_(~sold, other_sold))
+    later = and_(other.c.id > captures.c.id, ~sold, other_sold)
+    return (
+        exists()
+        .select_from(other.join(seen, seen.c.capture_id == other.c.id))
+        .where(
+            other.c.entity_id == captures.c.entity_id,
+            *_observed(other, seen, scope, ids_in(scope.stream)),
+            or_(earlier, later),
+        )
+    )
+
+
+def _is_sold(capture_id: ColumnElement[Any], moment: datetime | None) -> ColumnElement[bool]:
+    """Whether the outcome in force of one capture has a price."""
+    told, newer = outcomes.alias("rival"), outcomes.alias("newer")
+    replaced = exists().where(
+        newer.c.capture_id == told.c.capture_id,
+        _place(newer) > _place(told),
+        *_known(newer.c.recorded_at, moment),
+    )
+    return exists().where(
+        told.c.capture_id == capture_id,
+        told.c.state == _SOLD,
+        *_known(told.c.recorded_at, moment),
+        ~replaced,
+    )
+
+
+def _place(told: FromClause) -> ColumnElement[Any]:
+    return tuple_(told.c.received_at, told.c.source_id, told.c.seq)

@@ -1,0 +1,161 @@
+"""Streams: one candidate against one deployment under one frozen policy; what evidence is about.
+
+Another deployment, another policy or a candidate added again begins another stream, without evidence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, select, update
+
+from shadow.records import CandidateState, Deployment, ModelRef
+from shadow.store.dialects import insert_new
+from shadow.store.tables import candidates, deployments, streams
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is agreed on before the evidence comes: who is compared, by which policy, and how strictly.
+
+    `policy` is the file's text. `margin` is in log units; `alpha` the share of worse candidates that may be
+    promoted, `number` which candidate against this live artifact it is (from 1), which alpha depends on.
+    """
+
+    deployment_id: int
+    candidate_id: int
+    live: ModelRef
+    live_digest: str
+    candidate_digest: str
+    schema_digest: str
+    policy: str
+    policy_sha256: str
+    day_seconds: int
+    margin: float
+    alpha: float
+    number: int
+
+    @property
+    def key(self) -> str:
+        """Equal only for streams in which nothing differs that evidence depends on."""
+        parts = (
+            self.live_digest,
+            self.candidate_digest,
+            self.schema_digest,
+            self.policy_sha256,
+            str(self.deployment_id),
+            str(self.candidate_id),
+        )
+        return sha256("\n".join(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A stream as it is stored. It holds captures answered from `started_at` until `ended_at`."""
+
+    id: int
+    terms: Terms
+    candidate: ModelRef
+    started_at: datetime
+    ended_at: datetime | None
+
+
+def next_number(connection: Connection, live_digest: str) -> int:
+    """Which candidate against this live artifact the next one is, from 1.
+
+    Until the transaction ends nobody else can open a stream: two never get the same number.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("LOCK TABLE streams IN SHARE ROW EXCLUSIVE MODE")
+    before = select(func.count()).select_from(streams).where(streams.c.live_digest == live_digest)
+    return int(connection.execute(before).scalar_one()) + 1
+
+
+def open_stream(connection: Connection, terms: Terms, now: datetime) -> Stream:
+    """Begin a stream at `now`; one that has begun with the same key is returned as it is."""
+    values = {
+        "key": terms.key,
+        "live_name": terms.live.name,
+        "live_version": terms.live.version,
+        "started_at": now,
+        **{name: getattr(terms, name) for name in _SAME_NAME},
+    }
+    insert_new(connection, streams, values)
+    return _stream(connection.execute(_joined().where(streams.c.key == terms.key)).one())
+
+
+def find(connection: Connection, stream_id: int) -> Stream | None:
+    """One stream, ended or not."""
+    row = connection.execute(_joined().where(streams.c.id == stream_id)).first()
+    return None if row is None else _stream(row)
+
+
+def current(connection: Connection) -> list[Stream]:
+    """The streams of the active candidates against the newest deployment, in the order they were added."""
+    newest = select(func.max(deployments.c.id)).scalar_subquery()
+    query = _joined().where(
+        streams.c.deployment_id == newest,
+        streams.c.ended_at.is_(None),
+        candidates.c.state == CandidateState.ACTIVE.value,
+    )
+    return [_stream(row) for row in connection.execute(query.order_by(streams.c.candidate_id))]
+
+
+def of_candidate(connection: Connection, candidate_id: int) -> list[Stream]:
+    """Every stream of a candidate, the newest first."""
+    query = _joined().where(streams.c.candidate_id == candidate_id).order_by(streams.c.id.desc())
+    return [_stream(row) for row in connection.execute(query)]
+
+
+def of_model(connection: Connection, model: ModelRef, moment: datetime) -> Stream | None:
+    """The stream in which `model` was the candidate at a moment; None: in none."""
+    lasted = (streams.c.started_at <= moment) & (streams.c.ended_at.is_(None) | (streams.c.ended_at > moment))
+    named = (candidates.c.name == model.name) & (candidates.c.version == model.version)
+    query = _joined().where(lasted, named).order_by(streams.c.id.desc()).limit(1)
+    row = connection.execute(query).first()
+    return None if row is None else _stream(row)
+
+
+def end_older(connection: Connection, deployment: Deployment) -> int:
+    """End the streams of earlier deployments at the moment of this one; returns how many there were."""
+    older = (streams.c.deployment_id < deployment.id) & streams.c.ended_at.is_(None)
+    return connection.execute(update(streams).where(older).values(ended_at=deployment.since)).rowcount
+
+
+def lock(connection: Connection, stream: Stream) -> None:
+    """Keep others from computing the same evidence until this transaction ends.
+
+    SQLite has one writer as it is, and knows no FOR UPDATE.
+    """
+    connection.execute(select(streams.c.id).where(streams.c.id == stream.id).with_for_update(key_share=True))
+
+
+_SAME_NAME = (
+    "deployment_id",
+    "candidate_id",
+    "live_digest",
+    "candidate_digest",
+    "schema_digest",
+    "policy",
+    "policy_sha256",
+    "day_seconds",
+    "margin",
+    "alpha",
+    "number",
+)
+
+
+def _joined() -> Select[Any]:
+    candidate = candidates.c.name.label("candidate_name"), candidates.c.version.label("candidate_version")
+    return select(streams, *candidate).join(candidates, candidates.c.id == streams.c.candidate_id)
+
+
+def _stream(row: Row[Any]) -> Stream:
+    terms = Terms(
+        live=ModelRef(row.live_name, row.live_version), **{name: getattr(row, name) for name in _SAME_NAME}
+    )
+    candidate = ModelRef(row.candidate_name, row.candidate_version)
+    return Stream(row.id, terms, candidate, row.started_at, row.ended_at)
