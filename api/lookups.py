@@ -23,6 +23,7 @@ from shadow.store.verdicts import Recorded
 
 Found = TypeVar("Found")
 _SHARE = 0.05
+_SHORT_SECONDS = 0.1
 
 
 class Lookups:
@@ -59,6 +60,14 @@ class Lookups:
     def verdict(self, candidate: str) -> tuple[Current, list[Recorded]] | None:
         """What is known of one candidate (NAME@VERSION), with the changes of its state; None: not judged."""
         return self._bounded(lambda: _judged_one(self._store, candidate))
+
+    def ask(self, question: Callable[[Store], Found]) -> Found:
+        """Whatever a page wants to know."""
+        return self._bounded(lambda: question(self._store))
+
+    def counting(self, question: Callable[[Store], Found]) -> Count[Found]:
+        """A question of a page that takes the longer the more there is."""
+        return Count(lambda: question(self._store), _SHORT_SECONDS, self._clock, self._rest_seconds)
 
     def outcome_counts(self) -> tuple[Counts, datetime]:
         """What is known of answered houses, and when that was counted."""
@@ -113,13 +122,20 @@ class Count(Generic[Found]):
     """A question that takes the longer the more there is: what was found last is given meanwhile.
 
     It has a thread of its own, so that it keeps no other look-up from the store, and takes a twentieth of the
-    time at most.
+    time at most, and is not repeated before `rest_seconds` have passed.
     """
 
-    def __init__(self, ask: Callable[[], Found], wait_seconds: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        ask: Callable[[], Found],
+        wait_seconds: float,
+        clock: Callable[[], float],
+        rest_seconds: float = 0.0,
+    ) -> None:
         self._ask = ask
         self._wait_seconds = wait_seconds
         self._clock = clock
+        self._rest_seconds = rest_seconds
         self._found: Found | Exception = StoreUnavailable("it is still being counted")
         self._again_at = -float("inf")
         self._thread: threading.Thread | None = None
@@ -143,4 +159,5 @@ class Count(Generic[Found]):
         except Exception as fault:  # noqa: BLE001 (raised again by the thread that looks)
             self._found = fault
         seconds = self._clock() - began
-        self._again_at = self._clock() + (seconds / _SHARE if seconds > self._wait_seconds else 0.0)
+        pause = seconds / _SHARE if seconds > self._wait_seconds else 0.0
+        self._again_at = self._clock() + max(pause, self._rest_seconds)
