@@ -16,7 +16,7 @@ POINTS = 400
 
 
 def course(facts: Facts) -> dict[str, Any]:
-    """The `evidence` document: an entry for each day that has a sold house, at most POINTS, the last always."""
+    """The `evidence` document: an entry for each day with a sold house, at most POINTS, the last always."""
     days = [(day, sums) for day, sums in facts.days if sums.sold]
     blocks = [sums.d + facts.margin * sums.sold for _, sums in days]
     kept = set(_spread(len(days)))

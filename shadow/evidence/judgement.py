@@ -1,0 +1,133 @@
+"""Judgement: everything a verdict is made of, read from the store for one moment, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from model_package import schema
+from monitoring.sums import Sums
+from shadow.evidence import drift
+from shadow.policy import Policy
+from shadow.records import DeploymentKind, ModelRef
+from shadow.store import Connection, Store, deployments, evidence, exposure, streams, verdicts
+from shadow.store.evidence import Delays
+from shadow.store.evidence.span import day_at
+from shadow.store.streams import Stream
+from shadow.verdict import Exposure, Facts, Verdict, Watermark, decide
+
+DaySums = list[tuple[int, Sums]]
+SegmentSums = Callable[[int | None, int | None], Mapping[str, Sums]]
+
+
+class NotJudged(ValueError):
+    """There is no evidence about this model, because it is, or was then, no candidate."""
+
+    names_no_house = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """Where sums come from. Those of segments take the day before which and the day from which on."""
+
+    days: Callable[[], DaySums]
+    segments: SegmentSums
+    delays: Delays
+
+
+def judge(
+    store: Store, models: Path, model: ModelRef, now: datetime, as_of: datetime | None = None
+) -> Verdict:
+    """The verdict on a candidate, from what has been added up so far; raises NotJudged.
+
+    With `as_of` it is computed again from the ledger, as it was at that moment: what was stored later does
+    not count.
+    """
+    moment = as_of or now
+    with store.reading() as connection:
+        stream = _stream(connection, model, moment)
+    return decide(facts_of(store, models, stream, moment, again=as_of is not None))
+
+
+def facts_of(store: Store, models: Path, stream: Stream, now: datetime, *, again: bool = False) -> Facts:
+    """Read all facts about a stream; `again`: from the ledger, instead of from the sums that are kept."""
+    policy = Policy.parse(stream.terms.policy)
+    with store.reading() as connection:
+        sums = _again(connection, stream, now) if again else _kept(connection, stream)
+        mark = watermark(policy, stream, sums.delays, now)
+        young = day_at(stream.started_at, policy.day_seconds) if mark.day is None else mark.day + 1
+        days = sums.days()
+        last = verdicts.last_as_of(connection, stream.id, now)
+        return Facts(
+            candidate=stream.candidate,
+            live=stream.terms.live,
+            stream_id=stream.id,
+            policy=policy,
+            alpha=stream.terms.alpha,
+            margin=stream.terms.margin,
+            schema_digest=stream.terms.schema_digest,
+            schema_now=schema.digest(),
+            started_at=stream.started_at,
+            now=now,
+            watermark=mark,
+            days=tuple(one for one in days if one[0] < young),
+            preview=tuple(one for one in days if one[0] >= young),
+            segments=sums.segments(young, None),
+            preview_segments=sums.segments(None, young),
+            exposure=_exposure(connection, stream, days, now, again=again),
+            drift=drift.state(connection, models, stream, policy, now),
+            was_live=_was_live(connection, stream),
+            previous=None if last is None else (last.state, last.decided_at),
+        )
+
+
+def watermark(policy: Policy, stream: Stream, delays: Delays, now: datetime) -> Watermark:
+    """Days up to the watermark are mature: all but a few of their outcomes have come (statistics.md 3.5)."""
+    length, rule = policy.day_seconds, policy.maturity
+    enough = delays.seen >= rule.min_delays
+    seconds = delays.quantile(rule.quantile) if enough else float(rule.default_days * length)
+    newest = int((now.timestamp() - seconds) // length) - 1
+    first = day_at(stream.started_at, length)
+    return Watermark(newest if newest >= first else None, seconds, delays.seen)
+
+
+def _stream(connection: Connection, model: ModelRef, moment: datetime) -> Stream:
+    found = streams.of_model(connection, model, moment)
+    if found is None:
+        raise NotJudged(
+            f"{model}: no evidence about it: it is no candidate, or the worker has not begun to judge it; "
+            "see `umbra candidates` and `umbra status`"
+        )
+    return found
+
+
+def _kept(connection: Connection, stream: Stream) -> _Sums:
+    return _Sums(
+        lambda: evidence.day_sums(connection, stream),
+        lambda before, begin: evidence.segment_sums(connection, stream, before, begin),
+        evidence.delays(connection, stream),
+    )
+
+
+def _again(connection: Connection, stream: Stream, moment: datetime) -> _Sums:
+    found = evidence.as_of(connection, stream, moment)
+    return _Sums(found.day_sums, found.segment_sums, found.delays)
+
+
+def _exposure(
+    connection: Connection, stream: Stream, days: DaySums, now: datetime, *, again: bool
+) -> Exposure:
+    seen = sum(sums.pairs + sums.failed for _, sums in days)
+    dropped = exposure.dropped(connection, stream, now)
+    pending = (exposure.pending_as_of if again else exposure.pending)(connection, stream, now)
+    return Exposure(eligible=int(seen) + dropped + pending, dropped=dropped, pending=pending)
+
+
+def _was_live(connection: Connection, stream: Stream) -> bool:
+    """Whether the stream's deployment is a promotion that replaced the candidate."""
+    history = deployments.history(connection)
+    place = next(i for i, one in enumerate(history) if one.id == stream.terms.deployment_id)
+    promoted = history[place].kind is DeploymentKind.PROMOTION
+    return promoted and place > 0 and history[place - 1].live == stream.candidate
