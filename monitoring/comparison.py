@@ -206,7 +206,7 @@ class Certificate:
 
 
 def certificate(days: Sequence[Sums], margin: float, alpha: float, k_star: int = K_STAR) -> Certificate:
-    """What agreement proves: |d| <= min(|g|, cap) = m (triangle inequality): a mean m below the margin will do.
+    """What agreement proves: |d| <= min(|g|, cap) = m (triangle inequality): a mean m below the margin does.
 
     `days`: the sums of each day, under terms of that margin. Same keys, sources and limits as
     `monitoring.sequential`; how many days it takes at least is the policy's to say. Right for refactored
