@@ -171,6 +171,7 @@ def _intake(intake: Intake) -> dict[str, object]:
     return {
         "numbered": intake.numbered,
         "stored": intake.stored,
+        "pruned": intake.pruned,
         "dropped": intake.dropped,
         "balanced": intake.balances,
     }

@@ -28,6 +28,7 @@ from shadow.settings import InvalidSetting
 from shadow.store import StoreRefused, StoreUnavailable
 from shadow.store.candidates import CandidateConflict
 from shadow.store.deployments import DeployedMeanwhile
+from shadow.store.prunings import PruneHeldUp, PruneRefused
 from shadow.up import NotStarted
 
 _USAGE = (InvalidPolicy, InvalidReference, InvalidSetting, UnknownRecipe)
@@ -45,6 +46,8 @@ _FAILURE = (
     NotStarted,
     OSError,
     PromotionRefused,
+    PruneHeldUp,
+    PruneRefused,
     RolloutConflict,
     StoreRefused,
     StoreUnavailable,
@@ -63,6 +66,7 @@ _COMMANDS = {
     "promote": "shadow.cli.rollout:promote",
     "rollback": "shadow.cli.rollout:rollback",
     "deployments": "shadow.cli.rollout:deployments",
+    "prune": "shadow.cli.prune:prune",
     "train": "shadow.cli.model:train",
     "models": "shadow.cli.model:models",
     "prepare": "shadow.cli.run:prepare",

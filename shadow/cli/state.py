@@ -80,6 +80,7 @@ def _books(books: Books) -> list[RenderableType]:
     live = "nothing yet" if books.deployment is None else str(books.deployment.live)
     since = "" if books.deployment is None else f" since {books.deployment.since:%Y-%m-%d %H:%M:%S} UTC"
     intake = books.intake
+    pruned = f", {intake.pruned:,} pruned" if intake.pruned else ""
     verdict = (
         Text("The ledger balances.", style="green")
         if books.balance
@@ -87,7 +88,7 @@ def _books(books: Books) -> list[RenderableType]:
     )
     return [
         f"Live: {live}{since}",
-        f"Store: {intake.stored:,} captures{_reasons(', dropped', intake.dropped)}",
+        f"Store: {intake.stored:,} captures{pruned}{_reasons(', dropped', intake.dropped)}",
         outcomes_line(books.outcomes),
         "",
         _ledger(books) if books.accounts else Text("No candidate is being scored.", style="yellow"),

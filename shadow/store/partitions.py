@@ -12,13 +12,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 DAYS = 7
+FIRST_ID = UUID(int=0)
 TABLES = ("captures", "observations")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS = DAYS * 86_400_000
 _MAKING, _LEAVING = 7_031_943, 7_031_944
 _ATTACHED = """
@@ -62,6 +65,11 @@ class Leaving:
     table: str
     name: str
     pending: bool
+
+
+def milliseconds(moment: datetime) -> int:
+    """Whole milliseconds since 1970, as ids carry them."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def first_id(unix_milliseconds: int) -> UUID:

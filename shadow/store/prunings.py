@@ -16,16 +16,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from uuid import UUID
 
-from sqlalchemy import Column, Connection, and_, delete, func, or_, select, update
+from sqlalchemy import Column, Connection, delete, func, select, update
 from sqlalchemy.exc import OperationalError
 
-from shadow.records import Candidate, capture_time
-from shadow.store import candidates, partitions
+from shadow.records import capture_time
+from shadow.store import partitions
 from shadow.store.connection import Store, StoreUnavailable
+from shadow.store.pending import PruneRefused, refuse_pending
 from shadow.store.tables import captures, observations, outcomes, prunings, sources
 
 BATCH_ROWS = 2000
@@ -35,7 +36,8 @@ _BETWEEN_TRIES_SECONDS = 0.5
 _SHORTEST_REST_SECONDS = 0.02
 _LOCK_NOT_AVAILABLE = "55P03"
 _EVIDENCE = 7_031_945
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+__all__ = ["Extent", "PruneHeldUp", "PruneRefused", "expected", "latest", "prune"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +55,6 @@ class Extent:
     def rows(self) -> int:
         """All of them."""
         return self.captures + self.observations + self.outcomes
-
-
-class PruneRefused(RuntimeError):
-    """A candidate has yet to look at captures that would go."""
-
-    def __init__(self, before: datetime, candidate: Candidate, waiting: int) -> None:
-        self.before, self.candidate, self.waiting = before, candidate, waiting
-        model = candidate.model
-        super().__init__(
-            f"{model} ({candidate.state.value}) has yet to pass {waiting:,} captures of before"
-            f" {before:%Y-%m-%d %H:%M:%S} UTC: wait for it (`umbra status`), resume it if it is paused"
-            f" (`umbra candidates resume {model}`), or do without it (`umbra candidates remove {model}`)"
-        )
 
 
 class PruneHeldUp(RuntimeError):
@@ -94,8 +83,9 @@ def latest(connection: Connection) -> datetime | None:
 
 def expected(connection: Connection, before: datetime) -> Extent:
     """Count what a prune would remove; raises PruneRefused as it would."""
-    _refuse_unpassed(connection, before)
     bound = _bound(before)
+    _take_time(connection)
+    refuse_pending(connection, bound)
     found = {
         key.table.name: connection.execute(select(func.count()).where(key < bound)).scalar_one()
         for key in (captures.c.id, observations.c.capture_id, outcomes.c.capture_id)
@@ -119,7 +109,8 @@ def prune(
     until then is gone, and counted.
     """
     with store.reading() as connection:
-        if expected(connection, before).rows == 0:
+        nothing = expected(connection, before).rows == 0
+        if nothing and not partitions.older(connection, _bound(before)):
             return Extent()
     return _Prune(store, before, told, pause, tries).run(now)
 
@@ -136,7 +127,6 @@ class _Prune:
         tries: int,
     ) -> None:
         self._store, self._bound = store, _bound(before)
-        self._before = capture_time(self._bound)
         self._told, self._pause, self._tries = told, pause, tries
         self._gone = Extent()
         self._id = 0
@@ -151,7 +141,7 @@ class _Prune:
         return self._gone
 
     def _write_down(self, now: datetime) -> None:
-        row = {"before": self._before, "pruned_at": now, **asdict(Extent())}
+        row = {"before": capture_time(self._bound), "pruned_at": now, **asdict(Extent())}
         with self._store.writing() as connection:
             self._id = connection.execute(prunings.insert().values(row).returning(prunings.c.id)).scalar_one()
 
@@ -181,7 +171,7 @@ class _Prune:
     def _remove_captures(self, connection: Connection) -> Extent:
         if connection.dialect.name == "postgresql":  # on SQLite nobody else writes meanwhile anyway
             connection.exec_driver_sql("LOCK TABLE candidates IN SHARE MODE")
-        _refuse_unpassed(connection, self._before)
+        refuse_pending(connection, self._bound)
         last = self._last_of_batch(connection, captures.c.id)
         removal = delete(captures).where(captures.c.id <= last).returning(captures.c.source_id)
         by_source = Counter(connection.execute(removal).scalars())
@@ -199,7 +189,7 @@ class _Prune:
         with _alone(self._store) as connection:
             self._patiently("a partition", lambda: partitions.keep_away(connection))
             for week in partitions.older(connection, self._bound):
-                _refuse_unpassed(connection, self._before)
+                refuse_pending(connection, self._bound)
                 for table, name in week:
                     self._patiently(name, partial(partitions.take_off, connection, table, name), connection)
                 self._patiently(week[0][1], self._drop_what_left)
@@ -208,8 +198,8 @@ class _Prune:
         """Count and drop in one transaction: a crash leaves both undone, or neither."""
         by_source, observed = Counter[int](), 0
         with self._store.writing() as connection:
-            for setting in ("statement_timeout = 0", f"lock_timeout = '{_LOCK_TIMEOUT}'"):
-                connection.exec_driver_sql(f"SET LOCAL {setting}")
+            _take_time(connection)
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
             for one in partitions.leaving(connection):
                 if one.table == captures.name:
                     by_source += _by_source(connection, one.name)
@@ -259,19 +249,10 @@ def _alone(store: Store) -> Iterator[Connection]:
         yield connection
 
 
-def _refuse_unpassed(connection: Connection, before: datetime) -> None:
-    for candidate in candidates.present(connection):
-        behind = [
-            and_(captures.c.source_id == place.source_id, captures.c.seq > place.seq)
-            for place in candidates.cursors_of(connection, candidate)
-            if place.pending
-        ]
-        if not behind:
-            continue
-        query = select(func.count()).where(captures.c.id < _bound(before), or_(*behind))
-        waiting = connection.execute(query).scalar_one()
-        if waiting:
-            raise PruneRefused(before, candidate, waiting)
+def _take_time(connection: Connection) -> None:
+    """Counting a large store may take longer than the store gives a statement."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
 
 
 def _by_source(connection: Connection, name: str) -> Counter[int]:
@@ -289,4 +270,4 @@ def _is_held(fault: Exception) -> bool:
 
 
 def _bound(moment: datetime) -> UUID:
-    return partitions.first_id((moment - _EPOCH) // timedelta(milliseconds=1))
+    return partitions.first_id(partitions.milliseconds(moment))

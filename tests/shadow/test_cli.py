@@ -87,7 +87,7 @@ def test_status_shows_the_ledger_and_exits_with_0_while_it_balances(umbra: Umbra
     assert "The ledger balances." in result.stdout
     told = json.loads(umbra("status", "--json").stdout)
     assert told["balanced"] is True
-    assert told["intake"] == {"numbered": 4, "stored": 4, "dropped": {}, "balanced": True}
+    assert told["intake"] == {"numbered": 4, "stored": 4, "pruned": 0, "dropped": {}, "balanced": True}
     assert told["candidates"][0]["pending"] == told["candidates"][0]["eligible"] == 4
 
 

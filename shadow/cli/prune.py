@@ -1,0 +1,73 @@
+"""`umbra prune`: what has become old is removed."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from shadow.settings import Settings
+from shadow.store import Store, open_store, prunings
+from shadow.store.prunings import Extent
+
+_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+_SPAN = re.compile(rf"(?P<count>[1-9][0-9]{{0,4}})(?P<unit>[{''.join(_UNITS)}])\Z")
+
+
+def _age(_context: click.Context, _parameter: click.Parameter, value: str) -> timedelta:
+    found = _SPAN.match(value)
+    if found is None:
+        raise click.BadParameter(f"{value!r} is no age: expected hours, days or weeks, such as 90d")
+    return timedelta(**{_UNITS[found["unit"]]: int(found["count"])})
+
+
+@click.command(short_help="Remove captures, observations and outcomes that are old.")
+@click.option("--older-than", "age", callback=_age, required=True, metavar="90d|12w|720h",
+              help="Remove what was captured longer ago than this.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Only count what would go.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def prune(age: timedelta, dry_run: bool, as_json: bool) -> None:
+    """Remove captures that are older, to the moment, with their observations and outcomes.
+
+    \b
+    umbra prune --older-than 90d --dry-run
+    umbra prune --older-than 12w
+    umbra prune --older-than 720h --json
+
+    Evidence, verdicts and deployments stay, but days that were pruned are never computed again: an outcome
+    that comes later finds no house. Keep captures for longer than outcomes take.
+
+    Everything goes on meanwhile. Interrupted, it is run again. It refuses while a candidate has yet to look
+    at something that would go.
+
+    Space: on Postgres whole weeks are dropped and their space is free at once. On SQLite the file stays as
+    large as it is, and new captures fill what has become free; to make it smaller, stop Umbra and run
+    `sqlite3 umbra.db VACUUM`.
+    """
+    now = datetime.now(UTC)
+    before = now - age
+    store = open_store(Settings.from_environment().store)
+    with store.reading() as connection:
+        total = prunings.expected(connection, before)
+    gone = total if dry_run else _prune(store, before, now, total)
+    store.close()
+    if as_json:
+        click.echo(json.dumps({"before": before.isoformat(), "dry_run": dry_run, **asdict(gone)}, indent=2))
+        return
+    click.echo(
+        f"{'would remove' if dry_run else 'removed'} {gone.captures:,} captures,"
+        f" {gone.observations:,} observations and {gone.outcomes:,} outcomes"
+        f" of before {before:%Y-%m-%d %H:%M:%S} UTC"
+    )
+
+
+def _prune(store: Store, before: datetime, now: datetime, total: Extent) -> Extent:
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("removing", total=total.rows)
+        return prunings.prune(store, before, now, lambda gone: bar.advance(task, gone.rows))
