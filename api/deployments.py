@@ -22,7 +22,7 @@ from model_package.schema import Fault, MalformedBody
 from model_package.schema.faults import cut, shown
 from shadow import rollout
 from shadow.records import Deployment, InvalidReference, ModelRef
-from shadow.rollout import Decision
+from shadow.rollout import Decision, Judgement
 from shadow.rollout.decision import REASON_CHARACTERS
 from shadow.store import Store
 
@@ -33,14 +33,25 @@ _BODY_BYTES = 16_384
 _NOBODY = "admin token"
 _LOOK = "GET /v1/deployment and `umbra deployments` say who is live: look there before you ask again"
 
+Judge = Callable[[Store, Path, ModelRef, datetime], Judgement | None]
+
 
 class Deployments:
     """The two views. A decision is waited for at most `wait_seconds`: it may not hold this process up."""
 
-    def __init__(self, token: str, store: Store, models: Path, wait_seconds: float = WAIT_SECONDS) -> None:
+    def __init__(
+        self,
+        token: str,
+        store: Store,
+        models: Path,
+        *,
+        judge: Judge = rollout.judgement,
+        wait_seconds: float = WAIT_SECONDS,
+    ) -> None:
         self._token = _hashed(token)
         self._store = store
         self._models = models
+        self._judge = judge
         self._wait_seconds = wait_seconds
         self._thread: threading.Thread | None = None
 
@@ -54,7 +65,7 @@ class Deployments:
                 store,
                 models,
                 candidate,
-                lambda: rollout.judgement(store, models, candidate, _now()),
+                lambda: self._judge(store, models, candidate, _now()),
                 decision,
                 _now,
                 override=override,

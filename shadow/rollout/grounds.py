@@ -10,6 +10,14 @@ from shadow.rollout.decision import Judgement
 from shadow.store import Store
 
 
-def judgement(store: Store, models: Path, candidate: ModelRef, now: datetime) -> Judgement | None:  # noqa: ARG001
-    """Judge the candidate now; None when no evidence about it has been gathered yet."""
-    return None
+def judgement(store: Store, models: Path, candidate: ModelRef, now: datetime) -> Judgement | None:
+    """Judge the candidate now, and keep the verdict; None when no evidence about it has been gathered yet."""
+    # Only when somebody decides: what judges takes memory that processes that answer have no other use for.
+    from shadow.evidence.judgement import NotJudged, judge  # noqa: PLC0415
+    from shadow.verdict.keeping import keep  # noqa: PLC0415
+
+    try:
+        verdict = judge(store, models, candidate, now)
+    except NotJudged:
+        return None
+    return Judgement(verdict.state, verdict.reasons, keep(store, verdict).id, verdict.facts.policy.sha256)
