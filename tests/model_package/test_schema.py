@@ -413,3 +413,40 @@ def test_the_matrix_holds_every_value_in_the_order_of_the_fields(rows: list[sche
 
 def test_the_matrix_of_no_rows_is_empty() -> None:
     assert schema.matrix([]).shape == (0, len(schema.FIELDS))
+
+
+ENTITIES = st.none() | st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(HOUSES, ENTITIES, st.booleans()), min_size=1, max_size=4))
+def test_which_house_it_is_stands_beside_the_rows_and_never_in_them(
+    asked: list[tuple[schema.Row, str | None, bool]],
+) -> None:
+    rows, names = [row for row, *_ in asked], [name for _, name, _ in asked]
+    # Whether null is written or left out makes no difference.
+    sent = [row | {schema.ENTITY: name} if name or written else row for row, name, written in asked]
+    houses = schema.parse_json(encoded(sent), LIMIT)
+    assert houses.rows == rows
+    assert [*houses.entities] == (names if any(names) else [])
+    validator = Draft202012Validator(schema.asked_json_schema())
+    assert all(validator.is_valid(house) for house in sent)
+    table = as_csv(rows).split(b"\r\n")
+    cells = [schema.ENTITY.encode(), *((name or "").encode() for name in names)]
+    wider = b"\n".join(line + b"," + cell for line, cell in zip(table, cells, strict=True))
+    assert schema.parse_csv(wider, LIMIT) == schema.Houses(rows, single=False, entities=houses.entities)
+
+
+@pytest.mark.parametrize("name", ["", "a:b", "a b", "x" * 65, "\u00e9", "a\n", 5, True, []])
+def test_what_cannot_name_a_house_is_a_fault_by_parser_and_json_schema(name: object) -> None:
+    asked = schema.EXAMPLE | {schema.ENTITY: name}  # type: ignore[dict-item]
+    with pytest.raises(schema.InvalidRows) as refusal:
+        schema.parse_json(encoded(asked), LIMIT)
+    assert [fault.field for fault in refusal.value.faults] == [schema.ENTITY]
+    if name != "a\n":  # Python's $ lets a line break pass
+        assert not Draft202012Validator(schema.asked_json_schema()).is_valid(asked)
+
+
+def test_the_models_know_no_entity() -> None:
+    assert schema.ENTITY not in schema.NAMES
+    assert schema.ENTITY not in schema.json_schema()["properties"]  # type: ignore[operator]
