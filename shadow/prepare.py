@@ -26,8 +26,8 @@ def prepare(
 ) -> Deployment:
     """Make what is missing; `train` trains and saves one recipe. Returns the deployment in force.
 
-    A linear model goes live first and a gradient-boosting one becomes its candidate, judged by `policy` (None:
-    the default one); what people have decided since is left alone.
+    A linear model goes live first and a gradient-boosting one becomes its candidate, judged by `policy`
+    (None: the default one); what people have decided since is left alone.
     """
     migrate(store)
     settings.journal_dir.mkdir(parents=True, exist_ok=True)

@@ -15,12 +15,16 @@ from shadow.records import ModelRef
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """An artifact as evidence needs it. `profile` is what model_package.profile made in training."""
+    """An artifact as evidence needs it. `profile` is what model_package.profile made in training.
+
+    `by_importance`: the fields, those first on which its answers rest most; empty when its card does not say.
+    """
 
     model: ModelRef
     digest: str
     schema_digest: str
     profile: Mapping[str, Any]
+    by_importance: tuple[str, ...]
 
     @property
     def mean_loss(self) -> float:
@@ -38,5 +42,8 @@ def describe(models: Path, model: ModelRef) -> Described:
     """Read an artifact, every file verified; raises AlteredArtifact or InvalidArtifact."""
     directory = artifact.directory_of(models, model.name, model.version)
     stated = manifest.read(directory)
-    profile = json.loads(manifest.contents(directory, stated)["profile.json"])
-    return Described(model, stated.digest, stated.schema_sha256, profile)
+    files = manifest.contents(directory, stated)
+    profile, card = json.loads(files["profile.json"]), json.loads(files["card.json"])
+    importance: Mapping[str, float] = card.get("importance", {})
+    by_importance = sorted(importance, key=lambda name: importance[name], reverse=True)
+    return Described(model, stated.digest, stated.schema_sha256, profile, tuple(by_importance))
