@@ -65,9 +65,8 @@ class Deployments:
                 store,
                 models,
                 candidate,
-                lambda: self._judge(store, models, candidate, _now()),
+                lambda: self._judge(store, models, candidate, decision.at),
                 decision,
-                _now,
                 override=override,
             )
         )
@@ -75,9 +74,7 @@ class Deployments:
     def rollback(self) -> Response:
         """Make live again what was live before, or what is named."""
         decision, given = self._asked({"reason": True, "to": False})
-        return self._decided(
-            lambda: rollout.rollback(self._store, self._models, decision, _now, given.get("to"))
-        )
+        return self._decided(lambda: rollout.rollback(self._store, self._models, decision, given.get("to")))
 
     def _asked(self, fields: Mapping[str, bool]) -> tuple[Decision, dict[str, Any]]:
         """Who decides, why, and the body's fields; `fields` says which are required."""
@@ -86,7 +83,7 @@ class Deployments:
         if content.of_body(request.environ) != content.JSON:
             raise UnsupportedContent(f"a decision is {content.JSON}")
         given = _read(content.read(request.environ, _BODY_BYTES), fields)
-        return Decision(by, given["reason"]), given
+        return Decision(by, given["reason"], datetime.now(UTC)), given
 
     def _authorize(self, header: str) -> None:
         scheme, _, token = header.partition(" ")
@@ -129,10 +126,6 @@ def shown_deployment(made: Deployment) -> dict[str, Any]:
         "artifact_digest": made.artifact_digest,
         "policy_sha256": made.policy_sha256,
     }
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _settle(future: Future[Deployment], decide: Callable[[], Deployment]) -> None:

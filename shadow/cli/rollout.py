@@ -46,9 +46,8 @@ def promote(model: str, override: bool, reason: str | None) -> None:
         store,
         settings.models,
         candidate,
-        lambda: rollout.judgement(store, settings.models, candidate, _now()),
+        lambda: rollout.judgement(store, settings.models, candidate, decision.at),
         decision,
-        _now,
         override=override,
     )
     _say(made, f", in spite of the verdict {made.verdict_state}" if made.overridden else "")
@@ -71,7 +70,7 @@ def rollback(to: str | None, reason: str) -> None:
     settings, decision = Settings.from_environment(), _decision(reason)
     recipes.register(settings.recipe_modules)
     target = None if to is None else ModelRef.parse(to)
-    _say(rollout.rollback(open_store(settings.store), settings.models, decision, _now, target), "")
+    _say(rollout.rollback(open_store(settings.store), settings.models, decision, target), "")
 
 
 @click.command(short_help="Who was live, since when, by whom and why.")
@@ -96,11 +95,7 @@ def deployments(as_json: bool) -> None:
 
 
 def _decision(reason: str | None) -> Decision:
-    return Decision(getpass.getuser(), reason or _BY_VERDICT)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+    return Decision(getpass.getuser(), reason or _BY_VERDICT, datetime.now(UTC))
 
 
 def _say(made: Deployment, how: str) -> None:

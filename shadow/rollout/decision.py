@@ -48,10 +48,11 @@ class UnfitArtifact(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Who decides, and why."""
+    """Who decides, why and when."""
 
     by: str
     reason: str
+    at: datetime
 
     def __post_init__(self) -> None:
         for name, text, most in (("by", self.by, BY_CHARACTERS), ("reason", self.reason, REASON_CHARACTERS)):
@@ -69,7 +70,6 @@ class Judgement:
     policy_sha256: str | None = None
 
 
-Clock = Callable[[], datetime]
 Judge = Callable[[], Judgement | None]
 """Judges the candidate now; None when no evidence about it has been gathered yet."""
 
@@ -92,7 +92,6 @@ def promote(
     candidate: ModelRef,
     judge: Judge,
     decision: Decision,
-    clock: Clock,
     *,
     override: bool = False,
 ) -> Deployment:
@@ -114,7 +113,7 @@ def promote(
     digest = _verified(models, candidate)
     decided = Deployment(
         candidate,
-        clock(),
+        decision.at,
         decision.by,
         decision.reason,
         kind=DeploymentKind.PROMOTION,
@@ -127,9 +126,7 @@ def promote(
     return _made(store, seen, decided, policy_of=candidate)
 
 
-def rollback(
-    store: Store, models: Path, decision: Decision, clock: Clock, to: ModelRef | None = None
-) -> Deployment:
+def rollback(store: Store, models: Path, decision: Decision, to: ModelRef | None = None) -> Deployment:
     """Make live again what was live before, or `to`, which has to have been live once. No verdict is asked.
 
     Rolling back again goes further back, never forth: what was rolled back from is no place to go back to.
@@ -144,7 +141,7 @@ def rollback(
     digest = _verified(models, target)
     decided = Deployment(
         target,
-        clock(),
+        decision.at,
         decision.by,
         decision.reason,
         kind=DeploymentKind.ROLLBACK,

@@ -5,11 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from shadow.evidence.judgement import NotJudged, judge
 from shadow.records import ModelRef
 from shadow.rollout.decision import Judgement
 from shadow.store import Store
-from shadow.verdict.keeping import keep
 
 
 def judgement(store: Store, models: Path, candidate: ModelRef, now: datetime) -> Judgement | None:
@@ -17,6 +15,10 @@ def judgement(store: Store, models: Path, candidate: ModelRef, now: datetime) ->
 
     The verdict is kept, so that the deployment made of it can name its row.
     """
+    # Only when somebody decides: what judges takes memory that processes that answer have no other use for.
+    from shadow.evidence.judgement import NotJudged, judge  # noqa: PLC0415
+    from shadow.verdict.keeping import keep  # noqa: PLC0415
+
     try:
         verdict = judge(store, models, candidate, now)
     except NotJudged:

@@ -35,7 +35,7 @@ from shadow.store.schema import migrate
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 AWAY = "postgresql://umbra:canary@127.0.0.1:1/umbra"
 ONE, TWO, THREE = (ModelRef("faulty", version) for version in "123")
-WHY = Decision("somebody", "it is better")
+WHY = Decision("somebody", "it is better", NOW)
 GOOD = Judgement(VerdictState.PROMOTE, ["all rules are met"], verdict_id=7, policy_sha256="f" * 64)
 BAD = Judgement(VerdictState.BLOCKED, ["errors: 3 %, at most 1 %", "drift is red"], 8, "f" * 64)
 
@@ -66,11 +66,11 @@ def judged(judgement: Judgement | None) -> Judge:
 
 
 def promote(store: Store, models: Path, model: ModelRef, *, override: bool = True) -> Deployment:
-    return rollout.promote(store, models, model, judged(GOOD), WHY, lambda: NOW, override=override)
+    return rollout.promote(store, models, model, judged(GOOD), WHY, override=override)
 
 
 def rollback(store: Store, models: Path, to: ModelRef | None = None) -> Deployment:
-    return rollout.rollback(store, models, WHY, lambda: NOW, to)
+    return rollout.rollback(store, models, WHY, to)
 
 
 def history(store: Store) -> list[Deployment]:
@@ -120,7 +120,7 @@ def test_without_the_verdict_promote_nothing_is_changed_and_the_reasons_are_give
 ) -> None:
     before = present(live), history(live)
     with pytest.raises(PromotionRefused) as caught:
-        rollout.promote(live, models, TWO, judged(judgement), WHY, lambda: NOW)
+        rollout.promote(live, models, TWO, judged(judgement), WHY)
     assert caught.value.state is (VerdictState.INSUFFICIENT if judgement is None else judgement.state)
     assert caught.value.reasons
     assert all(reason in str(caught.value) for reason in caught.value.reasons)
@@ -128,7 +128,7 @@ def test_without_the_verdict_promote_nothing_is_changed_and_the_reasons_are_give
 
 
 def test_an_override_is_recorded_as_one_with_the_verdict_it_overrode(live: Store, models: Path) -> None:
-    made = rollout.promote(live, models, TWO, judged(BAD), WHY, lambda: NOW, override=True)
+    made = rollout.promote(live, models, TWO, judged(BAD), WHY, override=True)
     assert (made.live, made.overridden, made.verdict_state, made.verdict_id) == (TWO, True, "blocked", 8)
 
 
@@ -186,7 +186,7 @@ def test_of_two_who_decide_at_once_one_is_told_of_the_other(live: Store, models:
             return GOOD
 
         try:
-            made.append(rollout.promote(live, models, model, judge, WHY, lambda: NOW))
+            made.append(rollout.promote(live, models, model, judge, WHY))
         except DeployedMeanwhile as fault:
             refused.append(fault)
 
@@ -287,9 +287,9 @@ def _told(word: str) -> Deployment:
 @pytest.mark.parametrize("words", ["", "  ", "two\nlines", "x" * 1001])
 def test_a_decision_needs_who_and_why_on_one_line(words: str) -> None:
     with pytest.raises(RolloutConflict, match="reason="):
-        Decision("somebody", words)
+        Decision("somebody", words, NOW)
     with pytest.raises(RolloutConflict, match="by="):
-        Decision(words, "why")
+        Decision(words, "why", NOW)
 
 
 def test_without_the_store_the_model_served_last_stays_live(settings: Callable[..., Settings]) -> None:

@@ -1,0 +1,244 @@
+"""Each process follows the newest deployment: it switches whole, or keeps what it has and says so."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from api import live
+from api.live import OtherArtifact
+from api.switching import LOOK_SECONDS, Switching
+from model_package import artifact
+from model_package.artifact import AlteredArtifact
+from model_package.schema import EXAMPLE
+from shadow import rollout
+from shadow.records import Deployment, DeploymentKind, ModelRef
+from shadow.store import deployments, open_store
+
+ONE, TWO = ModelRef("plain", "1"), ModelRef("plain", "2")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+class Follower:
+    """A process's switching, looked with by hand, and what it is made of."""
+
+    def __init__(self, bench, store=None):
+        self.bench = bench
+        self.clock = Clock()
+        measured = bench.app.extensions["umbra"].metrics
+        settings = bench.settings
+        self.switching = Switching(
+            bench.live, store or bench.store, settings.models, settings.data_dir, measured, self.clock
+        )
+
+    def look(self):
+        return self.switching.look()
+
+    @property
+    def served(self):
+        return str(self.bench.live.serving().ref)
+
+    def deploy(self, model=TWO, digest=None):
+        made = Deployment(
+            model, self.bench.now, "test", "why", kind=DeploymentKind.PROMOTION, artifact_digest=digest
+        )
+        with self.bench.store.writing() as connection:
+            return deployments.append(connection, made)
+
+    def failures(self):
+        return self.bench.value("umbra_switch_failures_total")
+
+
+@pytest.fixture
+def follower(bench, caplog):
+    """plain@1 is served, plain@2 is there to be deployed."""
+    caplog.set_level("INFO")
+    files = {"card.json": b"{}", "profile.json": b"{}"}
+    artifact.save(bench.settings.models, "plain", "plain", lambda _: files, lambda _: None)
+    return Follower(bench)
+
+
+def events(caplog, name):
+    return [record.fields for record in caplog.records if record.getMessage() == name]
+
+
+def spoil(follower, version="2"):
+    """Alter an artifact; gives what undoes it."""
+    card = follower.bench.settings.models / "plain" / version / "card.json"
+    as_saved = card.read_bytes()
+    card.unlink()
+    card.write_bytes(as_saved + b" ")
+
+    def mend():
+        card.write_bytes(as_saved)
+
+    return mend
+
+
+def test_nothing_new_changes_nothing(follower, caplog):
+    before = follower.bench.live.serving()
+    assert follower.look() == LOOK_SECONDS
+    assert follower.bench.live.serving() is before
+    assert events(caplog, "switched") == []
+
+
+def test_a_new_deployment_is_served_shown_logged_and_remembered(follower, caplog):
+    made = follower.deploy()
+    follower.look()
+    follower.look()
+    assert follower.served == "plain@2"
+    assert follower.bench.post().json["model"] == {"name": "plain", "version": "2"}
+    assert follower.bench.value("umbra_live_model_info", model="plain@2") == 1
+    assert follower.bench.value("umbra_live_model_info", model="plain@1") == 0
+    (line,) = events(caplog, "switched")
+    assert (line["live_model"], line["previous_model"], line["deployment"]) == ("plain@2", "plain@1", made.id)
+    assert rollout.remembered(follower.bench.settings.data_dir) == made
+
+
+def test_several_deployments_between_two_looks_are_one_switch_to_the_newest(follower, caplog):
+    follower.deploy(TWO)
+    follower.deploy(ONE)
+    newest = follower.deploy(TWO)
+    follower.look()
+    assert follower.bench.live.serving().deployment == newest
+    assert len(events(caplog, "switched")) == 1
+
+
+def test_what_cannot_be_loaded_changes_no_answer_and_is_told_once(follower, caplog):
+    mend = spoil(follower)
+    follower.deploy()
+    for _ in range(3):
+        assert follower.look() == LOOK_SECONDS
+        follower.clock.now += 60
+    assert follower.served == "plain@1"
+    assert follower.bench.post().json["model"] == {"name": "plain", "version": "1"}
+    assert follower.bench.client.get("/readyz").json == {
+        "status": "ready",
+        "model": "plain@1",
+        "wanted": "plain@2",
+    }
+    (line,) = events(caplog, "switch_failed")
+    assert (line["live_model"], line["wanted_model"]) == ("plain@1", "plain@2")
+    assert follower.failures() == 3
+    mend()
+    follower.clock.now += 60
+    follower.look()
+    assert follower.served == "plain@2"
+    assert follower.bench.client.get("/readyz").json["wanted"] == "plain@2"
+
+
+def test_it_is_tried_again_ever_more_slowly_but_a_newer_deployment_at_once(follower, caplog):
+    spoil(follower)
+    follower.deploy()
+    tries = []
+    for _ in range(400):
+        follower.look()
+        tries.append(follower.failures())
+        follower.clock.now += LOOK_SECONDS
+    assert 8 < tries[-1] < 20
+    newest = follower.deploy(ONE)
+    follower.look()
+    assert follower.bench.live.serving().deployment == newest
+    assert follower.bench.client.get("/readyz").json["wanted"] == "plain@1"
+    again = follower.deploy(TWO)
+    follower.look()
+    assert [line["wanted_model"] for line in events(caplog, "switch_failed")] == ["plain@2", "plain@2"]
+    assert again.id > newest.id
+
+
+def test_an_artifact_of_the_same_name_that_is_another_one_is_not_served(follower, caplog):
+    follower.deploy(TWO, digest="0" * 64)
+    follower.look()
+    assert follower.served == "plain@1"
+    error = next(record.error for record in caplog.records if record.getMessage() == "switch_failed")
+    assert isinstance(error, OtherArtifact)
+    right = artifact.load(follower.bench.settings.models / "plain" / "2").digest
+    follower.deploy(TWO, digest=right)
+    follower.look()
+    assert follower.served == "plain@2"
+
+
+def test_while_the_store_is_away_it_serves_on_and_looks_less_often_but_within_bounds(follower, tmp_path):
+    away = open_store(f"sqlite:///{tmp_path / 'no' / 'such' / 'folder' / 'umbra.db'}")
+    lost = Follower(follower.bench, away)
+    pauses = [lost.look() for _ in range(6)]
+    assert pauses == sorted(pauses)
+    assert (pauses[0], pauses[-1]) == (LOOK_SECONDS, 2.0)
+    assert lost.served == "plain@1"
+
+
+def test_the_thread_follows_by_itself_and_ends_when_it_is_told_to(follower):
+    follower.switching.start()
+    made = follower.deploy()
+    deadline = threading.Event()
+    for _ in range(400):
+        if follower.bench.live.serving().deployment == made:
+            break
+        deadline.wait(0.05)
+    assert follower.served == "plain@2"
+    follower.switching.stop()
+    assert "umbra-switching" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_whatever_the_store_gives_the_thread_lives_on(follower, caplog):
+    class Odd:
+        """A store of which a later Umbra has written the newest row."""
+
+        asked = threading.Semaphore(0)
+
+        def deployment(self):
+            self.asked.release()
+            raise ValueError("'canary' is not a valid DeploymentKind")
+
+    odd = Odd()
+    lost = Follower(follower.bench, odd)
+    lost.switching.start()
+    assert all(odd.asked.acquire(timeout=20) for _ in range(3))
+    lost.switching.stop()
+    assert lost.served == "plain@1"
+    assert events(caplog, "switch_failed")[0]["live_model"] == "plain@1"
+
+
+def test_a_start_whose_deployment_cannot_be_loaded_serves_what_was_served_before_and_says_so(
+    follower, caplog
+):
+    settings = follower.bench.settings
+    live.load(settings)  # plain@1, remembered
+    mend = spoil(follower)
+    made = follower.deploy()
+    assert str(live.load(settings).ref) == "plain@1"
+    (line,) = events(caplog, "switch_failed")
+    assert (line["live_model"], line["wanted_model"]) == ("plain@1", "plain@2")
+    mend()
+    assert live.load(settings).deployment == made
+
+
+def test_a_start_with_nothing_served_before_fails_with_the_reason(follower):
+    settings = follower.bench.settings
+    (settings.data_dir / "deployment.json").unlink(missing_ok=True)
+    spoil(follower)
+    follower.deploy()
+    with pytest.raises(AlteredArtifact):
+        live.load(settings)
+
+
+def test_a_start_whose_one_model_is_altered_fails_with_the_reason(follower):
+    live.load(follower.bench.settings)
+    spoil(follower, "1")
+    with pytest.raises(AlteredArtifact):
+        live.load(follower.bench.settings)
+
+
+def test_an_answer_under_way_keeps_the_model_it_began_with(follower):
+    serving = follower.bench.live.serving()
+    follower.deploy()
+    follower.look()
+    assert serving.price([EXAMPLE]) == [100.0 * EXAMPLE["living_area"]]
+    assert (serving.label, follower.served) == ("plain@1", "plain@2")
