@@ -24,6 +24,12 @@ from shadow.store.schema import migrate
 POSTGRES_VARIABLE = "UMBRA_TEST_POSTGRES_URL"
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """The whole suite runs in a process for each core; what is named on the command line, in this one."""
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return (os.cpu_count() or 1) if whole else 0
+
+
 @dataclass(frozen=True, slots=True)
 class PostgresCluster:
     """A throwaway PostgreSQL cluster in a directory of its own, run as an ordinary user."""

@@ -110,7 +110,7 @@ def _read(kind: str, answer: bytes) -> tuple[list[str], list[float], list[str]]:
 class Load(Asker):
     """Asks in threads of its own while the context lasts; single houses, lists and tables."""
 
-    def __init__(self, stack: Stack, *, seed: int = 1, clients: int = 2, pause_seconds: float = 0.01) -> None:
+    def __init__(self, stack: Stack, *, seed: int = 1, clients: int = 2, pause_seconds: float = 0.03) -> None:
         super().__init__(stack)
         self._pause_seconds = pause_seconds
         self._stop = threading.Event()
