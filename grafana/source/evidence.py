@@ -1,4 +1,4 @@
-"""Evidence: what outcomes and the reference profile say. Without values until there are some."""
+"""Evidence: what outcomes and the reference profile say, and the verdict they lead to."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from grafana.source.table import Column, Table
 EMPTY = "no evidence yet"
 PSI = "umbra_drift_psi"
 STATE = "umbra_drift_state"
+JUDGED = "umbra_evidence_timestamp_seconds"
 LOSS_DIFFERENCE = "umbra_loss_difference_ratio"
 CURRENT = f"{newest('umbra_verdict_state', CANDIDATE, 'candidate, state')} == 1"
 
 NOTE = """\
 **Panels here are empty until there is evidence, and that is no fault.** Outcomes (the prices houses really
-sold for) have to be reported, and drift needs a reference profile and enough houses. Until then the metrics
-exist by name only, and each panel says *no evidence yet*.
+sold for) have to be reported (`POST /v1/outcomes`, `umbra outcomes import`), days have to mature, and drift
+needs 500 houses. Until then a panel says *no evidence yet*. Every rule with its value and threshold:
+`umbra verdict`, and the candidate's page of the API.
 
 No evidence is never a pass: a candidate without it is *insufficient*, not *promote*. What needs no outcomes
 (how far the prices are apart, how many agree) is in [Live and shadow](/d/umbra-live-and-shadow).
@@ -50,10 +52,15 @@ VERDICTS = Section("Verdict", (
     ),
     Stat(
         title="Outcomes", unit="short", width=4, height=7, decimals=0, scale=PLAIN, empty=EMPTY,
-        shows="Answered houses whose sale price is known. Empty until the first outcome.",
-        normal="Grows, weeks behind the predictions: houses take time to sell.",
-        act="Level for long: does whoever reports outcomes still do so?",
-        queries=[Query(f"max(umbra_outcomes_matched{{{JOB}}})", "outcomes")],
+        shows="Answered houses whose sale price is known, and outcomes of predictions that the store does "
+              "not have. Empty until the first outcome.",
+        normal="The first grows, weeks behind the predictions: houses take time to sell. The second is low.",
+        act="Level for long: does whoever reports outcomes still do so? Many unmatched: `umbra outcomes` "
+            "lists them.",
+        queries=[
+            Query(f"max(umbra_outcomes_matched{{{JOB}}})", "matched"),
+            Query(f"max(umbra_outcomes_unmatched{{{JOB}}})", "unmatched"),
+        ],
     ),
     TimeSeries(
         title="Course of the verdicts", unit="none", width=10, height=7, steps=True, stacked=True, decimals=0,
@@ -63,6 +70,42 @@ VERDICTS = Section("Verdict", (
                "which the method excludes.",
         act="Each change is a mark on all panels and a row in the store with every rule and its value.",
         queries=[Query(CURRENT, "{{candidate}}: {{state}}")],
+    ),
+    TimeSeries(
+        title="Evidence for the candidate", unit="none", width=12, height=7, table=True, decimals=1,
+        minimum=None, empty=EMPTY,
+        shows="Logarithm of the e-value that the candidate is not worse by the margin (key A). At the first "
+              "candidate's default alpha it turns at 3.7. Empty until outcomes are mature.",
+        normal="Climbs if the candidate is as good or better, sinks if not; it may be looked at at any time.",
+        act="Above the threshold and no promotion: another rule stands in the way, `umbra verdict` names it.",
+        queries=[Query(newest("umbra_evidence_ln_e", CANDIDATE, "candidate"), "{{candidate}}")],
+    ),
+    TimeSeries(
+        title="Outcomes known of mature houses", unit="percentunit", width=6, height=7, decimals=0,
+        empty=EMPTY,
+        shows="Share of the houses of mature days whose sale price is known. Empty until a day is mature.",
+        normal="Above 80 %, below which the default policy does not promote.",
+        act="Low: who reports outcomes leaves many out, or houses were taken off the market and not reported "
+            "as withdrawn.",
+        queries=[Query(newest("umbra_outcome_coverage_ratio", CANDIDATE, "candidate"), "{{candidate}}")],
+    ),
+    Stat(
+        title="Last judged", unit="s", width=3, height=7, decimals=0, scale=limits.JUDGED, empty=EMPTY,
+        shows="Seconds since the candidate that was judged longest ago was judged. Empty until the first "
+              "verdict.",
+        normal="Below a minute or two: UMBRA_EVIDENCE_SECONDS, longer when a look takes long.",
+        act="Grows: look for look_failed and store_away in the worker's log.",
+        queries=[Query(f"max(time() - {newest(JUDGED, JOB, 'candidate')})", "ago")],
+    ),
+    Stat(
+        title="Roll back?", unit="none", width=3, height=7, decimals=0, scale=limits.ALARM, empty=EMPTY,
+        mappings=limits.ALARM_STATE,
+        shows="After a promotion: whether the model that was live before is shown to be the better one. "
+              "Empty until there was one.",
+        normal="no, or nothing.",
+        act="yes: UmbraRollbackAlarm fires; `umbra verdict` of the old model says why, `umbra rollback` goes "
+            "back.",
+        queries=[Query(f"max({newest('umbra_rollback_alarm', JOB, 'candidate')})", "roll back")],
     ),
 ))  # fmt: skip
 
@@ -129,7 +172,17 @@ DRIFT = Section("Drift", (
         queries=[Query(newest(PSI, JOB, "field, window"), "{{field}} {{window}}")],
     ),
     TimeSeries(
-        title="Fields by state", unit="short", width=24, height=6, stacked=True, steps=True, decimals=0,
+        title="Houses priced otherwise than in service", unit="short", width=6, height=6, decimals=0,
+        empty=EMPTY,
+        shows="Of a daily sample of stored houses, those that the packaged artifact prices otherwise than "
+              "was answered (training-serving skew). Empty until the first day is over.",
+        normal="0: the difference allowed is a millionth.",
+        act="Above 0: another library, order of columns or type of number in service than in the artifact. "
+            "UmbraSkew fires.",
+        queries=[Query(newest("umbra_replay_differing_houses", JOB, "model"), "{{model}}")],
+    ),
+    TimeSeries(
+        title="Fields by state", unit="short", width=18, height=6, stacked=True, steps=True, decimals=0,
         empty=EMPTY,
         looks=(Look("in order", color=GOOD), Look("yellow", color=WARN), Look("red", color=BAD)),
         shows="How many fields are in order, yellow and red. Empty until drift is measured.",
@@ -144,7 +197,7 @@ DASHBOARD = Dashboard(
     uid="umbra-evidence",
     title="Umbra: evidence",
     folder="models",
-    description="Drift, loss against outcomes, and the verdict. Empty until there is evidence, and says so.",
+    description="Verdict, loss against outcomes, drift and skew. Empty until there is evidence, and says so.",
     variables=(dashboard.JOB, dashboard.CANDIDATE),
     sections=(READ_ME, VERDICTS, LOSS, DRIFT),
     since="now-30d",

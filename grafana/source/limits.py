@@ -39,8 +39,12 @@ NONE_ALLOWED = Scale(GOOD, (Step(1, BAD),))
 NEEDED = Scale(BAD, (Step(1, GOOD),))
 BALANCED = Scale(BAD, (Step(0, GOOD), Step(1, BAD)))
 DRIFT = high_is_bad(1, 2)
+ALARM = NONE_ALLOWED
+# Seconds since evidence was looked at: UmbraEvidenceStale.
+JUDGED = high_is_bad(300, 900)
 
 # What a state is called.
 STORE = states((0, "away", BAD), (1, "up", GOOD))
 BREAKER = states((0, "closed", GOOD), (1, "open", BAD))
+ALARM_STATE = states((0, "no", GOOD), (1, "yes", BAD))
 DRIFT_STATE = states((0, "in order", GOOD), (1, "yellow", WARN), (2, "red", BAD))

@@ -261,6 +261,7 @@ PER_INSTANCE = Section("Per instance", (
             Column("Dropped", expr=count("umbra_captures_dropped_total", API, "instance")),
             Column("Log lines dropped", expr=count("umbra_log_lines_dropped_total", API, "instance")),
             Column("Metrics readable", expr=newest("umbra_metrics_files_readable", API, "instance")),
+            Column("Failed switches", expr=count("umbra_switch_failures_total", API, "instance")),
         ),
         looks=(
             Look("Requests", unit="reqps", decimals=1),
@@ -270,6 +271,7 @@ PER_INSTANCE = Section("Per instance", (
             Look("Dropped", decimals=0, cell="color-text", scale=limits.NONE_ALLOWED),
             Look("Log lines dropped", decimals=0, cell="color-text", scale=limits.NONE_ALLOWED),
             Look("Metrics readable", cell="color-text", scale=limits.NEEDED),
+            Look("Failed switches", decimals=0, cell="color-text", scale=limits.NONE_ALLOWED),
         ),
         width=16,
     ),

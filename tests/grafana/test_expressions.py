@@ -29,7 +29,7 @@ _SELECTORS = re.compile(r"\{[^}]*\}")
 _RANGES = re.compile(r"\[[^\]]*\]")
 _WINDOWED = re.compile(r"\b(rate|irate|increase)\s*\(\s*([\w:]+)\s*(?:\{[^}]*\})?\s*\[")
 _WORDS = {
-    "sum", "avg", "min", "max", "max_over_time", "count", "topk", "abs", "rate", "increase",
+    "time", "sum", "avg", "min", "max", "max_over_time", "count", "topk", "abs", "rate", "increase",
     "histogram_quantile", "vector", "scalar", "or", "and", "unless", "offset", "bool",
 }  # fmt: skip
 _COUNTED = ("_total", "_bucket", "_sum", "_count")
