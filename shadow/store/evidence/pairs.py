@@ -8,27 +8,64 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, case, exists, func, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+)
 
 from shadow.records import ObservationState, OutcomeState
 from shadow.store.dialects import day_of
-from shadow.store.evidence.span import Ids, ids_in
+from shadow.store.evidence.span import Days, ids_in, ids_of
 from shadow.store.streams import Stream
 from shadow.store.tables import captures, observations, outcomes
 
+Conditions: TypeAlias = tuple[ColumnElement[bool], ...]
 _LARGEST_DOLLARS = 1e300
 _SOLD = OutcomeState.SOLD.value
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Captures of a stream with ids of `ids`, as the store knew them at `moment` (None: as it does now)."""
+    """Captures of a stream, as the store knew them at `moment` (None: as it does now).
+
+    Their ids are of [:low, :high), given when a statement is run: so it need be made only once.
+    """
 
     stream: Stream
-    ids: Ids
     moment: datetime | None = None
+
+    def part(self, days: Days) -> dict[str, UUID]:
+        """The parameters that restrict it to some days."""
+        ids = ids_of(days, self.stream.terms.day_seconds).within(ids_in(self.stream))
+        return {"low": ids.low, "high": ids.high}
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """The ids of [low, high) in SQL."""
+
+    low: ColumnElement[UUID]
+    high: ColumnElement[UUID]
+
+    def hold(self, capture_id: ColumnElement[UUID]) -> ColumnElement[bool]:
+        return and_(capture_id >= self.low, capture_id < self.high)
+
+
+_PART = _Bounds(bindparam("low", type_=Uuid()), bindparam("high", type_=Uuid()))
 
 
 def pairs(scope: Scope) -> Select[Any]:
@@ -56,7 +93,7 @@ def pairs(scope: Scope) -> Select[Any]:
         .join(observations, observations.c.capture_id == captures.c.id)
         .outerjoin(told, told.c.capture_id == captures.c.id)
         .where(
-            *_observed(captures, observations, scope, scope.ids),
+            *_observed(captures, observations, scope, _PART),
             or_(captures.c.entity_id.is_(None), ~_has_better(scope, sold)),
         )
     )
@@ -70,24 +107,21 @@ def _is_price(dollars: ColumnElement[float]) -> ColumnElement[bool]:
     return and_(dollars > 0, dollars < _LARGEST_DOLLARS)
 
 
-def _observed(asked: FromClause, seen: FromClause, scope: Scope, ids: Ids) -> tuple[ColumnElement[bool], ...]:
+def _observed(asked: FromClause, seen: FromClause, scope: Scope, bounds: _Bounds) -> Conditions:
     """Answered by the stream's live model, and looked at by its candidate."""
     terms = scope.stream.terms
-    ids = ids.within(ids_in(scope.stream))
     return (
-        asked.c.id >= ids.low,
-        asked.c.id < ids.high,
+        bounds.hold(asked.c.id),
         asked.c.live_name == terms.live.name,
         asked.c.live_version == terms.live.version,
         _is_price(asked.c.prediction_dollars),
         seen.c.candidate_id == terms.candidate_id,
-        seen.c.capture_id >= ids.low,  # follows from the join; said again, it spares whole partitions
-        seen.c.capture_id < ids.high,
+        bounds.hold(seen.c.capture_id),  # follows from the join; said again, it spares whole partitions
         *_known(seen.c.observed_at, scope.moment),
     )
 
 
-def _known(since: ColumnElement[datetime], moment: datetime | None) -> tuple[ColumnElement[bool], ...]:
+def _known(since: ColumnElement[datetime], moment: datetime | None) -> Conditions:
     return () if moment is None else (since <= moment,)
 
 
@@ -95,7 +129,6 @@ def _in_force(scope: Scope) -> FromClause:
     """The outcome in force of each capture that has one (shadow.store.outcomes says which that is)."""
     newest = outcomes.c.received_at.desc(), outcomes.c.source_id.desc(), outcomes.c.seq.desc()
     first_price = func.min(case((outcomes.c.state == _SOLD, outcomes.c.delay_seconds)))
-    ids = scope.ids.within(ids_in(scope.stream))
     placed = (
         select(
             outcomes.c.capture_id,
@@ -105,8 +138,7 @@ def _in_force(scope: Scope) -> FromClause:
             first_price.over(partition_by=outcomes.c.capture_id).label("delay_seconds"),
         )
         .where(
-            outcomes.c.capture_id >= ids.low,
-            outcomes.c.capture_id < ids.high,
+            _PART.hold(outcomes.c.capture_id),
             *_known(outcomes.c.recorded_at, scope.moment),
         )
         .subquery("placed")
@@ -119,13 +151,15 @@ def _has_better(scope: Scope, sold: ColumnElement[bool]) -> ColumnElement[bool]:
     other, seen = captures.alias("other"), observations.alias("other_seen")
     other_sold = _is_sold(other.c.id, scope.moment)
     earlier = and_(other.c.id < captures.c.id, or_(~sold, other_sold))
+    ids = ids_in(scope.stream)
+    whole = _Bounds(literal(ids.low, Uuid()), literal(ids.high, Uuid()))
     later = and_(other.c.id > captures.c.id, ~sold, other_sold)
     return (
         exists()
         .select_from(other.join(seen, seen.c.capture_id == other.c.id))
         .where(
             other.c.entity_id == captures.c.entity_id,
-            *_observed(other, seen, scope, ids_in(scope.stream)),
+            *_observed(other, seen, scope, whole),
             or_(earlier, later),
         )
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
@@ -17,7 +18,7 @@ from shadow.store.evidence.due import first_kept_day
 from shadow.store.evidence.pairs import Scope
 from shadow.store.evidence.refresh import take_time
 from shadow.store.evidence.rollup import EXTREMES, WHOLE
-from shadow.store.evidence.span import Days, days_in, ids_of
+from shadow.store.evidence.span import Days, days_in
 from shadow.store.streams import Stream
 from shadow.store.tables import evidence, gap_bins, outcome_delays
 
@@ -132,27 +133,30 @@ def as_of(connection: Connection, stream: Stream, moment: datetime) -> Evidence:
 
 def _computed(connection: Connection, stream: Stream, days: Days, moment: datetime) -> Evidence:
     take_time(connection)
+    scope = Scope(stream, moment)
+    queries = rollup.sums(scope), rollup.delay_bins(scope), rollup.gap_bins(scope)
     found = Evidence({}, Delays({}), {})
     for some in days.pieces(_DAYS_AT_ONCE):
-        scope = Scope(stream, ids_of(some, stream.terms.day_seconds), moment)
-        found += _read(connection, rollup.sums(scope), rollup.delay_bins(scope), rollup.gap_bins(scope))
+        found += _read(connection, *queries, **scope.part(some))
     return found
 
 
 def _stored(connection: Connection, stream: Stream, before_day: int) -> Evidence:
-    old = (
+    sums, late, apart = (
         select(table).where(table.c.stream_id == stream.id, table.c.day < before_day)
         for table in (evidence, outcome_delays, gap_bins)
     )
-    return _read(connection, *old)
+    return _read(connection, sums, late, apart)
 
 
-def _read(connection: Connection, sums: Select[Any], late: Select[Any], apart: Select[Any]) -> Evidence:
+def _read(
+    connection: Connection, sums: Select[Any], late: Select[Any], apart: Select[Any], **part: UUID
+) -> Evidence:
     by_delay, by_gap = Counter[int](), Counter[tuple[str, int]]()
-    found = {(row.day, row.segment): _sums(row) for row in connection.execute(sums)}
-    for row in connection.execute(late):
+    found = {(row.day, row.segment): _sums(row) for row in connection.execute(sums, part)}
+    for row in connection.execute(late, part):
         by_delay[row.bin] += int(row.houses)
-    for row in connection.execute(apart):
+    for row in connection.execute(apart, part):
         by_gap[row.segment, row.bin] += int(row.houses)
     return Evidence(found, Delays(by_delay), by_gap)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Select, Table, delete, insert, literal, select
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Insert, Select, Table, delete, insert, literal, select
 
 from shadow.store import streams
 from shadow.store.evidence import rollup
 from shadow.store.evidence.due import first_kept_day, settle
 from shadow.store.evidence.pairs import Scope
-from shadow.store.evidence.span import Days, ids_of
+from shadow.store.evidence.span import Days
 from shadow.store.streams import Stream
 from shadow.store.tables import evidence, gap_bins, outcome_delays, worst_gaps
 
@@ -30,12 +33,30 @@ def refresh_day(connection: Connection, stream: Stream, day: int) -> None:
 
 
 def _compute(connection: Connection, stream: Stream, day: int) -> None:
-    scope = Scope(stream, ids_of(Days(day, day + 1), stream.terms.day_seconds))
     take_time(connection)
-    _replace(connection, stream, day, evidence, rollup.sums(scope))
-    _replace(connection, stream, day, outcome_delays, rollup.delay_bins(scope))
-    _replace(connection, stream, day, gap_bins, rollup.gap_bins(scope))
-    _replace(connection, stream, day, worst_gaps, rollup.widest(scope, WORST))
+    part = Scope(stream).part(Days(day, day + 1))
+    for table, statement in _statements(stream):
+        connection.execute(delete(table).where(table.c.stream_id == stream.id, table.c.day == day))
+        connection.execute(statement, part)
+
+
+@lru_cache(maxsize=16)
+def _statements(stream: Stream) -> list[tuple[Table, Insert]]:
+    """What fills each table. Made once: it takes longer than running it on a small day."""
+    scope = Scope(stream)
+    queries = {
+        evidence: rollup.sums(scope),
+        outcome_delays: rollup.delay_bins(scope),
+        gap_bins: rollup.gap_bins(scope),
+        worst_gaps: rollup.widest(scope, WORST),
+    }
+    return [(table, _filling(table, stream, query)) for table, query in queries.items()]
+
+
+def _filling(table: Table, stream: Stream, query: Select[Any]) -> Insert:
+    found = query.subquery("found")
+    mine = select(literal(stream.id), *found.c)
+    return insert(table).from_select(["stream_id", *(column.name for column in found.c)], mine)
 
 
 def take_time(connection: Connection) -> None:
@@ -46,13 +67,3 @@ def take_time(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_SECONDS}s'")
         connection.exec_driver_sql("SET LOCAL jit = off")
-
-
-def _replace(
-    connection: Connection, stream: Stream, day: int, table: Table, rows: Select[tuple[object, ...]]
-) -> None:
-    connection.execute(delete(table).where(table.c.stream_id == stream.id, table.c.day == day))
-    found = rows.subquery("found")
-    names = [column.name for column in found.c]
-    mine = select(literal(stream.id), *found.c)
-    connection.execute(insert(table).from_select(["stream_id", *names], mine))
