@@ -20,8 +20,8 @@ from monitoring.sums import BETS, Terms, log_factors, sums_of
 
 # days, mean, standard deviation, alpha, k_star; lower bound, both ends of the interval. Evaluated from the
 # published formula with 50 decimal digits, written otherwise: rho2 = (ln a^-2 + ln(1 + ln a^-2)) / k_star and
-# t = K rho2 + 1; width sqrt(2 t L) / (K rho), L = ln((2 alpha + sqrt t) / (2 alpha)) with a = 2 alpha, for both
-# ends L = ln(t) / 2 - ln alpha with a = alpha.
+# t = K rho2 + 1; width sqrt(2 t L) / (K rho), L = ln((2 alpha + sqrt t) / (2 alpha)) with a = 2 alpha. For
+# both ends L = ln(t) / 2 - ln alpha with a = alpha.
 PUBLISHED = [
     (2, 0.1, 0.3, 0.05, 60, -1.033107916598939, -1.057279871040240, 1.257279871040240),
     (28, 0.075, 0.29, 0.05, 60, -0.081321540196573, -0.094590775747064, 0.244590775747064),
@@ -142,7 +142,7 @@ def test_a_share_at_its_limit_is_proved_neither_way_in_more_than_alpha_of_stream
 
 
 def _units(sign: float) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """One struck house, which speaks against being within the limit, or for being over it; one that is not."""
+    """One struck house, which speaks against a share within the limit, or for one over; one not."""
     return ((0, 1, 0) if sign > 0 else (1, 0, 0)), (0, 0, 1)
 
 
