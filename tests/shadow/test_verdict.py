@@ -611,3 +611,75 @@ def test_a_harmful_segment_of_eight_percent_is_never_promoted() -> None:
     assert VerdictState.PROMOTE not in states
     overall = np.mean([decide(_overall(known)).state is VerdictState.PROMOTE for known in streams])
     assert overall > 0.9
+
+
+def _with_gain(of: Houses, gain: Column) -> Houses:
+    """The candidate's loss is the live model's less `gain`, as far as it can be."""
+    error = np.log(of.live / of.price)
+    return replace(of, candidate=of.price * np.exp(np.sign(error) * np.maximum(np.abs(error) - gain, 0.0)))
+
+
+def test_houses_that_err_alike_on_a_day_do_not_make_up_for_days() -> None:
+    of = houses()
+    verdict = decide(facts(_with_gain(of, np.where(of.day % 2, 0.14, -0.05))))
+    assert verdict.state is VerdictState.CONTINUE
+    assert result(verdict, "key_houses") is Result.PASS
+    assert only_in_the_way(verdict, "key_days")
+
+
+def test_where_outcomes_prove_it_the_certificate_is_not_asked() -> None:
+    of = a_refactoring(days=28)
+    sold_and_alike = replace(of, candidate=of.live * np.exp(np.sign(np.log(of.price / of.live)) * 0.001))
+    verdict = decide(facts(sold_and_alike))
+    assert verdict.found.certificate.turned
+    assert verdict.state is VerdictState.PROMOTE
+    assert {"key_houses", "key_days"} <= {rule.rule for rule in verdict.rules}
+
+
+def test_models_that_differ_have_no_certificate_by_either_key() -> None:
+    told = decide(facts(GOOD)).as_json()["keys"]["certificate"]
+    assert told["rows"]["ln_e"] < 0
+    assert told["days"]["lower"] < 0
+
+
+def test_a_share_over_its_limit_is_unknown_until_it_is_proved_and_few_rows_prove_nothing() -> None:
+    n = np.arange(len(GOOD.day))
+    some_failed = replace(GOOD, candidate=np.where(n % 700 == 7, NAN, GOOD.candidate))  # 4 of 2,400
+    few_measured = replace(GOOD, latency=np.where(n % 100 == 0, 0.004, NAN))  # 24 of 30
+    for known, rule in ((some_failed, "errors"), (few_measured, "latency")):
+        verdict = decide(facts(known))
+        assert verdict.state is VerdictState.CONTINUE
+        assert only_in_the_way(verdict, rule)
+        assert result(verdict, rule) is Result.UNKNOWN
+
+
+def test_a_day_of_few_houses_is_not_judged_alone() -> None:
+    of = houses(better=0.5)
+    kept = (of.day != FIRST_DAY + 11) | (np.arange(len(of.day)) % 60 < 9)
+    day_of_nine = replace(_bad_day(of), price=np.where(kept, of.price, NAN))
+    verdict = decide(facts(day_of_nine))
+    assert verdict.state is VerdictState.PROMOTE
+    assert verdict.as_json()["bad_day_rate_not_excluded"] == pytest.approx(1 - POLICY.alpha ** (1 / 39))
+
+
+def test_houses_that_were_withdrawn_are_not_missing() -> None:
+    gone = np.arange(len(GOOD.day)) % 2 == 0
+    told = decide(facts(replace(GOOD, withdrawn=gone, price=np.where(gone, NAN, GOOD.price)))).as_json()
+    assert told["state"] == "promote"
+    assert told["counts"] == {
+        "pairs": 2400, "sold": 1200, "withdrawn": 1200, "unsold": 0, "days": 40, "coverage": 1.0,
+    }  # fmt: skip
+
+
+def test_a_bad_day_is_not_a_clean_one() -> None:
+    rate = decide(BLOCKED["worst_day"]()).as_json()["bad_day_rate_not_excluded"]
+    assert rate == pytest.approx(1 - POLICY.alpha ** (1 / 39))
+
+
+def test_better_by_less_than_the_margin_is_no_reason_to_roll_back() -> None:
+    of = houses()
+    found = decide(
+        facts(_with_gain(of, np.full(len(of.day), 0.5 * MARGIN)), mature=28, was_live=True)
+    ).rollback
+    assert found is not None
+    assert not found.alarm
