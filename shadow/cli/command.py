@@ -29,6 +29,7 @@ from shadow.store import StoreRefused, StoreUnavailable
 from shadow.store.candidates import CandidateConflict
 from shadow.store.deployments import DeployedMeanwhile
 from shadow.store.prunings import PruneHeldUp, PruneRefused
+from shadow.store.streams import NotJudged
 from shadow.up import NotStarted
 
 _USAGE = (InvalidPolicy, InvalidReference, InvalidSetting, UnknownRecipe)
@@ -43,6 +44,7 @@ _FAILURE = (
     InvalidFile,
     NoDeployment,
     NoSuchModel,
+    NotJudged,
     NotStarted,
     OSError,
     PromotionRefused,
@@ -61,6 +63,7 @@ _COMMANDS = {
     "demo": "shadow.cli.run:demo",
     "status": "shadow.cli.state:status",
     "candidates": "shadow.cli.candidate:candidates",
+    "verdict": "shadow.cli.verdict:verdict",
     "policy": "shadow.cli.policy:policy",
     "outcomes": "shadow.cli.outcomes:outcomes",
     "promote": "shadow.cli.rollout:promote",

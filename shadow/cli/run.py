@@ -28,7 +28,8 @@ from shadow.store import open_store
 _READY_SECONDS = 60.0
 _LOOK_SECONDS = 0.5
 _SHOW_SECONDS = 2.0
-_DEMO_PACE = {"UMBRA_EVIDENCE_SECONDS": "1"}
+# What takes days in earnest has to come within seconds.
+_DEMO_PACE = {"UMBRA_EVIDENCE_SECONDS": "1", "UMBRA_CANDIDATE_LATENCY_SHARE": "0.1"}
 
 _data = click.option("--data", default="synthetic", show_default=True, metavar="FILE.csv|openml|synthetic",
                      help="Sales to train the first two models on, when there are none.")  # fmt: skip

@@ -15,17 +15,11 @@ from shadow.records import DeploymentKind, ModelRef
 from shadow.store import Connection, Store, deployments, evidence, exposure, streams, verdicts
 from shadow.store.evidence import Delays
 from shadow.store.evidence.span import day_at
-from shadow.store.streams import Stream
+from shadow.store.streams import NotJudged, Stream
 from shadow.verdict import Exposure, Facts, Verdict, Watermark, decide
 
 DaySums = list[tuple[int, Sums]]
 SegmentSums = Callable[[int | None, int | None], Mapping[str, Sums]]
-
-
-class NotJudged(ValueError):
-    """There is no evidence about this model, because it is, or was then, no candidate."""
-
-    names_no_house = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from shadow.records import ModelRef
 from shadow.rollout.decision import Judgement
 from shadow.store import Store
+from shadow.store.streams import NotJudged
 
 
 def judgement(store: Store, models: Path, candidate: ModelRef, now: datetime) -> Judgement | None:
@@ -16,7 +17,7 @@ def judgement(store: Store, models: Path, candidate: ModelRef, now: datetime) ->
     The verdict is kept, so that the deployment made of it can name its row.
     """
     # Only when somebody decides: what judges takes memory that processes that answer have no other use for.
-    from shadow.evidence.judgement import NotJudged, judge  # noqa: PLC0415
+    from shadow.evidence.judgement import judge  # noqa: PLC0415
     from shadow.verdict.keeping import keep  # noqa: PLC0415
 
     try:

@@ -17,6 +17,12 @@ from shadow.store.dialects import insert_new
 from shadow.store.tables import candidates, deployments, streams
 
 
+class NotJudged(ValueError):
+    """There is no evidence about a model, because it is, or was at the time, no candidate."""
+
+    names_no_house = True
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What is agreed on before the evidence comes: who is compared, by which policy, and how strictly.

@@ -1,0 +1,130 @@
+"""`umbra verdict`: what the evidence says of a candidate, rule by rule."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from shadow.cli.state import console
+from shadow.evidence.judgement import judge
+from shadow.records import ModelRef, VerdictState
+from shadow.settings import Settings
+from shadow.store import open_store
+
+_EXIT_NOT_PROMOTE = 3
+_STATE_STYLES = {"promote": "bold green", "reject": "bold red", "blocked": "bold red"}
+_RESULT_STYLES = {"pass": "green", "fail": "red", "unknown": "yellow"}
+
+
+@click.command(short_help="What the evidence says of a candidate, rule by rule.")
+@click.argument("candidate")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole verdict as JSON.")
+@click.option("--as-of", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+              help="What it was then (UTC), from what had been recorded by then.")  # fmt: skip
+@click.option("--exit-code", is_flag=True, help="Exit with 3 unless the verdict is promote.")
+def verdict(candidate: str, as_json: bool, as_of: datetime | None, exit_code: bool) -> None:
+    """Judge CANDIDATE (NAME@VERSION) by its policy and what is known now.
+
+    States: promote, continue, reject, blocked, insufficient, expired. Exits with 0 when there is a verdict,
+    whichever it is; with --exit-code only for promote.
+
+    \b
+    umbra verdict gbm@2
+    umbra verdict gbm@2 --json | jq -r '.reasons[]'
+    umbra verdict gbm@2 --as-of 2026-11-01
+    umbra verdict gbm@2 --exit-code && echo promote it
+    """
+    settings = Settings.from_environment()
+    model = ModelRef.parse(candidate)
+    moment = None if as_of is None else as_of.replace(tzinfo=UTC)
+    store = open_store(settings.store)
+    try:
+        found = judge(store, settings.models, model, datetime.now(UTC), moment)
+    finally:
+        store.close()
+    told = found.as_json()
+    if as_json:
+        click.echo(json.dumps(told, indent=2))
+    else:
+        console().print(render(told))
+    sys.exit(0 if found.state is VerdictState.PROMOTE or not exit_code else _EXIT_NOT_PROMOTE)
+
+
+def render(told: dict[str, Any]) -> RenderableType:
+    """A verdict's document as people read it."""
+    state = Text(told["state"].upper(), style=_STATE_STYLES.get(told["state"], "bold yellow"))
+    head = Text.assemble(
+        f"{told['candidate']} against {told['live']}: ", state, f" since {told['since'][:19]} UTC"
+    )
+    parts: list[RenderableType] = [head, *(Text(f"  - {reason}") for reason in told["reasons"]), ""]
+    if told["rollback"] is not None:
+        parts += [*_rollback(told["rollback"]), ""]
+    parts += [_rules(told["rules"]), ""]
+    if told["segments"]:
+        parts += [_segments(told["segments"]), ""]
+    return Group(*parts, *map(Text, _facts(told)))
+
+
+def _rollback(rollback: dict[str, Any]) -> list[RenderableType]:
+    if not rollback["alarm"]:
+        return [Text("Watched since the promotion: no reason to roll back.", style="green")]
+    because = (Text(f"  - {reason}") for reason in rollback["because"])
+    return [Text("ROLL BACK: `umbra rollback`", style="bold red"), *because]
+
+
+def _rules(rules: list[dict[str, Any]]) -> Table:
+    table = Table("Rule", "Value", "Threshold", "Unit", "Result", "", box=None, pad_edge=False)
+    for rule in rules:
+        result = Text(rule["result"], style=_RESULT_STYLES[rule["result"]])
+        numbers = (_number(rule["value"]), _number(rule["threshold"]))
+        table.add_row(rule["title"], *numbers, rule["unit"], result, rule["detail"])
+    return table
+
+
+def _segments(segments: list[dict[str, Any]]) -> Table:
+    table = Table("Segment", "Pairs", "Sold", "Mean", "ln E", "", box=None, pad_edge=False)
+    for one in segments:
+        counts = (f"{one['pairs']:,}", f"{one['sold']:,}")
+        table.add_row(one["segment"], *counts, _number(one["mean"]), _number(one["ln_e"]), one["result"])
+    return table
+
+
+def _facts(told: dict[str, Any]) -> list[str]:
+    """What the numbers rest on, and what is likely needed still."""
+    counts, mark, difference = told["counts"], told["watermark"], told["difference"]
+    preview, policy_ = told["preliminary"], told["policy"]
+    return [
+        f"Difference    {_number(difference['mean'])} log units, between {_number(difference['lower'])} and "
+        f"{_number(difference['upper'])} (positive: the candidate is better; margin {policy_['margin']:.5f})",
+        f"Mature days   {counts['days']} up to {mark['date'] or 'none yet'}: {counts['sold']:,} sold, "
+        f"{counts['unsold']:,} not yet, {counts['withdrawn']:,} withdrawn",
+        f"Needed        {_needed(told['needed'])}",
+        f"Not excluded  bad days in {told['bad_day_rate_not_excluded']:.1%} of days",
+        f"Tipping point {_tipping(told['tipping_point'])}",
+        f"Preliminary   {preview['sold']:,} sold on days not mature yet, mean {_number(preview['mean'])}",
+        f"Policy        {policy_['name']} {policy_['sha256'][:12]}, alpha {policy_['alpha']:.4g}",
+    ]
+
+
+def _needed(needed: dict[str, Any]) -> str:
+    if needed["houses_50"] is None:
+        return "not foreseeable: so far the candidate does not look good enough"
+    days = "unknown" if needed["days"] is None else f"about {needed['days']:,}"
+    return f"{needed['houses_50']:,} more houses (half of cases) to {needed['houses_90']:,}; days: {days}"
+
+
+def _tipping(share: float | None) -> str:
+    return "none" if share is None else f"{share:.0%} of the missing outcomes at their worst"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4f}"
