@@ -64,15 +64,8 @@ class Witness:
 
 def promote(store: Store, models: Path) -> Deployment:
     """Promote gbm@1, in spite of its verdict, in this process."""
-    return rollout.promote(
-        store,
-        models,
-        GBM,
-        lambda: None,
-        Decision("drill", "a drill"),
-        lambda: datetime.now(UTC),
-        override=True,
-    )
+    decision = Decision("drill", "a drill", datetime.now(UTC))
+    return rollout.promote(store, models, GBM, lambda: None, decision, override=True)
 
 
 def over_http(stack: Stack, what: str, **body: object) -> dict[str, Any]:
