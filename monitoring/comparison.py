@@ -160,11 +160,6 @@ def gap_bin(gap: float) -> int:
     return math.floor(math.log(max(abs(gap), SMALLEST_GAP)) / math.log(BIN_RATIO))
 
 
-def delay_bin(seconds: float) -> int:
-    """The bin of the delay of an outcome: floor(ln(1 + seconds) / ln 1.02)."""
-    return math.floor(math.log1p(seconds) / math.log(BIN_RATIO))
-
-
 def gap_quantile(bins: Mapping[int, int], share: float) -> float | None:
     """A quantile of |g| from houses by `gap_bin`, within 1 %; 0 below 1e-6. None: no houses.
 
@@ -175,12 +170,6 @@ def gap_quantile(bins: Mapping[int, int], share: float) -> float | None:
     if found is None:
         return None
     return BIN_RATIO ** (found + 0.5) if found > gap_bin(0.0) else 0.0
-
-
-def delay_quantile(bins: Mapping[int, int], share: float) -> float | None:
-    """A quantile of delays in seconds from outcomes by `delay_bin`, within 1 %. None: no outcomes."""
-    found = quantile_of_bins(bins, share)
-    return None if found is None else BIN_RATIO ** (found + 0.5) - 1
 
 
 def quantile_of_bins(bins: Mapping[int, int], share: float) -> int | None:

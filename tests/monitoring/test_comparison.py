@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from monitoring import comparison
-from monitoring.comparison import agreement, certificate, delay_bin, delay_quantile, gap_bin, gap_quantile
+from monitoring.comparison import agreement, certificate, gap_bin, gap_quantile
 from monitoring.sums import Sums, Terms, sums_of
 
 TERMS = Terms(cap=0.5, margin=0.003)
@@ -125,21 +125,13 @@ def test_quantiles_of_gaps_from_bins_are_within_a_hundredth(share: float) -> Non
     assert gap_quantile(Counter(map(gap_bin, gaps)), share) == pytest.approx(exact, rel=0.01)
 
 
-@pytest.mark.parametrize("share", [0.5, 0.95])
-def test_quantiles_of_delays_from_bins_are_within_a_hundredth(share: float) -> None:
-    delays = np.random.default_rng(2).exponential(30 * 86_400, 5_000)
-    exact = np.quantile(delays, share, method="inverted_cdf")
-    assert delay_quantile(Counter(map(delay_bin, delays)), share) == pytest.approx(exact, rel=0.01)
-
-
 def test_gaps_too_small_to_tell_are_none_and_no_houses_have_no_quantile() -> None:
     assert gap_quantile({gap_bin(0.0): 5, gap_bin(1e-7): 5}, 0.99) == 0.0
     assert gap_quantile({}, 0.5) is None
-    assert delay_quantile({3: 0}, 0.5) is None
+    assert gap_quantile({3: 0}, 0.5) is None
 
 
-def test_an_outcome_at_once_and_the_largest_gap_have_a_bin_too() -> None:
-    assert delay_quantile({delay_bin(0.0): 1}, 1.0) == pytest.approx(0, abs=0.01)
+def test_one_huge_gap_is_the_largest_quantile() -> None:
     assert gap_quantile({gap_bin(0.1): 99, gap_bin(-1.69): 1}, 1.0) == pytest.approx(1.69, rel=0.01)
 
 
