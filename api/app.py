@@ -22,12 +22,15 @@ from api.live import Live
 from api.lookups import Lookups
 from api.models import Models
 from api.outcomes import Outcomes
+from api.pages.site import Site
 from api.predictions import Limits, Predictions, Recorder
 from api.verdicts import Verdicts
 from monitoring import metrics
 from monitoring.metrics import ServingMetrics
+from shadow import status
 from shadow.capture import open_recorder
 from shadow.settings import Settings
+from shadow.status import Status
 from shadow.store import open_store
 from shadow.version import umbra_version
 
@@ -51,6 +54,8 @@ class Parts:
     withholds_texts: bool = False
     deployments: Deployments | None = None
     """Who may decide over HTTP; None: nobody."""
+    take_status: Callable[[datetime], Status] | None = None
+    """What the overview shows of processes, journal and ledger; None: nothing."""
 
 
 def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
@@ -74,6 +79,7 @@ def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
             deployments=(
                 Deployments(settings.admin_token, store, settings.models) if settings.admin_token else None
             ),
+            take_status=lambda now: status.gather(settings, now),
         )
     )
     switching.follow(settings, serving, store, measured)
@@ -109,7 +115,9 @@ def _route(app: Flask, parts: Parts, predictions: Predictions) -> None:
     document = openapi.document(
         umbra_version(), parts.limits.rows, parts.limits.body_bytes, decisions=parts.deployments is not None
     )
-    pages = docs.Docs(document)
+    described = docs.Docs(document)
+    decides = parts.deployments is not None
+    site = Site(parts.live, parts.lookups, parts.limits, parts.take_status, decides=decides)
     app.before_request(_say_route)
     # The front takes this one; here it stands for its other methods' 405 and for a trailing slash.
     app.add_url_rule(
@@ -127,11 +135,12 @@ def _route(app: Flask, parts: Parts, predictions: Predictions) -> None:
             app.add_url_rule(f"/v1/deployment/{name}", f"deployment.{name}", view, methods=["POST"])
     app.add_url_rule("/livez", "livez", health.livez)
     app.add_url_rule("/readyz", "readyz", health.readyz)
-    app.add_url_rule("/openapi.json", "openapi", pages.openapi)
-    app.add_url_rule("/docs", "docs", pages.page)
-    app.add_url_rule("/docs/page.js", "docs.starter", pages.starter)
-    app.add_url_rule("/docs/vendor/swagger-ui-bundle.js", "docs.script", pages.script)
-    app.add_url_rule("/", "home", pages.home)
+    app.add_url_rule("/openapi.json", "openapi", described.openapi)
+    app.add_url_rule("/docs", "docs", described.page)
+    app.add_url_rule("/docs/page.js", "docs.starter", described.starter)
+    app.add_url_rule("/docs/vendor/swagger-ui-bundle.js", "docs.script", described.script)
+    for path, name, view in site.routes():
+        app.add_url_rule(path, name, view)
 
 
 def _say_route() -> None:
@@ -156,8 +165,8 @@ def _prepare_children(app: Flask, parts: Parts) -> None:
     for rule in app.url_map.iter_rules():
         measured.request_seconds[(rule.rule,)]
         measured.requests["POST" if "POST" in (rule.methods or ()) else "GET", rule.rule, "200"]
-    for status in ("500", "503"):
-        measured.requests["POST", PATH, status]
+    for code in ("500", "503"):
+        measured.requests["POST", PATH, code]
     for problem in (*errors.BY_EXCEPTION.values(), *errors.BY_STATUS.values()):
         measured.refused[(problem.code,)]
     measured.price_dollars[("live",)]

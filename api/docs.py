@@ -1,9 +1,8 @@
-"""The pages a person reads: /docs shows the OpenAPI document, with every asset served from here."""
+"""The description: /openapi.json for machines, /docs for people, with every asset served from here."""
 
 from __future__ import annotations
 
 import gzip
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +10,9 @@ import orjson
 from flask import Response, request
 
 from api.content import JSON
+from api.pages.guards import GUARDS
 
 _PAGES = Path(__file__).parent / "pages"
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-_GUARDS = {
-    "Content-Security-Policy": _POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
 
 
 class Docs:
@@ -39,7 +30,7 @@ class Docs:
 
     def page(self) -> Response:
         """The page that shows it."""
-        return Response(self._page, headers=_GUARDS, content_type="text/html; charset=utf-8")
+        return Response(self._page, headers=GUARDS, content_type="text/html; charset=utf-8")
 
     def starter(self) -> Response:
         """What starts it: a script of its own, because the policy allows none inside the page."""
@@ -54,7 +45,3 @@ class Docs:
         else:
             body = gzip.decompress(body)
         return Response(body, headers=headers, content_type="text/javascript; charset=utf-8")
-
-    def home(self) -> Response:
-        """The front door, until it has a page of its own."""
-        return Response(status=HTTPStatus.FOUND, headers={"Location": "/docs"}, content_type="text/plain")

@@ -1,4 +1,4 @@
-"""Dossiers: a candidate's stream with the documents about it and the changes of its verdict, as pages show it."""
+"""Dossiers: a candidate's stream, the documents about it and the changes of its verdict, as pages show them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ def newest(connection: Connection, candidate: ModelRef, kinds: Collection[Kind])
     stream = None if number is None else streams.find(connection, number)
     if stream is None:
         return None
-    return Dossier(stream, _documents(connection, [stream.id], kinds)[stream.id], _changes(connection, stream))
+    documents = _documents(connection, [stream.id], kinds)[stream.id]
+    return Dossier(stream, documents, _changes(connection, stream))
 
 
 def _documents(

@@ -1,0 +1,111 @@
+"""Alerts: what Umbra itself knows to be wrong, without a monitoring stack beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from api.pages.asking import Situation, Standing
+from api.pages.documents import Document
+from api.pages.figures import in_unit, seconds
+from shadow.records import CandidateState
+from shadow.status import Books, Status
+from shadow.store.dossiers import Dossier
+
+LAG_SECONDS = 60.0
+STALE = timedelta(minutes=10)
+_BROKEN = {"breaker_open", "overtaken"}
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One thing to look at, and where."""
+
+    tone: Literal["bad", "warn"]
+    title: str
+    text: str
+    path: str = ""
+
+
+def of_live(served: str, wanted: str) -> Iterator[Alert]:
+    """What this process knows of the model it answers with."""
+    if served != wanted:
+        yield Alert("bad", f"{wanted} was deployed and cannot be loaded here.", f"{served} answers on.")
+
+
+def of_situation(found: Situation, now: datetime) -> Iterator[Alert]:
+    """What the evidence says."""
+    for dossier in found.dossiers:
+        yield from _of_verdict(dossier, now)
+    for candidate in found.candidates:
+        if candidate.state is CandidateState.PAUSED:
+            remedy = f"umbra candidates resume {candidate.model} goes on where it stopped."
+            yield Alert("warn", f"{candidate.model} is paused.", remedy)
+    drifts = [Document.of(one, "drift") for one in found.dossiers if "drift" in one.documents]
+    if drifts:
+        yield from _of_drift(drifts[0], f"/candidates/{found.dossiers[0].stream.candidate}/drift")
+
+
+def _of_verdict(dossier: Dossier, now: datetime) -> Iterator[Alert]:
+    verdict, candidate = Document.of(dossier, "verdict"), dossier.stream.candidate
+    path, reasons = f"/candidates/{candidate}/evidence", verdict.texts("reasons")
+    if verdict.at("rollback.alarm"):
+        because = "; ".join(verdict.texts("rollback.because"))
+        yield Alert("bad", f"Roll back to {candidate}.", because, "/deployments")
+    if verdict.at("state") == "blocked":
+        yield Alert("bad", f"{candidate} is blocked.", reasons[0] if reasons else "", path)
+    if verdict.at("state") == "reject":
+        yield Alert("warn", f"{candidate} is rejected.", reasons[0] if reasons else "", path)
+    if verdict.computed_at is not None and now - verdict.computed_at > STALE:
+        age = seconds((now - verdict.computed_at).total_seconds())
+        yield Alert("warn", f"The verdict on {candidate} is {age} old.", "Is the worker running?", path)
+
+
+def _of_drift(drift: Document, path: str) -> Iterator[Alert]:
+    state = drift.number("state")
+    if state:
+        moved = [str(one.get("field")) for one in drift.rows("fields") if one.get("state") == state]
+        named = ", ".join(moved[:5]) + (" and others" if len(moved) > 5 else "")
+        yield Alert("bad" if state > 1 else "warn", f"Drift is {in_unit(state, 'state')}.", named, path)
+    for one in drift.rows("skew"):
+        if one.get("beyond"):
+            text = f"{one.get('beyond')} of {one.get('houses')} houses on {one.get('date')}."
+            yield Alert("bad", f"{one.get('model')} answers otherwise than its artifact.", text, path)
+
+
+def of_standing(found: Standing) -> Iterator[Alert]:
+    """What was counted."""
+    yield from _of_processes(found.status)
+    if found.status.books is not None:
+        yield from _of_books(found.status.books)
+
+
+def _of_processes(status: Status) -> Iterator[Alert]:
+    roles = {process.role for process in status.processes}
+    if "worker" not in roles:
+        yield Alert(
+            "warn", "No worker is running here.", "Houses wait in the journal: umbra work moves them on."
+        )
+    for process in status.processes:
+        if process.facts.get("state") in _BROKEN:
+            because = str(process.facts.get("because", ""))
+            yield Alert("bad", f"{process.facts.get('candidate')} cannot be scored.", because)
+    if status.journal.refused_files:
+        yield Alert(
+            "warn", "Journal files were set aside.", f"{status.journal.refused_files} cannot be read."
+        )
+
+
+def _of_books(books: Books) -> Iterator[Alert]:
+    if not books.balance:
+        yield Alert("bad", "The ledger does not balance.", "Keep the database as it is and report it.")
+    if books.intake.dropped:
+        dropped = (f"{houses:,} ({reason})" for reason, houses in books.intake.dropped.items())
+        yield Alert("warn", "Houses were dropped.", ", ".join(dropped))
+    for account in books.accounts:
+        lag = books.lags.get(account.candidate.id, 0.0)
+        if lag > LAG_SECONDS and account.candidate.state is CandidateState.ACTIVE:
+            text = f"{account.pending:,} houses wait, the oldest for {seconds(lag)}."
+            yield Alert("warn", f"{account.candidate.model} lags.", text)

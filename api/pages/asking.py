@@ -1,0 +1,69 @@
+"""Asking: what the pages want to know of the store; each question is one look-up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from shadow.records import Candidate, Deployment, ModelRef
+from shadow.status import Status
+from shadow.store import Store, arrivals, candidates, deployments, dossiers
+from shadow.store.dossiers import Dossier
+from shadow.store.snapshots import Kind
+
+_MINUTES = 60
+_VERDICT: tuple[Kind, ...] = ("verdict",)
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Who is live, who is scored in shadow, and the documents about each."""
+
+    deployment: Deployment | None
+    candidates: tuple[Candidate, ...]
+    dossiers: tuple[Dossier, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What takes long to count: the status, and how many houses were answered in each of the last minutes."""
+
+    status: Status
+    arrivals: list[tuple[datetime, int]]
+
+
+def situation(store: Store, kinds: Collection[Kind]) -> Situation:
+    """Who is there now."""
+    with store.reading() as connection:
+        return Situation(
+            deployments.newest(connection),
+            tuple(candidates.present(connection)),
+            tuple(dossiers.current(connection, kinds)),
+        )
+
+
+def dossier(
+    store: Store, model: ModelRef | None, kinds: Collection[Kind]
+) -> tuple[Dossier | None, list[Candidate]]:
+    """The newest stream of a model with these documents, and the candidates there are."""
+    with store.reading() as connection:
+        found = None if model is None else dossiers.newest(connection, model, kinds)
+        return found, candidates.present(connection)
+
+
+def history(store: Store) -> tuple[list[Deployment], Situation]:
+    """Every deployment, the newest first, and who could be promoted."""
+    with store.reading() as connection:
+        made = deployments.history(connection)[::-1]
+        present = tuple(candidates.present(connection))
+        found = tuple(dossiers.current(connection, _VERDICT))
+    return made, Situation(made[0] if made else None, present, found)
+
+
+def standing(store: Store, take_status: Callable[[datetime], Status]) -> Standing:
+    """Count everything: to be asked in the background."""
+    now = datetime.now(UTC)
+    with store.reading() as connection:
+        arrived = arrivals.by_minute(connection, now, _MINUTES)
+    return Standing(take_status(now), arrived)

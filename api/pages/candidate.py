@@ -1,0 +1,84 @@
+"""A candidate's three pages: what each needs, and what it says while that is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from api.pages import comparison, drift, evidence
+from api.pages.documents import Document
+from shadow.store.dossiers import Dossier
+from shadow.store.snapshots import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """One of the pages. Without its `document` it says what is `lacking`, and what to do."""
+
+    name: str
+    document: Kind
+    kinds: tuple[Kind, ...]
+    lacking: str
+    remedy: str
+    fill: Callable[[Dossier, str | None], dict[str, Any]]
+
+
+def shown(tab: Tab, candidate: str, dossier: Dossier | None, asked: str | None = None) -> dict[str, Any]:
+    """What the tab's template is given; `asked` is the field somebody wants to see."""
+    document = Document.of(dossier, tab.document)
+    return {
+        "candidate": candidate,
+        "tab": tab.name,
+        "lacking": tab.lacking,
+        "remedy": tab.remedy,
+        "stream": dossier.stream if dossier else None,
+        "changes": dossier.changes if dossier else (),
+        "verdict": Document.of(dossier, "verdict"),
+        "document": document,
+        **(tab.fill(dossier, asked) if dossier is not None and document.computed_at else {}),
+    }
+
+
+def _comparison(dossier: Dossier, _asked: str | None) -> dict[str, Any]:
+    return comparison.shown(Document.of(dossier, "comparison"))
+
+
+def _evidence(dossier: Dossier, _asked: str | None) -> dict[str, Any]:
+    verdict, course = Document.of(dossier, "verdict"), Document.of(dossier, "evidence")
+    return evidence.shown(verdict, course, dossier.stream.terms.margin)
+
+
+def _drift(dossier: Dossier, asked: str | None) -> dict[str, Any]:
+    return drift.shown(Document.of(dossier, "drift"), asked)
+
+
+COMPARISON = Tab(
+    "Comparison",
+    "comparison",
+    ("verdict", "comparison"),
+    "No houses have been compared yet.",
+    "The worker compares once the candidate has scored a house; umbra status says whether it runs.",
+    _comparison,
+)
+EVIDENCE = Tab(
+    "Evidence",
+    "verdict",
+    ("verdict", "evidence"),
+    "There is no verdict yet.",
+    "The worker judges every candidate within a minute; umbra status says whether it runs.",
+    _evidence,
+)
+DRIFT = Tab(
+    "Drift",
+    "drift",
+    ("verdict", "drift"),
+    "Drift is not known yet.",
+    "The worker counts houses as they come; umbra status says whether it runs.",
+    _drift,
+)
+TABS: Mapping[str, Tab] = {
+    "/candidates/<identifier>": COMPARISON,
+    "/candidates/<identifier>/evidence": EVIDENCE,
+    "/candidates/<identifier>/drift": DRIFT,
+}

@@ -1,0 +1,103 @@
+"""Charts as data: what static/charts.js draws with Chart.js, and nothing of how it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+from markupsafe import Markup
+
+from api.pages.figures import known, percent
+
+Style = Literal["points", "line", "dashed", "bar", "lower", "upper"]
+Tone = Literal["live", "candidate", "good", "bad", "quiet", "strong"]
+Format = Literal["dollars", "percent", "share", "number"]
+# In a script element nothing ends it but its end tag: no character of one is left as it is.
+_ESCAPES = ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"))
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """What an axis shows. `labels`: one for each value, where it has no scale of its own."""
+
+    title: str
+    format: Format = "number"
+    log: bool = False
+    labels: Sequence[str] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The axis for the script."""
+        shown = {"title": self.title, "format": self.format, "log": self.log}
+        return shown if self.labels is None else shown | {"labels": list(self.labels)}
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Values in one tone: pairs (x, y), or one value for each label."""
+
+    name: str
+    tone: Tone
+    style: Style
+    data: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A chart with the words that stand beside it; `name` is unique on its page."""
+
+    name: str
+    title: str
+    text: str
+    x: Axis
+    y: Axis
+    series: tuple[Series, ...]
+    sideways: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to draw."""
+        return not any(value is not None for series in self.series for value in series.data)
+
+    @property
+    def json(self) -> Markup:
+        """The chart for a script element."""
+        return embedded(
+            {
+                "x": self.x.as_json(),
+                "y": self.y.as_json(),
+                "sideways": self.sideways,
+                "series": [
+                    {"name": each.name, "tone": each.tone, "style": each.style, "data": list(each.data)}
+                    for each in self.series
+                ],
+            }
+        )
+
+
+def embedded(data: Any) -> Markup:
+    """Data as JSON that is safe inside a script element."""
+    text = orjson.dumps(data, default=str)
+    for character, escape in _ESCAPES:
+        text = text.replace(character, escape)
+    return Markup(text.decode())  # noqa: S704 (nothing in it can end the element)
+
+
+def level(name: str, tone: Tone, value: Any, labels: Sequence[str]) -> Series:
+    """A threshold: the same value all along."""
+    return Series(name, tone, "dashed", [known(value)] * len(labels))
+
+
+def column(rows: Iterable[Mapping[str, Any]], key: str) -> list[float | None]:
+    """One number of each row."""
+    return [known(row.get(key)) for row in rows]
+
+
+def percents(rows: Iterable[Mapping[str, Any]], key: str) -> list[float | None]:
+    """One difference of logarithms of each row, in percent of the price."""
+    return [_rounded(percent(row.get(key))) for row in rows]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)

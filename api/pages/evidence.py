@@ -1,0 +1,127 @@
+"""The evidence: both keys over time against what turns them, the rules, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from api.pages.charts import Axis, Chart, Series, column, level
+from api.pages.documents import Document
+from api.pages.figures import decimal, known, signed, whole
+
+_ORDER = ("fail", "unknown", "pass")
+
+
+def shown(verdict: Document, evidence: Document, margin: float | None) -> dict[str, Any]:
+    """What the template is given; `margin` is the stream's, in log units."""
+    days = evidence.rows("days")
+    labels = [str(day.get("date")) for day in days]
+    rules = sorted(verdict.rows("rules"), key=_rank)
+    return {
+        "evidence": evidence,
+        "days": days,
+        "capital": _capital(days, labels, evidence.number("threshold")),
+        "interval": _interval(days, labels, margin),
+        "key_days": _key_days(days, labels),
+        "daily": _daily(days, labels),
+        "rules": rules,
+        "keys": _keys(verdict),
+        "turned": _turned(verdict),
+        "segments": verdict.rows("segments"),
+    }
+
+
+def _rank(rule: Mapping[str, Any]) -> int:
+    """What is in the way stands first."""
+    result = rule.get("result")
+    return _ORDER.index(result) if result in _ORDER else 1
+
+
+def _turned(verdict: Document) -> dict[str, bool]:
+    value, threshold = verdict.number("keys.rows.ln_e"), verdict.number("keys.rows.threshold")
+    lower, days = verdict.number("keys.days.lower"), verdict.number("keys.days.days") or 0
+    needed = verdict.number("keys.days.needed_days") or 0
+    return {
+        "houses": value is not None and threshold is not None and value >= threshold,
+        "days": lower is not None and lower > 0 and days >= needed,
+    }
+
+
+def _capital(days: Sequence[Mapping[str, Any]], labels: Sequence[str], threshold: float | None) -> Chart:
+    return Chart(
+        "capital",
+        "Key on houses: ln E",
+        "Evidence that the candidate is not worse by the margin or more. It turns once it reaches the "
+        "threshold ln(1/alpha); harm is the same bet the other way.",
+        Axis("Day", labels=labels),
+        Axis("ln E"),
+        (
+            Series("Not worse", "candidate", "line", column(days, "ln_e")),
+            Series("Harm", "bad", "line", column(days, "harm_ln_e")),
+            level("Threshold", "strong", threshold, labels),
+        ),
+    )
+
+
+def _interval(days: Sequence[Mapping[str, Any]], labels: Sequence[str], margin: float | None) -> Chart:
+    return Chart(
+        "interval",
+        "Gain, with an interval that holds however often one looks",
+        "Mean of the live model's loss less the candidate's, log units. Above zero the candidate is better; "
+        "above the margin's line it is not worse by the margin.",
+        Axis("Day", labels=labels),
+        Axis("Gain, log units"),
+        (
+            Series("To", "candidate", "upper", column(days, "upper")),
+            Series("From", "candidate", "lower", column(days, "lower")),
+            Series("Mean", "candidate", "line", column(days, "mean")),
+            level("No difference", "quiet", 0.0, labels),
+            level("Margin", "strong", None if margin is None else -margin, labels),
+        ),
+    )
+
+
+def _key_days(days: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> Chart:
+    return Chart(
+        "key-days",
+        "Key on days: lower bound",
+        "Of the mean of a day's summed gain, margin included. It turns above zero, after enough days.",
+        Axis("Day", labels=labels),
+        Axis("Lower bound"),
+        (
+            Series("Lower bound", "candidate", "line", column(days, "key_b")),
+            level("Turns above", "strong", 0.0, labels),
+        ),
+    )
+
+
+def _daily(days: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> Chart:
+    return Chart(
+        "daily",
+        "Each day by itself",
+        "Mean gain of the houses of one day: above zero the candidate was better on that day.",
+        Axis("Day", labels=labels),
+        Axis("Gain, log units"),
+        (Series("Gain", "candidate", "bar", column(days, "day_mean")),),
+    )
+
+
+def _keys(verdict: Document) -> list[tuple[str, str, str, str]]:
+    """Name, value, what turns it, days of each key there is."""
+    named = (
+        ("Not worse, by houses", "keys.rows"),
+        ("Not worse, by days", "keys.days"),
+        ("Harm, by houses", "keys.harm_rows"),
+        ("Harm, by days", "keys.harm_days"),
+        ("Certificate without outcomes, by houses", "keys.certificate.rows"),
+        ("Certificate without outcomes, by days", "keys.certificate.days"),
+    )
+    return [(name, *_key(verdict, path)) for name, path in named if verdict.at(path) is not None]
+
+
+def _key(verdict: Document, path: str) -> tuple[str, str, str]:
+    threshold = known(verdict.at(f"{path}.threshold"))
+    if isinstance(verdict.at(path), Mapping) and "ln_e" in verdict.at(path):
+        return f"ln E {decimal(verdict.at(f'{path}.ln_e'), 2)}", decimal(threshold, 2), ""
+    seen, needed = verdict.at(f"{path}.days"), verdict.at(f"{path}.needed_days")
+    return f"bound {signed(verdict.at(f'{path}.lower'), 4)}", "above 0", f"{whole(seen)} of {whole(needed)}"

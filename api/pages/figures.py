@@ -1,0 +1,155 @@
+"""Figures: numbers, times and shares as people read them. What is not known is a dash."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+UNKNOWN = "–"  # noqa: RUF001 (a dash, as people write it)
+_STATES = {0: "none", 1: "yellow", 2: "red"}
+_AGES = ((86400 * 2, 86400, "days"), (3600 * 2, 3600, "hours"), (60 * 2, 60, "minutes"))
+
+
+def known(value: Any) -> float | None:
+    """The number, or None for what is none: a missing key, null, NaN, text."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def whole(value: Any) -> str:
+    """12,345"""
+    number = known(value)
+    return UNKNOWN if number is None else f"{number:,.0f}"
+
+
+def decimal(value: Any, digits: int = 4) -> str:
+    """0.0123"""
+    number = known(value)
+    return UNKNOWN if number is None else f"{number:,.{digits}f}"
+
+
+def signed(value: Any, digits: int = 4) -> str:
+    """+0.0123"""
+    number = known(value)
+    return UNKNOWN if number is None else f"{number:+,.{digits}f}"
+
+
+def dollars(value: Any) -> str:
+    """$181,235"""
+    number = known(value)
+    return UNKNOWN if number is None else f"-${-number:,.0f}" if number < 0 else f"${number:,.0f}"
+
+
+def share(value: Any, digits: int = 1) -> str:
+    """12.3 %"""
+    number = known(value)
+    return UNKNOWN if number is None else f"{100 * number:.{digits}f} %"
+
+
+def gap(value: Any) -> str:
+    """A difference of logarithms as the difference of the prices it is: +5.1 %"""
+    number = percent(value)
+    return UNKNOWN if number is None else f"{number:+.1f} %"
+
+
+def size(value: Any) -> str:
+    """The size of a difference of logarithms, without its sign: 5.1 %"""
+    number = percent(value)
+    return UNKNOWN if number is None else f"{abs(number):.1f} %"
+
+
+def percent(value: Any) -> float | None:
+    """100 (exp(g) - 1): by how many percent the second price is above the first."""
+    number = known(value)
+    return None if number is None or number > 700 else 100 * math.expm1(number)
+
+
+def seconds(value: Any) -> str:
+    """A span of time in the unit that suits it."""
+    number = known(value)
+    if number is None:
+        return UNKNOWN
+    for least, unit, name in _AGES:
+        if abs(number) >= least:
+            return f"{number / unit:,.0f} {name}"
+    return f"{number:,.0f} seconds" if number >= 10 else f"{number:.1f} seconds"
+
+
+def moment(value: Any) -> str:
+    """2026-11-21 09:15:30 UTC, from a time or its ISO text; a text that is none is given back."""
+    time = _time(value)
+    if time is None:
+        return value if isinstance(value, str) else UNKNOWN
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def age(value: Any, now: datetime) -> str:
+    """How long ago something was."""
+    time = _time(value)
+    if time is None:
+        return UNKNOWN
+    passed = now - time
+    return "just now" if passed < timedelta(seconds=2) else f"{seconds(passed.total_seconds())} ago"
+
+
+def _time(value: Any) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        return None
+    if not isinstance(found, datetime):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def in_unit(value: Any, unit: Any) -> str:
+    """A rule's value or threshold in its unit."""
+    if unit == "share":
+        return share(value, 2)
+    if unit == "state":
+        return UNKNOWN if known(value) is None else _STATES.get(value, UNKNOWN)
+    if unit == "ln E":
+        return decimal(value, 2)
+    if unit in ("houses", "days", "times", "segments"):
+        number = known(value)
+        return whole(value) if number is None or number.is_integer() else decimal(value, 1)
+    return signed(value, 4)
+
+
+def plain(value: Any) -> str:
+    """A number as a form has it: 1350, 0.5"""
+    number = known(value)
+    return "" if number is None else f"{number:.15g}"
+
+
+def words(name: Any) -> str:
+    """living_area as people say it: living area."""
+    return str(name).replace("_", " ").replace(":", ": ")
+
+
+def short(digest: Any) -> str:
+    """The first characters of a hash."""
+    return str(digest)[:12] if digest else UNKNOWN
+
+
+FILTERS: Mapping[str, Any] = {
+    each.__name__: each
+    for each in (
+        whole,
+        decimal,
+        signed,
+        dollars,
+        share,
+        gap,
+        size,
+        seconds,
+        moment,
+        age,
+        in_unit,
+        words,
+        short,
+    )
+}

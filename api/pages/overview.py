@@ -1,0 +1,186 @@
+"""The overview: who is live, what the candidates have shown, traffic, ledger, and what needs attention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from api.pages.alerts import Alert, of_live, of_situation, of_standing
+from api.pages.asking import Situation, Standing
+from api.pages.charts import Axis, Chart, Series
+from api.pages.documents import Document
+from api.pages.figures import decimal, known
+from shadow.records import Candidate, Deployment
+from shadow.status import Books
+from shadow.store.ledger import Account
+
+_GOALS = ("entities", "days", "coverage")
+_RATE_MINUTES = 5
+_QUIET = "Nothing is broken, late, drifting or in the way of a candidate that Umbra knows of."
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A candidate as the overview shows it."""
+
+    candidate: Candidate
+    document: Document
+
+    @property
+    def state(self) -> str | None:
+        """Its verdict."""
+        found = self.document.at("state")
+        return found if isinstance(found, str) else None
+
+    @property
+    def judged(self) -> bool:
+        """Whether there is a verdict."""
+        return self.document.computed_at is not None
+
+    @property
+    def line(self) -> str:
+        """How it is scored."""
+        sees = "every house" if self.candidate.sample == 1 else f"{self.candidate.sample:.0%} of the houses"
+        return (
+            f"{self.candidate.state.value}, sees {sees}, added {self.candidate.added_at:%Y-%m-%d %H:%M} UTC"
+        )
+
+    @property
+    def loss_live(self) -> float | None:
+        """Mean loss of the live model, log units."""
+        return self.document.number("losses.live")
+
+    @property
+    def loss_candidate(self) -> float | None:
+        """Mean loss of the candidate, log units."""
+        return self.document.number("losses.candidate")
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the verdict is what it is."""
+        return self.document.texts("reasons")
+
+    @property
+    def missing(self) -> list[str]:
+        """What is in the way."""
+        return [] if self.state == "promote" else self.reasons
+
+    @property
+    def goals(self) -> list[Mapping[str, Any]]:
+        """How far it has come with what takes time."""
+        return [_goal(rule) for rule in self.document.rows("rules") if rule.get("rule") in _GOALS]
+
+    @property
+    def remedy(self) -> str:
+        """What to do while there is no verdict."""
+        if self.candidate.state.value == "paused":
+            return f"It is paused: umbra candidates resume {self.candidate.model} goes on."
+        return "Not judged yet: the worker opens its stream and judges it within a minute, if it runs."
+
+
+def _goal(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+    value, threshold = known(rule.get("value")), known(rule.get("threshold"))
+    return {**rule, "part": value / threshold if value is not None and threshold else 0.0}
+
+
+def shown(
+    found: Situation | None,
+    standing: Standing | None,
+    served: Deployment | None,
+    wanted: str,
+    now: datetime,
+) -> dict[str, Any]:
+    """What the template is given; `found` None: the store is away, `standing` None: not counted yet."""
+    live = served or (found.deployment if found else None)
+    return {
+        "live": live,
+        "cards": _cards(found),
+        "alerts": list(_alerts(found, standing, served, wanted, now)),
+        "quiet": _QUIET if standing is not None else "Traffic and ledger are still being counted.",
+        "uncounted": "The store is away."
+        if found is None
+        else "Still being counted: look again in a moment.",
+        **(_standing(standing) if standing is not None else {}),
+    }
+
+
+def _cards(found: Situation | None) -> list[Card]:
+    if found is None:
+        return []
+    documents = {one.stream.terms.candidate_id: Document.of(one, "verdict") for one in found.dossiers}
+    return [Card(one, documents.get(one.id, Document())) for one in found.candidates]
+
+
+def _alerts(
+    found: Situation | None,
+    standing: Standing | None,
+    served: Deployment | None,
+    wanted: str,
+    now: datetime,
+) -> Iterable[Alert]:
+    if served is not None:
+        yield from of_live(str(served.live), wanted)
+    if found is not None:
+        yield from of_situation(found, now)
+    if standing is not None:
+        yield from of_standing(standing)
+
+
+def _standing(standing: Standing) -> dict[str, Any]:
+    books, status = standing.status.books, standing.status
+    minutes = [(f"{moment:%H:%M}", houses) for moment, houses in standing.arrivals]
+    whole = [houses for _, houses in minutes[-1 - _RATE_MINUTES : -1]]
+    return {
+        "standing": standing,
+        "traffic": _traffic(minutes),
+        "arrivals": minutes[::-1],
+        "rate": decimal(sum(whole) / 60 / _RATE_MINUTES, 1),
+        "journal": status.journal,
+        "intake": books.intake if books else None,
+        "dropped": sum(books.intake.dropped.values()) if books else None,
+        "outcomes": books.outcomes if books else None,
+        "processes": [
+            {"role": one.role, "since": one.since, "says": _says(one.facts)} for one in status.processes
+        ],
+        **_ledger(books),
+    }
+
+
+def _says(facts: Mapping[str, Any]) -> str:
+    return " ".join(str(facts[name]) for name in ("candidate", "state", "because", "url") if facts.get(name))
+
+
+def _traffic(minutes: list[tuple[str, int]]) -> Chart:
+    return Chart(
+        "traffic",
+        "Houses answered",
+        "By minute, over the last hour.",
+        Axis("Time (UTC)", labels=[minute for minute, _ in minutes]),
+        Axis("Houses a minute"),
+        (Series("Houses", "live", "bar", [houses for _, houses in minutes]),),
+    )
+
+
+def _ledger(books: Books | None) -> dict[str, Any]:
+    accounts = books.accounts if books else ()
+    columns = [_column(account) for account in accounts]
+    states = list(dict.fromkeys(state for column in columns for state in column))
+    return {
+        "accounts": [{"name": str(account.candidate.model)} for account in accounts],
+        "ledger": [(state, [column.get(state, 0) for column in columns]) for state in states],
+        "balance": bool(books and books.balance),
+    }
+
+
+def _column(account: Account) -> dict[str, int]:
+    return {
+        "eligible": account.eligible,
+        "scored": account.scored,
+        "sampled out": account.sampled_out,
+        **{f"failed: {reason}": houses for reason, houses in account.failed.items()},
+        **{f"dropped: {reason}": houses for reason, houses in account.dropped.items()},
+        "pending": account.pending,
+        "missing": account.missing,
+    }

@@ -1,0 +1,179 @@
+"""The site: every page's address, what it asks, and the answer around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from flask import Response, request
+
+from api.live import Live
+from api.lookups import Lookups
+from api.pages import asking, candidate, decisions, overview, trial
+from api.pages.asking import Standing
+from api.pages.assets import Assets
+from api.pages.candidate import TABS, Tab
+from api.pages.guards import GUARDS
+from api.pages.rendering import Rendering
+from api.pages.trial import Source
+from api.predictions import Limits
+from shadow.records import Candidate, Deployment, InvalidReference, ModelRef
+from shadow.status import Status
+from shadow.store import StoreUnavailable
+
+_FOREVER = "public, max-age=31536000, immutable"
+_HTML = "text/html; charset=utf-8"
+
+View = Callable[..., Response]
+
+
+class Site:
+    """The views. `decides`: somebody may decide over HTTP. `take_status` None: nothing can be counted."""
+
+    def __init__(
+        self,
+        live: Live,
+        lookups: Lookups,
+        limits: Limits,
+        take_status: Callable[[datetime], Status] | None,
+        *,
+        decides: bool,
+    ) -> None:
+        self._live = live
+        self._lookups = lookups
+        self._limits = limits
+        self._decides = decides
+        self._assets = Assets()
+        self._rendering = Rendering(self._assets)
+        self._standing = take_status and lookups.counting(lambda store: asking.standing(store, take_status))
+
+    def routes(self) -> Iterator[tuple[str, str, View]]:
+        """Path, name and view of each."""
+        yield "/", "home", self.overview
+        for path, tab in TABS.items():
+            yield path, f"pages.{tab.name.lower()}", partial(self.candidate, tab)
+        yield "/try", "pages.try", self.trial
+        yield "/deployments", "pages.deployments", self.deployments
+        yield "/assets/<path:name>", "pages.asset", self.asset
+
+    def overview(self) -> Response:
+        """Who is live, and how it stands."""
+        found = self._asked(
+            lambda: self._lookups.ask(lambda store: asking.situation(store, ("verdict", "drift")))
+        )
+        served = self._served()
+        shown = overview.shown(found, self._counted(), served, self._wanted(), datetime.now(UTC))
+        return self._page("overview", here="/", away=found is None, **shown)
+
+    def candidate(self, tab: Tab, identifier: str) -> Response:
+        """One of the pages about a candidate."""
+        model = _reference(identifier)
+        found = self._asked(lambda: self._lookups.ask(lambda store: asking.dossier(store, model, tab.kinds)))
+        dossier, present = found if found is not None else (None, [])
+        if found is not None and dossier is None and model not in {one.model for one in present}:
+            return self._lost(
+                f"{identifier[:80]} is not a candidate.",
+                "These are:" if present else "There is none.",
+                present,
+            )
+        shown = candidate.shown(tab, identifier[:80], dossier, request.args.get("field"))
+        return self._page(tab.name.lower(), away=found is None, **shown)
+
+    def trial(self) -> Response:
+        """A form to ask with."""
+        asked = request.args.get("prediction")
+        candidates = self._asked(self._lookups.candidates)
+        found, source = None, None
+        if asked is not None and candidates is not None:
+            found, source = self._before(asked)
+        return self._page(
+            "try",
+            here="/try",
+            away=candidates is None,
+            live=self._label(),
+            limits=self._limits,
+            **trial.shown(candidates or [], found, source),
+        )
+
+    def deployments(self) -> Response:
+        """The audit log, and the forms to decide."""
+        found = self._asked(lambda: self._lookups.ask(asking.history))
+        shown = {"live": self._served()} if found is None else decisions.shown(*found)
+        return self._page(
+            "deployments", here="/deployments", away=found is None, decisions=self._decides, **shown
+        )
+
+    def asset(self, name: str) -> Response:  # noqa: ARG002 (the whole path is the name)
+        """Style, script or picture."""
+        found = self._assets.at(request.path)
+        if found is None:
+            return self._lost(
+                "Nothing is here.", "The page that led here is of another version: load it again."
+            )
+        headers = {"Cache-Control": _FOREVER, "Vary": "Accept-Encoding", "X-Content-Type-Options": "nosniff"}
+        if request.accept_encodings["gzip"] > 0:
+            return Response(
+                found.packed, headers=headers | {"Content-Encoding": "gzip"}, content_type=found.content_type
+            )
+        return Response(found.body, headers=headers, content_type=found.content_type)
+
+    def _before(self, asked: str) -> tuple[Any, Source]:
+        """The prediction that is to be asked again."""
+        try:
+            found = self._lookups.prediction(UUID(asked))
+        except ValueError:
+            return None, Source(
+                f"{asked[:80]!r} is no prediction's id: this is the example house.", failed=True
+            )
+        except StoreUnavailable:
+            return None, Source("The store is away: this is the example house.", failed=True)
+        if found is None:
+            return None, Source(
+                "No such prediction is in the store yet: this is the example house.",
+                failed=True,
+            )
+        return found, trial.asked_before(found)
+
+    def _asked(self, ask: Callable[[], Any]) -> Any:
+        """What the store says; None: it is away."""
+        try:
+            return ask()
+        except StoreUnavailable:
+            return None
+
+    def _counted(self) -> Standing | None:
+        return self._asked(self._standing.look) if self._standing is not None else None
+
+    def _served(self) -> Deployment | None:
+        return self._live.serving().deployment if self._live.is_ready else None
+
+    def _wanted(self) -> str:
+        return str(self._live.wanted) if self._live.is_ready else ""
+
+    def _label(self) -> str | None:
+        return self._live.serving().label if self._live.is_ready else None
+
+    def _lost(self, what: str, remedy: str, present: list[Candidate] | None = None) -> Response:
+        candidates = [str(one.model) for one in present or []]
+        return self._page("lost", HTTPStatus.NOT_FOUND, what=what, remedy=remedy, candidates=candidates)
+
+    def _page(
+        self, template: str, status: HTTPStatus | None = None, *, away: bool = False, **shown: Any
+    ) -> Response:
+        """A page; what cannot be shown while the store is away is a 503, unless this process knows enough."""
+        known = template in ("overview", "try")
+        code = status or (HTTPStatus.SERVICE_UNAVAILABLE if away and not known else HTTPStatus.OK)
+        html = self._rendering.render(template, away=away, **shown)
+        headers = GUARDS | {"Cache-Control": "no-store"} | ({"Retry-After": "5"} if away else {})
+        return Response(html, code.value, headers, content_type=_HTML)
+
+
+def _reference(identifier: str) -> ModelRef | None:
+    try:
+        return ModelRef.parse(identifier)
+    except InvalidReference:
+        return None

@@ -1,0 +1,47 @@
+"""Try it: a form made from the schema, filled in with an example or with what was asked before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from api.pages.charts import embedded
+from api.pages.figures import dollars, moment
+from model_package.schema import EXAMPLE, FIELDS, NAMES
+from shadow.records import Candidate, CandidateState, Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the values in the form come from; `failed`: not from where they were asked for."""
+
+    text: str
+    failed: bool = False
+
+
+def shown(candidates: list[Candidate], found: Prediction | None, source: Source | None) -> dict[str, Any]:
+    """What the template and the script are given."""
+    values: Mapping[str, Any] = EXAMPLE if found is None else found.capture.inputs
+    active = [one for one in candidates if one.state is CandidateState.ACTIVE]
+    return {
+        "candidates": [str(one.model) for one in active],
+        "fields": [{**asdict(field), "value": values.get(field.name)} for field in FIELDS],
+        "source": source,
+        "data": embedded(
+            {
+                "names": NAMES,
+                "example": EXAMPLE,
+                "candidates": [{"model": str(one.model), "sample": one.sample} for one in active],
+            }
+        ),
+    }
+
+
+def asked_before(found: Prediction) -> Source:
+    """Says that the form holds a house of the store."""
+    taken = found.capture
+    return Source(
+        f"This is the house of prediction {taken.id}: {taken.live} said {dollars(taken.prediction_dollars)} "
+        f"at {moment(taken.captured_at)}."
+    )
