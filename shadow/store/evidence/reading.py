@@ -134,10 +134,10 @@ def as_of(connection: Connection, stream: Stream, moment: datetime) -> Evidence:
 def _computed(connection: Connection, stream: Stream, days: Days, moment: datetime) -> Evidence:
     take_time(connection)
     scope = Scope(stream, moment)
-    queries = rollup.sums(scope), rollup.delay_bins(scope), rollup.gap_bins(scope)
+    sums, late, apart = rollup.sums(scope), rollup.delay_bins(scope), rollup.gap_bins(scope)
     found = Evidence({}, Delays({}), {})
     for some in days.pieces(_DAYS_AT_ONCE):
-        found += _read(connection, *queries, **scope.part(some))
+        found += _read(connection, sums, late, apart, scope.part(some))
     return found
 
 
@@ -146,11 +146,11 @@ def _stored(connection: Connection, stream: Stream, before_day: int) -> Evidence
         select(table).where(table.c.stream_id == stream.id, table.c.day < before_day)
         for table in (evidence, outcome_delays, gap_bins)
     )
-    return _read(connection, sums, late, apart)
+    return _read(connection, sums, late, apart, {})
 
 
 def _read(
-    connection: Connection, sums: Select[Any], late: Select[Any], apart: Select[Any], **part: UUID
+    connection: Connection, sums: Select[Any], late: Select[Any], apart: Select[Any], part: Mapping[str, UUID]
 ) -> Evidence:
     by_delay, by_gap = Counter[int](), Counter[tuple[str, int]]()
     found = {(row.day, row.segment): _sums(row) for row in connection.execute(sums, part)}

@@ -499,3 +499,46 @@ def test_several_processes_that_compute_the_same_do_not_double(town: Any) -> Non
         other.close()
     assert_same(computed(town), expected(town))
     assert stored(town)["evidence_due"] == []
+
+
+def test_a_sample_of_pairs_is_that_of_the_lowest_sample_keys(town: Any) -> None:
+    fill(town)
+    refresh(town)
+    told = in_force(town, None)
+    answered = [one for one in representatives(town) if town.answers[one.id][0].dollars is not None]
+    with town.store.reading() as connection:
+        some = evidence.sample(connection, town.stream, 20)
+        every = evidence.sample(connection, town.stream, 1000)
+        live, candidate = evidence.prices(connection, town.stream, 20)
+    assert [pair.id for pair in some] == sorted((one.id for one in answered), key=sample_key)[:20]
+    assert len(every) == len(answered)
+    for pair in every:
+        known = told.get(pair.id)
+        assert pair.live_dollars == town.asked[pair.id].prediction_dollars
+        assert pair.candidate_dollars == town.answers[pair.id][0].dollars
+        assert pair.sold_dollars == (None if known is None else known.price_dollars)
+    assert live.tolist() == [pair.live_dollars for pair in some]
+    assert candidate.tolist() == [pair.candidate_dollars for pair in some]
+
+
+def test_the_worst_pairs_come_with_what_was_asked(town: Any) -> None:
+    fill(town)
+    refresh(town)
+    answered = [one.id for one in representatives(town) if town.answers[one.id][0].dollars is not None]
+    with town.store.reading() as connection:
+        worst = evidence.worst(connection, town.stream, 7)
+        every = evidence.sample(connection, town.stream, 1000)
+    furthest = sorted(every, key=lambda pair: -abs(pair.gap))[:7]
+    assert [pair.id for pair in worst] == [pair.id for pair in furthest]
+    assert {pair.id for pair in worst} <= set(answered)
+    for pair in worst:
+        assert pair.inputs == town.asked[pair.id].inputs
+        assert abs(pair.captured_at - town.asked[pair.id].captured_at) < timedelta(milliseconds=2)
+
+
+def test_without_a_pair_there_is_nothing_to_show(town: Any) -> None:
+    with town.store.reading() as connection:
+        assert evidence.sample(connection, town.stream, 10) == []
+        assert evidence.worst(connection, town.stream, 10) == []
+        assert evidence.day_sums(connection, town.stream) == []
+        assert evidence.as_of(connection, town.stream, START + DAY).day_sums() == []

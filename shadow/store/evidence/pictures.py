@@ -1,0 +1,118 @@
+"""Pictures: the few single pairs that are shown, and the sample that ranks are correlated on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from math import log
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Select, func, select
+
+from shadow.records import capture_time
+from shadow.store import outcomes
+from shadow.store.evidence.pairs import Scope, pairs
+from shadow.store.evidence.refresh import take_time
+from shadow.store.evidence.rollup import WHOLE
+from shadow.store.evidence.span import Days
+from shadow.store.streams import Stream
+from shadow.store.tables import captures, evidence, observations, worst_gaps
+
+_PAIRS_SCANNED = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What both models said of one house, and what it sold for (None: not sold), in dollars."""
+
+    id: UUID
+    live_dollars: float
+    candidate_dollars: float
+    sold_dollars: float | None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def captured_at(self) -> datetime:
+        """When it was asked about."""
+        return capture_time(self.id)
+
+    @property
+    def gap(self) -> float:
+        """g = ln(candidate / live)."""
+        return log(self.candidate_dollars / self.live_dollars)
+
+
+def sample(connection: Connection, stream: Stream, most: int) -> list[Pair]:
+    """Pairs picked by their ids alone, mature or not, without inputs; of the newest million pairs."""
+    there = _newest(connection, stream)
+    if there is None:
+        return []
+    take_time(connection)
+    scope = Scope(stream)
+    query = _lowest_keys(scope, most, share=(2 * most + 100) / there.pairs)
+    return [Pair(*row) for row in connection.execute(query, scope.part(there.days))]
+
+
+def prices(
+    connection: Connection, stream: Stream, most: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The same as two arrays of shape (n,) in dollars: the live model's, the candidate's."""
+    found = sample(connection, stream, most)
+    live, candidate = [one.live_dollars for one in found], [one.candidate_dollars for one in found]
+    return np.array(live, dtype=np.float64), np.array(candidate, dtype=np.float64)
+
+
+def worst(connection: Connection, stream: Stream, most: int) -> list[Pair]:
+    """The pairs that are furthest apart, the furthest first, with what was asked."""
+    rows = connection.execute(
+        select(
+            worst_gaps.c.capture_id,
+            captures.c.prediction_dollars,
+            observations.c.prediction_dollars,
+            captures.c.inputs,
+        )
+        .join(captures, captures.c.id == worst_gaps.c.capture_id)
+        .join(observations, observations.c.capture_id == worst_gaps.c.capture_id)
+        .where(worst_gaps.c.stream_id == stream.id, observations.c.candidate_id == stream.terms.candidate_id)
+        .order_by(func.abs(worst_gaps.c.gap).desc(), worst_gaps.c.capture_id)
+        .limit(most)
+    ).all()
+    told = outcomes.in_force(connection, [row[0] for row in rows])
+    sold = {name: outcome.price_dollars for name, outcome in told.items()}
+    return [Pair(name, live, candidate, sold.get(name), inputs) for name, live, candidate, inputs in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class _Newest:
+    """Some days, and how many pairs they hold."""
+
+    days: Days
+    pairs: float
+
+
+def _newest(connection: Connection, stream: Stream) -> _Newest | None:
+    """The newest days that hold enough pairs together; None: there is no pair."""
+    mine = (evidence.c.stream_id == stream.id) & (evidence.c.segment == WHOLE) & (evidence.c.pairs > 0)
+    query = select(evidence.c.day, evidence.c.pairs).where(mine).order_by(evidence.c.day.desc())
+    found: _Newest | None = None
+    for day, houses in connection.execute(query):
+        end, so_far = (day + 1, 0.0) if found is None else (found.days.end, found.pairs)
+        found = _Newest(Days(day, end), so_far + houses)
+        if found.pairs >= _PAIRS_SCANNED:
+            break
+    return found
+
+
+def _lowest_keys(scope: Scope, most: int, share: float) -> Select[Any]:
+    """The pairs with the lowest sample keys; those that cannot be among them are left out early."""
+    picked = pairs(scope).where(captures.c.sample_key < share).subquery("picked")
+    return (
+        select(picked.c.id, picked.c.live, picked.c.candidate, picked.c.price)
+        .where(picked.c.candidate.is_not(None))
+        .order_by(picked.c.sample_key)
+        .limit(most)
+    )
