@@ -31,7 +31,7 @@ def agreement(store: Store, stream: Stream, facts: Facts, masked: Collection[str
         worst = evidence.worst(connection, stream, WORST)
     quantiles = {f"p{percent}": comparison.gap_quantile(bins, percent / 100) for percent in (50, 90, 99)}
     return {
-        **asdict(comparison.agreement(facts.everything)),
+        **asdict(comparison.agreement(total([sums for _, sums in (*facts.days, *facts.preview)]))),
         **quantiles,
         "spearman": comparison.spearman(*ranked) if len(ranked[0]) > 1 else None,
         "histogram": _histogram(points),

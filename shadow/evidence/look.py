@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from datetime import datetime, timedelta
 
-from shadow.evidence import automation, drift, skew
+from shadow.evidence import automation, skew
 from shadow.evidence.agreement import agreement
 from shadow.evidence.course import course
+from shadow.evidence.drift import Counting
+from shadow.evidence.drift_document import document
 from shadow.evidence.judgement import facts_of
 from shadow.evidence.opening import Opening
 from shadow.evidence.refreshing import refresh
@@ -31,7 +33,7 @@ class Look:
         self._settings = settings
         self._stop = stop
         self._opening = Opening(store, settings.models)
-        self._counting = drift.Counting(store, settings.models)
+        self._countings: dict[int, Counting] = {}
         self._pictured: dict[int, datetime] = {}
 
     def once(self, now: datetime) -> int:
@@ -54,13 +56,18 @@ class Look:
 
     def _one(self, stream: Stream, now: datetime) -> None:
         refresh(self._store, stream, self._stop)
-        self._counting.bring_up_to_date(stream)
+        self._counting(stream).bring_up_to_date(self._store)
         facts = facts_of(self._store, self._settings.models, stream, now)
         verdict = decide(facts)
         kept = keep(self._store, verdict)
         self._leave(stream, "verdict", now, verdict.as_json())
         self._picture(stream, facts, now)
         automation.act(self._store, self._settings.models, verdict, kept.id, now)
+
+    def _counting(self, stream: Stream) -> Counting:
+        if stream.id not in self._countings:
+            self._countings[stream.id] = Counting(self._settings.models, stream)
+        return self._countings[stream.id]
 
     def _picture(self, stream: Stream, facts: Facts, now: datetime) -> None:
         last = self._pictured.get(stream.id)
@@ -69,11 +76,10 @@ class Look:
         self._pictured[stream.id] = now
         for model in (stream.terms.live, stream.candidate):
             self._replay(stream, model, now)
+        store, models, masked = self._store, self._settings.models, self._settings.masked_fields
         self._leave(stream, "evidence", now, course(facts))
-        self._leave(
-            stream, "comparison", now, agreement(self._store, stream, facts, self._settings.masked_fields)
-        )
-        self._leave(stream, "drift", now, drift.document(self._store, self._settings.models, stream, facts))
+        self._leave(stream, "comparison", now, agreement(store, stream, facts, masked))
+        self._leave(stream, "drift", now, document(store, models, stream, facts.policy, now, masked))
 
     def _replay(self, stream: Stream, model: ModelRef, now: datetime) -> None:
         length = stream.terms.day_seconds
