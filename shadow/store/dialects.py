@@ -85,13 +85,15 @@ def insert_new_from(connection: Connection, table: Table, rows: FromClause) -> N
     connection.execute(statement)
 
 
-def add_from(connection: Connection, table: Table, rows: FromClause, number: str) -> None:
-    """Insert the rows of a query; where the key is there already, add `number` to the stored one."""
+def add_from(
+    connection: Connection, table: Table, rows: FromClause, number: str, part: Mapping[str, Any]
+) -> None:
+    """Insert the rows of a query with parameters `part`; where a key is there, add to its `number`."""
     names = [column.name for column in rows.c]
     statement = _insert(connection, table).from_select(names, _unambiguous(rows))
     added = {number: table.c[number] + statement.excluded[number]}
     key = list(table.primary_key.columns)
-    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=added))
+    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=added), part)
 
 
 def _unambiguous(rows: FromClause) -> Select[Any]:

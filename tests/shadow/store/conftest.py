@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 
 from model_package import schema
 from shadow import policy
@@ -128,6 +130,42 @@ def terms(candidate_id: int, deployment_id: int, judged_by: Policy, number: int 
         alpha=0.025,
         number=number,
     )
+
+
+@pytest.fixture
+def make_terms() -> Callable[..., Terms]:
+    """What a stream between a candidate and a deployment is about, by the default policy."""
+    return lambda candidate_id, deployment_id: terms(
+        candidate_id, deployment_id, Policy.parse(policy.default_text())
+    )
+
+
+class Died(Exception):
+    """The process is gone."""
+
+
+@pytest.fixture
+def dying_after() -> Callable[..., AbstractContextManager[Callable[[], bool]]]:
+    """Let a store run so many statements and no more; yields what tells whether that was enough."""
+
+    @contextmanager
+    def dying(store: Store, statements: int) -> Iterator[Callable[[], bool]]:
+        left, died = count(statements, -1), []
+
+        def run(*_: object) -> None:
+            if next(left) <= 0:
+                died.append(True)
+                raise Died
+
+        event.listen(store._engine, "before_cursor_execute", run)
+        try:
+            yield lambda: not died
+        except Died:
+            return
+        finally:
+            event.remove(store._engine, "before_cursor_execute", run)
+
+    return dying
 
 
 @pytest.fixture
