@@ -17,6 +17,7 @@ from itertools import groupby
 from uuid import UUID
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 DAYS = 7
 FIRST_ID = UUID(int=0)
@@ -41,7 +42,7 @@ ORDER BY child.relname
 _COMPLETE = """
 SELECT count(*) = {tables} FROM pg_inherits WHERE inhrelid IN ({names}) AND NOT inhdetachpending
 """
-_IS_PRUNED = "SELECT EXISTS (SELECT FROM prunings WHERE before > to_timestamp({seconds}))"
+_IS_PRUNED = "SELECT EXISTS (SELECT FROM prunings WHERE before >= to_timestamp({end}))"
 _READERS = """
 SELECT DISTINCT pid FROM pg_locks
 WHERE relation = to_regclass('{table}') AND pid <> pg_backend_pid() ORDER BY pid
@@ -78,7 +79,10 @@ def first_id(unix_milliseconds: int) -> UUID:
 
 
 def ensure(connection: Connection, ids: Iterable[UUID]) -> None:
-    """Make the partitions that rows with these ids go into, where they are missing."""
+    """Make the partitions that rows with these ids go into, where they are missing.
+
+    Raises OperationalError while a prune is taking weeks off, of which a missing one may be one.
+    """
     if connection.dialect.name != "postgresql":
         return
     weeks = sorted({_number(one) for one in ids})
@@ -87,9 +91,13 @@ def ensure(connection: Connection, ids: Iterable[UUID]) -> None:
     ]
     if not missing:
         return
-    if _is_pruned(connection, missing[0]):  # never wait for a prune on behalf of a week that it leaves alone
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_LEAVING})")
+    # A prune may wait for readers for long: nobody waits for it, and only weeks that it removes concern it.
+    pruned = [number for number in missing if _is_pruned(connection, number)]
+    if pruned:
+        _refuse_while_leaving(connection)
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MAKING})")
+    if pruned:
+        _finish_all(connection)
     for number in missing:
         _make(connection, number)
 
@@ -187,18 +195,31 @@ def _covers(partition: Partition, table: str, number: int) -> bool:
 
 
 def _is_pruned(connection: Connection, number: int) -> bool:
-    seconds = number * DAYS * 86_400
-    return bool(connection.exec_driver_sql(_IS_PRUNED.format(seconds=seconds)).scalar())
+    end = (number + 1) * DAYS * 86_400
+    return bool(connection.exec_driver_sql(_IS_PRUNED.format(end=end)).scalar())
+
+
+def _refuse_while_leaving(connection: Connection) -> None:
+    """Keep prunes away until this transaction ends.
+
+    To wait for one could be to wait in a circle: it waits for every statement that has begun before.
+    """
+    if not connection.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock_shared({_LEAVING})").scalar():
+        said = BlockingIOError("a prune is removing the weeks of these captures; they can be stored after it")
+        raise OperationalError(None, None, said)
+
+
+def _finish_all(connection: Connection) -> None:
+    """End what a killed prune began: no two partitions hold one stretch, not even while one is leaving."""
+    for one in leaving(connection):
+        _finish(connection, one)
 
 
 def _make(connection: Connection, number: int) -> None:
     """Attach tables for one stretch, new ones or what a killed prune left; others go on meanwhile."""
     start, end = week_start(number), week_start(number + 1)
-    left = leaving(connection)
     for table in _lacks(connection, number):
         name = _name(table, number)
-        for one in (one for one in left if one.table == table):
-            _finish(connection, one)  # two partitions of one stretch cannot be, not even while one is leaving
         connection.exec_driver_sql(f"CREATE TABLE IF NOT EXISTS {name} (LIKE {table} INCLUDING ALL)")
         connection.exec_driver_sql(
             f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{start}') TO ('{end}')"

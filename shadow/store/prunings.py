@@ -34,7 +34,7 @@ TRIES = 240
 _LOCK_TIMEOUT = "2s"
 _BETWEEN_TRIES_SECONDS = 0.5
 _SHORTEST_REST_SECONDS = 0.02
-_LOCK_NOT_AVAILABLE = "55P03"
+_HELD = ("55P03", "40P01")  # lock not available, deadlock detected
 _EVIDENCE = 7_031_945
 
 __all__ = ["Extent", "PruneHeldUp", "PruneRefused", "expected", "latest", "prune"]
@@ -256,8 +256,8 @@ def _take_time(connection: Connection) -> None:
 
 
 def _by_source(connection: Connection, name: str) -> Counter[int]:
-    found = connection.exec_driver_sql(f"SELECT source_id, count(*) FROM {name} GROUP BY source_id")  # noqa: S608
-    return Counter(dict(found.tuples().all()))
+    found = connection.exec_driver_sql(f"SELECT source_id, count(*) AS houses FROM {name} GROUP BY source_id")  # noqa: S608
+    return Counter({row.source_id: row.houses for row in found})
 
 
 def _rows_of(connection: Connection, name: str) -> int:
@@ -266,7 +266,7 @@ def _rows_of(connection: Connection, name: str) -> int:
 
 def _is_held(fault: Exception) -> bool:
     said = fault if isinstance(fault, OperationalError) else fault.__cause__
-    return getattr(getattr(said, "orig", None), "pgcode", None) == _LOCK_NOT_AVAILABLE
+    return getattr(getattr(said, "orig", None), "pgcode", None) in _HELD
 
 
 def _bound(moment: datetime) -> UUID:

@@ -152,6 +152,29 @@ def test_a_lost_capture_shows_in_the_intake(store: Store) -> None:
         assert not ledger.intake(connection).balances
 
 
+def test_a_capture_that_was_pruned_is_accounted_for_and_one_besides_is_not(store: Store) -> None:
+    answered(store, 3)
+    with store.writing() as connection:
+        connection.execute(delete(tables.captures).where(tables.captures.c.seq == 2))
+        connection.execute(update(tables.sources).values(pruned=1))
+    with store.reading() as connection:
+        assert ledger.intake(connection) == ledger.Intake(numbered=3, stored=2, dropped={}, pruned=1)
+        assert ledger.intake(connection).balances
+    with store.writing() as connection:
+        connection.execute(delete(tables.captures).where(tables.captures.c.seq == 3))
+    with store.reading() as connection:
+        assert not ledger.intake(connection).balances
+
+
+def test_numbers_that_were_pruned_are_not_pending(store: Store) -> None:
+    candidate = add(store)
+    answered(store, 5)
+    with store.writing() as connection:
+        connection.execute(delete(tables.captures).where(tables.captures.c.seq.in_([2, 4])))
+    found = account(store, candidate)
+    assert (found.eligible, found.pending, found.balances) == (3, 3, True)
+
+
 def test_a_model_is_a_candidate_only_once_and_can_come_back(store: Store) -> None:
     first = add(store)
     with pytest.raises(CandidateConflict, match="gbm@1 is a candidate already"):
