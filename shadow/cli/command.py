@@ -64,6 +64,7 @@ _COMMANDS = {
     "status": "shadow.cli.state:status",
     "candidates": "shadow.cli.candidate:candidates",
     "verdict": "shadow.cli.verdict:verdict",
+    "verdict": "shadow.cli.verdict:verdict",
     "policy": "shadow.cli.policy:policy",
     "outcomes": "shadow.cli.outcomes:outcomes",
     "promote": "shadow.cli.rollout:promote",

@@ -137,7 +137,7 @@ class Drift(Table):
 
     gate: Switch
     windows_days: tuple[Days, Days]
-    min_houses: Houses
+    min_houses: Annotated[int, whole("houses", 500, 1_000_000_000)]
 
 
 class Automation(Table):

@@ -63,6 +63,10 @@ def test_only_what_it_says_makes_the_hash_of_a_policy() -> None:
     shuffled = with_("cap = 0.5  ", "# moved\n").replace("alpha_budget =", "cap = 0.50\nalpha_budget =")
     assert shuffled != default_text()
     assert Policy.parse(shuffled).sha256 == DEFAULT.sha256
+    middle = next(line for line in default_text().splitlines(keepends=True) if line.startswith("middle = "))
+    moved = with_(middle, "").replace("cheaper = ", f"{middle}cheaper = ")
+    assert moved != default_text()
+    assert Policy.parse(moved).sha256 == DEFAULT.sha256
     assert Policy.parse(with_("relative = 0.04", "relative = 0.05")).sha256 != DEFAULT.sha256
     assert Policy.parse(with_("[15, 50]", "[15, 51]")).sha256 != DEFAULT.sha256
 
