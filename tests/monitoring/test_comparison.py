@@ -150,6 +150,7 @@ def test_a_refactored_candidate_is_certified_without_one_outcome() -> None:
         found = certified(gap)
         assert found.holds
         assert found.ln_e > math.log(20)
+        assert found.lower == pytest.approx(50 * 0.003, rel=1e-3)
 
 
 def test_two_models_of_different_kinds_are_not() -> None:

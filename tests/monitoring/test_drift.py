@@ -103,7 +103,7 @@ def test_many_windows_at_once_have_the_distances_of_each() -> None:
 
 
 def test_ks_and_w1_of_bins_are_close_to_those_of_the_values() -> None:
-    reference, window = normal(5_000), normal(4_000, mean=0.4, seed=1)
+    reference, window = normal(5_000, sd=3.0), normal(4_000, mean=1.2, sd=3.0, seed=1)
     found = drifted(reference, window)
     assert found.ks == pytest.approx(stats.ks_2samp(reference, window).statistic, abs=0.01)
     moved = stats.wasserstein_distance(reference, window) / np.std(reference, ddof=1)

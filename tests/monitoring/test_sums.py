@@ -22,6 +22,7 @@ def houses(count: int = 400) -> dict[str, NDArray[Any]]:
     value = np.exp(rng.normal(12.0, 0.4, count))
     live, candidate = (value * np.exp(rng.standard_t(3, count) * 0.1) for _ in range(2))
     candidate[rng.random(count) < 0.05] = np.nan
+    live[:3] = candidate[:3] = 3 * value[:3]  # both wrong beyond the cap
     unsold, withdrawn = rng.random(count) < 0.3, rng.random(count) < 0.1
     latency = np.where(rng.random(count) < 0.2, np.nan, rng.exponential(0.03, count))
     price = np.where(unsold & ~withdrawn, np.nan, value)
