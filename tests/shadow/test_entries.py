@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shadow import entries, journal
@@ -82,6 +82,7 @@ LINES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(LINES, st.lists(st.integers(0, 12), max_size=3), st.integers(0, 3))
 def test_every_house_is_captured_dropped_or_damaged_whatever_outcomes_stand_between(
     lines: list[Line], cuts: list[int], drops_after: int

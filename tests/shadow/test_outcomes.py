@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_package.schema import Fault, InvalidRows, MalformedBody, TooManyRows
@@ -181,6 +181,7 @@ anything = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*outcomes.EXPECTED, "x"]), anything), st.booleans())
 def test_whatever_comes_is_an_outcome_or_has_faults(values: dict[str, Any], begin_right: bool) -> None:
     judged = outcomes.judge((SOLD if begin_right else {}) | values, 3, NOW)
@@ -190,6 +191,7 @@ def test_whatever_comes_is_an_outcome_or_has_faults(values: dict[str, Any], begi
         assert (judged.outcome.price_dollars is None) == (judged.outcome.state is OutcomeState.WITHDRAWN)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_bytes_are_read_or_refused_and_nothing_else(body: bytes) -> None:
     for parse in (outcomes.parse_json, outcomes.parse_csv):
