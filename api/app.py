@@ -136,8 +136,6 @@ def _route(app: Flask, parts: Parts, predictions: Predictions) -> None:
     app.add_url_rule("/livez", "livez", health.livez)
     app.add_url_rule("/readyz", "readyz", health.readyz)
     app.add_url_rule("/openapi.json", "openapi", described.openapi)
-    app.add_url_rule("/docs", "docs", described.page)
-    app.add_url_rule("/docs/page.js", "docs.starter", described.starter)
     app.add_url_rule("/docs/vendor/swagger-ui-bundle.js", "docs.script", described.script)
     for path, name, view in site.routes():
         app.add_url_rule(path, name, view)

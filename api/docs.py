@@ -1,4 +1,4 @@
-"""The description: /openapi.json for machines, /docs for people, with every asset served from here."""
+"""The description: /openapi.json for machines, and the script that shows it to people at /docs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import orjson
 from flask import Response, request
 
 from api.content import JSON
-from api.pages.guards import GUARDS
 
 _PAGES = Path(__file__).parent / "pages"
 
@@ -20,21 +19,11 @@ class Docs:
 
     def __init__(self, document: dict[str, Any]) -> None:
         self._document = orjson.dumps(document)
-        self._page = (_PAGES / "docs.html").read_bytes()
-        self._starter = (_PAGES / "docs.js").read_bytes()
         self._script = (_PAGES / "vendor" / "swagger-ui-bundle.js.gz").read_bytes()
 
     def openapi(self) -> Response:
         """The OpenAPI document."""
         return Response(self._document, content_type=JSON)
-
-    def page(self) -> Response:
-        """The page that shows it."""
-        return Response(self._page, headers=GUARDS, content_type="text/html; charset=utf-8")
-
-    def starter(self) -> Response:
-        """What starts it: a script of its own, because the policy allows none inside the page."""
-        return Response(self._starter, content_type="text/javascript; charset=utf-8")
 
     def script(self) -> Response:
         """Swagger UI, kept compressed; unpacked for the client that cannot do it itself."""

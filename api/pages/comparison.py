@@ -9,7 +9,7 @@ from typing import Any
 
 from api.pages.charts import Axis, Chart, Series, percents
 from api.pages.documents import Document
-from api.pages.figures import UNKNOWN, decimal, gap, known, percent, share, size
+from api.pages.figures import UNKNOWN, day, decimal, gap, known, percent, share, size
 from model_package.schema import NAMES
 
 _SIDE_BY_SIDE = 8
@@ -97,7 +97,7 @@ def _histogram(comparison: Document) -> Chart:
     return Chart(
         "histogram",
         "How large the differences are",
-        "Houses by the difference of the candidate's answer from the live one.",
+        "A sample of houses by how far the candidate's answer is from the live one; the ends hold the rest.",
         Axis("Candidate above or below live", labels=[f"{gap(low)} to {gap(high)}" for low, high, _ in bins]),
         Axis("Houses"),
         (Series("Houses", "candidate", "bar", [known(houses) for *_, houses in bins]),),
@@ -109,7 +109,7 @@ def _by_day(days: Sequence[Mapping[str, Any]]) -> Chart:
         "by-day",
         "Day by day",
         "Bias (the mean difference) and the typical size of a difference.",
-        Axis("Day", labels=[str(day.get("date")) for day in days]),
+        Axis("Day", labels=[day(row.get("date")) for row in days]),
         Axis("Difference", "percent"),
         (
             Series("Typical difference", "candidate", "line", percents(days, "mad")),

@@ -7,6 +7,7 @@ from typing import Any
 
 from api.pages.charts import Axis, Chart, Series, column, level
 from api.pages.documents import Document
+from api.pages.figures import day as day_of
 from api.pages.figures import decimal, known, signed, whole
 
 _ORDER = ("fail", "unknown", "pass")
@@ -15,7 +16,7 @@ _ORDER = ("fail", "unknown", "pass")
 def shown(verdict: Document, evidence: Document, margin: float | None) -> dict[str, Any]:
     """What the template is given; `margin` is the stream's, in log units."""
     days = evidence.rows("days")
-    labels = [str(day.get("date")) for day in days]
+    labels = [day_of(row.get("date")) for row in days]
     rules = sorted(verdict.rows("rules"), key=_rank)
     return {
         "evidence": evidence,
@@ -72,8 +73,8 @@ def _interval(days: Sequence[Mapping[str, Any]], labels: Sequence[str], margin: 
         Axis("Day", labels=labels),
         Axis("Gain, log units"),
         (
-            Series("To", "candidate", "upper", column(days, "upper")),
-            Series("From", "candidate", "lower", column(days, "lower")),
+            Series("Interval", "candidate", "upper", column(days, "upper")),
+            Series("Interval, lower end", "candidate", "lower", column(days, "lower")),
             Series("Mean", "candidate", "line", column(days, "mean")),
             level("No difference", "quiet", 0.0, labels),
             level("Margin", "strong", None if margin is None else -margin, labels),

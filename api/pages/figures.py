@@ -49,6 +49,12 @@ def share(value: Any, digits: int = 1) -> str:
     return UNKNOWN if number is None else f"{100 * number:.{digits}f} %"
 
 
+def points(value: Any) -> str:
+    """A change of a share, in percentage points: +1.2"""
+    number = known(value)
+    return UNKNOWN if number is None else f"{100 * number:+.1f}"
+
+
 def gap(value: Any) -> str:
     """A difference of logarithms as the difference of the prices it is: +5.1 %"""
     number = percent(value)
@@ -95,6 +101,12 @@ def age(value: Any, now: datetime) -> str:
     return "just now" if passed < timedelta(seconds=2) else f"{seconds(passed.total_seconds())} ago"
 
 
+def day(value: Any) -> str:
+    """A day: its date, or its time of day where a day lasts but seconds."""
+    text = str(value)
+    return text[11:19] if len(text) > 10 and text[10] == "T" else text
+
+
 def _time(value: Any) -> datetime | None:
     try:
         found = datetime.fromisoformat(value) if isinstance(value, str) else value
@@ -108,7 +120,8 @@ def _time(value: Any) -> datetime | None:
 def in_unit(value: Any, unit: Any) -> str:
     """A rule's value or threshold in its unit."""
     if unit == "share":
-        return share(value, 2)
+        number = known(value)
+        return UNKNOWN if number is None else f"{100 * number:.3g} %"
     if unit == "state":
         return UNKNOWN if known(value) is None else _STATES.get(value, UNKNOWN)
     if unit == "ln E":
@@ -143,12 +156,15 @@ FILTERS: Mapping[str, Any] = {
         signed,
         dollars,
         share,
+        points,
         gap,
         size,
         seconds,
+        day,
         moment,
         age,
         in_unit,
+        plain,
         words,
         short,
     )

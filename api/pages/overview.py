@@ -98,7 +98,7 @@ def shown(
         "live": live,
         "cards": _cards(found),
         "alerts": list(_alerts(found, standing, served, wanted, now)),
-        "quiet": _QUIET if standing is not None else "Traffic and ledger are still being counted.",
+        "quiet": _QUIET if standing is not None else "Traffic and ledger have yet to be counted, though.",
         "uncounted": "The store is away."
         if found is None
         else "Still being counted: look again in a moment.",

@@ -16,6 +16,7 @@ class Rendering:
     """Templates, compiled at the start; whatever is put into them is escaped."""
 
     def __init__(self, assets: Assets, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.assets = assets
         self._clock = clock
         self._environment = Environment(
             loader=PackageLoader("api.pages"),

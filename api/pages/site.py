@@ -58,6 +58,7 @@ class Site:
             yield path, f"pages.{tab.name.lower()}", partial(self.candidate, tab)
         yield "/try", "pages.try", self.trial
         yield "/deployments", "pages.deployments", self.deployments
+        yield "/docs", "docs", self.docs
         yield "/assets/<path:name>", "pages.asset", self.asset
 
     def overview(self) -> Response:
@@ -106,6 +107,10 @@ class Site:
         return self._page(
             "deployments", here="/deployments", away=found is None, decisions=self._decides, **shown
         )
+
+    def docs(self) -> Response:
+        """The description of the API, for people."""
+        return self._page("docs", here="/docs")
 
     def asset(self, name: str) -> Response:  # noqa: ARG002 (the whole path is the name)
         """Style, script or picture."""

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from api.pages.charts import embedded
-from api.pages.figures import dollars, moment
-from model_package.schema import EXAMPLE, FIELDS, NAMES
+from api.pages.figures import dollars, moment, plain, whole
+from model_package.schema import EXAMPLE, FIELDS, NAMES, Field
 from shadow.records import Candidate, CandidateState, Prediction
 
 
@@ -26,7 +26,7 @@ def shown(candidates: list[Candidate], found: Prediction | None, source: Source 
     active = [one for one in candidates if one.state is CandidateState.ACTIVE]
     return {
         "candidates": [str(one.model) for one in active],
-        "fields": [{**asdict(field), "value": values.get(field.name)} for field in FIELDS],
+        "fields": [_shown(field, values.get(field.name)) for field in FIELDS],
         "source": source,
         "data": embedded(
             {
@@ -36,6 +36,12 @@ def shown(candidates: list[Candidate], found: Prediction | None, source: Source 
             }
         ),
     }
+
+
+def _shown(field: Field, value: Any) -> dict[str, Any]:
+    figure = plain if field.unit == "year" else whole
+    ends = f"{figure(field.minimum)} to {figure(field.maximum)}"
+    return {**asdict(field), "value": value, "range": ends}
 
 
 def asked_before(found: Prediction) -> Source:

@@ -40,7 +40,7 @@
       title: { display: true, text: axis.title, color: quiet },
       grid: { color: faint(colour("--border"), 70) },
       border: { color: colour("--border") },
-      ticks: { color: quiet, maxRotation: 0, autoSkipPadding: 14 },
+      ticks: { color: quiet, maxRotation: 0, autoSkipPadding: axis.labels ? 14 : 4 },
     };
     if (axis.labels) return { ...shown, type: "category", labels: axis.labels };
     shown.ticks.callback = (value) => told(axis, value);
@@ -64,7 +64,10 @@
       plugins: {
         legend: {
           display: chart.series.length > 1, position: "bottom",
-          labels: { color: colour("--text"), boxWidth: 18, boxHeight: 2, padding: 14 },
+          labels: {
+            color: colour("--text"), boxWidth: 18, boxHeight: 2, padding: 14,
+            filter: ({ datasetIndex }) => chart.series[datasetIndex].style !== "lower",
+          },
         },
         tooltip: {
           callbacks: {

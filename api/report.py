@@ -1,0 +1,118 @@
+"""`umbra report`: all that is known of a candidate in one HTML file, to attach to a decision.
+
+It needs nothing but itself: style, script and numbers are inside, and its policy lets it load nothing.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import click
+from markupsafe import Markup
+
+from api.pages import comparison, drift, evidence
+from api.pages.assets import Assets
+from api.pages.candidate import TABS
+from api.pages.documents import Document
+from api.pages.rendering import Rendering
+from shadow.records import ModelRef
+from shadow.settings import Settings
+from shadow.store import dossiers, open_store
+from shadow.store.dossiers import Dossier
+from shadow.store.snapshots import Kind
+from shadow.store.streams import NotJudged
+from shadow.version import umbra_version
+
+_KINDS: tuple[Kind, ...] = ("verdict", "evidence", "comparison", "drift")
+_FIELDS_DRAWN = 8
+
+
+@click.command(short_help="One file with all that is known of a candidate.")
+@click.argument("candidate")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
+              help="The HTML file to write.")  # fmt: skip
+def report(candidate: str, output: Path) -> None:
+    """Write all that is known of CANDIDATE (NAME@VERSION) into one HTML file.
+
+    Verdict, rules, policy, hashes, comparison, evidence and drift, as they were computed last. The file needs
+    nothing but itself and opens without a network.
+
+    \b
+    umbra report gbm@2 -o report.html
+    """
+    model = ModelRef.parse(candidate)
+    store = open_store(Settings.from_environment().store)
+    try:
+        with store.reading() as connection:
+            found = dossiers.newest(connection, model, _KINDS)
+    finally:
+        store.close()
+    if found is None:
+        raise NotJudged(f"{model} was never judged; `umbra candidates` lists who is, the worker judges them")
+    output.write_text(render(found, Rendering(Assets())), encoding="utf-8")
+    click.echo(f"{output}: {_state(found)}, {output.stat().st_size:,} bytes")
+
+
+def render(found: Dossier, rendering: Rendering) -> str:
+    """The report as HTML."""
+    documents = {kind: Document.of(found, kind) for kind in _KINDS}
+    style = rendering.assets["umbra.css"].text
+    scripts = [rendering.assets[name].text for name in ("chart.umd.min.js", "charts.js")]
+    about = {
+        "printed": True,
+        "candidate": str(found.stream.candidate),
+        "stream": found.stream,
+        "changes": found.changes,
+        "verdict": documents["verdict"],
+    }
+    return rendering.render(
+        "report",
+        **about,
+        version=umbra_version(),
+        documents=[(kind, one) for kind, one in documents.items() if one.computed_at],
+        parts_shown=list(_parts(documents, found, rendering, about)),
+        policy=_policy(style, scripts),
+        style=_ours(style),
+        scripts=list(map(_ours, scripts)),
+    )
+
+
+def _parts(
+    documents: Mapping[Kind, Document], found: Dossier, rendering: Rendering, about: Mapping[str, Any]
+) -> Iterator[tuple[str, str, Markup | None]]:
+    """Title, what to say when it is missing, and the part itself."""
+    margin = found.stream.terms.margin
+    filled = {
+        "verdict": lambda: evidence.shown(documents["verdict"], documents["evidence"], margin),
+        "comparison": lambda: comparison.shown(documents["comparison"]),
+        "drift": lambda: drift.shown(documents["drift"], None, _FIELDS_DRAWN),
+    }
+    for tab in TABS.values():
+        there = documents[tab.document].computed_at is not None
+        body = (
+            rendering.render(f"{tab.name.lower()}_body", **about, **filled[tab.document]()) if there else None
+        )
+        yield tab.name, tab.lacking, None if body is None else _ours(body)
+
+
+def _ours(text: str) -> Markup:
+    """Text that was made here, and whose foreign parts are escaped."""
+    return Markup(text)  # noqa: S704
+
+
+def _policy(style: str, scripts: Iterable[str]) -> str:
+    """Only these very texts may run; nothing may be loaded from anywhere."""
+    allowed = " ".join(map(_hash, scripts))
+    return f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {allowed}"
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+def _state(found: Dossier) -> str:
+    return str(Document.of(found, "verdict").at("state") or "not judged yet")
