@@ -14,7 +14,7 @@ from harness.waiting import wait_until
 from needed import program
 from ports import free_port
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 
 

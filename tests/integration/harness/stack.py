@@ -25,8 +25,8 @@ from shadow.status import Status
 
 HERE = Path(__file__).parents[1]
 PLUG_IN = HERE / "plug_in"
-START_SECONDS = 60.0
-DRAIN_SECONDS = 90.0
+START_SECONDS = 120.0
+DRAIN_SECONDS = 180.0
 STOP_SECONDS = 100.0
 
 
