@@ -16,7 +16,7 @@ from shadow.verdict.findings import Findings
 from shadow.verdict.keys import HousesKey, houses_key
 from shadow.verdict.rules import Effect, Result, Rule
 
-_DRIFT = ("none", "yellow", "red")
+_DRIFT = ("there is none", "yellow", "red")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ def _drift(found: Findings) -> Rule:
     """The evidence must come from houses like those to be served."""
     state, gate = found.facts.drift, found.facts.policy.drift.gate
     result = Result.UNKNOWN if state is None else Result.FAIL if state >= 2 else Result.PASS
-    words = "not known yet" if state is None else f"drift is {_DRIFT[min(state, 2)]}"
+    words = "not known yet" if state is None else _DRIFT[min(state, 2)]
     if not gate:
         result, words = Result.PASS, f"{words}; the policy does not gate on it"
-    return Rule("drift", "Drift is not red", state, 2.0, "state", result, Effect.BLOCKED, words)
+    return Rule("drift", "Drift", state, 2.0, "state", result, Effect.BLOCKED, words)

@@ -45,6 +45,8 @@ def needed(found: Findings) -> Needed:
 def _rows(found: Findings) -> tuple[float, float] | None:
     """Houses in all that the key on houses is likely to take."""
     reading, facts = found.reading, found.facts
+    if found.keys.houses.turned:
+        return 0.0, 0.0
     if reading.mean is None or reading.houses < 2:
         return None
     squares = found.judged.m2 if found.by_certificate else found.judged.d2
@@ -56,6 +58,8 @@ def _rows(found: Findings) -> tuple[float, float] | None:
 def _more_blocks(found: Findings) -> int | None:
     """Days more that the key on days is likely to take."""
     facts = found.facts
+    if found.keys.days.turned:
+        return 0
     blocks = block_sums(found.days, found.read, facts.margin)
     in_all = sequential.days_needed(blocks, facts.alpha, facts.policy.k_star)
     return max(0, math.ceil(in_all) - len(blocks)) if math.isfinite(in_all) else None

@@ -155,6 +155,7 @@ def test_a_better_candidate_is_promoted_and_every_rule_passes() -> None:
     assert verdict.state is VerdictState.PROMOTE
     assert all(rule.result is Result.PASS for rule in verdict.rules)
     assert "gbm@1 is not worse than linear@1" in verdict.reasons[0]
+    assert verdict.as_json()["needed"] == {"houses_50": 0, "houses_90": 0, "days": 0}
 
 
 def test_models_that_are_alike_need_more_houses_and_it_says_how_many() -> None:

@@ -109,7 +109,7 @@ def test_a_change_has_a_line_and_no_change_has_none(
         "candidate": "gbm@1", "live_model": "linear@1", "verdict": "blocked",
         "previous_verdict": "insufficient", "stream": stream, "policy": POLICY.sha256, "reason": "",
     }  # fmt: skip
-    assert lines[1]["reason"] == "Drift is not red: drift is red"
+    assert lines[1]["reason"] == "Drift: red"
 
 
 def test_of_each_kind_of_document_the_newest_is_kept(store: Store, stream: int) -> None:
