@@ -56,6 +56,8 @@ class Look:
 
     def _one(self, stream: Stream, now: datetime) -> None:
         refresh(self._store, stream, self._stop)
+        if self._stop.is_set():  # what is half refreshed is not judged
+            return
         self._counting(stream).bring_up_to_date(self._store)
         facts = facts_of(self._store, self._settings.models, stream, now)
         verdict = decide(facts)
