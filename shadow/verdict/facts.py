@@ -76,10 +76,10 @@ class Facts:
             raise ImmatureDay(f"day {early[0]} was given as mature; expected days up to {newest}")
 
     @property
-    def whole_days(self) -> Days:
-        """Every day that is over, mature or not."""
+    def over(self) -> Days:
+        """The days of the preview that are over, though not mature."""
         length, now = self.policy.day_seconds, self.now.timestamp()
-        return self.days + tuple((day, sums) for day, sums in self.preview if (day + 1) * length <= now)
+        return tuple((day, sums) for day, sums in self.preview if (day + 1) * length <= now)
 
 
 def together(days: Days) -> Sums:

@@ -90,12 +90,14 @@ class Findings:
 
 def find(facts: Facts) -> Findings:
     """Work everything out."""
-    outcomes = keys(facts, facts.days, sold, facts.margin, facts.alpha)
-    certificate = keys(facts, facts.whole_days, pairs, facts.margin, facts.alpha)
-    harmed = keys(facts, facts.days, harm, -facts.margin, facts.alpha)
+    mature = together(facts.days)
+    over = mature + together(facts.over)
+    outcomes = keys(facts, facts.days, mature, sold, facts.margin, facts.alpha)
+    certificate = keys(facts, facts.days + facts.over, over, pairs, facts.margin, facts.alpha)
     by_certificate = certificate.turned and not outcomes.turned
-    days, read = (facts.whole_days, pairs) if by_certificate else (facts.days, sold)
-    judged, mature = together(days), together(facts.days)
+    days, judged, read = (
+        (facts.days + facts.over, over, pairs) if by_certificate else (facts.days, mature, sold)
+    )
     return Findings(
         facts=facts,
         by_certificate=by_certificate,
@@ -106,7 +108,7 @@ def find(facts: Facts) -> Findings:
         everything=mature + together(facts.preview),
         outcomes=outcomes,
         certificate=certificate,
-        harm=harmed,
+        harm=keys(facts, facts.days, mature, harm, -facts.margin, facts.alpha),
         segments=tuple(_segments(facts, judged, read, by_certificate=by_certificate)),
     )
 
@@ -118,8 +120,8 @@ def _segments(facts: Facts, judged: Sums, read: Read, *, by_certificate: bool) -
         parts = {name: _sums(facts, name, by_certificate=by_certificate) for name in dimension.segments}
         each = [_segment(facts, name, sums, read, judged.pairs) for name, sums in parts.items()]
         small = [parts[one.name] for one in each if not one.required and one.pairs]
-        together = _segment(facts, f"{dimension.name}:small", total(small), read, judged.pairs)
-        found += each + [replace(together, required=False)] * (len(small) > 1)
+        pooled = _segment(facts, f"{dimension.name}:small", total(small), read, judged.pairs)
+        found += each + [replace(pooled, required=False)] * (len(small) > 1)
     return found
 
 

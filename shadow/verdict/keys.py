@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from monitoring import sequential
 from monitoring.sums import Sums
-from shadow.verdict.facts import Days, Facts, together
+from shadow.verdict.facts import Days, Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +91,11 @@ class Keys:
         return self.houses.turned and self.days.turned
 
 
-def keys(facts: Facts, days: Days, read: Read, margin: float, alpha: float) -> Keys:
-    """Both keys of `read` over `days`; `margin` is what each house's difference is raised by."""
-    whole = read(together(days))
+def keys(facts: Facts, days: Days, whole: Sums, read: Read, margin: float, alpha: float) -> Keys:
+    """Both keys of `read` over `days`, which are `whole` together; `margin` is added to each difference."""
     blocks = block_sums(days, read, margin)
     lower = sequential.lower_bound(blocks, alpha, facts.policy.k_star) if len(blocks) > 1 else None
-    return Keys(houses_key(whole.bets, alpha), DaysKey(lower, len(blocks), facts.policy.min.days))
+    return Keys(houses_key(read(whole).bets, alpha), DaysKey(lower, len(blocks), facts.policy.min.days))
 
 
 def houses_key(bets: Sequence[float], alpha: float) -> HousesKey:

@@ -34,13 +34,13 @@ def rollback(found: Findings) -> Rollback | None:
 def _reasons(found: Findings) -> Iterator[str]:
     facts, policy = found.facts, found.facts.policy
     old, new = facts.candidate, facts.live
-    regretted = keys(facts, facts.days, regret, -facts.margin, policy.alpha)
+    mature = found.mature
+    regretted = keys(facts, facts.days, mature, regret, -facts.margin, policy.alpha)
     if regretted.houses.turned:
         shown = f"ln E {regretted.houses.ln_e:.2f} of {regretted.houses.threshold:.2f}"
         yield f"{old}, live before, is proved better than {new} by more than the margin: {shown}, by houses"
     if regretted.days.turned:
         yield f"{old}, live before, is proved better than {new} by more than the margin, by days"
-    mature = found.mature
     wrong = Share(
         mature.catastrophes_only_live,
         mature.catastrophes_only_candidate,
