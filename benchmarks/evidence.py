@@ -1,0 +1,236 @@
+"""What evidence costs at scale: rebuilding all of it, refreshing one day, and a verdict from the sums.
+
+`python -m benchmarks.evidence` fills a throwaway Postgres with ten million pairs of 200 days (made by the
+database: benchmarks/history.py) and runs the real code of shadow.evidence on it, in a process of its own
+whose memory is measured. Everything is told beside one plain scan of the captures in the same run.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import click
+from sqlalchemy import delete, select
+
+from benchmarks import ground, report
+from benchmarks.history import DIRECTORY, History
+from benchmarks.report import Cell, Column, Section
+from shadow import prepare
+from shadow.evidence.judgement import judge
+from shadow.evidence.opening import Opening
+from shadow.evidence.refreshing import refresh
+from shadow.records import ModelRef, Outcome, OutcomeState
+from shadow.store import Store, evidence, open_store, outcomes, sources, tables
+from shadow.store.evidence.span import Days, Ids, ids_of
+from shadow.store.streams import Stream
+
+CANDIDATE = ModelRef("gbm", "1")
+VERDICT_SECONDS, MEMORY_MB = 1.0, 500.0
+_PLAIN_SCAN = "SELECT count(*), sum(prediction_dollars) FROM captures"
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Seconds of each step, and megabytes of the process: at its peak, and after a tenth of the rebuild."""
+
+    noting: float
+    rebuild: float
+    days: int
+    one_day: Sequence[float]
+    verdict: Sequence[float]
+    peak_mb: float
+    early_mb: float
+    state: str
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  python -m benchmarks.evidence
+  python -m benchmarks.evidence --pairs 100000 --rounds 3
+  python -m benchmarks.evidence --markdown >> README.md"""
+)
+@click.option("--pairs", default=10_000_000, show_default=True, help="Houses with both answers.")
+@click.option("--rounds", default=1, show_default=True, help="Rebuilds; scans go before and after each.")
+@click.option("--json", "kind", flag_value="json", help="Print JSON.")
+@click.option("--markdown", "kind", flag_value="markdown", help="Print a table to paste.")
+def main(pairs: int, rounds: int, kind: str | None) -> None:
+    """Measure evidence on a large Postgres store, with one plain scan as the yardstick."""
+    before, history = ground.load_average(), History(pairs, datetime.now(UTC))
+    with ground.directory() as directory, ground.postgres() as cluster, report.progress() as bar:
+        task = bar.add_task("training models", total=history.days + 2 * rounds)
+        models = ground.models(directory / "models")
+        url = cluster.new_database()
+        store = _prepared(directory, models, url, history)
+        bar.update(task, description=f"making {pairs:,} pairs")
+        history.fill(store, lambda: bar.advance(task))
+        sizes = _sizes(store)
+        scans, found = [], []
+        for number in range(rounds):
+            bar.update(task, description=f"round {number + 1}: plain scans", advance=1)
+            scans += _scans(store)
+            bar.update(task, description=f"round {number + 1}: evidence", advance=1)
+            found.append(_in_a_process(url, models, history.now))
+            scans += _scans(store)
+        store.close()
+    conditions = [
+        f"{ground.machine()}; load average before: {before:.2f}",
+        f"{pairs:,} pairs of {history.days} days in weekly partitions; {sizes}; inputs hold only the"
+        " fields that the default policy's segments need",
+    ]
+    report.publish([_section(pairs, scans, found)], conditions, kind=kind or "table")
+
+
+def _prepared(directory: Path, models: Path, url: str, history: History) -> Store:
+    """A store in which the live model and its candidate are what they are now since the history began."""
+    store = open_store(url)
+    settings = ground.settings(directory / "data", models, store_url=url)
+    prepare.prepare(settings, store, _untrained, "benchmark", history.start)
+    return store
+
+
+def _untrained(recipe: str) -> Path:
+    raise RuntimeError(f"{recipe} should have been trained beforehand")
+
+
+def _sizes(store: Store) -> str:
+    query = (
+        "SELECT coalesce(parent.relname, t.relname), sum(pg_total_relation_size(t.oid)) / 1e9 FROM pg_class t"
+        " LEFT JOIN pg_inherits ON inhrelid = t.oid LEFT JOIN pg_class parent ON parent.oid = inhparent"
+        " WHERE t.relkind = 'r' AND t.relnamespace = 'public'::regnamespace"
+        " GROUP BY 1 ORDER BY 2 DESC LIMIT 3"
+    )
+    with store.reading() as connection:
+        return ", ".join(f"{name} {size:.1f} GB" for name, size in connection.exec_driver_sql(query))
+
+
+def _scans(store: Store) -> list[float]:
+    def scan() -> None:
+        with store.reading() as connection:
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout = 0; {_PLAIN_SCAN}").one()
+
+    return [_seconds(scan) for _ in range(3)]
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _in_a_process(url: str, models: Path, now: datetime) -> Round:
+    """In a fresh one: what this process has imported and trained is not evidence's memory."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_round, url, models, now).result()
+
+
+def _round(url: str, models: Path, now: datetime) -> Round:
+    store = open_store(url)
+    (stream,) = Opening(store, models).keep_open()
+    _forget(store, stream)
+    noting = _seconds(lambda: _note(store, stream))
+    with store.reading() as connection:
+        due = evidence.due_days(connection, stream)
+    early = 0.0
+    started = time.perf_counter()
+    for place, day in enumerate(due):
+        with store.writing() as connection:
+            evidence.refresh_day(connection, stream, day)
+        if place == len(due) // 10:
+            early = _peak_mb()
+    rebuild = time.perf_counter() - started
+    one_day = [_corrected(store, stream, due[len(due) * place // 8], now) for place in range(1, 8)]
+    verdict = [_seconds(lambda: judge(store, models, CANDIDATE, now)) for _ in range(7)]
+    state = judge(store, models, CANDIDATE, now).state
+    return Round(noting, rebuild, len(due), one_day, verdict, _peak_mb(), early, state.value)
+
+
+def _forget(store: Store, stream: Stream) -> None:
+    """As if no evidence had ever been computed."""
+    computed = (tables.evidence, tables.evidence_due, tables.evidence_cursors, tables.outcome_delays,
+                tables.gap_bins, tables.worst_gaps)  # fmt: skip
+    with store.writing() as connection:
+        for table in computed:
+            connection.execute(delete(table).where(table.c.stream_id == stream.id))
+
+
+def _note(store: Store, stream: Stream) -> None:
+    more = True
+    while more:
+        with store.writing() as connection:
+            more = evidence.note_changes(connection, stream)
+
+
+def _corrected(store: Store, stream: Stream, day: int, now: datetime) -> float:
+    """Correct one price of a day, and take the time of everything that follows from it."""
+    _correct(store, ids_of(Days(day, day + 1), stream.terms.day_seconds), now)
+    days: list[int] = []
+    seconds = _seconds(lambda: days.append(refresh(store, stream)))
+    if days != [1]:
+        raise RuntimeError(f"one corrected price made {days[0]} days due, expected 1")
+    return seconds
+
+
+def _correct(store: Store, ids: Ids, now: datetime) -> None:
+    this = (tables.outcomes.c.capture_id >= ids.low) & (tables.outcomes.c.capture_id < ids.high)
+    with store.writing() as connection:
+        name: UUID = connection.execute(
+            select(tables.outcomes.c.capture_id).where(this).limit(1)
+        ).scalar_one()
+        told = outcomes.in_force(connection, [name])[name]
+        price = (told.price_dollars or 0.0) + 1_000
+        correction = Outcome(name, OutcomeState.SOLD, price, told.sold_at, "correction", now)
+        source = sources.lock(connection, DIRECTORY, now)
+        last = outcomes.insert(connection, source, [correction], now)
+        sources.advance(connection, source, source.last_seq, last)
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _section(pairs: int, scans: Sequence[float], found: Sequence[Round]) -> Section:
+    scan = ground.median(scans)
+    one_day = ground.median([seconds for one in found for seconds in one.one_day])
+    verdict = ground.median([seconds for one in found for seconds in one.verdict])
+    memory = max(one.peak_mb for one in found)
+    rebuild = ground.median([one.noting + one.rebuild for one in found])
+    rows = [
+        _row("plain scan of the captures", scan, scan),
+        _row(f"rebuild: all {found[0].days} days", rebuild, scan),
+        _row("  of it: noting what has changed", ground.median([one.noting for one in found]), scan),
+        _row("one day, after one price was corrected", one_day, scan),
+        _row(
+            f"verdict from the sums ({found[0].state})", verdict, scan, _target(verdict, VERDICT_SECONDS, "s")
+        ),
+    ]
+    columns = [
+        Column("what", "what"), Column("seconds", "seconds", ",.3f"),
+        Column("of_scan", "of a plain scan", ",.2f"), Column("target", "target"),
+    ]  # fmt: skip
+    notes = [
+        f"Peak memory of the process: {memory:,.0f} MB ({_target(memory, MEMORY_MB, 'MB')});"
+        f" after a tenth of the rebuild it was {max(one.early_mb for one in found):,.0f} MB.",
+        f"Rebuild: {1e6 * rebuild / pairs:,.1f} us a pair. The scan is `{_PLAIN_SCAN}`.",
+    ]
+    return Section(f"Evidence of {pairs:,} pairs", columns, rows, notes)
+
+
+def _row(what: str, seconds: float, scan: float, target: str | None = None) -> dict[str, Cell]:
+    return {"what": what, "seconds": seconds, "of_scan": seconds / scan, "target": target}
+
+
+def _target(value: float, most: float, unit: str) -> str:
+    return f"< {most:g} {unit}: {'reached' if value < most else 'missed'}"
+
+
+if __name__ == "__main__":
+    main()
