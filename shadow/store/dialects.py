@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import BigInteger, Connection, FromClause, Select, Table, select, true
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Float,
+    FromClause,
+    Select,
+    Table,
+    Text,
+    column,
+    func,
+    select,
+    true,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 
-from shadow.store.tables import json_object
-
+FieldType: TypeAlias = Float[float] | Text
+NUMBER, TEXT = Float(53), Text()
 _HEX = "0123456789abcdef"
 _DIGITS = 12  # of a UUIDv7 that hold its time
 
@@ -42,21 +54,24 @@ def _milliseconds_of_text(element: Milliseconds, compiler: SQLCompiler, **how: A
     return f"({' + '.join(digits)})"
 
 
-class Parsed(FunctionElement[Any]):
-    """A JSON column that is read many times: parsed once, where the database would parse it each time."""
+def with_fields(rows: FromClause, inputs: str, wanted: Mapping[str, FieldType], database: str) -> Select[Any]:
+    """`rows` with fields of the JSON column `inputs` as `field_...`; null where there is none.
 
-    type = json_object
-    inherit_cache = True
+    Postgres reads the text once per field, unless it is asked for all of them at once.
+    """
+    if database == "postgresql" and wanted:
+        columns = (column(name, kind) for name, kind in wanted.items())
+        read = (
+            func.json_to_record(rows.c[inputs]).table_valued(*columns).render_derived("read", with_types=True)
+        )
+        found = select(rows, *(read.c[name].label(f"field_{name}") for name in wanted))
+        return found.select_from(rows.join(read, true()))
+    return select(rows, *(_field(rows.c[inputs][name], name, kind) for name, kind in wanted.items()))
 
 
-@compiles(Parsed, "postgresql")
-def _parsed_json(element: Parsed, compiler: SQLCompiler, **how: Any) -> str:
-    return f"({compiler.process(element.clauses, **how)})::jsonb"
-
-
-@compiles(Parsed, "sqlite")
-def _json_as_it_is(element: Parsed, compiler: SQLCompiler, **how: Any) -> str:
-    return compiler.process(element.clauses, **how)  # it keeps the last texts it has parsed
+def _field(value: Any, name: str, kind: FieldType) -> ColumnElement[Any]:
+    read = value.as_float() if isinstance(kind, Float) else value.as_string()
+    return read.label(f"field_{name}")  # type: ignore[no-any-return]
 
 
 def fenced(query: Select[Any], name: str) -> FromClause:

@@ -30,7 +30,7 @@ from model_package.profile import AGES
 from model_package.schema import BY_NAME
 from shadow.records import ModelRef, ObservationState
 from shadow.store.captures import seq_before
-from shadow.store.dialects import Parsed, add_from, day_of, fenced, insert_new
+from shadow.store.dialects import NUMBER, TEXT, FieldType, add_from, day_of, fenced, insert_new, with_fields
 from shadow.store.field_bins import Description, label, outside
 from shadow.store.tables import captures, cursors, field_counts, field_cursors, observations, sources
 
@@ -68,10 +68,10 @@ class FieldCounts:
         self._day_seconds = day_seconds
         self._candidate_id = candidate_id
         fields: Mapping[str, Description] = {} if candidate_id is not None else profile["fields"]
-        known = {name: said for name, said in fields.items() if name in AGES or name in BY_NAME}
-        asked = _answered(model) if candidate_id is None else _observed(candidate_id)
-        values = _values(asked, known, day_seconds)
-        self._counted = _counted(values, {**known, PREDICTION: profile["prediction"]}, digest, day_seconds)
+        self._fields = {name: said for name, said in fields.items() if name in AGES or name in BY_NAME}
+        self._prediction: Description = profile["prediction"]
+        self._asked = _answered(model) if candidate_id is None else _observed(candidate_id)
+        self._counted: FromClause | None = None
 
     def go_on(self, connection: Connection, since: datetime, at_once: int = AT_ONCE) -> bool:
         """Count the next houses of each source; says whether there are more.
@@ -108,9 +108,16 @@ class FieldCounts:
 
     def _count(self, connection: Connection, place: _Place) -> None:
         part = {"source": place.source_id, "after": place.after, "up_to": place.up_to}
+        if self._counted is None:
+            self._counted = self._statement(connection.dialect.name)
         add_from(connection, field_counts, self._counted, "houses", part)
         moved = update(field_cursors).where(self._mine(place.source_id)).values(capture_seq=place.up_to)
         connection.execute(moved)
+
+    def _statement(self, database: str) -> FromClause:
+        values = _values(self._asked, self._fields, self._day_seconds, database)
+        described = {**self._fields, PREDICTION: self._prediction}
+        return _counted(values, described, self._digest, self._day_seconds)
 
     def _here(self, source_id: int) -> dict[str, Any]:
         return {"profile": self._digest, "day_seconds": self._day_seconds, "source_id": source_id}
@@ -163,22 +170,26 @@ def _in_place() -> ColumnElement[bool]:
     )
 
 
-def _values(asked: Select[Any], fields: Mapping[str, Description], day_seconds: int) -> FromClause:
+def _values(
+    asked: Select[Any], fields: Mapping[str, Description], day_seconds: int, database: str
+) -> FromClause:
     """One row per house: its day, the value of every field, and the price."""
-    rows = fenced(asked, "asked")
-    house = Parsed(rows.c.inputs)
-    read = fenced(select(rows.c.id, rows.c.prediction, house.label("house")), "read")
-    values = (_value(name, read.c.house).label(name) for name in fields)
+    years = {year for name in fields if name in AGES for year in (AGES[name], "year_sold")}
+    wanted = {name: _type(name) for name in sorted({*fields, *years}) if name in BY_NAME}
+    read = fenced(with_fields(fenced(asked, "asked"), "inputs", wanted, database), "read")
+    values = (_value(name, read).label(name) for name in fields)
     day = day_of(read.c.id, day_seconds).label("day")
     return select(day, read.c.prediction, *values).cte("houses")
 
 
-def _value(name: str, house: ColumnElement[Any]) -> ColumnElement[Any]:
+def _type(name: str) -> FieldType:
+    return TEXT if BY_NAME[name].kind == "category" else NUMBER
+
+
+def _value(name: str, read: FromClause) -> ColumnElement[Any]:
     if name in AGES:
-        return _value("year_sold", house) - _value(AGES[name], house)
-    of_category = BY_NAME[name].kind == "category"
-    value: ColumnElement[Any] = house[name].as_string() if of_category else house[name].as_float()
-    return value
+        return read.c.field_year_sold - read.c[f"field_{AGES[name]}"]
+    return read.c[f"field_{name}"]
 
 
 def _counted(

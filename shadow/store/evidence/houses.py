@@ -2,35 +2,58 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, and_, case, func, select
+from sqlalchemy import ColumnElement, FromClause, Select, and_, case, func, select
 
 from monitoring.sums import CENTRE_DOLLARS
 from shadow.policy import Dimension, Policy
-from shadow.store.dialects import Parsed, fenced
+from shadow.store.dialects import fenced, with_fields
 from shadow.store.evidence.pairs import Scope, pairs
-from shadow.store.evidence.segments import segment
+from shadow.store.evidence.segments import fields, segment
+
+
+@dataclass(frozen=True, slots=True)
+class Houses:
+    """Rows with the columns of `pairs`; `part_1`, `part_2`...: the segment in each dimension; and measures.
+
+    x, y, g as in `Sums`; `m` the capped gap, `m_open` that of houses still open. Of sold ones both losses,
+    `d`, and whether a model was wrong by more than the cap. Null where there is none.
+    """
+
+    rows: FromClause
+    policy: Policy
+    margin: float
+
+    @property
+    def parts(self) -> list[str]:
+        """The columns that say a house's segment in each dimension."""
+        return list(_parts(self.policy))
+
+
+def houses(scope: Scope) -> Houses:
+    """The houses of a scope."""
+    policy = _policy(scope.stream.terms.policy)
+    rows = _differing(_capped(_apart(scope, policy), policy.cap)).cte("houses")
+    return Houses(rows, policy, scope.stream.terms.margin)
 
 
 @lru_cache(maxsize=64)
-def policy_of(text: str) -> Policy:
-    """The policy of a stream, read once."""
+def _policy(text: str) -> Policy:
     return Policy.parse(text)
 
 
-def parts(policy: Policy) -> dict[str, Dimension]:
-    """The dimensions of a policy by the column that says a house's segment in it."""
+def _parts(policy: Policy) -> dict[str, Dimension]:
     return {f"part_{place}": dimension for place, dimension in enumerate(policy.dimensions, 1)}
 
 
-def gaps(scope: Scope) -> FromClause:
-    """Pairs with segments and logarithms: x, y, g as in `Sums`; `off_...` is |ln(prediction / price)|."""
-    policy = policy_of(scope.stream.terms.policy)
+def _apart(scope: Scope, policy: Policy) -> FromClause:
+    """Pairs with their segments and logarithms."""
     asked = fenced(pairs(scope), "asked")
-    read = fenced(select(asked, Parsed(asked.c.inputs).label("house")), "seen")
-    named = (segment(one, read.c.house, read.c.live).label(name) for name, one in parts(policy).items())
-    kept = (column for column in read.c if column.name not in ("inputs", "house"))
+    read = fenced(with_fields(asked, "inputs", fields(policy.dimensions), scope.database), "seen")
+    kept = (one for one in read.c if one.name != "inputs" and not one.name.startswith("field_"))
     logs = {
         "x": func.ln(read.c.live / CENTRE_DOLLARS),
         "y": func.ln(read.c.candidate / CENTRE_DOLLARS),
@@ -38,28 +61,29 @@ def gaps(scope: Scope) -> FromClause:
         "off_live": func.abs(func.ln(read.c.live / read.c.price)),
         "off_candidate": func.abs(func.ln(read.c.candidate / read.c.price)),
     }
-    return fenced(select(*kept, *named, *(value.label(name) for name, value in logs.items())), "gaps")
+    named = {name: segment(dimension, read) for name, dimension in _parts(policy).items()} | logs
+    return fenced(select(*kept, *(value.label(name) for name, value in named.items())), "apart")
 
 
-def losses(scope: Scope) -> FromClause:
-    """The same with the capped gap `m`, `m_open` of open houses, and both losses and `d` of sold ones."""
-    cap = policy_of(scope.stream.terms.policy).cap
-    wide = gaps(scope)
-    sold = wide.c.off_candidate.is_not(None)
-    capped = fenced(
+def _capped(apart: FromClause, cap: float) -> FromClause:
+    sold = apart.c.off_candidate.is_not(None)
+    return fenced(
         select(
-            wide,
-            _at_most(func.abs(wide.c.g), cap).label("m"),
-            case((sold, _at_most(wide.c.off_live, cap))).label("loss_live"),
-            case((sold, _at_most(wide.c.off_candidate, cap))).label("loss_candidate"),
-            and_(sold, wide.c.off_live > cap).label("bad_live"),
-            and_(sold, wide.c.off_candidate > cap).label("bad_candidate"),
+            apart,
+            _at_most(func.abs(apart.c.g), cap).label("m"),
+            case((sold, _at_most(apart.c.off_live, cap))).label("loss_live"),
+            case((sold, _at_most(apart.c.off_candidate, cap))).label("loss_candidate"),
+            and_(sold, apart.c.off_live > cap).label("bad_live"),
+            and_(sold, apart.c.off_candidate > cap).label("bad_candidate"),
         ),
         "capped",
     )
+
+
+def _differing(capped: FromClause) -> Select[Any]:
     is_open = and_(capped.c.price.is_(None), capped.c.withdrawn == 0)
     d = (capped.c.loss_live - capped.c.loss_candidate).label("d")
-    return fenced(select(capped, d, case((is_open, capped.c.m)).label("m_open")), "houses")
+    return select(capped, d, case((is_open, capped.c.m)).label("m_open")).offset(0)
 
 
 def _at_most(value: ColumnElement[float], most: float) -> ColumnElement[float]:

@@ -42,10 +42,12 @@ _SOLD = OutcomeState.SOLD.value
 class Scope:
     """Captures of a stream, as the store knew them at `moment` (None: as it does now).
 
+    `database`: the dialect of the store, by name.
     Their ids are of [:low, :high), given when a statement is run: so it need be made only once.
     """
 
     stream: Stream
+    database: str
     moment: datetime | None = None
 
     def part(self, days: Days) -> dict[str, UUID]:

@@ -52,7 +52,7 @@ def sample(connection: Connection, stream: Stream, most: int) -> list[Pair]:
     if there is None:
         return []
     take_time(connection)
-    scope = Scope(stream)
+    scope = Scope(stream, connection.dialect.name)
     query = _lowest_keys(scope, most, share=(2 * most + 100) / there.pairs)
     return [Pair(*row) for row in connection.execute(query, scope.part(there.days))]
 

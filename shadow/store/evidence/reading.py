@@ -15,6 +15,7 @@ from monitoring.comparison import BIN_RATIO, quantile_of_bins
 from monitoring.sums import Sums, total
 from shadow.store.evidence import rollup
 from shadow.store.evidence.due import first_kept_day
+from shadow.store.evidence.houses import houses
 from shadow.store.evidence.pairs import Scope
 from shadow.store.evidence.refresh import take_time
 from shadow.store.evidence.rollup import EXTREMES, WHOLE
@@ -133,8 +134,9 @@ def as_of(connection: Connection, stream: Stream, moment: datetime) -> Evidence:
 
 def _computed(connection: Connection, stream: Stream, days: Days, moment: datetime) -> Evidence:
     take_time(connection)
-    scope = Scope(stream, moment)
-    sums, late, apart = rollup.sums(scope), rollup.delay_bins(scope), rollup.gap_bins(scope)
+    scope = Scope(stream, connection.dialect.name, moment)
+    rows = houses(scope)
+    sums, late, apart = rollup.sums(rows), rollup.delay_bins(rows), rollup.gap_bins(rows)
     found = Evidence({}, Delays({}), {})
     for some in days.pieces(_DAYS_AT_ONCE):
         found += _read(connection, sums, late, apart, scope.part(some))

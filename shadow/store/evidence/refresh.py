@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Insert, Select, Table, delete, insert, litera
 from shadow.store import streams
 from shadow.store.evidence import rollup
 from shadow.store.evidence.due import first_kept_day, settle
+from shadow.store.evidence.houses import houses
 from shadow.store.evidence.pairs import Scope
 from shadow.store.evidence.span import Days
 from shadow.store.streams import Stream
@@ -34,23 +35,28 @@ def refresh_day(connection: Connection, stream: Stream, day: int) -> None:
 
 def _compute(connection: Connection, stream: Stream, day: int) -> None:
     take_time(connection)
-    part = Scope(stream).part(Days(day, day + 1))
-    for table, statement in _statements(stream):
+    database = connection.dialect.name
+    for table in (evidence, outcome_delays, gap_bins, worst_gaps):
         connection.execute(delete(table).where(table.c.stream_id == stream.id, table.c.day == day))
-        connection.execute(statement, part)
+    for statement in _statements(stream, database):
+        connection.execute(statement, Scope(stream, database).part(Days(day, day + 1)))
 
 
 @lru_cache(maxsize=16)
-def _statements(stream: Stream) -> list[tuple[Table, Insert]]:
-    """What fills each table. Made once: it takes longer than running it on a small day."""
-    scope = Scope(stream)
-    queries = {
-        evidence: rollup.sums(scope),
-        outcome_delays: rollup.delay_bins(scope),
-        gap_bins: rollup.gap_bins(scope),
-        worst_gaps: rollup.widest(scope, WORST),
-    }
-    return [(table, _filling(table, stream, query)) for table, query in queries.items()]
+def _statements(stream: Stream, database: str) -> list[Insert]:
+    """What fills the tables. Made once: it takes longer than running it on a small day."""
+    found = houses(Scope(stream, database))
+    filling = [
+        _filling(evidence, stream, rollup.sums(found)),
+        _filling(outcome_delays, stream, rollup.delay_bins(found)),
+        _filling(gap_bins, stream, rollup.gap_bins(found)),
+        _filling(worst_gaps, stream, rollup.widest(found, WORST)),
+    ]
+    if database != "postgresql":
+        return filling
+    # All in one, so that the houses are read and measured once; SQLite knows no INSERT inside of WITH.
+    first, *others = filling
+    return [first.add_cte(*(one.cte(f"fill_{place}") for place, one in enumerate(others)))]
 
 
 def _filling(table: Table, stream: Stream, query: Select[Any]) -> Insert:
@@ -62,8 +68,10 @@ def _filling(table: Table, stream: Stream, query: Select[Any]) -> Insert:
 def take_time(connection: Connection) -> None:
     """Allow a query of this transaction minutes, where the store would give it seconds.
 
-    Compiling such long queries to machine code takes Postgres longer than running them on a day.
+    Compiling such long queries to machine code takes Postgres longer than running them on a day; the memory
+    is for a day's houses, which it would write to a file else.
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_SECONDS}s'")
         connection.exec_driver_sql("SET LOCAL jit = off")
+        connection.exec_driver_sql("SET LOCAL work_mem = '64MB'")

@@ -14,7 +14,6 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Select,
-    and_,
     case,
     cast,
     func,
@@ -26,11 +25,9 @@ from sqlalchemy import (
 
 from monitoring.comparison import BIN_RATIO, SMALLEST_GAP
 from monitoring.sums import Sums, Terms
-from shadow.policy import Policy
 from shadow.store.dialects import fenced
 from shadow.store.evidence import measures
-from shadow.store.evidence.houses import gaps, losses, parts, policy_of
-from shadow.store.evidence.pairs import Scope, pairs
+from shadow.store.evidence.houses import Houses
 
 WHOLE = ""
 """The segment that is all houses."""
@@ -38,80 +35,66 @@ EXTREMES: Mapping[str, Any] = {"d_min": func.min, "g_max": func.max}
 """The measures that merge otherwise than by addition."""
 
 
-def sums(scope: Scope) -> Select[Any]:
+def sums(houses: Houses) -> Select[Any]:
     """`day`, `segment` and every measure of Sums; those of segments with the policy's margin for them."""
-    terms = scope.stream.terms
-    policy = policy_of(terms.policy)
-    houses = losses(scope)
-    keys = measures.keys(houses, Terms(policy.cap, terms.margin))
-    of_parts = measures.keys(houses, Terms(policy.cap, policy.segments.margin))
-    columns = measures.plain(houses, policy) | keys | {f"part_{name}": key for name, key in of_parts.items()}
-    cells = _cells(houses, policy, columns)
-    return _by_segment(cells, policy, Sums.columns(), frozenset(keys))
+    policy = houses.policy
+    keys = measures.keys(houses.rows, Terms(policy.cap, houses.margin))
+    of_parts = measures.keys(houses.rows, Terms(policy.cap, policy.segments.margin))
+    plain = measures.plain(houses.rows, policy)
+    columns = plain | keys | {f"part_{name}": key for name, key in of_parts.items()}
+    named = ("day", *houses.parts)
+    return _by_segment(_cells(houses.rows, named, columns, "cells"), houses, Sums.columns(), frozenset(keys))
 
 
-def gap_bins(scope: Scope) -> Select[Any]:
+def gap_bins(houses: Houses) -> Select[Any]:
     """`day`, `segment`, `bin` and `houses`: pairs by |g|, in bins of 2 %."""
-    policy = policy_of(scope.stream.terms.policy)
-    wide = gaps(scope)
-    size = func.abs(wide.c.g)
+    size = func.abs(houses.rows.c.g)
     bins = _bin(case((size > SMALLEST_GAP, size), else_=SMALLEST_GAP)).label("bin")
-    binned = fenced(select(wide, bins).where(wide.c.g.is_not(None)), "binned")
-    cells = _cells(binned, policy, {"houses": func.count()}, "bin")
-    return _by_segment(cells, policy, ("houses",), frozenset(), "bin")
+    binned = fenced(select(houses.rows, bins).where(houses.rows.c.g.is_not(None)), "apart_by")
+    cells = _cells(binned, ("day", "bin", *houses.parts), {"houses": func.count()}, "gap_cells")
+    return _by_segment(cells, houses, ("houses",), frozenset(), "bin")
 
 
-def delay_bins(scope: Scope) -> Select[Any]:
+def delay_bins(houses: Houses) -> Select[Any]:
     """`day`, `bin` and `houses`: sold pairs by the delay of their first price, in bins of 2 %."""
-    seen = fenced(pairs(scope), "seen")
-    bins = _bin(1 + seen.c.delay_seconds).label("bin")
-    sold = and_(seen.c.price.is_not(None), seen.c.candidate.is_not(None))
-    binned = select(seen.c.day, bins).where(sold).subquery("binned")
-    return select(*binned.c, func.count().label("houses")).group_by(*binned.c)
+    rows = houses.rows
+    bins = _bin(1 + rows.c.delay_seconds).label("bin")
+    late = select(rows.c.day, bins).where(rows.c.d.is_not(None)).subquery("late")
+    return select(*late.c, func.count().label("houses")).group_by(*late.c)
 
 
-def widest(scope: Scope, most: int) -> Select[Any]:
+def widest(houses: Houses, most: int) -> Select[Any]:
     """`day`, `capture_id` and `gap` (g) of the pairs that are furthest apart."""
-    seen = fenced(pairs(scope), "seen")
-    gap = func.ln(seen.c.candidate / seen.c.live)
-    found = select(seen.c.day, seen.c.id.label("capture_id"), gap.label("gap"))
-    return found.where(seen.c.candidate.is_not(None)).order_by(func.abs(gap).desc(), seen.c.id).limit(most)
+    rows = houses.rows
+    found = select(rows.c.day, rows.c.id.label("capture_id"), rows.c.g.label("gap"))
+    return found.where(rows.c.g.is_not(None)).order_by(func.abs(rows.c.g).desc(), rows.c.id).limit(most)
 
 
 def _bin(size: ColumnElement[float]) -> ColumnElement[int]:
     return cast(func.floor(func.ln(size) / log(BIN_RATIO)), BigInteger)
 
 
-def _cells(houses: FromClause, policy: Policy, columns: measures.Columns, *by: str) -> FromClause:
+def _cells(rows: FromClause, by: Sequence[str], columns: measures.Columns, name: str) -> FromClause:
     """Measures by day and by all dimensions at once."""
-    named = [houses.c[name] for name in ("day", *by, *parts(policy))]
-    return (
-        select(*named, *(column.label(name) for name, column in columns.items()))
-        .group_by(*named)
-        .cte("cells")
-    )
+    group = [rows.c[one] for one in by]
+    return select(*group, *(one.label(name) for name, one in columns.items())).group_by(*group).cte(name)
 
 
 def _by_segment(
-    cells: FromClause, policy: Policy, names: Sequence[str], own: Collection[str], *by: str
+    cells: FromClause, houses: Houses, names: Sequence[str], own: Collection[str], *by: str
 ) -> Select[Any]:
     """Add up cells, each once for the whole (place 0) and once for its segment in each dimension.
 
     Of the measures `names` those in `own` have another column for segments.
     """
-    every = (select(literal(number).label("place")) for number in range(len(parts(policy)) + 1))
+    every = (select(literal(number).label("place")) for number in range(len(houses.parts) + 1))
     places = union_all(*every).subquery("places")
     whole = places.c.place == 0
-    here = case(
-        (whole, WHOLE), *((places.c.place == at, cells.c[name]) for at, name in enumerate(parts(policy), 1))
-    )
-    measured = (
-        (case((whole, cells.c[name]), else_=cells.c[f"part_{name}"]) if name in own else cells.c[name]).label(
-            name
-        )
-        for name in names
-    )
-    columns = cells.c.day, here.label("segment"), *(cells.c[name] for name in by), *measured
+    parts = ((places.c.place == at, cells.c[name]) for at, name in enumerate(houses.parts, 1))
+    of_parts = {name: case((whole, cells.c[name]), else_=cells.c[f"part_{name}"]) for name in own}
+    measured = (of_parts.get(name, cells.c[name]).label(name) for name in names)
+    segment = case((whole, WHOLE), *parts).label("segment")
+    columns = cells.c.day, segment, *(cells.c[name] for name in by), *measured
     spread = select(*columns).select_from(cells.join(places, true())).subquery("spread")
     group = [spread.c[name] for name in ("day", "segment", *by)]
     added = (EXTREMES.get(name, func.sum)(spread.c[name]).label(name) for name in names)
