@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, case, exists, func, select
+from sqlalchemy import Connection, Row, exists, func, select, tuple_
 
 from shadow.records import Outcome, OutcomeState, capture_time
 from shadow.store import bulk
@@ -124,21 +124,26 @@ def _some(capture_ids: Sequence[UUID]) -> Iterator[list[UUID]]:
 
 def counts(connection: Connection) -> Counts:
     """Count the whole ledger; takes as long as reading it does."""
-    newest = (outcomes.c.received_at.desc(), outcomes.c.source_id.desc(), outcomes.c.seq.desc())
-    place = func.row_number().over(partition_by=outcomes.c.capture_id, order_by=newest)
-    placed = select(outcomes.c.capture_id, outcomes.c.state, place.label("place")).subquery()
-    captured = exists().where(captures.c.id == placed.c.capture_id)
-    withdrawn = placed.c.state == OutcomeState.WITHDRAWN.value
-    first = placed.c.place == 1
-    matched, gone, unmatched, beyond = connection.execute(
-        select(
-            func.sum(case((first & captured, 1), else_=0)),
-            func.sum(case((first & withdrawn & captured, 1), else_=0)),
-            func.sum(case((first & ~captured, 1), else_=0)),
-            func.sum(case((first, 0), else_=1)),
-        )
-    ).one()
-    return Counts(*(int(count or 0) for count in (matched, gone, unmatched, beyond)))
+    reports = select(outcomes.c.capture_id, func.count().label("reports"))
+    by_house = reports.group_by(outcomes.c.capture_id).subquery()
+    found = by_house.outerjoin(captures, captures.c.id == by_house.c.capture_id)
+    every = select(func.count(), func.count(captures.c.id), func.sum(by_house.c.reports)).select_from(found)
+    houses, matched, told = connection.execute(every).one()
+    return Counts(matched, _withdrawn(connection), houses - matched, int(told or 0) - houses)
+
+
+def _withdrawn(connection: Connection) -> int:
+    """Captured houses whose outcome in force is that they were withdrawn."""
+    newer = outcomes.alias()
+    after = tuple_(newer.c.received_at, newer.c.source_id, newer.c.seq) > tuple_(
+        outcomes.c.received_at, outcomes.c.source_id, outcomes.c.seq
+    )
+    query = select(func.count()).where(
+        outcomes.c.state == OutcomeState.WITHDRAWN.value,
+        exists().where(captures.c.id == outcomes.c.capture_id),
+        ~exists().where(newer.c.capture_id == outcomes.c.capture_id, after),
+    )
+    return connection.execute(query.select_from(outcomes)).scalar_one()
 
 
 def unmatched(connection: Connection, limit: int) -> list[UUID]:

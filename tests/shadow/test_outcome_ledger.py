@@ -213,6 +213,10 @@ def test_an_id_that_nobody_knows_is_kept_until_its_house_arrives(
     recorder.record_outcomes("r", [sold(first, 5.0, minutes=1)])
     ingest().step()
     assert counts(store) == facts(matched=2, sold=1, withdrawn=1, unmatched=2, corrections=1)
+    insert(store, sold(second, 5.0, minutes=-1), directory="another host")  # older than what is in force
+    assert counts(store) == facts(matched=2, sold=1, withdrawn=1, unmatched=2, corrections=2)
+    insert(store, sold(second, 5.0, minutes=1), directory="another host")
+    assert counts(store) == facts(matched=2, sold=2, unmatched=2, corrections=3)
     found = store.prediction(first)
     assert found is not None
     assert [one.price_dollars for one in found.outcomes] == [5.0, 200_000.0]
