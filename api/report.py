@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from api.pages import comparison, drift, evidence
 from api.pages.assets import Assets
-from api.pages.candidate import TABS
+from api.pages.candidate import COMPARISON, DRIFT, EVIDENCE
 from api.pages.documents import Document
 from api.pages.rendering import Rendering
 from shadow.records import ModelRef
@@ -91,7 +91,7 @@ def _parts(
         "comparison": lambda: comparison.shown(documents["comparison"]),
         "drift": lambda: drift.shown(documents["drift"], None, _FIELDS_DRAWN),
     }
-    for tab in TABS.values():
+    for tab in (EVIDENCE, COMPARISON, DRIFT):
         there = documents[tab.document].computed_at is not None
         body = (
             rendering.render(f"{tab.name.lower()}_body", **about, **filled[tab.document]()) if there else None

@@ -113,7 +113,7 @@ def _by_day(days: Sequence[Mapping[str, Any]]) -> Chart:
         Axis("Difference", "percent"),
         (
             Series("Typical difference", "candidate", "line", percents(days, "mad")),
-            Series("Bias", "live", "line", percents(days, "bias")),
+            Series("Bias", "strong", "line", percents(days, "bias")),
         ),
     )
 
@@ -126,7 +126,7 @@ def _by_segment(segments: Sequence[Mapping[str, Any]]) -> Chart:
         Axis("Difference", "percent"),
         Axis("Segment", labels=[str(one.get("segment")).replace("_", " ") for one in segments]),
         (
-            Series("Bias", "live", "bar", percents(segments, "bias")),
+            Series("Bias", "strong", "bar", percents(segments, "bias")),
             Series("Typical difference", "candidate", "bar", percents(segments, "mad")),
         ),
         sideways=True,

@@ -154,7 +154,7 @@ def _says(facts: Mapping[str, Any]) -> str:
 
 def _traffic(minutes: list[tuple[str, int]]) -> Chart:
     return Chart(
-        "traffic",
+        "traffic-by-minute",
         "Houses answered",
         "By minute, over the last hour.",
         Axis("Time (UTC)", labels=[minute for minute, _ in minutes]),

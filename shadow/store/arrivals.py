@@ -23,6 +23,6 @@ def by_minute(connection: Connection, now: datetime, minutes: int) -> list[tuple
     (least,) = new_capture_ids(1, int(first.timestamp() * 1000), 0)
     minute = day_of(captures.c.id, _MINUTE)
     query = select(minute, func.count()).where(captures.c.id >= least).group_by(minute)
-    counts = {int(number): houses for number, houses in connection.execute(query).tuples()}
+    counts = {int(number): houses for number, houses in connection.execute(query)}
     moments = [first + timedelta(minutes=step) for step in range(minutes)]
     return [(moment, counts.get(int(moment.timestamp()) // _MINUTE, 0)) for moment in moments]

@@ -78,4 +78,4 @@ def _changes(connection: Connection, stream: Stream) -> tuple[Change, ...]:
         .order_by(verdicts.c.id.desc())
         .limit(_CHANGES)
     )
-    return tuple(Change(*row) for row in connection.execute(query).tuples())
+    return tuple(Change(*row) for row in connection.execute(query))
