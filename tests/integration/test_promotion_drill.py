@@ -34,7 +34,7 @@ TOKEN = "-".join(["a", "token", "for", "the", "drill"])
 WORKERS = 2
 PROMISED_SECONDS = 2.0
 SLACK_SECONDS = 2.0  # two cores for API, ingest, lanes, clients and whatever else is tested on this machine
-FIRST_GBM_SECONDS = 8.0  # more, the first time that processes meet LightGBM: each imports it, a second of CPU
+LONGEST_SECONDS = PROMISED_SECONDS + SLACK_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +119,11 @@ def check_versions(stack: Stack, load: Load, witness: Witness) -> dict[str, int]
 
 def was_live(log: list[Deployment], model: str, told: Told) -> bool:
     """Whether the model was live for some moment of the request, or had been a moment before."""
-    ends = [one.since.timestamp() + _longest(one) for one in log[1:]] + [math.inf]
+    ends = [one.since.timestamp() + LONGEST_SECONDS for one in log[1:]] + [math.inf]
     return any(
         str(one.live) == model and one.since.timestamp() <= told.ended and told.begun <= end
         for one, end in zip(log, ends, strict=True)
     )
-
-
-def _longest(to: Deployment) -> float:
-    first = to.live == GBM and to.id == 2
-    return PROMISED_SECONDS + SLACK_SECONDS + (FIRST_GBM_SECONDS if first else 0.0)
 
 
 def check_prices(stack: Stack, load: Load, found: dict[str, Any], model: str) -> None:

@@ -6,6 +6,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import lightgbm
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -133,15 +134,24 @@ def test_on_synthetic_houses_gbm_beats_linear_and_both_the_neighbourhood(seed: i
     assert linear.errors.rmse_log < 0.6 * linear.baseline.rmse_log
 
 
-def test_serving_linear_needs_no_training_library(trained: Path) -> None:
+@pytest.mark.parametrize("name", ["linear", "gbm"])
+def test_serving_needs_no_training_library(trained: Path, name: str) -> None:
     script = (
         "import sys; from pathlib import Path; from model_package import artifact, schema\n"
-        f"model = artifact.load(Path({str(trained / 'linear' / '1')!r}))\n"
+        f"model = artifact.load(Path({str(trained / name / '1')!r}))\n"
         "assert model.predict([schema.EXAMPLE])[0] > 0\n"
         "print(sorted({'lightgbm', 'sklearn', 'pandas', 'scipy'} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"
+
+
+def test_gbm_prices_houses_as_the_python_package_of_lightgbm_does(trained: Path, sales: Dataset) -> None:
+    text = (trained / "gbm" / "1" / "model.txt").read_text(encoding="utf-8")
+    rows = schema.matrix(sales.rows[:500])
+    theirs = np.exp(lightgbm.Booster(model_str=text).predict(rows, num_threads=1))
+    ours = artifact.load(trained / "gbm" / "1").predict(sales.rows[:500])
+    assert ours.tolist() == theirs.tolist()
 
 
 def test_an_unknown_recipe_says_which_are_known_and_how_to_add_one() -> None:
