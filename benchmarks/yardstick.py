@@ -13,6 +13,7 @@ import psycopg2
 from shadow.entries import Entry
 from shadow.journal import SegmentReader, segments
 from shadow.records import Capture
+from shadow.store import open_store, partitions
 from shadow.store.captures import sample_key
 
 BATCH_ROWS = 1000
@@ -26,6 +27,12 @@ _COPY = (
 def rows_ready(url: str, journal_dir: Path) -> Iterator[Callable[[], int]]:
     """What copies a journal's captures, a commit per batch, and returns how many; empties the table after."""
     batches = list(_batches(journal_dir))
+    store = open_store(url)
+    with store.writing() as making:
+        partitions.ensure(
+            making, (capture.id for path in segments(journal_dir) for capture in _captures(path))
+        )
+    store.close()
     connection = psycopg2.connect(url)
     cursor = connection.cursor()
     cursor.execute("INSERT INTO sources VALUES (1, 'yardstick', 0, now())")
