@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -138,6 +140,18 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
         connection.execute(f"PRAGMA {pragma}")
+    _lend_math(connection)
+
+
+def _lend_math(connection: Any) -> None:
+    """Give an SQLite that was built without mathematical functions those that evidence needs."""
+    try:
+        connection.execute("SELECT ln(1), floor(1)").fetchone()
+    except sqlite3.OperationalError:
+        for name, function in (("ln", math.log), ("floor", math.floor)):
+            connection.create_function(
+                name, 1, lambda value, of=function: None if value is None else of(value)
+            )
 
 
 def _begin_sqlite(connection: Connection) -> None:

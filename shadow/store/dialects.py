@@ -27,6 +27,7 @@ from sqlalchemy.sql.functions import FunctionElement
 FieldType: TypeAlias = Float[float] | Text
 NUMBER, TEXT = Float(53), Text()
 _HEX = "0123456789abcdef"
+_PATIENCE_SECONDS = 600
 _DIGITS = 12  # of a UUIDv7 that hold its time
 
 
@@ -85,6 +86,18 @@ def fenced(query: Select[Any], name: str) -> FromClause:
 def day_of(capture_id: ColumnElement[Any], day_seconds: int) -> ColumnElement[int]:
     """The day of a capture: whole lengths of a day since 1970."""
     return Milliseconds(capture_id) // (day_seconds * 1000)
+
+
+def take_time(connection: Connection) -> None:
+    """Allow a query of this transaction minutes, where the store would give it seconds.
+
+    Compiling such long queries to machine code takes Postgres longer than running them on a day; the memory
+    is for a day's houses, which it would write to a file else.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_PATIENCE_SECONDS}s'")
+        connection.exec_driver_sql("SET LOCAL jit = off")
+        connection.exec_driver_sql("SET LOCAL work_mem = '64MB'")
 
 
 def insert_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> None:

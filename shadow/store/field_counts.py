@@ -30,7 +30,17 @@ from model_package.profile import AGES
 from model_package.schema import BY_NAME
 from shadow.records import ModelRef, ObservationState
 from shadow.store.captures import seq_before
-from shadow.store.dialects import NUMBER, TEXT, FieldType, add_from, day_of, fenced, insert_new, with_fields
+from shadow.store.dialects import (
+    NUMBER,
+    TEXT,
+    FieldType,
+    add_from,
+    day_of,
+    fenced,
+    insert_new,
+    take_time,
+    with_fields,
+)
 from shadow.store.field_bins import Description, label, outside
 from shadow.store.tables import captures, cursors, field_counts, field_cursors, observations, sources
 
@@ -78,6 +88,7 @@ class FieldCounts:
 
         A source that has not been counted before begins with the first house asked about since then.
         """
+        take_time(connection)
         more = False
         for source_id in connection.execute(select(sources.c.id).order_by(sources.c.id)).scalars().all():
             place = self._place(connection, source_id, since)

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from shadow.store import prunings, streams
-from shadow.store.dialects import day_of, insert_new, insert_new_from
+from shadow.store.dialects import day_of, insert_new, insert_new_from, take_time
 from shadow.store.evidence.span import ids_in, milliseconds
 from shadow.store.streams import Stream
 from shadow.store.tables import captures, cursors, evidence_cursors, evidence_due, outcomes, sources
@@ -64,6 +64,7 @@ class _Place:
 def note_changes(connection: Connection, stream: Stream, at_once: int = AT_ONCE) -> bool:
     """Make days due that have changed; says whether there is more than was noted in this transaction."""
     streams.lock(connection, stream)
+    take_time(connection)
     _begin(connection, stream)
     there = list(_places(connection, stream))
     for place in there:
@@ -124,9 +125,10 @@ def _places(connection: Connection, stream: Stream) -> Iterator[_Place]:
 
 def _note(connection: Connection, stream: Stream, place: _Place) -> None:
     changed = union(*_changed_days(stream, place)).subquery("changed")
-    day = changed.c.day
     kept = first_kept_day(connection, stream)
-    whole = select(_number(stream.id).label("stream_id"), day).where(day >= (0 if kept is None else kept))
+    whole = select(_number(stream.id).label("stream_id"), changed.c.day)
+    if kept is not None:
+        whole = whole.where(changed.c.day >= kept)
     insert_new_from(connection, evidence_due, whole.subquery("due"))
     _move(connection, stream, place)
 

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Select, func, select
 
 from shadow.records import capture_time
 from shadow.store import outcomes
+from shadow.store.dialects import take_time
 from shadow.store.evidence.pairs import Scope, pairs
-from shadow.store.evidence.refresh import take_time
 from shadow.store.evidence.rollup import WHOLE
 from shadow.store.evidence.span import Days
 from shadow.store.streams import Stream

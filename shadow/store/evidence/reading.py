@@ -13,11 +13,11 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from monitoring.comparison import BIN_RATIO, quantile_of_bins
 from monitoring.sums import Sums, total
+from shadow.store.dialects import take_time
 from shadow.store.evidence import rollup
 from shadow.store.evidence.due import first_kept_day
 from shadow.store.evidence.houses import houses
 from shadow.store.evidence.pairs import Scope
-from shadow.store.evidence.refresh import take_time
 from shadow.store.evidence.rollup import EXTREMES, WHOLE
 from shadow.store.evidence.span import Days, days_in
 from shadow.store.streams import Stream

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Insert, Select, Table, delete, insert, literal, select
 
 from shadow.store import streams
+from shadow.store.dialects import take_time
 from shadow.store.evidence import rollup
 from shadow.store.evidence.due import first_kept_day, settle
 from shadow.store.evidence.houses import houses
@@ -17,7 +18,6 @@ from shadow.store.streams import Stream
 from shadow.store.tables import evidence, gap_bins, outcome_delays, worst_gaps
 
 WORST = 50
-_SECONDS = 600
 
 
 def refresh_day(connection: Connection, stream: Stream, day: int) -> None:
@@ -63,15 +63,3 @@ def _filling(table: Table, stream: Stream, query: Select[Any]) -> Insert:
     found = query.subquery("found")
     mine = select(literal(stream.id), *found.c)
     return insert(table).from_select(["stream_id", *(column.name for column in found.c)], mine)
-
-
-def take_time(connection: Connection) -> None:
-    """Allow a query of this transaction minutes, where the store would give it seconds.
-
-    Compiling such long queries to machine code takes Postgres longer than running them on a day; the memory
-    is for a day's houses, which it would write to a file else.
-    """
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_SECONDS}s'")
-        connection.exec_driver_sql("SET LOCAL jit = off")
-        connection.exec_driver_sql("SET LOCAL work_mem = '64MB'")
