@@ -35,7 +35,7 @@ def run(settings: Settings, stop: threading.Event, announcement: Announcement) -
             began = time.monotonic()
             try:
                 judged = look.once(datetime.now(UTC))
-                announcement.tell(state=f"judged {judged} candidates")
+                announcement.tell(state=f"candidates judged: {judged}")
                 away = False
             except StoreUnavailable as fault:
                 if not away:
