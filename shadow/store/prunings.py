@@ -26,6 +26,7 @@ from sqlalchemy.exc import OperationalError
 from shadow.records import capture_time
 from shadow.store import partitions
 from shadow.store.connection import Store, StoreUnavailable
+from shadow.store.dialects import take_time
 from shadow.store.pending import PruneRefused, refuse_pending
 from shadow.store.tables import captures, observations, outcomes, prunings, sources
 
@@ -84,7 +85,7 @@ def latest(connection: Connection) -> datetime | None:
 def expected(connection: Connection, before: datetime) -> Extent:
     """Count what a prune would remove; raises PruneRefused as it would."""
     bound = _bound(before)
-    _take_time(connection)
+    take_time(connection)
     refuse_pending(connection, bound)
     found = {
         key.table.name: connection.execute(select(func.count()).where(key < bound)).scalar_one()
@@ -198,7 +199,7 @@ class _Prune:
         """Count and drop in one transaction: a crash leaves both undone, or neither."""
         by_source, observed = Counter[int](), 0
         with self._store.writing() as connection:
-            _take_time(connection)
+            take_time(connection)
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
             for one in partitions.leaving(connection):
                 if one.table == captures.name:
@@ -247,12 +248,6 @@ def _alone(store: Store) -> Iterator[Connection]:
         connection.detach()
         connection.exec_driver_sql(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
         yield connection
-
-
-def _take_time(connection: Connection) -> None:
-    """Counting a large store may take longer than the store gives a statement."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
 
 
 def _by_source(connection: Connection, name: str) -> Counter[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,17 @@ from alembic.config import Config
 from sqlalchemy import insert, select, text
 
 from shadow.records import Capture, ModelRef, new_capture_ids
-from shadow.store import Store, captures, open_store, partitions, schema, sources, tables
+from shadow.store import (
+    Store,
+    captures,
+    ledger,
+    open_store,
+    partitions,
+    prunings,
+    schema,
+    sources,
+    tables,
+)
 from shadow.store.schema import migrate
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -61,18 +72,7 @@ def test_each_stretch_has_a_partition_of_both_tables_on_postgres_alone(store: St
 def test_a_store_of_the_first_release_is_taken_over_with_all_its_rows(store_url: str) -> None:
     store = open_store(store_url)
     old = [capture(NOW - timedelta(days=days), days + 1) for days in (0, 9, 30)]
-    to_first_release(store)
-    with store.writing() as connection:
-        connection.execute(text("INSERT INTO sources (id, directory_id, last_seq, created_at)"
-                                " VALUES (1, 'here', 3, '2026-11-01')"))  # fmt: skip
-        for seq, row in enumerate(old, 1):
-            connection.execute(
-                insert(tables.captures).values(
-                    id=row.id, source_id=1, seq=seq, captured_at=row.captured_at, request_id=row.request_id,
-                    row_index=0, live_name="linear", live_version="1", prediction_dollars=1.0,
-                    inputs={"lot_area": 1.0}, sample_key=0.5,
-                )
-            )  # fmt: skip
+    a_store_of_the_first_release(store, old)
     migrate(store)
     new = capture(NOW + timedelta(days=1), 77)
     newer = capture(NOW + timedelta(days=30), 78)
@@ -89,6 +89,56 @@ def test_a_store_of_the_first_release_is_taken_over_with_all_its_rows(store_url:
         assert "captures_before" in names
         assert len(names) == 4  # nothing before for observations, there were none
     store.close()
+
+
+def test_rows_of_the_first_release_are_pruned_like_all_others(store_url: str) -> None:
+    store = open_store(store_url)
+    old = [capture(NOW - timedelta(days=days), days) for days in (100, 110, 120)]
+    a_store_of_the_first_release(store, old)
+    migrate(store)
+    put(store, [capture(NOW, 77)])
+    before = NOW - timedelta(days=90)
+    assert prunings.prune(store, before, NOW, pause=lambda _: None).captures == 3
+    with store.reading() as connection:
+        assert not any(one.name.endswith("_before") for one in partitions.existing(connection))
+        assert ledger.intake(connection) == ledger.Intake(numbered=4, stored=1, dropped={}, pruned=3)
+    late = capture(NOW - timedelta(days=110), 78)
+    put(store, [late])
+    assert store.prediction(late.id) is not None
+    store.close()
+
+
+def test_many_processes_make_the_same_partitions_at_once(store: Store) -> None:
+    weeks = [capture(NOW - timedelta(days=7 * week), week + 1).id for week in range(6)]
+
+    def ensure(_: int) -> None:
+        with store.writing() as connection:
+            partitions.ensure(connection, weeks)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(ensure, range(8)))
+    with store.reading() as connection:
+        made = partitions.existing(connection)
+    assert len(made) == (0 if store.url.startswith("sqlite") else 12)
+
+
+def a_store_of_the_first_release(store: Store, rows: list[Capture]) -> None:
+    to_first_release(store)
+    with store.writing() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO sources (id, directory_id, last_seq, created_at)"
+                " VALUES (1, 'here', 3, '2026-11-01')"
+            )
+        )
+        for seq, row in enumerate(rows, 1):
+            connection.execute(
+                insert(tables.captures).values(
+                    id=row.id, source_id=1, seq=seq, captured_at=row.captured_at, request_id=row.request_id,
+                    row_index=0, live_name="linear", live_version="1", prediction_dollars=1.0,
+                    inputs={"lot_area": 1.0}, sample_key=0.5,
+                )
+            )  # fmt: skip
 
 
 def to_first_release(store: Store) -> None:
