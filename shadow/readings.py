@@ -166,7 +166,7 @@ def _evidence(store: Store, masked: Collection[str]) -> Values:
         told = gauges(snapshots.current(connection), masked)
     return {
         **told,
-        "umbra_outcomes_matched": float(known.matched),
+        "umbra_outcomes_matched": float(known.sold),
         "umbra_outcomes_unmatched": float(known.unmatched),
     }
 
