@@ -67,7 +67,20 @@ def _paths(max_rows: int, max_body_bytes: int) -> Schema:
         },
         "/openapi.json": {"get": _get("openapi", "This document.", "Anything", tag="pages")},
         "/docs": {"get": _page("docs", "This document as a page.")},
-        "/": {"get": _redirect("home", "Leads to /docs.")},
+        "/": {"get": _page("overview", "Who is live, candidates, traffic, ledger, and what is wrong.")},
+        "/candidates/{id}": {
+            "get": _candidate("comparisonPage", "How far a candidate's answers are from the live ones.")
+        },
+        "/candidates/{id}/evidence": {
+            "get": _candidate("evidencePage", "The verdict, its rules, and how the evidence came.")
+        },
+        "/candidates/{id}/drift": {
+            "get": _candidate("driftPage", "Which fields moved away from what the models learned from.")
+        },
+        "/try": {"get": _page("tryPage", "A form to ask with, for one house or a file of them.")},
+        "/deployments": {
+            "get": _page("deploymentsPage", "Who was live, who decided it and why; decide anew.", 503)
+        },
     }
 
 
@@ -247,22 +260,27 @@ def _get(operation: str, summary: str, answer: str, *problems: int, tag: str) ->
     }
 
 
-def _page(operation: str, summary: str) -> Schema:
+def _page(operation: str, summary: str, *others: int) -> Schema:
+    """A page; with another status it is a page as well, which says what is wrong."""
     answer = {
         "description": summary,
         "headers": _headers(),
         "content": {"text/html": {"schema": {"type": "string"}}},
     }
-    return {"operationId": operation, "tags": ["pages"], "summary": summary, "responses": {"200": answer}}
+    responses = {str(status): answer for status in (200, *others)}
+    return {"operationId": operation, "tags": ["pages"], "summary": summary, "responses": responses}
 
 
-def _redirect(operation: str, summary: str) -> Schema:
-    return {
-        "operationId": operation,
-        "tags": ["pages"],
-        "summary": summary,
-        "responses": {"302": {"description": summary, "headers": _headers()}},
+def _candidate(operation: str, summary: str) -> Schema:
+    model = {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "description": "NAME@VERSION of a candidate.",
+        "schema": {"type": "string"},
+        "example": "gbm@1",
     }
+    return {**_page(operation, summary, 404, 503), "parameters": [model]}
 
 
 def _ok(answer: str) -> Schema:

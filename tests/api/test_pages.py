@@ -1,0 +1,425 @@
+"""Pages tell what there is; of what is missing they say that it is, and what to do. Never an error."""
+
+from __future__ import annotations
+
+import copy
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import delete
+
+from api import report
+from api.app import build
+from api.lookups import Count, Lookups
+from api.pages import candidate, overview
+from api.pages.asking import Situation
+from api.pages.assets import Assets
+from api.pages.candidate import TABS
+from api.pages.charts import embedded
+from api.pages.figures import age, gap, in_unit, moment, seconds, share
+from api.pages.rendering import Rendering
+from model_package.schema import EXAMPLE
+from shadow import policy, status
+from shadow.presence import Announcement
+from shadow.records import Candidate, CandidateState, ModelRef
+from shadow.store import (
+    StoreUnavailable,
+    candidates,
+    deployments,
+    observations,
+    open_store,
+    snapshots,
+    streams,
+)
+from shadow.store.dossiers import Dossier
+from shadow.store.observations import Answer
+from shadow.store.snapshots import Snapshot
+from shadow.store.streams import Stream, Terms
+from shadow.store.tables import observations as observed
+
+CANDIDATE = ModelRef("shiny", "1")
+PAGES = {
+    "verdict": "/candidates/shiny@1/evidence",
+    "evidence": "/candidates/shiny@1/evidence",
+    "comparison": "/candidates/shiny@1",
+    "drift": "/candidates/shiny@1/drift",
+}
+RULE = {
+    "rule": "entities", "title": "Houses judged", "value": 320, "threshold": 500, "unit": "houses",
+    "result": "fail", "effect": "insufficient", "detail": "320 of 500 sold houses",
+}  # fmt: skip
+BINS = [{"bin": "below 5", "share": 0.25}, {"bin": "from 5", "share": 0.75}]
+FIELD = {
+    "field": "living_area", "importance": 1, "houses": 900, "state": 2, "psi": 0.31, "floor": 0.1, "js": 0.2,
+    "ks": 0.1, "w1_sd": 0.3, "missing": 0.01, "missing_change": 0.005, "unseen": 0.0, "out_of_range": 0.0,
+    "psi_by_window": {"7": 0.31, "28": 0.2}, "reference": BINS, "window": BINS,
+}  # fmt: skip
+DOCUMENTS: dict[str, dict[str, Any]] = {
+    "verdict": {
+        "candidate": "shiny@1", "live": "plain@1", "stream": 1, "state": "insufficient",
+        "since": "2026-11-20T10:00:00+00:00", "evaluated_at": "2026-11-21T10:00:00+00:00",
+        "policy": {"name": "mine", "sha256": "0" * 64, "day_seconds": 86400, "alpha": 0.025, "margin": 0.003,
+                   "cap": 0.5},
+        "watermark": {"day": 20500, "date": "2026-02-16", "maturity_seconds": 600_000, "delays_seen": 900},
+        "counts": {"pairs": 400, "sold": 320, "withdrawn": 2, "unsold": 78, "days": 20, "coverage": 0.8},
+        "losses": {"live": 0.081, "candidate": 0.075},
+        "difference": {"mean": 0.006, "lower": -0.001, "upper": 0.013},
+        "keys": {
+            "rows": {"ln_e": 1.25, "threshold": 3.69},
+            "days": {"lower": -0.01, "threshold": 0.0, "days": 20, "needed_days": 28},
+            "harm_rows": {"ln_e": -2.0, "threshold": 3.69},
+            "harm_days": {"lower": -0.2, "threshold": 0.0, "days": 20, "needed_days": 28},
+            "certificate": {
+                "rows": {"ln_e": -5.0, "threshold": 3.69},
+                "days": {"lower": -0.5, "threshold": 0.0, "days": 20, "needed_days": 28},
+            },
+        },
+        "rules": [RULE, {**RULE, "rule": "drift", "unit": "state", "value": 0, "result": "pass"}],
+        "needed": {"houses_50": 210, "houses_90": 640, "days": 31},
+        "reasons": ["Houses judged: 320 of 500 sold houses"],
+        "bad_day_rate_not_excluded": 0.107, "tipping_point": 0.4, "preliminary": {"sold": 30, "mean": 0.01},
+        "segments": [{"segment": "price:<125k", "pairs": 90, "sold": 70, "mean": 0.004, "ln_e": 0.7,
+                      "result": "open"}],
+        "rollback": {"alarm": True, "because": ["complaints"]},
+    },
+    "comparison": {
+        "pairs": 400, "mean_abs_dollars": 12_345.6, "bias": 0.01, "mad": 0.05, "p50": 0.04, "p90": 0.1,
+        "p99": 0.2, "max": 1.2, "beyond_5": 0.4, "beyond_10": 0.1, "beyond_20": 0.02,
+        "limits": {"lower": -0.16, "upper": 0.17, "se": 0.004}, "slope": 0.02, "concordance": 0.97,
+        "pearson": 0.98, "spearman": 0.97, "absurd": 0.0025,
+        "histogram": {"edges": [-0.1, 0.0, 0.1], "counts": [150, 250]},
+        "points": [{"id": "a", "live": 100_000.0, "candidate": 110_000.0, "sold": 105_000.0}],
+        "segments": [{"segment": "price:<125k", "pairs": 90, "bias": 0.01, "mad": 0.05, "beyond_10": 0.1,
+                      "sold": 70, "mean": 0.004}],
+        "days": [{"date": "2026-11-20", "pairs": 20, "bias": 0.01, "mad": 0.05}],
+        "worst": [{"id": "0198c0de-7a11-7000-8000-0123456789ab", "captured_at": "2026-11-20T10:00:00+00:00",
+                   "live": 100_000.0, "candidate": 260_000.0, "sold": 105_000.0, "gap": 0.95,
+                   "inputs": dict(EXAMPLE)}],
+    },
+    "evidence": {
+        "threshold": 3.69,
+        "days": [{"date": "2026-11-20", "sold": 320, "ln_e": 1.25, "harm_ln_e": -2.0, "mean": 0.006,
+                  "day_mean": 0.01, "lower": -0.001, "upper": 0.013, "key_b": -0.01}],
+    },
+    "drift": {
+        "windows": {"7": {"houses": 900, "from": "2026-11-14", "to": "2026-11-21"}}, "state": 2,
+        "enough": True,
+        "fields": [FIELD], "predictions": {"live": FIELD, "candidate": None},
+        "skew": [{"model": "plain@1", "date": "2026-11-20", "houses": 40, "worst_log_ratio": 0.1, "beyond": 3,
+                  "state": 2}],
+    },
+}  # fmt: skip
+
+
+NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
+TERMS = Terms(
+    1, 1, ModelRef("plain", "1"), "a" * 64, "b" * 64, "c" * 64, policy.default_text(), "d" * 64, 86400, 0.003,
+    0.025, 1,
+)  # fmt: skip
+STREAM = Stream(1, TERMS, CANDIDATE, NOW, None)
+
+
+@pytest.fixture
+def judged(bench):
+    """A candidate with a stream; the application counts as that of `umbra serve` does."""
+    now = datetime.now(UTC)
+    with bench.store.writing() as connection:
+        added = candidates.add(connection, CANDIDATE, 1.0, None, now)
+        deployed = deployments.newest(connection)
+        assert deployed is not None
+        terms = replace(TERMS, deployment_id=deployed.id, candidate_id=added.id)
+        streams.open_stream(connection, terms, now)
+    return bench
+
+
+@pytest.fixture
+def stream(judged):
+    """The stream."""
+    with judged.store.reading() as connection:
+        (found,) = streams.current(connection)
+    return found
+
+
+def tell(bench, stream, kind, body, when=None):
+    with bench.store.writing() as connection:
+        snapshots.put(connection, stream.id, kind, Snapshot(when or datetime.now(UTC), body))
+
+
+def tell_all(bench, stream):
+    for kind, body in DOCUMENTS.items():
+        tell(bench, stream, kind, body)
+
+
+def counting(bench):
+    """A client of an application that counts, like that of `umbra serve`."""
+    parts = bench.app.extensions["umbra"]
+    settings = bench.settings
+    return build(
+        replace(parts, take_status=lambda now: status.gather(settings, now), lookups=Lookups(bench.store))
+    ).test_client()
+
+
+def counted(client):
+    """The overview, once all is counted."""
+    for _ in range(100):
+        text = client.get("/").text
+        if "Houses stored" in text:
+            return text
+    raise AssertionError(text)
+
+
+@pytest.mark.parametrize("path", ["/", *dict.fromkeys(PAGES.values()), "/try", "/deployments", "/docs"])
+def test_a_page_is_html_that_runs_nothing_but_what_is_served_here(judged, stream, path):
+    tell_all(judged, stream)
+    answer = judged.client.get(path)
+    assert (answer.status_code, answer.content_type) == (200, "text/html; charset=utf-8")
+    rules = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in rules
+    assert "script-src 'self';" in rules
+    assert "unsafe" not in rules
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "style=" not in answer.text
+    assert "onclick" not in answer.text
+
+
+def holes(found: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to everything in a document."""
+    inner = found.items() if isinstance(found, dict) else enumerate(found) if isinstance(found, list) else ()
+    for key, value in inner:
+        yield (*path, key)
+        yield from holes(value, (*path, key))
+
+
+def spoilt(document, path, change):
+    found = copy.deepcopy(document)
+    at = found
+    for key in path[:-1]:
+        at = at[key]
+    change(at, path[-1])
+    return found
+
+
+def _remove(at, key):
+    del at[key]
+
+
+def _null(at, key):
+    at[key] = None
+
+
+def _text(at, key):
+    at[key] = "no number"
+
+
+def rendered(rendering, stream, documents):
+    """Every page that shows documents, without a store in between."""
+    told = Dossier(stream, {kind: Snapshot(NOW, body) for kind, body in documents.items()})
+    for tab in TABS.values():
+        yield rendering.render(tab.name.lower(), **candidate.shown(tab, "shiny@1", told, None))
+    added = Candidate(1, CANDIDATE, 1.0, CandidateState.ACTIVE, None, NOW)
+    found = Situation(None, (added,), (told,))
+    yield rendering.render("overview", **overview.shown(found, None, None, "", NOW))
+    yield report.render(told, rendering)
+
+
+@pytest.mark.parametrize("change", [_remove, _null, _text])
+@pytest.mark.parametrize("kind", DOCUMENTS)
+def test_whatever_a_document_lacks_every_page_is_shown(kind, change):
+    rendering = Rendering(Assets(), lambda: NOW)
+    for path in holes(DOCUMENTS[kind]):
+        if "inputs" not in path[:-2]:  # one field of a house stands for all
+            spoilt_one = {**DOCUMENTS, kind: spoilt(DOCUMENTS[kind], path, change)}
+            for page in rendered(rendering, STREAM, spoilt_one):
+                assert page.endswith("</html>"), path
+
+
+@pytest.mark.parametrize("kind", DOCUMENTS)
+def test_an_empty_document_is_shown(judged, stream, kind):
+    tell_all(judged, stream)
+    tell(judged, stream, kind, {})
+    assert judged.client.get(PAGES[kind]).status_code == 200
+    assert judged.client.get("/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "missing"),
+    [("", "No houses have been compared yet"), ("/evidence", "no verdict yet"), ("/drift", "not known yet")],
+)
+def test_without_evidence_a_page_says_so_and_what_to_do(judged, stream, path, missing):
+    answer = judged.client.get(f"/candidates/shiny@1{path}")
+    assert answer.status_code == 200
+    assert missing in answer.text
+    assert "umbra status" in answer.text
+
+
+def test_a_candidate_without_a_stream_is_shown(bench):
+    with bench.store.writing() as connection:
+        candidates.add(connection, CANDIDATE, 0.5, None, datetime.now(UTC))
+    answer = bench.client.get("/candidates/shiny@1")
+    assert answer.status_code == 200
+    assert "no stream has begun yet" in answer.text
+    assert "sees 50% of the houses" in bench.client.get("/").text
+
+
+@pytest.mark.parametrize("name", ["shiny@2", "nonsense", "%3Cb%3E", "a" * 500])
+def test_who_is_no_candidate_is_not_found_and_the_candidates_are_named(judged, stream, name):
+    answer = judged.client.get(f"/candidates/{name}")
+    assert answer.status_code == 404
+    assert '<a href="/candidates/shiny@1">' in answer.text
+    assert "<b>" not in answer.text
+
+
+def test_a_stream_that_has_ended_is_shown_as_that(judged, stream):
+    tell_all(judged, stream)
+    with judged.store.writing() as connection:
+        found = deployments.newest(connection)
+        assert found is not None
+        streams.end_older(connection, replace(found, id=found.id + 1, since=datetime.now(UTC)))
+    assert "This stream has ended" in judged.client.get("/candidates/shiny@1").text
+
+
+def test_while_the_store_is_away_pages_tell_what_this_process_knows(bench, tmp_path):
+    away = Lookups(open_store(f"sqlite:///{tmp_path / 'no' / 'such' / 'folder' / 'umbra.db'}"))
+    client = build(replace(bench.app.extensions["umbra"], lookups=away)).test_client()
+    for path, code in (
+        ("/", 200), ("/try", 200), ("/try?prediction=1", 200), ("/deployments", 503),
+        ("/candidates/shiny@1", 503), ("/candidates/shiny@1/drift", 503),
+    ):  # fmt: skip
+        answer = client.get(path)
+        assert (answer.status_code, answer.content_type) == (code, "text/html; charset=utf-8"), path
+        assert "The store is away" in answer.text
+        assert int(answer.headers["Retry-After"]) > 0
+        assert "no/such" not in answer.text
+    for path in ("/", "/try", "/deployments"):
+        assert "plain@1" in client.get(path).text
+
+
+def test_nothing_to_complain_of_is_said(judged, stream, settings):
+    tell(judged, stream, "verdict", {**DOCUMENTS["verdict"], "rollback": None})
+    announced = Announcement(judged.settings.run_dir, "worker", datetime.now(UTC))
+    assert "<strong>Nothing.</strong>" in counted(counting(judged))
+    announced.withdraw()
+
+
+def test_what_the_evidence_complains_of_is_an_alert(judged, stream):
+    tell_all(judged, stream)
+    text = judged.client.get("/").text
+    for words in ("Roll back to shiny@1.", "Drift is red.", "plain@1 answers otherwise than its artifact."):
+        assert words in text
+    for state in ("blocked", "reject"):
+        tell(judged, stream, "verdict", {**DOCUMENTS["verdict"], "state": state})
+        assert f"shiny@1 is {state}" in judged.client.get("/").text
+    old = datetime.now(UTC) - timedelta(hours=3)
+    tell(judged, stream, "verdict", DOCUMENTS["verdict"], old)
+    assert "The verdict on shiny@1 is 3 hours old." in judged.client.get("/").text
+
+
+def test_a_paused_candidate_is_an_alert(judged):
+    with judged.store.writing() as connection:
+        candidates.set_state(connection, CANDIDATE, CandidateState.PAUSED)
+    assert "shiny@1 is paused." in judged.client.get("/").text
+
+
+def test_a_model_that_cannot_be_loaded_is_an_alert(judged):
+    judged.live.keep(ModelRef("shiny", "9"))
+    assert "shiny@9 was deployed and cannot be loaded here." in judged.client.get("/").text
+
+
+def test_what_is_counted_is_shown_and_complained_of(judged):
+    judged.post()
+    judged.post()
+    judged.ingest()
+    text = counted(counting(judged))
+    assert "No worker is running here." in text
+    assert "The ledger balances." in text
+    ids = _answered(judged)
+    assert "The ledger balances." in counted(counting(judged))
+    with judged.store.writing() as connection:
+        connection.execute(delete(observed).where(observed.c.capture_id == ids[0]))
+    text = counted(counting(judged))
+    assert "The ledger does not balance." in text
+    assert "The ledger does NOT balance." in text
+
+
+def _answered(bench):
+    with bench.store.writing() as connection:
+        (added,) = candidates.present(connection)
+        (cursor,) = candidates.cursors_of(connection, added)
+        from shadow.store import captures  # noqa: PLC0415 (the table has the same name)
+
+        waiting = captures.waiting(connection, cursor.source_id, 0, cursor.last_seq, 1.0)
+        answers = [Answer(one.id, 1.0) for one in waiting]
+        observations.store(connection, added, cursor, answers, cursor.last_seq, datetime.now(UTC))
+    return [one.id for one in waiting]
+
+
+def test_a_candidate_whose_model_dies_is_an_alert(judged):
+    lane = Announcement(judged.settings.run_dir, "lane", datetime.now(UTC))
+    lane.tell(candidate="shiny@1", state="breaker_open", because="killed by signal 9")
+    text = counted(counting(judged))
+    assert "shiny@1 cannot be scored." in text
+    assert "killed by signal 9" in text
+    lane.withdraw()
+
+
+def test_a_house_that_was_asked_before_fills_the_form(bench):
+    house = {**EXAMPLE, "living_area": 1777.0, "lot_frontage": None}
+    asked = bench.post(house).json["predictions"][0]["id"]
+    bench.ingest()
+    text = bench.client.get(f"/try?prediction={asked}").text
+    assert 'value="1777"' in text
+    assert f"This is the house of prediction {asked}: plain@1 said $177,700" in text
+    for unknown in ("0198c0de-7a11-7000-8000-0123456789ab", "nonsense"):
+        answer = bench.client.get(f"/try?prediction={unknown}")
+        assert answer.status_code == 200
+        assert 'value="1350"' in answer.text
+
+
+def test_an_assets_address_names_its_content_and_it_is_kept_for_good(bench):
+    page = bench.client.get("/").text
+    path = page.split('rel="stylesheet" href="')[1].split('"')[0]
+    plain = bench.client.get(path)
+    packed = bench.client.get(path, headers={"Accept-Encoding": "gzip"})
+    assert "immutable" in plain.headers["Cache-Control"]
+    assert gzip.decompress(packed.data) == plain.data
+    assert plain.content_type == "text/css; charset=utf-8"
+    assert bench.client.get(path.replace("umbra.css", "other.css")).status_code == 404
+    assert bench.client.get("/assets/0000000000/umbra.css").status_code == 404
+    assert bench.client.get("/assets/../../pyproject.toml").status_code == 404
+
+
+def test_data_cannot_end_the_element_it_stands_in():
+    text = embedded({"<!--": "</script><script>alert(1)</script>&amp;"})
+    assert not set("<>&") & set(text)
+    assert json.loads(text) == {"<!--": "</script><script>alert(1)</script>&amp;"}
+
+
+def test_figures_are_those_people_write():
+    now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    assert (share(0.1234), share(None), share(float("nan"))) == ("12.3 %", "–", "–")  # noqa: RUF001
+    assert (gap(0.0953), gap(-0.1053)) == ("+10.0 %", "-10.0 %")
+    assert (seconds(90 * 60), seconds(3 * 86400), seconds(4.2)) == ("90 minutes", "3 days", "4.2 seconds")
+    assert (age(now - timedelta(hours=5), now), age("nonsense", now)) == ("5 hours ago", "–")  # noqa: RUF001
+    assert moment("2026-11-21T13:00:00+01:00") == "2026-11-21 12:00:00 UTC"
+    assert (in_unit(2, "state"), in_unit(0.002, "share"), in_unit(None, "ln E")) == ("red", "0.2 %", "–")  # noqa: RUF001
+
+
+def test_what_takes_long_is_not_counted_again_at_once():
+    asked, now = [], [0.0]
+    count = Count(lambda: asked.append(1) or len(asked), 1.0, lambda: now[0], rest_seconds=5.0)
+    assert [count.look(), count.look()] == [1, 1]
+    now[0] = 6.0
+    assert count.look() == 2
+
+
+def test_while_it_is_counted_for_the_first_time_the_page_says_so(judged):
+    def never(_):
+        raise StoreUnavailable("it is still being counted")
+
+    client = build(replace(judged.app.extensions["umbra"], take_status=never)).test_client()
+    assert "Still being counted" in client.get("/").text
