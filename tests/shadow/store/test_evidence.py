@@ -198,7 +198,7 @@ def test_sums_by_day_and_segment_are_those_of_plain_numpy(town: Any) -> None:
 
 
 def test_delays_and_gaps_are_counted_by_day(town: Any) -> None:
-    fill(town)
+    fill(town, 90)
     refresh(town)
     told = in_force(town, None)
     first_price: dict[UUID, float] = {}
@@ -228,7 +228,7 @@ def test_delays_and_gaps_are_counted_by_day(town: Any) -> None:
 
 
 def test_it_can_be_read_by_day_and_by_segment(town: Any) -> None:
-    fill(town)
+    fill(town, 90)
     refresh(town)
     wanted = expected(town)
     before, first = FIRST + 4, FIRST + 1
@@ -260,7 +260,7 @@ def test_a_quantile_of_the_delays_is_the_upper_edge_of_its_bin() -> None:
 
 
 def test_refreshing_again_changes_nothing(town: Any) -> None:
-    fill(town)
+    fill(town, 90)
     days = refresh(town)
     before = stored(town)
     assert refresh(town) == []
@@ -271,7 +271,7 @@ def test_refreshing_again_changes_nothing(town: Any) -> None:
 
 
 def test_what_is_noted_piece_by_piece_makes_the_same_days_due(town: Any) -> None:
-    fill(town)
+    fill(town, 90)
     assert refresh(town, at_once=7) == sorted(
         {day_of(capture) for capture in town.asked.values()} & set(range(FIRST, FIRST + 6))
     )
@@ -279,7 +279,7 @@ def test_what_is_noted_piece_by_piece_makes_the_same_days_due(town: Any) -> None
 
 
 def test_correcting_one_outcome_changes_exactly_one_day(town: Any) -> None:
-    fill(town)
+    fill(town, 90)
     refresh(town)
     before = stored(town)
     told = in_force(town, None)
@@ -427,7 +427,7 @@ def pruning(before: datetime) -> dict[str, Any]:
 
 
 def test_captures_of_another_live_model_or_another_time_are_none_of_the_streams(town: Any) -> None:
-    for moment, live in ((-0.1, LIVE), (1.5, ModelRef("linear", "9")), (3.5, LIVE), (5.5, LIVE)):
+    for moment, live in ((-0.1, LIVE), (3.4, ModelRef("linear", "9")), (3.5, LIVE), (5.5, LIVE)):
         town.ask(START + DAY * moment, live=live)
     town.scored(1e5, START + DAY * 6)
     with town.store.writing() as connection:
@@ -480,7 +480,7 @@ def test_several_processes_that_compute_the_same_do_not_double(town: Any) -> Non
 
 
 def test_a_sample_of_pairs_is_that_of_the_lowest_sample_keys(town: Any) -> None:
-    fill(town)
+    fill(town, 90)
     refresh(town)
     told = in_force(town, None)
     answered = [one for one in representatives(town) if town.answers[one.id][0].dollars is not None]
@@ -500,7 +500,7 @@ def test_a_sample_of_pairs_is_that_of_the_lowest_sample_keys(town: Any) -> None:
 
 
 def test_the_worst_pairs_come_with_what_was_asked(town: Any) -> None:
-    fill(town)
+    fill(town, 90)
     refresh(town)
     answered = [one.id for one in representatives(town) if town.answers[one.id][0].dollars is not None]
     with town.store.reading() as connection:
