@@ -521,6 +521,18 @@ def test_what_was_taken_off_and_not_dropped_counts_as_stored_until_the_next_prun
 
 
 @on_postgres
+def test_what_was_taken_off_is_dropped_though_nothing_else_is_old(house: House, others: Engine) -> None:
+    house.ask(*days_ago(100, 1))
+    with others.connect().execution_options(isolation_level="AUTOCOMMIT") as alone:
+        for one in partitions.existing(alone)[:2]:
+            partitions.take_off(alone, one.table, one.name)
+    assert len(leaving(house)) == 2
+    assert house.prune().captures == 1
+    assert leaving(house) == []
+    assert house.balances()
+
+
+@on_postgres
 @pytest.mark.parametrize("half", [False, True])
 def test_a_late_capture_of_a_week_that_a_killed_prune_took_off_puts_the_week_back(
     house: House, others: Engine, half: bool
