@@ -108,6 +108,7 @@ def test_the_number_counts_every_stream_ever_opened_against_one_live_artifact(
         assert streams.next_number(connection, terms.live_digest) == 4
         assert streams.next_number(connection, "8" * 64) == 2
         assert streams.next_number(connection, "7" * 64) == 1
+    assert current(store) == []
 
 
 def test_streams_opened_at_once_never_have_the_same_number(
