@@ -79,8 +79,9 @@ class StoreReading:
     ) -> None:
         self._clock = clock
         self.state = Lookup(lambda: _state(store), clock)
-        # Counting goes through all rows there are: it must not keep the rest from being told.
+        # Counting goes through all rows there are: it must not keep the rest, alarms say, from being told.
         self.ledger = Lookup(lambda: _ledger(store), clock)
+        self.outcomes = Lookup(lambda: _outcomes(store), clock)
         self.evidence = Lookup(lambda: _evidence(store, masked), clock)
 
     def __call__(self) -> Values:
@@ -93,12 +94,13 @@ class StoreReading:
             **awaited,
             **self.state.found,
             **self.ledger.found,
+            **self.outcomes.found,
             **self.evidence.found,
         }
 
     def follow(self, stop: threading.Event) -> None:
         """Look again and again, in threads that end with the process, until told to stop."""
-        for lookup in (self.state, self.ledger, self.evidence):
+        for lookup in (self.state, self.ledger, self.outcomes, self.evidence):
             threading.Thread(target=lookup.follow, args=(stop,), name="umbra-readings", daemon=True).start()
 
 
@@ -160,15 +162,18 @@ def _ledger(store: Store) -> Values:
         return _accounts([ledger.account(connection, one) for one in candidates.present(connection)])
 
 
-def _evidence(store: Store, masked: Collection[str]) -> Values:
+def _outcomes(store: Store) -> Values:
     with store.reading() as connection:
         known = outcomes.counts(connection)
-        told = gauges(snapshots.current(connection), masked)
     return {
-        **told,
         "umbra_outcomes_matched": float(known.sold),
         "umbra_outcomes_unmatched": float(known.unmatched),
     }
+
+
+def _evidence(store: Store, masked: Collection[str]) -> Values:
+    with store.reading() as connection:
+        return gauges(snapshots.current(connection), masked)
 
 
 def _progress(present: list[Candidate], lags: Mapping[str, tuple[int, float]]) -> dict[str, dict[str, float]]:

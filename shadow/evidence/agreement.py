@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitoring import comparison
 from monitoring.comparison import Agreement
@@ -27,14 +28,14 @@ def agreement(store: Store, stream: Stream, facts: Facts, masked: Collection[str
     with store.reading() as connection:
         bins = evidence.gaps(connection, stream)
         points = evidence.sample(connection, stream, POINTS)
-        ranked = evidence.prices(connection, stream, RANKED)
+        live, candidate = evidence.prices(connection, stream, RANKED)
         worst = evidence.worst(connection, stream, WORST)
     quantiles = {f"p{percent}": comparison.gap_quantile(bins, percent / 100) for percent in (50, 90, 99)}
     return {
         **asdict(comparison.agreement(total([sums for _, sums in (*facts.days, *facts.preview)]))),
         **quantiles,
-        "spearman": comparison.spearman(*ranked) if len(ranked[0]) > 1 else None,
-        "histogram": _histogram(points),
+        "spearman": comparison.spearman(live, candidate) if len(live) > 1 else None,
+        "histogram": _histogram(np.log(candidate / live)),
         "points": [_point(pair) for pair in points],
         "segments": _segments(facts),
         "days": _days(facts),
@@ -56,9 +57,9 @@ def _house(pair: Pair, masked: Collection[str]) -> dict[str, Any]:
     return _point(pair) | {"captured_at": pair.captured_at.isoformat(), "gap": pair.gap, "inputs": inputs}
 
 
-def _histogram(points: Sequence[Pair]) -> dict[str, Any]:
+def _histogram(gaps: NDArray[np.float64]) -> dict[str, Any]:
     """Of the sampled pairs: exact counts of |g| would not tell which way it goes."""
-    inside = np.clip([pair.gap for pair in points], _EDGES[0], _EDGES[-1])
+    inside = np.clip(gaps, _EDGES[0], _EDGES[-1])
     return {"edges": _EDGES, "counts": np.histogram(inside, _EDGES)[0].tolist()}
 
 

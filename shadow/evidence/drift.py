@@ -7,7 +7,8 @@ windows that ended in the last three days.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from monitoring import drift
 from monitoring.drift import WINDOWS, FieldDrift
-from shadow.evidence.described import Described, describe
+from shadow.evidence.described import both
 from shadow.policy import Policy
 from shadow.store import Connection, Store, field_counts
 from shadow.store.evidence.span import Days, day_at
@@ -43,31 +44,29 @@ class Window:
 
     @property
     def houses(self) -> int:
-        """How many houses it holds."""
-        return self.columns[LIVE_PRICE].drift.houses
+        """How many houses the live model answered in it."""
+        return self.columns[LIVE_PRICE].drift.houses if LIVE_PRICE in self.columns else 0
 
 
 class Reference:
     """What windows are held against: the profiles of a stream's two models."""
 
     def __init__(self, models: Path, stream: Stream) -> None:
-        self.live: Described = describe(models, stream.terms.live)
-        self.candidate: Described = describe(models, stream.candidate)
+        self.live, self.candidate = both(models, stream)
         self._day_seconds = stream.terms.day_seconds
 
     def window(self, connection: Connection, days: Days) -> Window:
         """Measure all columns over some days."""
-        fields = self.live.profile.get("fields", {})
         span = self._day_seconds, days.first, days.end
         of_live = field_counts.windows(connection, self.live.digest, *span)
         of_candidate = field_counts.windows(connection, self.candidate.digest, *span)
-        columns = {name: (reference, of_live.get(name, {})) for name, reference in fields.items()}
+        columns = {name: (reference, of_live.get(name, {})) for name, reference in self.live.fields.items()}
         for name, described, counts in (
             (LIVE_PRICE, self.live, of_live),
             (CANDIDATE_PRICE, self.candidate, of_candidate),
         ):
-            if "prediction" in described.profile:
-                columns[name] = described.profile["prediction"], counts.get(field_counts.PREDICTION, {})
+            if described.prices is not None:
+                columns[name] = described.prices, counts.get(field_counts.PREDICTION, {})
         return Window(days, {name: _moved(*pair, len(columns)) for name, pair in columns.items()})
 
 
@@ -75,21 +74,21 @@ class Counting:
     """Counts new houses into the bins of the profiles of one stream's two models."""
 
     def __init__(self, models: Path, stream: Stream) -> None:
-        live, candidate = describe(models, stream.terms.live), describe(models, stream.candidate)
-        length = stream.terms.day_seconds
-        self._since = stream.started_at
-        self._counts = (
-            FieldCounts(live.digest, live.model, live.profile, length),
+        length, self._since = stream.terms.day_seconds, stream.started_at
+        asked = zip(both(models, stream), (None, stream.terms.candidate_id), strict=True)
+        self._counts = [
             FieldCounts(
-                candidate.digest, candidate.model, candidate.profile, length, stream.terms.candidate_id
-            ),
-        )
+                one.digest, one.model, {"fields": one.fields, "prediction": one.prices}, length, scored
+            )
+            for one, scored in asked
+            if one.prices is not None
+        ]
 
-    def bring_up_to_date(self, store: Store) -> None:
-        """Count what has come since; each step is one transaction."""
+    def bring_up_to_date(self, store: Store, stop: threading.Event | None = None) -> None:
+        """Count what has come since; each step is one transaction. Ends early on a stop."""
         for counts in self._counts:
             more = True
-            while more:
+            while more and not (stop is not None and stop.is_set()):
                 with store.writing() as connection:
                     more = counts.go_on(connection, self._since)
 
@@ -106,11 +105,18 @@ def states(
     connection: Connection, reference: Reference, policy: Policy, now: datetime
 ) -> Mapping[str, int | None]:
     """The state of each column: 0 in order, 1 yellow, 2 red; None: too few houses to tell."""
-    windows = [_enough(connection, reference, policy, back, now) for back in reversed(range(WINDOWS))]
+    ended = [_windows(connection, reference, policy, back, now) for back in reversed(range(WINDOWS))]
+    least = policy.drift.min_houses
     return {
-        name: drift.persistent([window.columns[name].drift.state for window in windows])
-        for name in windows[-1].columns
+        name: drift.persistent([_state(widest(windows, name, least), least) for windows in ended])
+        for name in ended[-1][0].columns
     }
+
+
+def widest(windows: Sequence[Window], name: str, least: int) -> Moved:
+    """A column over the shortest of the windows that holds enough of its houses, else over the longest."""
+    moved = [window.columns[name] for window in windows]
+    return next((one for one in moved if one.drift.houses >= least), moved[-1])
 
 
 def together(reference: Reference, states: Mapping[str, int | None]) -> int | None:
@@ -121,18 +127,27 @@ def together(reference: Reference, states: Mapping[str, int | None]) -> int | No
 
 
 def state(connection: Connection, models: Path, stream: Stream, policy: Policy, now: datetime) -> int | None:
-    """The state of all columns together, as of a moment."""
+    """The state of all columns together, as of a moment; raises AlteredArtifact or InvalidArtifact.
+
+    Houses of days before that moment that were stored after it count, too.
+    """
     reference = Reference(models, stream)
     return together(reference, states(connection, reference, policy, now))
 
 
-def _enough(connection: Connection, reference: Reference, policy: Policy, back: int, now: datetime) -> Window:
-    """The shorter window, or the longer one while the shorter holds too few houses."""
+def _windows(
+    connection: Connection, reference: Reference, policy: Policy, back: int, now: datetime
+) -> list[Window]:
+    """The shorter window; the longer one too, while some column has too few houses in the shorter."""
     short, long = policy.drift.windows_days
     found = window_before(connection, reference, policy, short, back, now)
-    if found.houses >= policy.drift.min_houses:
-        return found
-    return window_before(connection, reference, policy, long, back, now)
+    if all(one.drift.houses >= policy.drift.min_houses for one in found.columns.values()):
+        return [found]
+    return [found, window_before(connection, reference, policy, long, back, now)]
+
+
+def _state(moved: Moved, least: int) -> int | None:
+    return moved.drift.state if moved.drift.houses >= least else None
 
 
 def _moved(reference: Mapping[str, Any], counts: Mapping[str, int], fields: int) -> Moved:

@@ -38,7 +38,7 @@ def document(
             for model in (stream.terms.live, stream.candidate)
         ]
     whole = drift.together(reference, states)
-    shown = [name for name in reference.live.profile.get("fields", {}) if not _is_masked(name, masked)]
+    shown = [name for name in reference.live.fields if not _is_masked(name, masked)]
     place = {name: index for index, name in enumerate(reference.live.by_importance, 1)}
     return {
         "state": whole,
@@ -59,9 +59,7 @@ def document(
 def _column(
     name: str, windows: Mapping[int, Window], policy: Policy, states: Mapping[str, int | None]
 ) -> dict[str, Any]:
-    """A column over the shortest window that holds enough houses, else over the longest."""
-    enough = [one for one in windows.values() if one.houses >= policy.drift.min_houses]
-    moved = (enough or list(windows.values())[-1:])[0].columns[name]
+    moved = drift.widest(list(windows.values()), name, policy.drift.min_houses)
     facts = {**asdict(moved.drift), "state": states[name]}
     by_window = {str(length): window.columns[name].drift.psi for length, window in windows.items()}
     return {**facts, "psi_by_window": by_window, **_distributions(moved)}
@@ -90,7 +88,8 @@ def _span(window: Window, policy: Policy) -> dict[str, Any]:
 
 
 def _is_masked(name: str, masked: Collection[str]) -> bool:
-    return name in masked or AGES.get(name) in masked
+    made_of = (AGES[name], "year_sold") if name in AGES else (name,)
+    return any(one in masked for one in made_of)
 
 
 def _skew(one: Replay, policy: Policy) -> dict[str, Any]:

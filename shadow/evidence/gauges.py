@@ -30,10 +30,16 @@ def _samples(current: Sequence[Current], masked: Collection[str]) -> Iterator[Sa
         verdict = one.documents.get("verdict")
         if verdict is not None:
             yield from _verdict(one.candidate, verdict.body, verdict.computed_at)
-    # Drift is that of the houses asked for, whoever is the candidate: told once.
-    drifts = [one.documents["drift"].body for one in current if "drift" in one.documents]
+    # Drift is that of the houses asked for, whoever is the candidate: told once, as it was measured last.
+    drifts = sorted(
+        (one.documents["drift"] for one in current if "drift" in one.documents),
+        key=lambda document: document.computed_at,
+    )
+    for document in drifts:
+        for skew in document.body["skew"]:
+            yield "umbra_replay_differing_houses", skew["model"], _number(skew["beyond"])
     if drifts:
-        yield from _drift(drifts[0], masked)
+        yield from _drift(drifts[-1].body, masked)
 
 
 def _verdict(candidate: str, body: Mapping[str, Any], computed_at: datetime) -> Iterator[Sample]:
@@ -58,8 +64,6 @@ def _drift(body: Mapping[str, Any], masked: Collection[str]) -> Iterator[Sample]
         yield "umbra_drift_state", field["field"], _number(field["state"])
         for window, psi in field["psi_by_window"].items():
             yield "umbra_drift_psi", (field["field"], f"{window}d"), psi
-    for skew in body["skew"]:
-        yield "umbra_replay_differing_houses", skew["model"], _number(skew["beyond"])
 
 
 def _number(value: float | None) -> float | None:

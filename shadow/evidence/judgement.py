@@ -8,11 +8,21 @@ from datetime import datetime
 from pathlib import Path
 
 from model_package import schema
+from model_package.manifest import AlteredArtifact, InvalidArtifact
 from monitoring.sums import Sums
 from shadow.evidence import drift
 from shadow.policy import Policy
-from shadow.records import DeploymentKind, ModelRef
-from shadow.store import Connection, Store, deployments, evidence, exposure, streams, verdicts
+from shadow.records import CandidateState, DeploymentKind, ModelRef
+from shadow.store import (
+    Connection,
+    Store,
+    candidates,
+    deployments,
+    evidence,
+    exposure,
+    streams,
+    verdicts,
+)
 from shadow.store.evidence import Delays
 from shadow.store.evidence.span import day_at
 from shadow.store.streams import NotJudged, Stream
@@ -39,10 +49,9 @@ def judge(
     With `as_of` it is computed again from the ledger, as it was at that moment: what was stored later does
     not count.
     """
-    moment = as_of or now
     with store.reading() as connection:
-        stream = _stream(connection, model, moment)
-    return decide(facts_of(store, models, stream, moment, again=as_of is not None))
+        stream = _now(connection, model, now) if as_of is None else _then(connection, model, as_of, now)
+    return decide(facts_of(store, models, stream, as_of or now, again=as_of is not None))
 
 
 def facts_of(store: Store, models: Path, stream: Stream, now: datetime, *, again: bool = False) -> Facts:
@@ -71,7 +80,7 @@ def facts_of(store: Store, models: Path, stream: Stream, now: datetime, *, again
             segments=sums.segments(young, None),
             preview_segments=sums.segments(None, young),
             exposure=_exposure(connection, stream, days, now, again=again),
-            drift=drift.state(connection, models, stream, policy, now),
+            drift=_drift(connection, models, stream, policy, now, again=again),
             was_live=_was_live(connection, stream),
             previous=None if last is None else (last.state, last.decided_at),
         )
@@ -87,12 +96,32 @@ def watermark(policy: Policy, stream: Stream, delays: Delays, now: datetime) -> 
     return Watermark(newest if newest >= first else None, seconds, delays.seen)
 
 
-def _stream(connection: Connection, model: ModelRef, moment: datetime) -> Stream:
-    found = streams.of_model(connection, model, moment)
-    if found is None:
+def _now(connection: Connection, model: ModelRef, now: datetime) -> Stream:
+    """The stream a model is judged in. One that nobody has ended yet may be over all the same."""
+    found = streams.of_model(connection, model, now)
+    if found is None or _is_over(connection, found):
         raise NotJudged(
             f"{model}: no evidence about it: it is no candidate, or the worker has not begun to judge it; "
             "see `umbra candidates` and `umbra status`"
+        )
+    return found
+
+
+def _is_over(connection: Connection, stream: Stream) -> bool:
+    newest = deployments.newest(connection)
+    candidate = candidates.by_id(connection, stream.terms.candidate_id)
+    is_removed = candidate is None or candidate.state is CandidateState.REMOVED
+    return is_removed or newest is None or newest.id != stream.terms.deployment_id
+
+
+def _then(connection: Connection, model: ModelRef, moment: datetime, now: datetime) -> Stream:
+    if moment > now:
+        raise NotJudged(f"{model}: what it will be at {moment:%Y-%m-%d %H:%M:%S} UTC nobody can know yet")
+    found = streams.of_model(connection, model, moment)
+    if found is None:
+        raise NotJudged(
+            f"{model}: no evidence about it at {moment:%Y-%m-%d %H:%M:%S} UTC: it was no candidate then; "
+            "see `umbra candidates` and `umbra deployments`"
         )
     return found
 
@@ -115,8 +144,21 @@ def _exposure(
 ) -> Exposure:
     seen = sum(sums.pairs + sums.failed for _, sums in days)
     dropped = exposure.dropped(connection, stream, now)
-    pending = (exposure.pending_as_of if again else exposure.pending)(connection, stream, now)
+    pending = (
+        exposure.pending_as_of(connection, stream, now) if again else exposure.pending(connection, stream)
+    )
     return Exposure(eligible=int(seen) + dropped + pending, dropped=dropped, pending=pending)
+
+
+def _drift(
+    connection: Connection, models: Path, stream: Stream, policy: Policy, now: datetime, *, again: bool
+) -> int | None:
+    try:
+        return drift.state(connection, models, stream, policy, now)
+    except (AlteredArtifact, InvalidArtifact):
+        if again:  # what lies there now need not be what lay there then: not known
+            return None
+        raise
 
 
 def _was_live(connection: Connection, stream: Stream) -> bool:

@@ -23,7 +23,7 @@ class Opening:
     def __init__(self, store: Store, models: Path) -> None:
         self._store = store
         self._models = models
-        self._told: set[tuple[ModelRef, str]] = set()
+        self._told: dict[ModelRef, str] = {}
 
     def keep_open(self) -> list[Stream]:
         """End what is over, open what is missing; returns the streams in force."""
@@ -45,9 +45,11 @@ class Opening:
         try:
             self._open(deployment, candidate)
         except (AlteredArtifact, InvalidArtifact, InvalidPolicy) as fault:
-            if (model, str(fault)) not in self._told:
+            if self._told.get(model) != str(fault):
                 logs.event(_log, "stream_not_opened", level=logging.ERROR, error=fault, candidate=str(model))
-            self._told.add((model, str(fault)))
+            self._told[model] = str(fault)
+        else:
+            self._told.pop(model, None)
 
     def _open(self, deployment: Deployment, candidate: Candidate) -> None:
         live, described = describe(self._models, deployment.live), describe(self._models, candidate.model)
@@ -57,11 +59,13 @@ class Opening:
         with self._store.writing() as connection:
             number = streams.next_number(connection, live.digest)
             terms = _terms(deployment, candidate, live, described, policy, number)
-            streams.open_stream(connection, terms, began)
-        logs.event(
-            _log, "stream_opened",
-            candidate=str(candidate.model), live_model=str(deployment.live), policy=policy.sha256,
-        )  # fmt: skip
+            opened = streams.open_stream(connection, terms, began)
+        if opened.terms.number == number:  # else the worker of another host was first, and has told
+            logs.event(
+                _log, "stream_opened",
+                candidate=str(candidate.model), live_model=str(deployment.live), policy=policy.sha256,
+                stream=opened.id,
+            )  # fmt: skip
 
 
 def _terms(

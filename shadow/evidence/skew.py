@@ -18,8 +18,10 @@ from shadow.scoring.scorer import BatchFailed, Scorer, ScorerPlan, ScorerUnavail
 from shadow.settings import Settings
 from shadow.store import Store, partitions, replays
 from shadow.store.captures import Waiting
+from shadow.store.evidence.span import day_at
 from shadow.store.observations import Answer
 from shadow.store.replays import Replay
+from shadow.store.streams import Stream
 
 TOLERANCE = 1e-6
 SHARE = 0.01
@@ -33,19 +35,20 @@ def check(
     store: Store,
     settings: Settings,
     model: ModelRef,
-    day_seconds: int,
-    started_at: datetime,
+    stream: Stream,
     now: datetime,
     stop: threading.Event,
 ) -> Replay | None:
     """Compare what came since the last comparison, once whole days have passed; None when none is due.
 
-    Days shorter than a minute (a demo's) are compared by the minute.
+    Days shorter than a minute (a demo's) are compared by the minute. A day is the stream's; of a model that
+    is in several streams every day is compared once.
     """
-    today = int(now.timestamp()) // day_seconds
+    day_seconds = stream.terms.day_seconds
+    today = day_at(now, day_seconds)
     with store.reading() as connection:
         last = replays.newest(connection, model, day_seconds)
-    first = int(started_at.timestamp()) // day_seconds if last is None else last.day + 1
+    first = day_at(stream.started_at, day_seconds) if last is None else last.day + 1
     if (today - first) * day_seconds < max(day_seconds, _SHORTEST_SECONDS):
         return None
     said = _sample(store, model, first * day_seconds, today * day_seconds)
@@ -65,7 +68,7 @@ def _sample(store: Store, model: ModelRef, begin: int, end: int) -> list[tuple[W
     ids = partitions.first_id(begin * 1000), partitions.first_id(end * 1000)
     with store.reading() as connection:
         as_live = replays.answered(connection, model, ids, SHARE, MOST)
-        return as_live or replays.observed(connection, model, ids, SHARE, MOST)
+        return (as_live + replays.observed(connection, model, ids, SHARE, MOST))[:MOST]
 
 
 def _compared(
@@ -90,7 +93,7 @@ def _log_ratio(again: float | None, said: float) -> float:
 def _ask_again(
     settings: Settings, model: ModelRef, houses: list[Waiting], stop: threading.Event, now: datetime
 ) -> list[Answer]:
-    """Every house's answer; those of a batch that fails have no price."""
+    """Every house's answer; no price for those of a batch that fails, or of a model that cannot be loaded."""
     asked = Candidate(0, model, 1.0, CandidateState.ACTIVE, None, now)
     scorer = Scorer(ScorerPlan.of(settings, asked), stop)
     answers: list[Answer] = []
@@ -99,12 +102,19 @@ def _ask_again(
             batch = houses[begin : begin + _BATCH]
             try:
                 answers += scorer.score(batch, [])
-            except (BatchFailed, ScorerUnavailable) as fault:
-                logs.event(_log, "replay_failed", level=logging.ERROR, error=fault, candidate=str(model))
+            except BatchFailed as fault:
+                _tell_failure(model, fault)
                 answers += [Answer(house.id) for house in batch]
+    except ScorerUnavailable as fault:
+        _tell_failure(model, fault)
+        answers += [Answer(house.id) for house in houses[len(answers) :]]
     finally:
         scorer.stop()
     return answers
+
+
+def _tell_failure(model: ModelRef, fault: Exception) -> None:
+    logs.event(_log, "replay_failed", level=logging.ERROR, error=fault, candidate=str(model))
 
 
 def _tell(replay: Replay) -> None:

@@ -1,10 +1,10 @@
-"""Exposure: houses of a stream that its candidate has not seen: dropped ones, and pending ones."""
+"""Exposure: houses of a stream that its candidate was to see and has not: dropped ones, and pending ones."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, exists, func, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
 
 from shadow.store import candidates
 from shadow.store.evidence.span import ids_in, milliseconds
@@ -14,34 +14,57 @@ from shadow.store.tables import captures, drops, observations
 
 
 def dropped(connection: Connection, stream: Stream, moment: datetime) -> int:
-    """Houses answered since the stream began that were dropped before they could be stored."""
+    """Houses answered since the stream began, until a moment, that were dropped before they were stored.
+
+    What was dropped has no id that says whether the candidate was to see it: its share of all of them.
+    """
+    end = moment if stream.ended_at is None else min(moment, stream.ended_at)
     query = select(func.coalesce(func.sum(drops.c.houses), 0)).where(
-        drops.c.recorded_at >= stream.started_at, drops.c.recorded_at <= (stream.ended_at or moment)
+        drops.c.recorded_at >= stream.started_at, drops.c.recorded_at <= end
     )
-    return int(connection.execute(query).scalar_one())
+    return round(int(connection.execute(query).scalar_one()) * _share(connection, stream))
 
 
-def pending(connection: Connection, stream: Stream, now: datetime) -> int:
-    """Stored houses that the candidate has not looked at yet, by the numbers of its cursors."""
+def pending(connection: Connection, stream: Stream) -> int:
+    """Stored houses of the stream beyond the candidate's places in the sources."""
     candidate = candidates.by_id(connection, stream.terms.candidate_id)
-    return 0 if candidate is None else candidates.lag(connection, candidate, now)[0]
+    places = [] if candidate is None else candidates.cursors_of(connection, candidate)
+    beyond = [
+        and_(captures.c.source_id == place.source_id, captures.c.seq > place.seq)
+        for place in places
+        if place.pending > 0
+    ]
+    return _count(connection, _to_be_seen(connection, stream), or_(*beyond)) if beyond else 0
 
 
 def pending_as_of(connection: Connection, stream: Stream, moment: datetime) -> int:
-    """The same as it was at an earlier moment, counted house by house."""
-    candidate = candidates.by_id(connection, stream.terms.candidate_id)
-    ids = ids_in(stream)
+    """Houses of the stream until a moment that the candidate had not looked at by then, one by one."""
     looked_at = exists().where(
         observations.c.capture_id == captures.c.id,
         observations.c.candidate_id == stream.terms.candidate_id,
         observations.c.observed_at <= moment,
     )
-    waiting = and_(
+    before = captures.c.id < first_id(milliseconds(moment))
+    return _count(connection, _to_be_seen(connection, stream), before, ~looked_at)
+
+
+def _to_be_seen(connection: Connection, stream: Stream) -> ColumnElement[bool]:
+    """Captures of the stream that are in the candidate's sample."""
+    ids, live = ids_in(stream), stream.terms.live
+    return and_(
         captures.c.id >= ids.low,
-        captures.c.id < min(ids.high, first_id(milliseconds(moment))),
-        captures.c.sample_key < (1.0 if candidate is None else candidate.sample),
-        captures.c.live_name == stream.terms.live.name,
-        captures.c.live_version == stream.terms.live.version,
-        ~looked_at,
+        captures.c.id < ids.high,
+        captures.c.sample_key < _share(connection, stream),
+        captures.c.live_name == live.name,
+        captures.c.live_version == live.version,
     )
-    return connection.execute(select(func.count()).select_from(captures).where(waiting)).scalar_one()
+
+
+def _share(connection: Connection, stream: Stream) -> float:
+    candidate = candidates.by_id(connection, stream.terms.candidate_id)
+    return 1.0 if candidate is None else candidate.sample
+
+
+def _count(connection: Connection, *conditions: ColumnElement[bool]) -> int:
+    query = select(func.count()).select_from(captures).where(*conditions)
+    return connection.execute(query).scalar_one()

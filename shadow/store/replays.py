@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, Text, and_, cast, delete, select
+from sqlalchemy import ColumnElement, Connection, Row, Text, and_, cast, select, update
 
 from shadow.records import ModelRef, ObservationState
 from shadow.store.captures import Waiting
+from shadow.store.dialects import insert_new
 from shadow.store.tables import candidates, captures, observations, replays
 
 
@@ -48,19 +49,21 @@ def newest(connection: Connection, model: ModelRef, day_seconds: int) -> Replay 
 def record(connection: Connection, replay: Replay) -> None:
     """Keep a comparison, in place of one of the same model and day."""
     this = and_(_of(replay.model), replays.c.day_seconds == replay.day_seconds, replays.c.day == replay.day)
-    connection.execute(delete(replays).where(this))
-    connection.execute(
-        replays.insert().values(
-            model_name=replay.model.name,
-            model_version=replay.model.version,
-            day_seconds=replay.day_seconds,
-            day=replay.day,
-            houses=replay.houses,
-            worst_log_ratio=replay.worst_log_ratio,
-            beyond=replay.beyond,
-            checked_at=replay.checked_at,
-        )
-    )
+    key = {
+        "model_name": replay.model.name,
+        "model_version": replay.model.version,
+        "day_seconds": replay.day_seconds,
+        "day": replay.day,
+    }
+    found = {
+        "houses": replay.houses,
+        "worst_log_ratio": replay.worst_log_ratio,
+        "beyond": replay.beyond,
+        "checked_at": replay.checked_at,
+    }
+    # Workers of two hosts may come at once: neither may fail because of the other.
+    insert_new(connection, replays, key | found)
+    connection.execute(update(replays).where(this).values(found))
 
 
 def answered(
