@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -23,6 +24,7 @@ from sqlalchemy import delete, select
 from benchmarks import ground, report
 from benchmarks.history import DIRECTORY, History
 from benchmarks.report import Cell, Column, Section
+from monitoring.sums import Sums
 from shadow import prepare
 from shadow.evidence.judgement import judge
 from shadow.evidence.opening import Opening
@@ -39,9 +41,8 @@ _PLAIN_SCAN = "SELECT count(*), sum(prediction_dollars) FROM captures"
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Seconds of each step, and megabytes of the process: at its peak, and after a tenth of the rebuild."""
+    """Seconds of each step, and the most megabytes the process had: ever, and in a tenth of the rebuild."""
 
-    noting: float
     rebuild: float
     days: int
     one_day: Sequence[float]
@@ -136,21 +137,45 @@ def _round(url: str, models: Path, now: datetime) -> Round:
     store = open_store(url)
     (stream,) = Opening(store, models).keep_open()
     _forget(store, stream)
-    noting = _seconds(lambda: _note(store, stream))
-    with store.reading() as connection:
-        due = evidence.due_days(connection, stream)
-    early = 0.0
-    started = time.perf_counter()
-    for place, day in enumerate(due):
-        with store.writing() as connection:
-            evidence.refresh_day(connection, stream, day)
-        if place == len(due) // 10:
-            early = _peak_mb()
-    rebuild = time.perf_counter() - started
-    one_day = [_corrected(store, stream, due[len(due) * place // 8], now) for place in range(1, 8)]
+    with Watch() as watch:
+        done: list[int] = []
+        rebuild = _seconds(lambda: done.append(refresh(store, stream)))
+    days = [day for day, _ in _day_sums(store, stream)]
+    one_day = [_corrected(store, stream, days[len(days) * place // 8], now) for place in range(1, 8)]
     verdict = [_seconds(lambda: judge(store, models, CANDIDATE, now)) for _ in range(7)]
     state = judge(store, models, CANDIDATE, now).state
-    return Round(noting, rebuild, len(due), one_day, verdict, _peak_mb(), early, state.value)
+    return Round(rebuild, done[0], one_day, verdict, _peak_mb(), watch.early_mb(), state.value)
+
+
+class Watch:
+    """Looks at the memory of this process, several times a second."""
+
+    def __init__(self) -> None:
+        self._seen: list[float] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        page_mb = resource.getpagesize() / (1 << 20)
+        while not self._stop.wait(0.2):
+            self._seen.append(int(Path("/proc/self/statm").read_text().split()[1]) * page_mb)
+
+    def early_mb(self) -> float:
+        """The most there was in the first tenth of the time."""
+        return max(self._seen[: max(1, len(self._seen) // 10)])
+
+
+def _day_sums(store: Store, stream: Stream) -> list[tuple[int, Sums]]:
+    with store.reading() as connection:
+        return evidence.day_sums(connection, stream)
 
 
 def _forget(store: Store, stream: Stream) -> None:
@@ -160,13 +185,6 @@ def _forget(store: Store, stream: Stream) -> None:
     with store.writing() as connection:
         for table in computed:
             connection.execute(delete(table).where(table.c.stream_id == stream.id))
-
-
-def _note(store: Store, stream: Stream) -> None:
-    more = True
-    while more:
-        with store.writing() as connection:
-            more = evidence.note_changes(connection, stream)
 
 
 def _corrected(store: Store, stream: Stream, day: int, now: datetime) -> float:
@@ -202,11 +220,10 @@ def _section(pairs: int, scans: Sequence[float], found: Sequence[Round]) -> Sect
     one_day = ground.median([seconds for one in found for seconds in one.one_day])
     verdict = ground.median([seconds for one in found for seconds in one.verdict])
     memory = max(one.peak_mb for one in found)
-    rebuild = ground.median([one.noting + one.rebuild for one in found])
+    rebuild = ground.median([one.rebuild for one in found])
     rows = [
         _row("plain scan of the captures", scan, scan),
         _row(f"rebuild: all {found[0].days} days", rebuild, scan),
-        _row("  of it: noting what has changed", ground.median([one.noting for one in found]), scan),
         _row("one day, after one price was corrected", one_day, scan),
         _row(
             f"verdict from the sums ({found[0].state})", verdict, scan, _target(verdict, VERDICT_SECONDS, "s")
@@ -218,7 +235,7 @@ def _section(pairs: int, scans: Sequence[float], found: Sequence[Round]) -> Sect
     ]  # fmt: skip
     notes = [
         f"Peak memory of the process: {memory:,.0f} MB ({_target(memory, MEMORY_MB, 'MB')});"
-        f" after a tenth of the rebuild it was {max(one.early_mb for one in found):,.0f} MB.",
+        f" in the first tenth of the rebuild it was {max(one.early_mb for one in found):,.0f} MB.",
         f"Rebuild: {1e6 * rebuild / pairs:,.1f} us a pair. The scan is `{_PLAIN_SCAN}`.",
     ]
     return Section(f"Evidence of {pairs:,} pairs", columns, rows, notes)
