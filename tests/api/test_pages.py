@@ -8,12 +8,14 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import delete
 
-from api import report
+from api import pages, report
 from api.app import build
 from api.lookups import Count, Lookups
 from api.pages import candidate, overview
@@ -391,6 +393,13 @@ def test_an_assets_address_names_its_content_and_it_is_kept_for_good(bench):
     assert bench.client.get(path.replace("umbra.css", "other.css")).status_code == 404
     assert bench.client.get("/assets/0000000000/umbra.css").status_code == 404
     assert bench.client.get("/assets/../../pyproject.toml").status_code == 404
+
+
+def test_the_chart_library_is_the_one_that_is_named():
+    library = Assets()["chart.umd.min.js"]
+    said = (Path(pages.__file__).parent / "vendor" / "README.md").read_text(encoding="utf-8")
+    assert sha256(library.body).hexdigest() in said
+    assert f"# Chart.js {library.text.split('Chart.js v')[1].split()[0]}" in said
 
 
 def test_data_cannot_end_the_element_it_stands_in():
