@@ -64,7 +64,6 @@ _COMMANDS = {
     "status": "shadow.cli.state:status",
     "candidates": "shadow.cli.candidate:candidates",
     "verdict": "shadow.cli.verdict:verdict",
-    "verdict": "shadow.cli.verdict:verdict",
     "report": "api.report:report",  # by name: the engine knows nothing of pages
     "policy": "shadow.cli.policy:policy",
     "outcomes": "shadow.cli.outcomes:outcomes",

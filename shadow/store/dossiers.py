@@ -1,4 +1,4 @@
-"""Dossiers: a candidate's stream, the documents about it and the changes of its verdict, as pages show them."""
+"""Dossiers: a candidate's stream, its documents and the changes of its verdict, as pages show them."""
 
 from __future__ import annotations
 

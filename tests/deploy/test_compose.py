@@ -31,8 +31,8 @@ VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 
 
 def default(text: object) -> str:
-    """The text with every variable at its default, required ones as `required`."""
-    return VARIABLE.sub(lambda found: found[3] if found[2] == "-" else "required", str(text))
+    """The text with every variable at its default, required ones as `required-and-random`."""
+    return VARIABLE.sub(lambda found: found[3] if found[2] == "-" else "required-and-random", str(text))
 
 
 def environment(name: str) -> dict[str, str]:
@@ -192,7 +192,7 @@ def test_a_request_under_way_is_answered_before_the_container_is_killed() -> Non
 @pytest.mark.parametrize("name", ["migrate", "api", "worker"])
 def test_umbra_understands_its_settings(name: str) -> None:
     settings = Settings.from_environment({"UMBRA_DATA_DIR": "/data", **environment(name)})
-    assert settings.store == "postgresql://umbra:required@postgres:5432/umbra"
+    assert settings.store == "postgresql://umbra:required-and-random@postgres:5432/umbra"
     assert (settings.api_host, settings.metrics_host) == ("0.0.0.0", "0.0.0.0")  # noqa: S104 (inside only)
     assert str(settings.log_dir) == "/logs"
     assert settings.log_stdout
