@@ -90,8 +90,9 @@ def _of_processes(status: Status) -> Iterator[Alert]:
         )
     for process in status.processes:
         if process.facts.get("state") in _BROKEN:
-            because = str(process.facts.get("because", ""))
-            yield Alert("bad", f"{process.facts.get('candidate')} cannot be scored.", because)
+            # Why may quote what a model said, and it may have said a house: not for everybody.
+            title = f"{process.facts.get('candidate')} cannot be scored."
+            yield Alert("bad", title, "umbra status says why; its houses wait meanwhile.")
     if status.journal.refused_files:
         yield Alert(
             "warn", "Journal files were set aside.", f"{status.journal.refused_files} cannot be read."

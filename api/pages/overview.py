@@ -149,7 +149,7 @@ def _standing(standing: Standing) -> dict[str, Any]:
 
 
 def _says(facts: Mapping[str, Any]) -> str:
-    return " ".join(str(facts[name]) for name in ("candidate", "state", "because", "url") if facts.get(name))
+    return " ".join(str(facts[name]) for name in ("candidate", "state", "url") if facts.get(name))
 
 
 def _traffic(minutes: list[tuple[str, int]]) -> Chart:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from flask import Response, request
@@ -21,7 +21,7 @@ from api.pages.guards import GUARDS
 from api.pages.rendering import Rendering
 from api.pages.trial import Source
 from api.predictions import Limits
-from shadow.records import Candidate, Deployment, InvalidReference, ModelRef
+from shadow.records import Candidate, Deployment, InvalidReference, ModelRef, Prediction
 from shadow.status import Status
 from shadow.store import StoreUnavailable
 
@@ -29,6 +29,7 @@ _FOREVER = "public, max-age=31536000, immutable"
 _HTML = "text/html; charset=utf-8"
 
 View = Callable[..., Response]
+Found = TypeVar("Found")
 
 
 class Site:
@@ -63,7 +64,7 @@ class Site:
 
     def overview(self) -> Response:
         """Who is live, and how it stands."""
-        found = self._asked(
+        found = _unless_away(
             lambda: self._lookups.ask(lambda store: asking.situation(store, ("verdict", "drift")))
         )
         served = self._served()
@@ -73,7 +74,7 @@ class Site:
     def candidate(self, tab: Tab, identifier: str) -> Response:
         """One of the pages about a candidate."""
         model = _reference(identifier)
-        found = self._asked(lambda: self._lookups.ask(lambda store: asking.dossier(store, model, tab.kinds)))
+        found = _unless_away(lambda: self._lookups.ask(lambda store: asking.dossier(store, model, tab.kinds)))
         dossier, present = found if found is not None else (None, [])
         if found is not None and dossier is None and model not in {one.model for one in present}:
             return self._lost(
@@ -87,7 +88,7 @@ class Site:
     def trial(self) -> Response:
         """A form to ask with."""
         asked = request.args.get("prediction")
-        candidates = self._asked(self._lookups.candidates)
+        candidates = _unless_away(self._lookups.candidates)
         found, source = None, None
         if asked is not None and candidates is not None:
             found, source = self._before(asked)
@@ -102,7 +103,7 @@ class Site:
 
     def deployments(self) -> Response:
         """The audit log, and the forms to decide."""
-        found = self._asked(lambda: self._lookups.ask(asking.history))
+        found = _unless_away(lambda: self._lookups.ask(asking.history))
         shown = {"live": self._served()} if found is None else decisions.shown(*found)
         return self._page(
             "deployments", here="/deployments", away=found is None, decisions=self._decides, **shown
@@ -126,7 +127,7 @@ class Site:
             )
         return Response(found.body, headers=headers, content_type=found.content_type)
 
-    def _before(self, asked: str) -> tuple[Any, Source]:
+    def _before(self, asked: str) -> tuple[Prediction | None, Source]:
         """The prediction that is to be asked again."""
         try:
             found = self._lookups.prediction(UUID(asked))
@@ -138,20 +139,12 @@ class Site:
             return None, Source("The store is away: this is the example house.", failed=True)
         if found is None:
             return None, Source(
-                "No such prediction is in the store yet: this is the example house.",
-                failed=True,
+                "No such prediction is in the store yet: this is the example house.", failed=True
             )
         return found, trial.asked_before(found)
 
-    def _asked(self, ask: Callable[[], Any]) -> Any:
-        """What the store says; None: it is away."""
-        try:
-            return ask()
-        except StoreUnavailable:
-            return None
-
     def _counted(self) -> Standing | None:
-        return self._asked(self._standing.look) if self._standing is not None else None
+        return _unless_away(self._standing.look) if self._standing is not None else None
 
     def _served(self) -> Deployment | None:
         return self._live.serving().deployment if self._live.is_ready else None
@@ -175,6 +168,14 @@ class Site:
         html = self._rendering.render(template, away=away, **shown)
         headers = GUARDS | {"Cache-Control": "no-store"} | ({"Retry-After": "5"} if away else {})
         return Response(html, code.value, headers, content_type=_HTML)
+
+
+def _unless_away(ask: Callable[[], Found]) -> Found | None:
+    """What the store says; None: it is away."""
+    try:
+        return ask()
+    except StoreUnavailable:
+        return None
 
 
 def _reference(identifier: str) -> ModelRef | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from harness.waiting import wait_until
 
 PAGES = {
     "/": "linear@1",
@@ -112,7 +113,7 @@ def test_charts_change_their_colours_with_the_theme(site, visit):
     colour = "Chart.getChart(document.querySelector('canvas')).data.datasets[0].borderColor"
     before = window.page.evaluate(colour)
     window.page.emulate_media(color_scheme="dark")
-    window.page.wait_for_function(f"{colour} !== {before!r}")
+    wait_until(lambda: window.page.evaluate(colour) != before, 10)
 
 
 def test_the_charts_show_the_numbers_of_the_documents(site, visit):
