@@ -129,7 +129,7 @@ def in_unit(value: Any, unit: Any) -> str:
     if unit in ("houses", "days", "times", "segments"):
         number = known(value)
         return whole(value) if number is None or number.is_integer() else decimal(value, 1)
-    return signed(value, 4)
+    return "0" if known(value) == 0 else signed(value, 4)
 
 
 def plain(value: Any) -> str:
