@@ -49,7 +49,8 @@ def events() -> set[str]:
 
 
 def markdown() -> list[Path]:
-    return [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")]
+    folders = (ROOT, ROOT / "benchmarks", ROOT / "notebooks")
+    return [*(page for folder in folders for page in folder.glob("*.md")), *(ROOT / "docs").rglob("*.md")]
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(Settings), ids=lambda field: field.name)
