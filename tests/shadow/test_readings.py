@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,9 @@ from shadow import readings
 from shadow.readings import JournalReading, StoreReading
 from shadow.records import CandidateState, Capture, Deployment, ModelRef, new_capture_ids
 from shadow.settings import Settings
-from shadow.store import Store, candidates, captures, deployments, open_store, sources
+from shadow.store import Store, candidates, captures, deployments, open_store, snapshots, sources, streams
+from shadow.store.snapshots import Snapshot
+from shadow.store.streams import Terms
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 GBM = ModelRef("gbm", "1")
@@ -107,6 +110,43 @@ def test_a_ledger_that_cannot_be_counted_does_not_say_that_the_store_is_away(fil
     assert reading()["umbra_store_up"] == 1
     assert reading()["umbra_candidate_lag_captures"] == {"gbm@1": 4}
     assert "umbra_ledger_houses" not in reading()
+
+
+def test_outcomes_that_cannot_be_counted_keep_no_alarm_from_being_told(filled: Store) -> None:
+    reading = looked(StoreReading(filled, Clock()))
+    with filled.writing() as connection:
+        (candidate,) = candidates.present(connection)
+        deployed = deployments.newest(connection)
+        assert deployed is not None
+        digests = dict.fromkeys(
+            ("live_digest", "candidate_digest", "schema_digest", "policy_sha256"), "0" * 64
+        )
+        terms = Terms(
+            deployed.id, candidate.id, deployed.live, policy="", day_seconds=1, margin=0.1,
+            alpha=0.1, number=1, **digests,
+        )  # fmt: skip
+        stream = streams.open_stream(connection, terms, NOW)
+        told = {"alarm": True, "because": ["it is the better one"]}
+        snapshots.put(
+            connection, stream.id, "verdict", Snapshot(NOW, verdict_document() | {"rollback": told})
+        )
+        connection.exec_driver_sql("ALTER TABLE outcomes RENAME TO elsewhere")
+    for lookup in (reading.outcomes, reading.evidence):
+        lookup.attempt()
+    assert reading()["umbra_rollback_alarm"] == {"gbm@1": 1}
+    assert reading()["umbra_outcomes_matched"] == {}
+
+
+def verdict_document() -> dict[str, Any]:
+    """As much of one as gauges are made of."""
+    return {
+        "state": "blocked",
+        "live": "linear@1",
+        "losses": {"live": None, "candidate": None},
+        "difference": {"lower": None, "mean": None, "upper": None},
+        "keys": {"rows": {"ln_e": 0.5}},
+        "counts": {"coverage": None},
+    }
 
 
 def test_a_table_that_is_being_changed_is_told_again_once_it_is_done(
