@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from math import inf
 from typing import Any
 from uuid import UUID
 
@@ -25,10 +24,11 @@ from shadow.records import Outcome, OutcomeState
 
 SOURCE_CHARACTERS = 64
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LEAST_DOLLARS, MOST_DOLLARS = 1.0, 1e9
 LATEST_AHEAD = timedelta(days=1)
 EXPECTED: Mapping[str, str] = {
     "prediction_id": "the id of a prediction, a UUIDv7 as the answer gave it",
-    "price_dollars": "a number of US dollars above 0",
+    "price_dollars": "a number of US dollars from 1 to 1,000,000,000",
     "sold_at": "an RFC 3339 date-time with its zone, or a date; from 1970 on, not after tomorrow",
     "state": "sold or withdrawn",
     "source": f"1 to {SOURCE_CHARACTERS} printable characters",
@@ -156,7 +156,7 @@ def _price(value: object, _now: datetime) -> float:
         price = float(value)
     except OverflowError:
         raise _Unfit from None
-    if not 0 < price < inf:
+    if not LEAST_DOLLARS <= price <= MOST_DOLLARS:
         raise _Unfit
     return price
 

@@ -26,7 +26,7 @@ _RESULT_STYLES = {"pass": "green", "fail": "red", "unknown": "yellow"}
 @click.command(short_help="What the evidence says of a candidate, rule by rule.")
 @click.argument("candidate")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole verdict as JSON.")
-@click.option("--as-of", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+@click.option("--as-of", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f"]),
               help="What it was then (UTC), from what had been recorded by then.")  # fmt: skip
 @click.option("--exit-code", is_flag=True, help="Exit with 3 unless the verdict is promote.")
 def verdict(candidate: str, as_json: bool, as_of: datetime | None, exit_code: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from monitoring import comparison
 from monitoring.comparison import Agreement
 from monitoring.sums import Sums, total
+from shadow.evidence.selection import selection
 from shadow.store import Store, evidence
 from shadow.store.evidence import Pair
 from shadow.store.streams import Stream
@@ -23,13 +25,16 @@ _EDGES = [round(-0.3 + 0.02 * step, 2) for step in range(31)]
 _DAYS = 400
 
 
-def agreement(store: Store, stream: Stream, facts: Facts, masked: Collection[str]) -> dict[str, Any]:
+def agreement(
+    store: Store, models: Path, stream: Stream, facts: Facts, masked: Collection[str]
+) -> dict[str, Any]:
     """The document; fields that are masked are in no house it shows."""
     with store.reading() as connection:
         bins = evidence.gaps(connection, stream)
         points = evidence.sample(connection, stream, POINTS)
         live, candidate = evidence.prices(connection, stream, RANKED)
         worst = evidence.worst(connection, stream, WORST)
+        told = selection(connection, models, stream, facts, masked)
     quantiles = {f"p{percent}": comparison.gap_quantile(bins, percent / 100) for percent in (50, 90, 99)}
     return {
         **asdict(comparison.agreement(total([sums for _, sums in (*facts.days, *facts.preview)]))),
@@ -40,6 +45,7 @@ def agreement(store: Store, stream: Stream, facts: Facts, masked: Collection[str
         "segments": _segments(facts),
         "days": _days(facts),
         "worst": [_house(pair, masked) for pair in worst],
+        "selection": told,
     }
 
 

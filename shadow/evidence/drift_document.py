@@ -38,7 +38,7 @@ def document(
             for model in (stream.terms.live, stream.candidate)
         ]
     whole = drift.together(reference, states)
-    shown = [name for name in reference.live.fields if not _is_masked(name, masked)]
+    shown = [name for name in reference.live.fields if not is_masked(name, masked)]
     place = {name: index for index, name in enumerate(reference.live.by_importance, 1)}
     return {
         "state": whole,
@@ -87,7 +87,8 @@ def _span(window: Window, policy: Policy) -> dict[str, Any]:
     return {"houses": window.houses, "from": first, "to": end}
 
 
-def _is_masked(name: str, masked: Collection[str]) -> bool:
+def is_masked(name: str, masked: Collection[str]) -> bool:
+    """Whether a profiled field is masked, or made of one that is."""
     made_of = (AGES[name], "year_sold") if name in AGES else (name,)
     return any(one in masked for one in made_of)
 

@@ -11,6 +11,7 @@ from model_package import schema
 from model_package.manifest import AlteredArtifact, InvalidArtifact
 from monitoring.sums import Sums
 from shadow.evidence import drift
+from shadow.evidence.refreshing import refresh
 from shadow.policy import Policy
 from shadow.records import CandidateState, DeploymentKind, ModelRef
 from shadow.store import (
@@ -44,13 +45,15 @@ class _Sums:
 def judge(
     store: Store, models: Path, model: ModelRef, now: datetime, as_of: datetime | None = None
 ) -> Verdict:
-    """The verdict on a candidate, from what has been added up so far; raises NotJudged.
+    """The verdict on a candidate now, what has come since being added up first; raises NotJudged.
 
     With `as_of` it is computed again from the ledger, as it was at that moment: what was stored later does
     not count.
     """
     with store.reading() as connection:
         stream = _now(connection, model, now) if as_of is None else _then(connection, model, as_of, now)
+    if as_of is None:  # sums that nobody has brought up to date must promote nobody
+        refresh(store, stream)
     return decide(facts_of(store, models, stream, as_of or now, again=as_of is not None))
 
 
@@ -62,7 +65,6 @@ def facts_of(store: Store, models: Path, stream: Stream, now: datetime, *, again
         mark = watermark(policy, stream, sums.delays, now)
         young = day_at(stream.started_at, policy.day_seconds) if mark.day is None else mark.day + 1
         days = sums.days()
-        last = verdicts.last_as_of(connection, stream.id, now)
         return Facts(
             candidate=stream.candidate,
             live=stream.terms.live,
@@ -82,7 +84,7 @@ def facts_of(store: Store, models: Path, stream: Stream, now: datetime, *, again
             exposure=_exposure(connection, stream, days, now, again=again),
             drift=_drift(connection, models, stream, policy, now, again=again),
             was_live=_was_live(connection, stream),
-            previous=None if last is None else (last.state, last.decided_at),
+            previous=verdicts.state_as_of(connection, stream.id, now),
         )
 
 

@@ -104,7 +104,7 @@ class Look:
         store, models, masked = self._store, self._settings.models, self._settings.masked_fields
         self._leave(stream, "evidence", now, course(facts))
         if not self._stop.is_set():
-            self._leave(stream, "comparison", now, agreement(store, stream, facts, masked))
+            self._leave(stream, "comparison", now, agreement(store, models, stream, facts, masked))
         for model in (stream.terms.live, stream.candidate):
             if not self._stop.is_set():
                 skew.check(store, self._settings, model, stream, now, self._stop)

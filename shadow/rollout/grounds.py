@@ -24,4 +24,9 @@ def judgement(store: Store, models: Path, candidate: ModelRef, now: datetime) ->
         verdict = judge(store, models, candidate, now)
     except NotJudged:
         return None
-    return Judgement(verdict.state, verdict.reasons, keep(store, verdict).id, verdict.facts.policy.sha256)
+    return Judgement(
+        verdict.state,
+        verdict.reasons,
+        keep(store, verdict, for_decision=True).id,
+        verdict.facts.policy.sha256,
+    )

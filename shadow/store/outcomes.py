@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, exists, func, select, tuple_
 
 from shadow.records import Outcome, OutcomeState, capture_time
 from shadow.store import bulk
+from shadow.store.dialects import take_time
 from shadow.store.sources import Source
 from shadow.store.tables import captures, outcomes
 
@@ -124,6 +125,7 @@ def _some(capture_ids: Sequence[UUID]) -> Iterator[list[UUID]]:
 
 def counts(connection: Connection) -> Counts:
     """Count the whole ledger; takes as long as reading it does."""
+    take_time(connection)
     reports = select(outcomes.c.capture_id, func.count().label("reports"))
     by_house = reports.group_by(outcomes.c.capture_id).subquery()
     found = by_house.outerjoin(captures, captures.c.id == by_house.c.capture_id)

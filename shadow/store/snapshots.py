@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, delete, select
 
 from shadow.records import CandidateState
 from shadow.store.tables import candidates, snapshots, streams
+from shadow.store.verdicts import take_turn
 
 Kind = Literal["verdict", "comparison", "evidence", "drift"]
 
@@ -24,8 +25,8 @@ class Snapshot:
 
 
 def put(connection: Connection, stream_id: int, kind: Kind, snapshot: Snapshot) -> None:
-    """Keep a document in place of the one before. Writers take turns: the stream's row is locked."""
-    connection.execute(select(streams.c.id).where(streams.c.id == stream_id).with_for_update())
+    """Keep a document in place of the one before; writers take turns."""
+    take_turn(connection, stream_id)
     connection.execute(delete(snapshots).where(_this(stream_id, kind)))
     connection.execute(
         snapshots.insert().values(

@@ -10,7 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, select
 
 from shadow.records import VerdictState
-from shadow.store.tables import streams, verdicts
+from shadow.store.tables import verdicts
+
+_TURN = 7031
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,17 @@ def last(connection: Connection, stream_id: int) -> Recorded | None:
     return _first(connection, _newest_first(stream_id).limit(1))
 
 
-def last_as_of(connection: Connection, stream_id: int, moment: datetime) -> Recorded | None:
-    """The state the stream was in at a moment."""
-    return _first(connection, _newest_first(stream_id).where(verdicts.c.decided_at <= moment).limit(1))
+def state_as_of(
+    connection: Connection, stream_id: int, moment: datetime
+) -> tuple[VerdictState, datetime] | None:
+    """The state the stream was in at a moment, and since when; None before the first verdict."""
+    begun: tuple[VerdictState, datetime] | None = None
+    rows = _newest_first(stream_id).where(verdicts.c.decided_at <= moment)
+    for row in connection.execute(rows.with_only_columns(verdicts.c.state, verdicts.c.decided_at)):
+        if begun is not None and begun[0] != row.state:
+            break
+        begun = VerdictState(row.state), row.decided_at
+    return begun
 
 
 def by_id(connection: Connection, verdict_id: int) -> Recorded | None:
@@ -50,20 +60,31 @@ def history(connection: Connection, stream_id: int, most: int = 100) -> list[Rec
     return [_recorded(row) for row in connection.execute(_newest_first(stream_id).limit(most))]
 
 
-def append_change(connection: Connection, verdict: Recorded) -> tuple[Recorded, Recorded | None]:
-    """Add a row if the state is another than the stream's last; returns the row in force and the one before.
+def append_change(
+    connection: Connection, verdict: Recorded, *, always: bool = False
+) -> tuple[Recorded, Recorded | None]:
+    """Add a row if the state is another than the stream's last, or `always`.
 
-    The row in force is the last one when nothing has changed. Several hosts may judge one stream at once: the
-    stream's row is locked meanwhile, so that each change is added once.
+    Returns the row in force and the one before; both are the last one when nothing was added. Several hosts
+    may judge one stream at once: they take turns, so that each change is added once.
     """
-    connection.execute(select(streams.c.id).where(streams.c.id == verdict.stream_id).with_for_update())
+    take_turn(connection, verdict.stream_id)
     before = last(connection, verdict.stream_id)
-    if before is not None and before.state is verdict.state:
+    if before is not None and before.state is verdict.state and not always:
         return before, before
     added = connection.execute(
         verdicts.insert().values(_values(verdict)).returning(verdicts.c.id)
     ).scalar_one()
     return _of(_values(verdict) | {"id": added}), before
+
+
+def take_turn(connection: Connection, stream_id: int) -> None:
+    """Keep others from writing about a stream until this transaction ends. SQLite has one writer as it is.
+
+    Not by the stream's row: refreshing a day holds that for as long as the day takes.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_TURN}, {int(stream_id)})")
 
 
 def _newest_first(stream_id: int) -> Select[Any]:

@@ -12,11 +12,14 @@ from shadow.verdict.decision import Verdict
 _log = logging.getLogger("umbra.verdict")
 
 
-def keep(store: Store, verdict: Verdict) -> Recorded:
-    """Add the verdict to the store if its state is a new one; returns the row in force."""
+def keep(store: Store, verdict: Verdict, *, for_decision: bool = False) -> Recorded:
+    """Add the verdict to the store if its state is a new one; returns the row in force.
+
+    What a decision is made on is added in any case: the deployment names the very numbers it rests on.
+    """
     with store.writing() as connection:
-        kept, before = verdicts.append_change(connection, _recorded(verdict))
-    if before is None or before.id != kept.id:
+        kept, before = verdicts.append_change(connection, _recorded(verdict), always=for_decision)
+    if before is None or before.state is not kept.state:
         _say(verdict, "" if before is None else before.state.value)
     return kept
 

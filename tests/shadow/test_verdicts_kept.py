@@ -65,15 +65,24 @@ def test_a_verdict_is_added_when_its_state_changes_and_only_then(store: Store, s
 
 
 def test_the_state_of_a_stream_at_any_earlier_moment_can_be_read(store: Store, stream: int) -> None:
-    for hours, drift in ((1, 0), (3, 2)):
-        keep(store, verdict(stream, hours, drift))
+    for hours, drift in ((1, 0), (2, 0), (3, 2)):
+        keep(store, verdict(stream, hours, drift), for_decision=True)
+    first = (VerdictState.INSUFFICIENT, NOW + timedelta(hours=1))
     with store.reading() as connection:
         states = [
-            found and found.state
-            for hours in (0, 1, 2, 3)
-            for found in [verdicts.last_as_of(connection, stream, NOW + timedelta(hours=hours))]
+            verdicts.state_as_of(connection, stream, NOW + timedelta(hours=hours)) for hours in (0, 1, 2, 3)
         ]
-    assert states == [None, VerdictState.INSUFFICIENT, VerdictState.INSUFFICIENT, VerdictState.BLOCKED]
+    assert states == [None, first, first, (VerdictState.BLOCKED, NOW + timedelta(hours=3))]
+
+
+def test_a_verdict_that_a_decision_is_made_on_is_kept_though_its_state_is_no_new_one(
+    store: Store, stream: int
+) -> None:
+    before = keep(store, verdict(stream, 1))
+    asked, decided = keep(store, verdict(stream, 2)), keep(store, verdict(stream, 3), for_decision=True)
+    assert asked == before
+    assert decided.id != before.id
+    assert decided.decided_at == NOW + timedelta(hours=3)
 
 
 def test_what_is_kept_is_the_whole_verdict_with_its_policy_and_watermark(store: Store, stream: int) -> None:

@@ -34,7 +34,7 @@ from shadow.store.streams import Stream
 from shadow.store.tables import captures, observations, outcomes
 
 Conditions: TypeAlias = tuple[ColumnElement[bool], ...]
-_LARGEST_DOLLARS = 1e300
+_SMALLEST_DOLLARS, _LARGEST_DOLLARS = 1e-6, 1e15
 _SOLD = OutcomeState.SOLD.value
 
 
@@ -87,7 +87,7 @@ def pairs(scope: Scope) -> Select[Any]:
             day_of(captures.c.id, scope.stream.terms.day_seconds).label("day"),
             captures.c.prediction_dollars.label("live"),
             case((answered, _CANDIDATE_DOLLARS)).label("candidate"),
-            case((sold, told.c.price_dollars)).label("price"),
+            case((and_(sold, _is_price(told.c.price_dollars)), told.c.price_dollars)).label("price"),
             case((told.c.state == OutcomeState.WITHDRAWN.value, 1), else_=0).label("withdrawn"),
             observations.c.latency_seconds,
             case((sold, told.c.delay_seconds)).label("delay_seconds"),
@@ -105,8 +105,8 @@ _CANDIDATE_DOLLARS = observations.c.prediction_dollars
 
 
 def _is_price(dollars: ColumnElement[float]) -> ColumnElement[bool]:
-    # A logarithm of anything else would stop all evidence; NaN is larger than infinity to Postgres.
-    return and_(dollars > 0, dollars < _LARGEST_DOLLARS)
+    # A logarithm or ratio of anything else would stop all evidence; NaN is larger than infinity to Postgres.
+    return and_(dollars > _SMALLEST_DOLLARS, dollars < _LARGEST_DOLLARS)
 
 
 def _observed(asked: FromClause, seen: FromClause, scope: Scope, bounds: _Bounds) -> Conditions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import log
@@ -11,7 +11,7 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, FromClause, Select, func, select
 
 from shadow.records import capture_time
 from shadow.store import outcomes
@@ -23,6 +23,7 @@ from shadow.store.streams import Stream
 from shadow.store.tables import captures, evidence, observations, worst_gaps
 
 _PAIRS_SCANNED = 1_000_000
+_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,25 @@ def sample(connection: Connection, stream: Stream, most: int) -> list[Pair]:
         return []
     take_time(connection)
     scope = Scope(stream, connection.dialect.name)
-    query = _lowest_keys(scope, most, share=(2 * most + 100) / there.pairs)
+    query = _lowest_keys(_picked(scope, most, there), most)
     return [Pair(*row) for row in connection.execute(query, scope.part(there.days))]
+
+
+def mature_sample(connection: Connection, stream: Stream, before_day: int, most: int) -> Iterator[Pair]:
+    """The same of the days before one, with what was asked; houses that were withdrawn are left out.
+
+    A thousand are held at a time: with all they were asked with, they are large.
+    """
+    there = _newest(connection, stream, before_day)
+    if there is None:
+        return
+    take_time(connection)
+    scope = Scope(stream, connection.dialect.name)
+    picked = _picked(scope, most, there)
+    query = _lowest_keys(picked, most).add_columns(picked.c.inputs).where(picked.c.withdrawn == 0)
+    in_parts = query.execution_options(yield_per=_AT_ONCE)
+    for row in connection.execute(in_parts, scope.part(there.days)):
+        yield Pair(*row)
 
 
 def prices(
@@ -94,10 +112,12 @@ class _Newest:
     pairs: float
 
 
-def _newest(connection: Connection, stream: Stream) -> _Newest | None:
-    """The newest days that hold enough pairs together; None: there is no pair."""
+def _newest(connection: Connection, stream: Stream, before_day: int | None = None) -> _Newest | None:
+    """The newest days that hold enough pairs together, of those before one; None: there is no pair."""
     mine = (evidence.c.stream_id == stream.id) & (evidence.c.segment == WHOLE) & (evidence.c.pairs > 0)
     query = select(evidence.c.day, evidence.c.pairs).where(mine).order_by(evidence.c.day.desc())
+    if before_day is not None:
+        query = query.where(evidence.c.day < before_day)
     found: _Newest | None = None
     for day, houses in connection.execute(query):
         end, so_far = (day + 1, 0.0) if found is None else (found.days.end, found.pairs)
@@ -107,9 +127,14 @@ def _newest(connection: Connection, stream: Stream) -> _Newest | None:
     return found
 
 
-def _lowest_keys(scope: Scope, most: int, share: float) -> Select[Any]:
-    """The pairs with the lowest sample keys; those that cannot be among them are left out early."""
-    picked = pairs(scope).where(captures.c.sample_key < share).subquery("picked")
+def _picked(scope: Scope, most: int, there: _Newest) -> FromClause:
+    """Pairs with low sample keys: twice as many as are wanted, since models fail and houses come back."""
+    share = (2 * most + 100) / there.pairs
+    return pairs(scope).where(captures.c.sample_key < share).subquery("picked")
+
+
+def _lowest_keys(picked: FromClause, most: int) -> Select[Any]:
+    """Those with the lowest sample keys, which no price has a part in."""
     return (
         select(picked.c.id, picked.c.live, picked.c.candidate, picked.c.price)
         .where(picked.c.candidate.is_not(None))

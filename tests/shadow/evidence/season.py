@@ -154,6 +154,17 @@ def outcome(name: UUID, price: float | None, received: datetime) -> Outcome:
     return Outcome(name, state, price, None, None, received)
 
 
+def alike(one: Any, other: Any) -> bool:
+    """Whether two documents are equal, numbers to 1e-9."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(alike, one, other))
+    if isinstance(one, float) and other is not None:
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
+    return bool(one == other)
+
+
 # ---- stores
 
 
@@ -201,13 +212,15 @@ class Season:
                 connection, source, source.last_seq, outcomes.insert(connection, source, told, recorded)
             )
 
-    def rows(self, *wanted: str) -> dict[str, list[tuple[Any, ...]]]:
-        """All rows of tables, in order; without what says when or under which number they were made."""
+    def rows(self, *wanted: str) -> dict[str, list[list[Any]]]:
+        """All rows of tables, in the order of their keys; without what says when they were made."""
         with self.store.reading() as connection:
             return {
-                name: sorted(map(repr, connection.execute(select(*_lasting(tables.metadata.tables[name])))))
+                name: sorted(
+                    map(list, connection.execute(select(*_lasting(tables.metadata.tables[name])))), key=repr
+                )
                 for name in wanted
-            }  # type: ignore[return-value]
+            }
 
     def write(self, statement: Any) -> None:
         """Change the store directly."""

@@ -87,6 +87,7 @@ def test_no_other_verdict_promotes(season: Season) -> None:
     assert len(history(season)) == 1
 
 
+@on_one_database
 def test_the_better_model_that_was_live_before_comes_back(season: Season) -> None:
     was_live_before(season)
     season.write(update(tables.streams).values(policy=AUTOMATIC))

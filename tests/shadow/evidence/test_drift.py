@@ -62,6 +62,7 @@ def test_a_field_that_moved_is_red_once_it_lasts_and_blocks(season: Season) -> N
     assert verdict.reasons[0] == "Drift: red"
 
 
+@on_one_database
 @pytest.mark.parametrize(("days", "state"), [(1, 0), (2, 2)])
 def test_what_only_the_newest_window_shows_is_no_drift_yet(season: Season, days: int, state: int) -> None:
     # Seven days hold enough, so that one day is a seventh of its window, and all of it is in one bin.
@@ -72,6 +73,7 @@ def test_what_only_the_newest_window_shows_is_no_drift_yet(season: Season, days:
     assert (states(season)["all"] == 2) is (state == 2)
 
 
+@on_one_database
 def test_below_500_houses_nothing_is_known(season: Season) -> None:
     move(season, "living_area", START)
     early = START + 19 * DAY

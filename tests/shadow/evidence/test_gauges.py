@@ -42,6 +42,7 @@ def looked(season: Season) -> Season:
     return season
 
 
+@on_one_database
 def test_every_metric_of_the_evidence_has_a_sample_after_a_look(season: Season) -> None:
     found = told(looked(season))
     assert [name for name in metrics.EVIDENCE if found[name] == {}] == []

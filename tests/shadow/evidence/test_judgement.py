@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from season import CANDIDATE, DAY, LIVE, NOW, START, House, Season, on_one_database, outcome, save
+from season import CANDIDATE, DAY, LIVE, NOW, START, House, Season, alike, on_one_database, outcome, save
 from sqlalchemy import delete, insert, update
 
 from monitoring.sums import Sums
@@ -27,17 +27,6 @@ MakeSeason = Callable[..., Season]
 def told(season: Season, **when: Any) -> dict[str, Any]:
     """The document of the verdict now, or as of a moment."""
     return judge(season.store, season.models, CANDIDATE, NOW, **when).as_json()
-
-
-def alike(one: Any, other: Any) -> bool:
-    """Whether two documents are equal, numbers to 1e-9."""
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
-    if isinstance(one, list):
-        return len(one) == len(other) and all(map(alike, one, other))
-    if isinstance(one, float):
-        return bool(one == pytest.approx(other, rel=1e-9, abs=1e-9))
-    return bool(one == other)
 
 
 def rule(document: dict[str, Any], name: str) -> dict[str, Any]:
@@ -74,11 +63,25 @@ def test_an_outcome_that_is_corrected_later_leaves_the_verdict_of_before_as_it_w
     assert changed == [int(corrected.capture.captured_at.timestamp()) // 86_400]
 
 
+def test_what_nobody_has_added_up_yet_is_added_up_before_it_is_judged(season: Season) -> None:
+    assert told(season)["state"] == "promote"
+    season.report([outcome(one.id, one.capture.prediction_dollars, NOW - DAY) for one in sold(season)], NOW)
+    assert told(season)["state"] != "promote"
+
+
+@pytest.mark.parametrize("price", [1e-310, 1e300])
+def test_a_price_that_no_logarithm_bears_stops_no_evidence(season: Season, price: float) -> None:
+    before = told(season)["counts"]["sold"]
+    season.report([outcome(sold(season)[0].id, price, NOW - DAY)], NOW)
+    assert told(season)["counts"]["sold"] == before - 1
+
+
 def mature_days(season: Season) -> dict[int, Sums]:
     """The sums of the days that are judged."""
     return dict(facts_of(season.store, season.models, season.stream, NOW).days)
 
 
+@on_one_database
 def test_outcomes_that_had_not_come_yet_do_not_count_as_of_then(season: Season) -> None:
     early, late = (told(season, as_of=START + day * DAY) for day in (20, 39))
     assert early["state"] == "insufficient"
@@ -114,6 +117,7 @@ def stream_of_seconds() -> streams.Stream:
     return streams.Stream(1, terms, CANDIDATE, START, None)
 
 
+@on_one_database
 def test_nothing_immature_decides(season: Season) -> None:
     before = told(season)
     begun = (before["watermark"]["day"] + 1) * DAY.total_seconds()
@@ -146,6 +150,7 @@ def live_was_right(season: Season, known: list[House]) -> None:
     season.refresh()
 
 
+@on_one_database
 def test_without_outcomes_nothing_is_ever_promoted(make_season: MakeSeason) -> None:
     season = make_season("new")
     season.write(delete(tables.outcomes))
@@ -220,11 +225,13 @@ def test_houses_outside_of_the_sample_are_no_pending_ones_and_drops_count_by_sha
     assert now.dropped == 520
     assert 20 <= now.pending <= 65
     assert exposure(START + 20 * DAY, True).dropped == 20
+    assert exposure(START + 5 * DAY, True).dropped == 0
     # Of a stream that is over, what was dropped since does not count, nor before a moment what came after.
     season.write(update(tables.streams).values(ended_at=START + 30 * DAY))
     with season.store.reading() as connection:
         season.stream = streams.find(connection, season.stream.id) or season.stream
     assert exposure(START + 20 * DAY, True).dropped == exposure(NOW, True).dropped == 20
+    assert exposure(START + 5 * DAY, True).dropped == 0
 
 
 @on_one_database

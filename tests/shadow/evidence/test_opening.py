@@ -64,6 +64,7 @@ def test_terms_are_those_of_artifacts_and_policy_when_the_stream_begins(season: 
     assert opened(season) == [stream]
 
 
+@on_one_database
 def test_the_policy_is_frozen_and_the_next_candidates_get_less_alpha(season: Season) -> None:
     (first,) = opened(season)
     season.write(update(tables.candidates).values(policy=changed(("alpha = 0.05", "alpha = 0.2"))))
@@ -97,6 +98,7 @@ def test_a_new_deployment_ends_every_stream_and_begins_new_ones(season: Season) 
     assert ended.ended_at == SOON
 
 
+@on_one_database
 def test_a_candidate_that_is_added_again_begins_anew(season: Season) -> None:
     (old,) = opened(season)
     set_state(season, CandidateState.REMOVED)

@@ -109,6 +109,7 @@ def test_a_price_that_was_altered_is_found(season: Season, caplog: pytest.LogCap
     ]  # fmt: skip
 
 
+@on_one_database
 def test_a_model_that_cannot_be_loaded_answers_none_of_them(
     season: Season, caplog: pytest.LogCaptureFixture
 ) -> None:
