@@ -43,10 +43,6 @@ _COMPLETE = """
 SELECT count(*) = {tables} FROM pg_inherits WHERE inhrelid IN ({names}) AND NOT inhdetachpending
 """
 _IS_PRUNED = "SELECT EXISTS (SELECT FROM prunings WHERE before >= to_timestamp({end}))"
-_IS_STALE = """
-SELECT coalesce(last_analyze < now() - interval '1 day', true)
-FROM pg_stat_user_tables WHERE relid = to_regclass('{table}')
-"""
 _READERS = """
 SELECT DISTINCT pid FROM pg_locks
 WHERE relation = to_regclass('{table}') AND pid <> pg_backend_pid() ORDER BY pid
@@ -153,18 +149,6 @@ def take_off(connection: Connection, table: str, name: str) -> None:
         connection.exec_driver_sql(f"ALTER TABLE {table} DETACH PARTITION {name} CONCURRENTLY")
     else:
         _finish(connection, state)
-
-
-def analyze(connection: Connection) -> None:
-    """Tell the planner of both tables as wholes, at most once a day: autovacuum looks at partitions alone.
-
-    Without it joins over many weeks are planned as if every value were one of two hundred.
-    """
-    if connection.dialect.name != "postgresql":
-        return
-    for table in TABLES:
-        if connection.exec_driver_sql(_IS_STALE.format(table=table)).scalar():
-            connection.exec_driver_sql(f"ANALYZE {table}")
 
 
 def readers(connection: Connection, table: str) -> list[int]:

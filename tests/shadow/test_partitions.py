@@ -108,25 +108,6 @@ def test_rows_of_the_first_release_are_pruned_like_all_others(store_url: str) ->
     store.close()
 
 
-def test_the_planner_is_told_of_the_tables_as_wholes_once_a_day(store: Store) -> None:
-    put(store, [capture(NOW - timedelta(days=days), days + 1) for days in range(30)])
-    analyzed = []
-    for _ in range(2):
-        with store.writing() as connection:
-            partitions.analyze(connection)
-        analyzed.append(_last_analyzed(store))
-    assert analyzed[0] == analyzed[1]
-    assert (analyzed[0] is None) == store.url.startswith("sqlite")
-
-
-def _last_analyzed(store: Store) -> object:
-    if store.url.startswith("sqlite"):
-        return None
-    with store.reading() as connection:
-        query = "SELECT last_analyze FROM pg_stat_user_tables WHERE relname = 'captures'"
-        return connection.exec_driver_sql(query).scalar()
-
-
 def test_many_processes_make_the_same_partitions_at_once(store: Store) -> None:
     weeks = [capture(NOW - timedelta(days=7 * week), week + 1).id for week in range(6)]
 
