@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model_package.schema import BY_NAME, FIELDS, Field, Row, Value
+from model_package.schema import BY_NAME, FIELDS, NAMES, Field, Row, Value
 from model_package.schema.fields import TARGET, TARGET_SOURCE, spelling
 from model_package.schema.houses import read_house
 
@@ -137,7 +137,7 @@ def _from_records(
         if row is None:
             told = "; ".join(f"{f.field}: expected {f.expected}, got {f.got}" for f in faults)
             raise InvalidDataset(f"{source}, line {line}: {told}")
-        rows.append(row)
+        rows.append({name: row[name] for name in NAMES})  # without what says which house it is
     return dataset(rows, np.array(prices), source)
 
 

@@ -22,7 +22,10 @@ WINDOWS = {"__rate_interval": "20s", "__range": "1m", "__interval": "1s"}
 """As Grafana would choose them where Prometheus scrapes every second."""
 
 FILL_SECONDS = 90.0
-NO_EVIDENCE = "its metrics have no samples before there is evidence"
+NO_EVIDENCE = "it takes outcomes, days that are mature, or 500 houses, which this stack does not have"
+FROM_THE_FIRST_VERDICT = {
+    "Verdicts", "Outcomes", "Course of the verdicts", "Evidence for the candidate", "Last judged",
+}  # fmt: skip
 NO_WEEK = "compares with the week before this hour, of which a new Prometheus knows nothing"
 EMPTY = {
     ("umbra-live-and-shadow", "Share of houses in each bucket", "C"): NO_WEEK,
@@ -35,7 +38,8 @@ def _why_empty(asked: Asked) -> str | None:
     """Why this query has nothing to show here; None for one that must."""
     if asked.place == "Verdict changes":
         return NO_EVIDENCE
-    if asked.dashboard == "umbra-evidence" and asked.ref not in {"variable", "annotation"}:
+    is_panel = asked.dashboard == "umbra-evidence" and asked.ref not in {"variable", "annotation"}
+    if is_panel and asked.place not in FROM_THE_FIRST_VERDICT:
         return NO_EVIDENCE
     return EMPTY.get((asked.dashboard, asked.place, asked.ref))
 

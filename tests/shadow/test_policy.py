@@ -52,9 +52,10 @@ def test_the_demo_policy_is_as_strict_as_the_default_one() -> None:
         "min",
         "segments",
         "worst_day",
-        "drift",
     ):
         assert demo[key] == default[key]
+    for key in ("gate", "min_houses"):
+        assert demo["drift"][key] == default["drift"][key]
     for key in ("errors", "catastrophes", "dropped", "absurd", "require_proof"):
         assert demo["guardrails"][key] == default["guardrails"][key]
 
