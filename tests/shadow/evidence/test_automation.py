@@ -78,13 +78,14 @@ def test_without_leave_nothing_is_promoted(season: Season, text: str) -> None:
 
 
 @on_one_database
-def test_no_other_verdict_promotes(season: Season) -> None:
+def test_no_other_verdict_promotes(season: Season, caplog: pytest.LogCaptureFixture) -> None:
     facts = facts_of(season.store, season.models, season.stream, NOW)
     for lacking in ({"drift": 2}, {"drift": None}, {"days": facts.days[:20]}, {"schema_now": None}):
         verdict = decide(replace(facts, policy=Policy.parse(AUTOMATIC), **lacking))  # type: ignore[arg-type]
         assert verdict.state.value != "promote"
         assert act(season, verdict) is None
     assert len(history(season)) == 1
+    assert caplog.records == []  # nor was it tried
 
 
 @on_one_database

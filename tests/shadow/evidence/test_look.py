@@ -241,7 +241,7 @@ def test_a_look_that_dies_anywhere_is_gone_on_with_and_ends_the_same(make_season
     season, undisturbed = make_season("new"), make_season("new")
     look(undisturbed)
     deaths, wanted = 0, undisturbed.rows(*MADE)
-    for statements in count(3, 37):
+    for statements in count(12, 71):
         end = die_after(season.store, statements)
         with suppress(Died):
             Look(season.store, season.settings, threading.Event()).once(NOW)

@@ -69,6 +69,7 @@ def check(season: Season, model: ModelRef = LIVE, now: datetime = LATER) -> Repl
     return skew.check(season.store, season.settings, model, season.stream, now, threading.Event())
 
 
+@on_one_database
 def test_an_honest_model_answers_as_it_did(season: Season) -> None:
     ask(season, NOW, list(range(1200, 1230)))
     ask(season, NOW, [1300] * 20, lambda key: key >= 0.01)

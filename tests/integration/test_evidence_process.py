@@ -1,0 +1,164 @@
+"""The evidence process among all others: killed in the midst it comes back, and its sums are right."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import numpy as np
+from harness.stack import MakeStack, Stack
+from harness.waiting import wait_until
+from sqlalchemy import select
+
+from monitoring.sums import Sums, Terms, sums_of
+from shadow.market import Market, houses
+from shadow.policy import Policy, demo_text
+from shadow.records import capture_time
+from shadow.store import evidence, open_store, streams, tables
+from shadow.store.streams import Stream
+
+SEED = 1_807
+ROWS = 25
+SECONDS = 120.0
+# What takes the demo a minute and a half has to come within seconds: fewer houses and days are enough.
+SOONER = {
+    "entities = 500": "entities = 200",
+    "days = 28\nweekdays = 2": "days = 8\nweekdays = 1",
+    "per_segment = 100": "per_segment = 5",
+    "default_days = 15": "default_days = 1",
+    "min_delays = 200": "min_delays = 20",
+}
+
+
+class Trade:
+    """Asks for the prices of new houses, and reports at once what they are sold for."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._market = Market(houses(SEED))
+        self.sold = 0
+
+    def go_on(self) -> None:
+        """One list of houses, answered, and all of them sold."""
+        asked = [self._market.new() for _ in range(ROWS)]
+        told = self._post("/v1/predictions", [dict(house.asked) for house in asked], 200)
+        names = [one["id"] for one in told["predictions"]]
+        sales = [
+            {"prediction_id": name, "price_dollars": house.price_dollars, "sold_at": "2026-01-31"}
+            for name, house in zip(names, asked, strict=True)
+        ]
+        self._post("/v1/outcomes", sales, 202)
+        self.sold += len(sales)
+
+    def _post(self, path: str, body: object, wanted: int) -> Any:
+        kind = {"Content-Type": "application/json"}
+        status, answer = self._stack.ask("POST", path, json.dumps(body).encode(), kind)
+        assert status == wanted, answer
+        return json.loads(answer)
+
+    def until(self, condition: Any) -> Any:
+        """Trade until that holds."""
+
+        def traded() -> Any:
+            self.go_on()
+            return condition()
+
+        return wait_until(traded, SECONDS, self._stack.explain)
+
+
+def judge_by_seconds(stack: Stack) -> None:
+    """gbm@1 is judged by the demo's policy, to which a second is a day, with less to be seen."""
+    text = demo_text()
+    for old, new in SOONER.items():
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    file = stack.directory / "policy.toml"
+    file.write_text(text, encoding="utf-8")
+    stack.done("candidates", "remove", "gbm@1")
+    stack.done("candidates", "add", "gbm@1", "--policy", str(file))
+
+
+def verdict(stack: Stack) -> dict[str, Any]:
+    """The newest one; nothing before there is any."""
+    status, answer = stack.ask("GET", "/v1/verdicts")
+    assert status == 200, answer
+    found = [one["verdict"] for one in json.loads(answer)["verdicts"]]
+    return dict(found[-1] or {}) if found else {}
+
+
+def added_up(stack: Stack) -> dict[int, Sums]:
+    """The sums that are kept, by day."""
+    with open_store(stack.settings.store).reading() as connection:
+        (stream,) = streams.current(connection)
+        return dict(evidence.day_sums(connection, stream))
+
+
+def counted(stack: Stack) -> dict[int, Sums]:
+    """The same from every single row, with numpy."""
+    with open_store(stack.settings.store).reading() as connection:
+        (stream,) = streams.current(connection)
+        rows = connection.execute(
+            select(
+                tables.captures.c.id,
+                tables.captures.c.prediction_dollars,
+                tables.observations.c.prediction_dollars,
+                tables.outcomes.c.price_dollars,
+                tables.observations.c.latency_seconds,
+            )
+            .join(tables.observations, tables.observations.c.capture_id == tables.captures.c.id)
+            .join(tables.outcomes, tables.outcomes.c.capture_id == tables.captures.c.id)
+            .where(tables.observations.c.candidate_id == stream.terms.candidate_id)
+        ).all()
+    days: dict[int, list[Any]] = {}
+    for name, *numbers in rows:
+        if capture_time(name) >= stream.started_at:
+            days.setdefault(int(capture_time(name).timestamp()), []).append(numbers)
+    return {day: _sums(stream, np.array(of_day, dtype=np.float64)) for day, of_day in days.items()}
+
+
+def _sums(stream: Stream, of_day: Any) -> Sums:
+    policy = Policy.parse(stream.terms.policy)
+    live, candidate, price, seconds = of_day.T
+    return sums_of(
+        live, candidate, price, Terms(policy.cap, stream.terms.margin), latency_seconds=seconds,
+        budget_seconds=policy.guardrails.latency.budget_seconds,
+        price_range=policy.guardrails.price_range_dollars,
+    )  # fmt: skip
+
+
+def alike(one: dict[int, Sums], other: dict[int, Sums]) -> bool:
+    return one.keys() == other.keys() and all(
+        np.allclose(list(one[day].flat().values()), list(other[day].flat().values()), rtol=1e-9, atol=1e-9)
+        for day in one
+    )
+
+
+def test_killed_in_the_midst_it_comes_back_and_reaches_a_verdict(make_stack: MakeStack) -> None:
+    stack = make_stack(evidence_seconds=0.5, candidate_latency_share=0.1)
+    judge_by_seconds(stack)
+    up, chance, trade = stack.up(), random.Random(SEED), Trade(stack)
+    assert trade.until(lambda: verdict(stack))["state"] == "insufficient"
+    trade.go_on()
+    killed = stack.kill("evidence", chance)
+    trade.until(lambda: verdict(stack)["state"] != "insufficient")
+    assert stack.pids("evidence") not in ([], [killed])
+
+    # Nothing was lost by the kills and nothing counted twice, nor is when all has come.
+    stack.wait_drained()
+    wait_until(
+        lambda: sum(day.sold for day in added_up(stack).values()) == trade.sold, SECONDS, stack.explain
+    )
+    assert alike(added_up(stack), counted(stack))
+
+    def told() -> float:
+        return stack.metric("worker", "umbra_verdict_state", candidate="gbm@1", state=verdict(stack)["state"])
+
+    wait_until(lambda: told() == 1, SECONDS, stack.explain)
+    assert stack.metric("worker", "umbra_outcome_coverage_ratio", candidate="gbm@1") > 0.8
+    changes = sorted(stack.events("verdict_changed"), key=lambda line: str(line["@timestamp"]))
+    assert changes[0]["umbra"]["verdict"] == "insufficient"
+    assert len(changes) > 1
+    assert stack.events("look_failed") == []
+    assert stack.stop(up) == 0
+    assert stack.events("process_killed") == []

@@ -1,0 +1,165 @@
+"""Houses whose price is known are told from the others only where they are not like them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from season import LIVE, NOW, Season, fields, on_one_database, rows_of
+from sqlalchemy import delete, select
+
+from model_package import profile
+from shadow.evidence.agreement import agreement
+from shadow.evidence.described import Described
+from shadow.evidence.judgement import facts_of
+from shadow.evidence.selection import LEAST, compare
+from shadow.records import new_capture_ids
+from shadow.store import evidence, tables
+from shadow.store.evidence import Pair
+from shadow.verdict import decide
+
+ROWS = rows_of(3, 3000)
+Sells = Callable[[Mapping[str, Any], Pair, float], bool]
+"""Whether a house is sold, by what was asked, both models' answers, and a number drawn of [0, 1)."""
+
+
+@pytest.fixture(scope="module")
+def live() -> Described:
+    """A live model that learned from such houses."""
+    prices = np.array([worth(row) for row in ROWS])
+    said = profile.build(ROWS, prices, (prices, prices))
+    return Described(LIVE, "1" * 64, "2" * 64, said, ("living_area", "overall_quality"))
+
+
+def worth(row: Mapping[str, Any]) -> float:
+    return float(60.0 * row["living_area"] + 12_000.0 * row["overall_quality"])
+
+
+def houses(sells: Sells, seed: int = 1) -> list[Pair]:
+    chance = np.random.default_rng(seed)
+    asked = rows_of(100 + seed, 2000)
+    found = []
+    for row, name in zip(asked, new_capture_ids(len(asked), 0, seed), strict=True):
+        pair = Pair(name, worth(row), worth(row) * float(np.exp(chance.normal(0, 0.06))), None, row)
+        price = worth(row) if sells(row, pair, float(chance.random())) else None
+        found.append(Pair(name, pair.live_dollars, pair.candidate_dollars, price, row))
+    return found
+
+
+def by_chance(_row: Mapping[str, Any], _pair: Pair, drawn: float) -> bool:
+    return drawn < 0.8
+
+
+def cheap(_row: Mapping[str, Any], pair: Pair, drawn: float) -> bool:
+    return pair.live_dollars < 170_000 and drawn < 0.95
+
+
+def named(found: Mapping[str, Any], state: int) -> set[str]:
+    return {row["field"] for row in found["fields"] if row["state"] == state}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_houses_that_sell_by_chance_are_like_the_others(live: Described, seed: int) -> None:
+    found = compare(houses(by_chance, seed), live, ())
+    assert found["state"] == 0
+    assert found["gap"]["state"] == 0
+    assert len(found["fields"]) == len(live.fields)
+    assert named(found, 0) == set(live.fields)
+    assert found["sold"] + found["unsold"] == 2000
+
+
+def test_when_only_cheap_houses_are_sold_the_fields_that_make_prices_are_red(live: Described) -> None:
+    found = compare(houses(cheap), live, ())
+    assert found["state"] == 2
+    assert {"living_area", "overall_quality"} <= named(found, 2)
+    assert found["fields"][0]["field"] in ("living_area", "overall_quality")
+    assert found["gap"]["state"] == 0
+    ranks = [(row["state"], row["psi"]) for row in found["fields"]]
+    assert ranks == sorted(ranks, reverse=True)
+    json.dumps(found, allow_nan=False)
+
+
+def test_prices_that_come_where_the_candidate_is_dearer_show_in_the_gap_alone(live: Described) -> None:
+    found = compare(houses(lambda _row, pair, drawn: drawn < (0.9 if pair.gap > 0 else 0.4)), live, ())
+    assert found["gap"]["state"] == 2
+    assert found["state"] == 2
+    assert named(found, 0) == set(live.fields)
+
+
+@pytest.mark.parametrize(
+    ("field", "sells"),
+    [
+        ("age", lambda row, _, drawn: drawn < (0.95 if row["year_sold"] - row["year_built"] < 30 else 0.3)),
+        ("lot_frontage", lambda row, _, drawn: drawn < (0.3 if row["lot_frontage"] is None else 0.9)),
+        ("neighborhood", lambda row, _, drawn: drawn < (0.3 if row["neighborhood"] < "G" else 0.9)),
+    ],
+)
+def test_a_planted_selection_is_found_where_it_is(live: Described, field: str, sells: Sells) -> None:
+    found = compare(houses(sells), live, ())
+    assert field in named(found, 2)
+    assert found["fields"][0]["field"] == field
+
+
+def test_masked_fields_and_ages_made_of_them_count_for_nothing(live: Described) -> None:
+    found = compare(houses(cheap), live, ("overall_quality", "year_sold"))
+    shown = {row["field"] for row in found["fields"]}
+    assert shown == set(live.fields) - {"overall_quality", *profile.AGES}
+
+
+def test_of_a_hundred_houses_a_side_something_is_said_and_of_fewer_nothing(live: Described) -> None:
+    pairs = houses(by_chance)
+    sold = [one for one in pairs if one.sold_dollars is not None]
+    unsold = [one for one in pairs if one.sold_dollars is None]
+    assert compare([*sold, *unsold[:LEAST]], live, ())["state"] is not None
+    for few in ([*sold, *unsold[: LEAST - 1]], [*sold[: LEAST - 1], *unsold], []):
+        found = compare(few, live, ())
+        assert (found["state"], found["gap"]["psi"], found["fields"]) == (None, None, [])
+
+
+def test_what_a_house_was_not_asked_is_missing(live: Described) -> None:
+    pairs = [Pair(one.id, 1.0, 1.0, one.sold_dollars, {"living_area": 1500}) for one in houses(by_chance)]
+    assert compare(pairs, live, ())["state"] == 0
+
+
+# ---- from a store
+
+
+def selection(season: Season) -> dict[str, Any]:
+    facts = facts_of(season.store, season.models, season.stream, NOW)
+    found = agreement(season.store, season.models, season.stream, facts, season.settings.masked_fields)
+    return dict(found["selection"])
+
+
+def test_it_is_of_the_houses_of_mature_days_that_were_not_withdrawn(season: Season) -> None:
+    found = selection(season)
+    counts = decide(facts_of(season.store, season.models, season.stream, NOW)).as_json()["counts"]
+    assert (found["sold"], found["unsold"]) == (counts["sold"], counts["unsold"])
+    assert counts["withdrawn"] > 0
+    assert counts["pairs"] < len(season.houses)
+    assert found["state"] is None
+
+
+@on_one_database
+def test_outcomes_that_never_come_for_large_houses_are_seen(season: Season) -> None:
+    large = [one.id for one in season.houses if one.capture.inputs["living_area"] > 1800]
+    season.write(delete(tables.outcomes).where(tables.outcomes.c.capture_id.in_(large)))
+    found = selection(season)
+    assert found["state"] == 2
+    assert named(found, 2) == {"living_area"}
+    assert found["gap"]["state"] == 0
+
+
+def test_the_lowest_sample_keys_are_taken_whatever_was_sold(season: Season) -> None:
+    day = facts_of(season.store, season.models, season.stream, NOW).watermark.day
+    assert day is not None
+    with season.store.reading() as connection:
+        every = list(evidence.mature_sample(connection, season.stream, day + 1, 20_000))
+        few = list(evidence.mature_sample(connection, season.stream, day + 1, 50))
+        keys = dict(connection.execute(select(tables.captures.c.id, tables.captures.c.sample_key)).all())
+        assert list(evidence.mature_sample(connection, season.stream, 0, 50)) == []
+    lowest = sorted((one.id for one in every), key=lambda name: keys[name])
+    assert [one.id for one in few] == lowest[:50]
+    assert few[0].inputs.keys() == fields(season.chance).keys()
