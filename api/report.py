@@ -87,7 +87,9 @@ def _parts(
     """Title, what to say when it is missing, and the part itself."""
     margin = found.stream.terms.margin
     filled = {
-        "verdict": lambda: evidence.shown(documents["verdict"], documents["evidence"], margin),
+        "verdict": lambda: evidence.shown(
+            documents["verdict"], documents["evidence"], documents["comparison"], margin
+        ),
         "comparison": lambda: comparison.shown(documents["comparison"]),
         "drift": lambda: drift.shown(documents["drift"], None, _FIELDS_DRAWN),
     }

@@ -46,7 +46,8 @@ def _comparison(dossier: Dossier, _asked: str | None) -> dict[str, Any]:
 
 def _evidence(dossier: Dossier, _asked: str | None) -> dict[str, Any]:
     verdict, course = Document.of(dossier, "verdict"), Document.of(dossier, "evidence")
-    return evidence.shown(verdict, course, dossier.stream.terms.margin)
+    compared = Document.of(dossier, "comparison")
+    return evidence.shown(verdict, course, compared, dossier.stream.terms.margin)
 
 
 def _drift(dossier: Dossier, asked: str | None) -> dict[str, Any]:
@@ -64,7 +65,7 @@ COMPARISON = Tab(
 EVIDENCE = Tab(
     "Evidence",
     "verdict",
-    ("verdict", "evidence"),
+    ("verdict", "evidence", "comparison"),
     "There is no verdict yet.",
     "The worker judges every candidate within a minute; umbra status says whether it runs.",
     _evidence,

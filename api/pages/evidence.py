@@ -10,10 +10,13 @@ from api.pages.documents import Document
 from api.pages.figures import day as day_of
 from api.pages.figures import decimal, known, signed, whole
 
+_FIELDS = 10
 _ORDER = ("fail", "unknown", "pass")
 
 
-def shown(verdict: Document, evidence: Document, margin: float | None) -> dict[str, Any]:
+def shown(
+    verdict: Document, evidence: Document, comparison: Document, margin: float | None
+) -> dict[str, Any]:
     """What the template is given; `margin` is the stream's, in log units."""
     days = evidence.rows("days")
     labels = [day_of(row.get("date")) for row in days]
@@ -29,6 +32,8 @@ def shown(verdict: Document, evidence: Document, margin: float | None) -> dict[s
         "keys": _keys(verdict),
         "turned": _turned(verdict),
         "segments": verdict.rows("segments"),
+        "comparison": comparison,
+        "selected": comparison.rows("selection.fields")[:_FIELDS],
     }
 
 

@@ -139,7 +139,7 @@ def judge(made: Settings, store: Store, stream: Stream, now: datetime) -> None:
     documents = {
         "verdict": verdict.as_json(),
         "evidence": course(facts),
-        "comparison": agreement(store, stream, facts, made.masked_fields),
+        "comparison": agreement(store, made.models, stream, facts, made.masked_fields),
         "drift": document(store, made.models, stream, facts.policy, now, made.masked_fields),
     }
     with store.writing() as connection:

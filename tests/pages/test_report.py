@@ -57,6 +57,7 @@ def test_everything_a_decision_rests_on_is_in_it(written, stocked):
         "Bland-Altman",
         "Drift by field",
         "Changes of the verdict",
+        "Are the houses whose price is known like the others?",
         "made ",
     ):
         assert words in text

@@ -124,6 +124,14 @@ def test_what_a_house_was_not_asked_is_missing(live: Described) -> None:
     assert compare(pairs, live, ())["state"] == 0
 
 
+def test_missing_is_a_value_of_its_own(live: Described) -> None:
+    pairs = [
+        Pair(one.id, 1.0, 1.0, one.sold_dollars, {"lot_frontage": None if one.sold_dollars else 1.0})
+        for one in houses(by_chance)
+    ]
+    assert named(compare(pairs, live, ()), 2) == {"lot_frontage"}
+
+
 # ---- from a store
 
 
