@@ -123,16 +123,18 @@ def move_cursor(connection: Connection, candidate: Candidate, cursor: Cursor, se
 def lag(connection: Connection, candidate: Candidate, now: datetime) -> tuple[int, float]:
     """Captures the candidate has not passed yet, and the age of the oldest in seconds (0 when none)."""
     behind = [cursor for cursor in cursors_of(connection, candidate) if cursor.pending]
+    # The next number may be gone: pruning leaves gaps.
     oldest = [
         connection.execute(
-            select(captures.c.captured_at).where(
-                captures.c.source_id == cursor.source_id, captures.c.seq == cursor.seq + 1
-            )
-        ).scalar_one()
+            select(captures.c.captured_at)
+            .where(captures.c.source_id == cursor.source_id, captures.c.seq > cursor.seq)
+            .order_by(captures.c.seq)
+            .limit(1)
+        ).scalar()
         for cursor in behind
     ]
-    seconds = max(((now - moment).total_seconds() for moment in oldest), default=0.0)
-    return sum(cursor.pending for cursor in behind), max(0.0, seconds)
+    ages = [(now - moment).total_seconds() for moment in oldest if moment is not None]
+    return sum(cursor.pending for cursor in behind), max([0.0, *ages])
 
 
 def _begin_cursor(

@@ -20,6 +20,7 @@ from shadow.store import candidates, captures, deployments
 _CONNECT_SECONDS = 3
 _STATEMENT_MILLISECONDS = 30_000
 _UNDEFINED_TABLE = "42P01"
+_NO_PARTITION = "no partition of relation"
 
 
 class StoreUnavailable(RuntimeError):
@@ -81,6 +82,8 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (IntegrityError, DataError) as fault:
+        if _NO_PARTITION in str(fault.orig):  # its week is being pruned: it is made again at the next attempt
+            raise StoreUnavailable("the partition of these rows is being removed") from fault
         raise StoreRefused(type(fault.orig).__name__) from fault
     except (OperationalError, InterfaceError, PoolTimeout) as fault:
         raise StoreUnavailable(_driver_words(fault)) from fault
@@ -124,7 +127,7 @@ def _engine(url: str) -> Engine:
         pool_pre_ping=True,
         connect_args={
             "connect_timeout": _CONNECT_SECONDS,
-            "options": f"-c statement_timeout={_STATEMENT_MILLISECONDS} -c timezone=UTC",
+            "options": f"-c statement_timeout={_STATEMENT_MILLISECONDS} -c timezone=UTC -c jit=off",
             "application_name": "umbra",
             "keepalives_idle": 10,
             "keepalives_interval": 5,
