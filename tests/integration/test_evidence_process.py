@@ -139,7 +139,8 @@ def test_killed_in_the_midst_it_comes_back_and_reaches_a_verdict(make_stack: Mak
     judge_by_seconds(stack)
     up, chance, trade = stack.up(), random.Random(SEED), Trade(stack)
     assert trade.until(lambda: verdict(stack))["state"] == "insufficient"
-    trade.go_on()
+    # The row comes first, then the line: a process killed between the two never says it.
+    trade.until(lambda: stack.events("verdict_changed"))
     killed = stack.kill("evidence", chance)
     trade.until(lambda: verdict(stack)["state"] != "insufficient")
     assert stack.pids("evidence") not in ([], [killed])
