@@ -1,0 +1,1 @@
+"""Two running builds, or two models, the same questions: same answers?"""

@@ -1,0 +1,69 @@
+"""Questions: what both sides are asked, each with an id by which the answers are joined."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+JSON = "application/json"
+
+
+class InvalidQuestions(ValueError):
+    """A file of questions that cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One row to be asked about, or one `body` to be sent exactly as it is.
+
+    `kind` says why it is asked (ordinary, category, boundary, null, unseen, malformed, harvested), `segment`
+    what differences are grouped by. Exactly one of `row` and `body` is set.
+    """
+
+    id: str
+    kind: str
+    segment: str = ""
+    row: Mapping[str, Any] | None = None
+    body: str | None = None
+    content_type: str = JSON
+
+
+def write(path: Path, questions: Iterable[Question]) -> None:
+    """One JSON object per line."""
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(_line(question) for question in questions)
+
+
+def read(path: Path) -> Iterator[Question]:
+    """The questions of a file, in its order; raises InvalidQuestions naming file and line."""
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            yield _question(line, f"{path}:{number}")
+
+
+def digest(questions: Iterable[Question]) -> str:
+    """SHA-256 of what is asked: runs over other questions are not compared."""
+    told = sha256()
+    for question in questions:
+        told.update(_line(question).encode())
+    return told.hexdigest()
+
+
+def _line(question: Question) -> str:
+    return json.dumps({key: value for key, value in asdict(question).items() if value is not None}) + "\n"
+
+
+def _question(line: str, place: str) -> Question:
+    try:
+        question = Question(**json.loads(line))
+    except (ValueError, TypeError) as error:
+        raise InvalidQuestions(
+            f'{place}: expected a line like {{"id": "r1", "kind": "ordinary", "row": {{...}}}}, got {error}'
+        ) from error
+    if not isinstance(question.id, str) or (question.row is None) == (question.body is None):
+        raise InvalidQuestions(f"{place}: expected a text `id` and either `row` or `body`, got {line[:80]!r}")
+    return question

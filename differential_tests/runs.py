@@ -1,0 +1,94 @@
+"""Runs: what one side answered, as a file of JSON lines: first who was asked, then one line per question."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+FORMAT = 1
+
+
+class InvalidRun(ValueError):
+    """A file that is no run, or of another format."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Who was asked what, and when. `facts` are versions and hashes that a reader of a report wants to see."""
+
+    source: str
+    questions_sha256: str
+    recorded_at: str
+    model: str = ""
+    artifact_sha256: str = ""
+    facts: dict[str, str] = field(default_factory=dict)
+    umbra_run: int = FORMAT
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one side said to one question: a value, a refusal with its `code`, or nothing (`failure`).
+
+    `value` is JSON: the answer to this row, or the body of the refusal; NaN and the infinities are kept.
+    `failure` is a word: timeout, unreachable, broken, row-count, crashed; `detail` says more.
+    """
+
+    id: str
+    kind: str
+    segment: str = ""
+    status: int = 0
+    code: str = ""
+    value: Any = None
+    failure: str = ""
+    detail: str = ""
+
+
+def write(path: Path, header: Header, answers: Iterable[Answer]) -> int:
+    """Write a run; returns the number of answers. NaN and Infinity are written as Python's json does."""
+    count = 0
+    with path.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(header)) + "\n")
+        for count, answer in enumerate(answers, start=1):  # noqa: B007
+            file.write(_line(answer))
+    return count
+
+
+def header(path: Path) -> Header:
+    """The first line; raises InvalidRun."""
+    with path.open(encoding="utf-8") as file:
+        return _header(file.readline(), path)
+
+
+def read(path: Path) -> Iterator[Answer]:
+    """The answers, in the order of the file; raises InvalidRun naming file and line."""
+    with path.open(encoding="utf-8") as file:
+        _header(file.readline(), path)
+        for number, line in enumerate(file, start=2):
+            try:
+                yield Answer(**json.loads(line))
+            except (ValueError, TypeError) as error:
+                raise InvalidRun(f"{path}:{number}: expected an answer to one question: {error}") from error
+
+
+def _header(line: str, path: Path) -> Header:
+    try:
+        found = Header(**json.loads(line))
+    except (ValueError, TypeError) as error:
+        raise InvalidRun(
+            f"{path}: expected a run of `python -m differential_tests record`: {error}"
+        ) from error
+    if found.umbra_run != FORMAT:
+        raise InvalidRun(f"{path}: expected format {FORMAT}, got {found.umbra_run}: record it again")
+    return found
+
+
+def _line(answer: Answer) -> str:
+    told = {key: value for key, value in _fields(answer) if value not in ("", None, 0) or key == "id"}
+    return json.dumps(told) + "\n"
+
+
+def _fields(answer: Answer) -> Iterator[tuple[str, Any]]:
+    return ((name, getattr(answer, name)) for name in Answer.__slots__)
