@@ -23,12 +23,12 @@ class Level(StrEnum):
     D5 = "D5"
 
     @property
-    def title(self) -> str:
+    def purpose(self) -> str:
         """In a few words."""
-        return _TITLES[self]
+        return _PURPOSES[self]
 
 
-_TITLES = {
+_PURPOSES = {
     Level.D0: "noise: one side against itself",
     Level.D1: "research pipeline against package",
     Level.D2: "package against API",
@@ -59,7 +59,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One difference of one row. `difference` is b - a in the unit of the value, `percent` of the larger one."""
+    """One difference of one row: `difference` is b - a in its unit, `percent` is of the larger one."""
 
     kind: Kind
     row: str
@@ -74,7 +74,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The differences of one path (in one segment, when `segment` is set): absolute, in its unit and in percent.
+    """The absolute differences of one path (in one segment, if `segment` is set), in its unit and in percent.
 
     `beyond` counts those that exceed the tolerance, `quantiles` and `percents` are p50, p90, p99 and the
     largest over all compared values.

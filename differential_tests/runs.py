@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ class InvalidRun(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Who was asked what, and when. `facts` are versions and hashes that a reader of a report wants to see."""
+    """Who was asked what, and when. `facts` are versions and hashes for the reader of a report."""
 
     source: str
     questions_sha256: str
@@ -44,6 +44,11 @@ class Answer:
     value: Any = None
     failure: str = ""
     detail: str = ""
+
+
+# `value` is always written: null is an answer, too.
+_ALWAYS = object()
+_DEFAULTS = {one.name: one.default for one in fields(Answer) if one.name != "value"}
 
 
 def write(path: Path, header: Header, answers: Iterable[Answer]) -> int:
@@ -86,9 +91,8 @@ def _header(line: str, path: Path) -> Header:
 
 
 def _line(answer: Answer) -> str:
-    told = {key: value for key, value in _fields(answer) if value not in ("", None, 0) or key == "id"}
-    return json.dumps(told) + "\n"
-
-
-def _fields(answer: Answer) -> Iterator[tuple[str, Any]]:
-    return ((name, getattr(answer, name)) for name in Answer.__slots__)
+    told = {name: getattr(answer, name) for name in Answer.__slots__}
+    return (
+        json.dumps({name: value for name, value in told.items() if value != _DEFAULTS.get(name, _ALWAYS)})
+        + "\n"
+    )
