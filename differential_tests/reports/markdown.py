@@ -1,0 +1,86 @@
+"""Markdown for a pull request: the verdict, a table of levels, the worst rows; never near GitHub's limit.
+
+Foreign texts stand in code spans, where nothing is markup and nobody is mentioned. What could end a span or
+a cell of a table is written as an escape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from differential_tests.findings import Check, Finding
+from differential_tests.reports import summary
+from differential_tests.reports.summary import State
+from differential_tests.reports.texts import escaped, line, number, value, visible
+
+WORST, CHECKS, FACTS, ERRORS = 10, 20, 40, 5
+_MARKS = {State.SAME: "✅", State.FINDINGS: "❌", State.ERROR: "⚠️"}
+
+
+def text(checks: Sequence[Check]) -> str:
+    """The summary; its length is bounded, however many checks and findings there are."""
+    return "\n".join(_lines(checks)) + "\n"
+
+
+def _lines(checks: Sequence[Check]) -> Iterator[str]:
+    yield f"### {_MARKS[summary.overall(checks)]} Differential tests: {summary.verdict(checks)}\n"
+    if checks:
+        yield from _levels(checks)
+        yield from _errors([check for check in checks if check.error])
+        yield from _worst(checks)
+        yield from _facts(checks)
+
+
+def _levels(checks: Sequence[Check]) -> Iterator[str]:
+    yield "| level | | checks | rows | findings | could not run | seconds |"
+    yield "| --- | --- | ---: | ---: | ---: | ---: | ---: |"
+    for one in summary.levels(checks):
+        name = f"{_MARKS[one.state]} **{one.level}** {one.level.purpose}"
+        counts = f"{one.checks:,} | {one.rows:,} | {one.findings:,} | {one.errors:,} | {one.seconds:.1f}"
+        yield f"| {name} | {one.state} | {counts} |"
+
+
+def _errors(failed: Sequence[Check]) -> Iterator[str]:
+    if failed:
+        yield "\nCould not run:\n"
+    for check in failed[:ERRORS]:
+        yield f"- {check.level} {_code(summary.title(check))}: {_code(line(check.error, 300))}"
+    if len(failed) > ERRORS:
+        yield f"- and {len(failed) - ERRORS:,} more"
+
+
+def _worst(checks: Sequence[Check]) -> Iterator[str]:
+    found = summary.worst(checks, WORST)
+    if not found:
+        return
+    total = sum(len(check.findings) for check in checks)
+    yield f"\n<details><summary>The worst {len(found)} of {total:,}</summary>\n"
+    yield "| level | check | row | path | kind | a | b | difference | % |"
+    yield "| --- | --- | --- | --- | --- | ---: | ---: | ---: | ---: |"
+    for check, finding in found:
+        yield f"| {check.level} | {_code(summary.title(check))} | {_finding(finding)} |"
+    yield "\n</details>"
+
+
+def _finding(finding: Finding) -> str:
+    row, path = _code(line(finding.row)), _code(line(finding.path))
+    a, b = _code(value(finding.a)), _code(value(finding.b))
+    return f"{row} | {path} | {finding.kind} | {a} | {b} | {number(finding.difference)} | {number(finding.percent)}"
+
+
+def _facts(checks: Sequence[Check]) -> Iterator[str]:
+    yield "\n<details><summary>Tolerances and hashes</summary>\n"
+    yield "| check | | |\n| --- | --- | --- |"
+    for check in checks[:CHECKS]:
+        facts = list(summary.facts(check).items())
+        for name, told in facts[: FACTS // len(checks[:CHECKS]) + 12]:
+            yield f"| {check.level} {_code(summary.title(check))} | {_code(line(name, 40))} | {_code(line(told))} |"
+    if len(checks) > CHECKS:
+        yield f"\nand {len(checks) - CHECKS:,} more checks."
+    yield "\n</details>"
+
+
+def _code(told: str) -> str:
+    """A text in a code span."""
+    safe = "".join(escaped(each) if each in "`|" else each for each in visible(told))
+    return f"`{safe}`" if safe.strip() else ""

@@ -1,0 +1,34 @@
+"""Page: one HTML file that needs nothing but itself, without any script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from differential_tests.findings import Check
+from differential_tests.reports import plots, summary, texts
+
+WORST, SPREADS = 50, 60
+
+
+def write(path: Path, checks: Sequence[Check]) -> None:
+    """Write the page."""
+    path.write_text(html(checks), encoding="utf-8")
+
+
+def html(checks: Sequence[Check]) -> str:
+    """The page as text; whatever is put into it is escaped."""
+    environment = Environment(
+        loader=PackageLoader("differential_tests.reports", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters.update(value=texts.value, line=texts.line, number=texts.number, count=texts.count)
+    ordered = [check for members in summary.by_level(checks).values() for check in members]
+    return environment.get_template("page.html.jinja").render(
+        checks=ordered, summary=summary, plots=plots, worst=WORST, most_spreads=SPREADS
+    )

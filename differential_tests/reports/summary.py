@@ -1,0 +1,156 @@
+"""Summary: the figures and the words that all reports have in common, counted once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from heapq import nsmallest
+from itertools import islice
+from math import inf, isnan
+
+from differential_tests.findings import Check, Finding, Kind, Level
+from differential_tests.reports.texts import count, line, number, value
+
+_WHOLE_ROW = frozenset({Kind.MISSING, Kind.EXTRA, Kind.DOUBLED, Kind.FAILURE, Kind.REFUSAL})
+
+
+class State(StrEnum):
+    """How a check, or all of them, ended."""
+
+    SAME = "same"
+    FINDINGS = "findings"
+    ERROR = "could not run"
+
+
+@dataclass(frozen=True, slots=True)
+class LevelCounts:
+    """The checks of one level added up."""
+
+    level: Level
+    checks: int
+    rows: int
+    findings: int
+    errors: int
+    seconds: float
+
+    @property
+    def state(self) -> State:
+        """The worst of its checks."""
+        return State.ERROR if self.errors else State.FINDINGS if self.findings else State.SAME
+
+
+def state(check: Check) -> State:
+    """How one check ended."""
+    return State.ERROR if check.error else State.FINDINGS if check.findings else State.SAME
+
+
+def overall(checks: Sequence[Check]) -> State:
+    """How they ended together; nothing at all could not run, as in findings.exit_status."""
+    states = {state(check) for check in checks} or {State.ERROR}
+    return next(one for one in (State.ERROR, State.FINDINGS, State.SAME) if one in states)
+
+
+def verdict(checks: Sequence[Check]) -> str:
+    """All of it in one line."""
+    if not checks:
+        return "could not run: there was nothing to check"
+    failed = sum(bool(check.findings) for check in checks)
+    findings = count(sum(len(check.findings) for check in checks), "finding")
+    told = {
+        State.SAME: f"same: {count(len(checks), 'check')} of {count(sum(c.rows for c in checks), 'row')}",
+        State.FINDINGS: f"{findings} in {failed} of {count(len(checks), 'check')}{_where(checks)}",
+        State.ERROR: f"could not run: {_errors(checks)} of {count(len(checks), 'check')}; {findings} in the others",
+    }
+    return told[overall(checks)]
+
+
+def _errors(checks: Sequence[Check]) -> int:
+    return sum(bool(check.error) for check in checks)
+
+
+def _where(checks: Sequence[Check]) -> str:
+    first = min(check.level for check in checks if check.findings)
+    return f"; look first at {first} ({first.purpose})"
+
+
+def levels(checks: Sequence[Check]) -> list[LevelCounts]:
+    """Those levels that were checked, in their order."""
+    return [_added(level, [c for c in checks if c.level is level]) for level in by_level(checks)]
+
+
+def by_level(checks: Sequence[Check]) -> dict[Level, list[Check]]:
+    """The checks of each level that was checked, in its order and in theirs."""
+    found: dict[Level, list[Check]] = {level: [] for level in Level}
+    for check in checks:
+        found[check.level].append(check)
+    return {level: members for level, members in found.items() if members}
+
+
+def _added(level: Level, checks: Sequence[Check]) -> LevelCounts:
+    return LevelCounts(
+        level=level,
+        checks=len(checks),
+        rows=sum(check.rows for check in checks),
+        findings=sum(len(check.findings) for check in checks),
+        errors=_errors(checks),
+        seconds=sum(check.seconds for check in checks),
+    )
+
+
+def worst(checks: Sequence[Check], most: int) -> list[tuple[Check, Finding]]:
+    """Of all checks: what concerns whole rows first, then the largest differences."""
+    found = ((check, finding) for check in checks for finding in islice(check.findings, most))
+    return nsmallest(most, found, key=lambda pair: _rank(pair[1]))
+
+
+def _rank(finding: Finding) -> tuple[int, float]:
+    size = inf if finding.percent is None or isnan(finding.percent) else abs(finding.percent)
+    return (0 if finding.kind in _WHOLE_ROW else 1, -size)
+
+
+def kinds(check: Check) -> dict[str, int]:
+    """How many findings there are of each kind."""
+    counts = Counter(finding.kind for finding in check.findings)
+    return {str(kind): counts[kind] for kind in Kind if counts[kind]}
+
+
+def facts(check: Check) -> dict[str, str]:
+    """What is needed to make the check again: rows, tolerance, noise, and who was asked."""
+    told = {"rows": str(check.rows), **check.facts}
+    for side, header in (("a", check.a), ("b", check.b)):
+        if header is None:
+            continue
+        known = {
+            "source": header.source,
+            "model": header.model,
+            "artifact sha256": header.artifact_sha256,
+            "questions sha256": header.questions_sha256,
+            "recorded at": header.recorded_at,
+            **header.facts,
+        }
+        told |= {f"{side} {name}": text for name, text in known.items() if text}
+    return told
+
+
+def title(check: Check) -> str:
+    """Its name with the data it was made on."""
+    return line(f"{check.name} x {check.dataset}" if check.dataset else check.name)
+
+
+def sentence(finding: Finding) -> str:
+    """One finding in one line: `r7 $.price_dollars: number 1.0 -> 2.0 (50 %)`."""
+    return "".join(_words(finding))
+
+
+def _words(finding: Finding) -> Iterator[str]:
+    yield f"{line(finding.row)} {line(finding.path)}".rstrip() + f": {finding.kind}"
+    if finding.a is not None or finding.b is not None:
+        yield f" {value(finding.a)} -> {value(finding.b)}"
+    if finding.percent is not None:
+        yield f" ({number(finding.percent)} %)"
+    if finding.segment:
+        yield f" [{line(finding.segment)}]"
+    if finding.detail:
+        yield f" {line(finding.detail, 200)}"

@@ -1,0 +1,54 @@
+"""Terminal: the verdict, the levels and the worst rows as tables of rich."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from differential_tests.findings import Check, Finding
+from differential_tests.reports import summary
+from differential_tests.reports.summary import State
+from differential_tests.reports.texts import line, number, value
+
+WORST = 10
+_STYLES = {State.SAME: "green", State.FINDINGS: "red", State.ERROR: "yellow"}
+
+
+def show(console: Console, checks: Sequence[Check]) -> None:
+    """Print what was checked and what was found."""
+    if checks:
+        console.print(_checks(checks))
+    for check in checks:
+        if check.error:
+            console.print(Text(f"{check.level} {summary.title(check)}: {line(check.error, 300)}", "yellow"))
+    found = summary.worst(checks, WORST)
+    if found:
+        console.print(_worst(found))
+    console.print(Text(summary.verdict(checks), f"bold {_STYLES[summary.overall(checks)]}"))
+
+
+def _checks(checks: Sequence[Check]) -> Table:
+    table = Table("level", "check", title_justify="left")
+    for name in ("rows", "findings", "seconds"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for members in summary.by_level(checks).values():
+        for check in members:
+            ended = summary.state(check)
+            counts = (f"{check.rows:,}", f"{len(check.findings):,}", f"{check.seconds:.1f}")
+            table.add_row(check.level, Text(summary.title(check)), *counts, Text(ended, _STYLES[ended]))
+    return table
+
+
+def _worst(found: Sequence[tuple[Check, Finding]]) -> Table:
+    table = Table("level", "row", "path", "kind", title=f"the worst {len(found)}", title_justify="left")
+    for name in ("a", "b", "difference", "%"):
+        table.add_column(name, justify="right")
+    for check, finding in found:
+        texts = (line(finding.row), line(finding.path), finding.kind, value(finding.a), value(finding.b))
+        numbers = number(finding.difference), number(finding.percent)
+        table.add_row(check.level, *map(Text, (*texts, *numbers)))
+    return table

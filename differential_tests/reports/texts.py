@@ -1,0 +1,69 @@
+"""Texts: values, numbers and whatever a foreign service said, as one short line that hides nothing."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from typing import Any
+
+SHOWN_CHARACTERS = 80
+# Control, format (which turn the direction of writing), surrogate, not assigned; line and paragraph ends.
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
+_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def visible(text: str) -> str:
+    r"""What cannot be seen, or is no character of XML 1.0, as an escape.
+
+    >>> visible("a\x00\nb")
+    'a\\u0000\\nb'
+    """
+    return "".join(_escaped(each) if unicodedata.category(each) in _UNSEEN else each for each in text)
+
+
+def escaped(character: str) -> str:
+    r"""One character as JSON writes it in ASCII: `\u007c`, or two of them beyond U+FFFF."""
+    return json.dumps(character)[1:-1] if ord(character) > 0x7F else f"\\u{ord(character):04x}"
+
+
+def _escaped(character: str) -> str:
+    return _ESCAPES.get(character) or escaped(character)
+
+
+def cut(text: str, most: int = SHOWN_CHARACTERS) -> str:
+    """A text that is longer than `most` ends in three dots."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def line(text: str, most: int = SHOWN_CHARACTERS) -> str:
+    """A foreign text as one line."""
+    # Cut first, since an escape is longer than what it stands for; and again, for the same reason.
+    return cut(visible(cut(text, most)), most)
+
+
+def value(found: Any) -> str:
+    """An answer, or a part of one, as JSON; NaN and Infinity as such."""
+    if isinstance(found, float) and found == found:  # noqa: PLR0124 (NaN)
+        return repr(found)
+    return line(json.dumps(found, ensure_ascii=False))
+
+
+def number(found: float | None, unit: str = "") -> str:
+    """Four digits of a number, in a form that suits its size; nothing for None.
+
+    >>> number(1234567.8), number(0.00012345), number(0.0), number(1.0, " %")
+    ('1,234,568', '0.0001234', '0', '1 %')
+    """
+    if found is None:
+        return ""
+    large = 1e4 <= abs(found) < 1e15
+    return (f"{found:,.0f}" if large else f"{found:.4g}") + unit
+
+
+def count(number_of: int, noun: str) -> str:
+    """A number and what is counted.
+
+    >>> count(1, "finding"), count(1200, "finding")
+    ('1 finding', '1,200 findings')
+    """
+    return f"{number_of:,} {noun}{'' if number_of == 1 else 's'}"
