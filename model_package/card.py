@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import platform
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,15 @@ def git_commit(checkout: Path) -> str | None:
     packed = checkout / ".git" / "packed-refs"
     lines = packed.read_text().splitlines() if packed.is_file() else []
     return next((line.split(" ")[0] for line in lines if line.endswith(f" {name}")), None)
+
+
+def trained_at(artifact: Path) -> datetime | None:
+    """When the model in that directory was trained; None where no card says so."""
+    try:
+        card = json.loads((artifact / "card.json").read_text(encoding="utf-8"))
+        return datetime.fromisoformat(card["trained_at"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def markdown(card: Mapping[str, Any]) -> str:

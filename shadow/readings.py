@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from model_package import artifact, card
 from monitoring import logs, metrics
 from shadow import journal, presence
 from shadow.evidence.gauges import gauges
@@ -75,10 +76,14 @@ class StoreReading:
     """
 
     def __init__(
-        self, store: Store, clock: Callable[[], float] = time.monotonic, masked: Collection[str] = ()
+        self,
+        store: Store,
+        models: Path,
+        clock: Callable[[], float] = time.monotonic,
+        masked: Collection[str] = (),
     ) -> None:
         self._clock = clock
-        self.state = Lookup(lambda: _state(store), clock)
+        self.state = Lookup(lambda: _state(store, models), clock)
         # Counting goes through all rows there are: it must not keep the rest, alarms say, from being told.
         self.ledger = Lookup(lambda: _ledger(store), clock)
         self.outcomes = Lookup(lambda: _outcomes(store), clock)
@@ -148,13 +153,13 @@ def pause_after(seconds: float) -> float:
     return max(LOOK_SECONDS, seconds / _SHARE)
 
 
-def _state(store: Store) -> Values:
+def _state(store: Store, models: Path) -> Values:
     with store.reading() as connection:
         present = candidates.present(connection)
         now = datetime.now(UTC)
         lags = {str(one.model): candidates.lag(connection, one, now) for one in present}
         deployed = deployments.newest(connection)
-    return _progress(present, lags) | _deployment(deployed)
+    return _progress(present, lags) | _deployment(deployed, models)
 
 
 def _ledger(store: Store) -> Values:
@@ -188,10 +193,15 @@ def _share(candidate: Candidate) -> float:
     return candidate.sample if candidate.state is CandidateState.ACTIVE else 0.0
 
 
-def _deployment(newest: Deployment | None) -> dict[str, dict[str, float]]:
+def _deployment(newest: Deployment | None, models: Path) -> dict[str, dict[str, float]]:
     if newest is None:
         return {}
-    return {"umbra_deployment_timestamp_seconds": {str(newest.live): newest.since.timestamp()}}
+    live = str(newest.live)
+    trained = card.trained_at(artifact.directory_of(models, newest.live.name, newest.live.version))
+    return {
+        "umbra_deployment_timestamp_seconds": {live: newest.since.timestamp()},
+        "umbra_model_trained_timestamp_seconds": {} if trained is None else {live: trained.timestamp()},
+    }
 
 
 def _accounts(accounts: list[Account]) -> Values:

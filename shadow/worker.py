@@ -98,7 +98,7 @@ def run(settings: Settings, stop: threading.Event, _announcement: Announcement) 
     store = open_store(settings.store)
     files = settings.metrics_files("worker")
     with processes.sole(settings.data_dir, "worker"):  # before the files of a running one could be wiped
-        reading = StoreReading(store, masked=settings.masked_fields)
+        reading = StoreReading(store, settings.models, masked=settings.masked_fields)
         _serve_metrics(settings, reading, files if metrics.prepare_directory(files) else None)
         reading.follow(stop)
         worker = Worker(settings, Roster(store), os.environ)

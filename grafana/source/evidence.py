@@ -14,6 +14,7 @@ EMPTY = "no evidence yet"
 PSI = "umbra_drift_psi"
 STATE = "umbra_drift_state"
 JUDGED = "umbra_evidence_timestamp_seconds"
+TRAINED = "umbra_model_trained_timestamp_seconds"
 LOSS_DIFFERENCE = "umbra_loss_difference_ratio"
 CURRENT = f"{newest('umbra_verdict_state', CANDIDATE, 'candidate, state')} == 1"
 
@@ -181,8 +182,15 @@ DRIFT = Section("Drift", (
             "UmbraSkew fires.",
         queries=[Query(newest("umbra_replay_differing_houses", JOB, "model"), "{{model}}")],
     ),
+    Stat(
+        title="Age of the live model", unit="s", width=4, height=6, decimals=0, scale=limits.TRAINED, empty=EMPTY,
+        shows="Time since the live model was trained, as its card tells. Empty while no card can be read.",
+        normal="Below nine months, yellow from then on.",
+        act="A year: UmbraModelStale fires. Train on newer sales and add the result as a candidate.",
+        queries=[Query(f"max(time() - {newest(TRAINED, JOB, 'model')})", "trained")],
+    ),
     TimeSeries(
-        title="Fields by state", unit="short", width=18, height=6, stacked=True, steps=True, decimals=0,
+        title="Fields by state", unit="short", width=14, height=6, stacked=True, steps=True, decimals=0,
         empty=EMPTY,
         looks=(Look("in order", color=GOOD), Look("yellow", color=WARN), Look("red", color=BAD)),
         shows="How many fields are in order, yellow and red. Empty until drift is measured.",

@@ -43,6 +43,9 @@ ALARM = NONE_ALLOWED
 # Seconds since evidence was looked at: UmbraEvidenceStale.
 JUDGED = high_is_bad(300, 900)
 
+# Seconds since the live model was trained: UmbraModelStale.
+TRAINED = high_is_bad(274 * 86400, 365 * 86400)
+
 # What a state is called.
 STORE = states((0, "away", BAD), (1, "up", GOOD))
 BREAKER = states((0, "closed", GOOD), (1, "open", BAD))

@@ -92,6 +92,9 @@ READINGS = {
     "umbra_deployment_timestamp_seconds": ReadingDeclaration(
         "gauge", "When the newest deployment was made, by the model it made live.", ("model",)
     ),
+    "umbra_model_trained_timestamp_seconds": ReadingDeclaration(
+        "gauge", "When the model that is live was trained.", ("model",)
+    ),
     "umbra_store_up": ReadingDeclaration("gauge", "1 while the worker gets answers from the store, else 0."),
     **EVIDENCE,
     "umbra_metrics_files_readable": ReadingDeclaration(

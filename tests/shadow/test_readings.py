@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from shadow.store.streams import Terms
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 GBM = ModelRef("gbm", "1")
+MODELS = Path("/nonexistent")
 
 
 class Clock:
@@ -56,7 +59,7 @@ def filled(store: Store) -> Store:
 
 
 def test_the_store_is_told_as_it_was_last_seen(filled: Store) -> None:
-    reading = looked(StoreReading(filled, Clock()))
+    reading = looked(StoreReading(filled, MODELS, Clock()))
     told = reading()
     assert told["umbra_store_up"] == 1
     assert told["umbra_candidate_lag_captures"] == {"gbm@1": 4}
@@ -70,16 +73,26 @@ def test_the_store_is_told_as_it_was_last_seen(filled: Store) -> None:
     assert told.keys() <= metrics.READINGS.keys()
 
 
+def test_the_age_of_the_live_model_is_that_of_its_card(filled: Store, tmp_path: Path) -> None:
+    trained = datetime(2026, 1, 2, tzinfo=UTC)
+    directory = tmp_path / "linear/1"
+    directory.mkdir(parents=True)
+    reading = StoreReading(filled, tmp_path, Clock())
+    assert looked(reading)()["umbra_model_trained_timestamp_seconds"] == {}
+    (directory / "card.json").write_text(json.dumps({"trained_at": trained.isoformat()}))
+    assert looked(reading)()["umbra_model_trained_timestamp_seconds"] == {"linear@1": trained.timestamp()}
+
+
 def test_a_paused_candidate_is_to_score_nothing(filled: Store) -> None:
     with filled.writing() as connection:
         candidates.set_state(connection, GBM, CandidateState.PAUSED)
-    reading = looked(StoreReading(filled, Clock()))
+    reading = looked(StoreReading(filled, MODELS, Clock()))
     assert reading()["umbra_candidate_sample_ratio"] == {"gbm@1": 0}
 
 
 def test_before_the_first_look_and_once_it_is_old_the_store_is_told_as_away(filled: Store) -> None:
     clock = Clock()
-    reading = StoreReading(filled, clock)
+    reading = StoreReading(filled, MODELS, clock)
     assert reading()["umbra_store_up"] == 0
     looked(reading)
     clock.now += readings.STALE_SECONDS
@@ -98,12 +111,12 @@ def test_a_store_that_goes_away_is_told_at_once() -> None:
 
 
 def test_evidence_is_declared_before_it_is_there(filled: Store) -> None:
-    told = StoreReading(filled, Clock())()
+    told = StoreReading(filled, MODELS, Clock())()
     assert all(told[name] == {} for name in metrics.EVIDENCE)
 
 
 def test_a_ledger_that_cannot_be_counted_does_not_say_that_the_store_is_away(filled: Store) -> None:
-    reading = looked(StoreReading(filled, Clock()))
+    reading = looked(StoreReading(filled, MODELS, Clock()))
     with filled.writing() as connection:
         connection.exec_driver_sql("ALTER TABLE observations RENAME TO elsewhere")
     looked(reading)
@@ -113,7 +126,7 @@ def test_a_ledger_that_cannot_be_counted_does_not_say_that_the_store_is_away(fil
 
 
 def test_outcomes_that_cannot_be_counted_keep_no_alarm_from_being_told(filled: Store) -> None:
-    reading = looked(StoreReading(filled, Clock()))
+    reading = looked(StoreReading(filled, MODELS, Clock()))
     with filled.writing() as connection:
         (candidate,) = candidates.present(connection)
         deployed = deployments.newest(connection)
@@ -152,7 +165,7 @@ def verdict_document() -> dict[str, Any]:
 def test_a_table_that_is_being_changed_is_told_again_once_it_is_done(
     filled: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    reading = StoreReading(filled, Clock())
+    reading = StoreReading(filled, MODELS, Clock())
     with filled.writing() as connection:
         connection.exec_driver_sql("ALTER TABLE candidates RENAME COLUMN sample TO share")
     looked(looked(reading))

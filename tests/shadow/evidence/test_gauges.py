@@ -25,7 +25,7 @@ MakeSeason = Callable[..., Season]
 
 
 def told(season: Season, **masked: Any) -> dict[str, Any]:
-    reading = StoreReading(season.store, **masked)
+    reading = StoreReading(season.store, season.models, **masked)
     for lookup in (reading.state, reading.ledger, reading.outcomes, reading.evidence):
         lookup.attempt()
     return dict(reading())
