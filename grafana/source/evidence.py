@@ -184,7 +184,7 @@ DRIFT = Section("Drift", (
     ),
     Stat(
         title="Age of the live model", unit="s", width=4, height=6, decimals=0, scale=limits.TRAINED, empty=EMPTY,
-        shows="Time since the live model was trained, as its card tells. Empty while no card can be read.",
+        shows="Time since the live model was trained, as its card tells. Empty until a card can be read.",
         normal="Below nine months, yellow from then on.",
         act="A year: UmbraModelStale fires. Train on newer sales and add the result as a candidate.",
         queries=[Query(f"max(time() - {newest(TRAINED, JOB, 'model')})", "trained")],
