@@ -102,6 +102,7 @@ def _facts(card: Mapping[str, Any]) -> str:
     facts = {
         "recipe": card["recipe"],
         "parameters": ", ".join(f"{key} {value}" for key, value in card["parameters"].items()),
+        "more never means a lower answer": ", ".join(card["monotone"]) or "promised of no field",
         "seed": card["seed"],
         "trained at": card["trained_at"],
         "seconds of training": card["training_seconds"],

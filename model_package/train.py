@@ -141,6 +141,7 @@ def _card(trained: Trained, seed: int, trained_at: datetime) -> dict[str, Any]:
         ),
         "neighborhood_groups": dict(trained.known.thirds),
         "parameters": dict(trained.fitted.parameters),
+        "monotone": list(trained.fitted.monotone),
         "seed": seed,
         "trained_at": trained_at.isoformat(),
         "training_seconds": round(trained.seconds, 2),

@@ -37,11 +37,13 @@ class Fitted:
     """What training leaves. `files` are the data files of the artifact, by name, that `Recipe.load` reads.
 
     `research` is the pipeline as it was fitted, from rows to dollars: the scorer must agree with it.
+    `monotone` names the fields of which more never means a lower answer, whatever the rest of the house.
     """
 
     files: Mapping[str, bytes]
     research: Callable[[Sequence[Row]], Dollars]
     parameters: Mapping[str, object] = field(default_factory=dict)
+    monotone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

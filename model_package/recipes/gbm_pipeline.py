@@ -48,4 +48,9 @@ def train(rows: Sequence[Row], prices_dollars: Dollars, seed: int) -> Fitted:
         },
         research=lambda houses: np.exp(np.asarray(model.predict(frame(houses)), dtype=np.float64)),
         parameters=PARAMETERS | {"target": "log price", "seed": seed},
+        monotone=_monotone(PARAMETERS.get("monotone_constraints", [0] * len(NAMES))),
     )
+
+
+def _monotone(constraints: Sequence[int]) -> tuple[str, ...]:
+    return tuple(name for name, sign in zip(NAMES, constraints, strict=True) if sign > 0)

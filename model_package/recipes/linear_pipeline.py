@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -59,10 +60,13 @@ def pipeline() -> TransformedTargetRegressor:
 def train(rows: Sequence[Row], prices_dollars: Dollars, seed: int) -> Fitted:
     """Fit by a closed formula: `seed` changes nothing."""
     model = pipeline().fit(_table(rows), prices_dollars)
+    folded = _fold(model.regressor_)
     return Fitted(
-        files=_fold(model.regressor_),
+        files={name: _json(document) for name, document in folded.items()},
         research=lambda houses: np.asarray(model.predict(_table(houses)), dtype=np.float64),
         parameters={"alpha": ALPHA, "target": "log price", "seed": seed},
+        # Held within bounds and log(1 + x) keep the order of values, and so does a weight above 0.
+        monotone=tuple(name for name, weight in folded["model.json"]["numbers"].items() if weight > 0),
     )
 
 
@@ -73,8 +77,8 @@ def _table(rows: Sequence[Row]) -> pd.DataFrame:
     return table
 
 
-def _fold(fitted: Pipeline) -> dict[str, bytes]:
-    """The fitted steps as two small files: how values are encoded, and what each then weighs."""
+def _fold(fitted: Pipeline) -> dict[str, dict[str, Any]]:
+    """The fitted steps as two small documents: how values are encoded, and what each then weighs."""
     columns, ridge = fitted.named_steps["features"], fitted.named_steps["ridge"]
     learned = _learned(columns, "sizes") | _learned(columns, "others")
     names = [*learned, *(f"{name}={code}" for name in CATEGORIES for code in BY_NAME[name].categories)]
@@ -88,7 +92,7 @@ def _fold(fitted: Pipeline) -> dict[str, bytes]:
             name: [weights[f"{name}={code}"] for code in BY_NAME[name].categories] for name in CATEGORIES
         },
     }
-    return {"encoder.json": _json(encoder(learned).as_json()), "model.json": _json(model)}
+    return {"encoder.json": encoder(learned).as_json(), "model.json": model}
 
 
 def _learned(columns: ColumnTransformer, part: str) -> dict[str, dict[str, float]]:
