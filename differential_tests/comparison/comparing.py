@@ -1,0 +1,156 @@
+"""Comparing: two runs, or two tables, into one check with all that differs and is more than noise."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from differential_tests.comparison import places, spreads
+from differential_tests.comparison.noise import Measured, Sieve, measured
+from differential_tests.comparison.places import Differences, Place
+from differential_tests.comparison.reading import (
+    DifferentQuestions,
+    Progress,
+    Reading,
+    Run,
+    check_questions,
+    header,
+)
+from differential_tests.comparison.rows import Rows, joined
+from differential_tests.findings import Check, Finding, Kind, Level, Pairs, Spread
+from differential_tests.runs import InvalidRun
+from differential_tests.terms import Terms
+
+_LIGHT = Kind.NUMBER
+_WEIGHTS = {kind: weight for weight, kind in enumerate([*(one for one in Kind if one is not _LIGHT), _LIGHT])}
+
+
+class NothingCompared(ValueError):
+    """Runs without a single answer: no data is never a pass."""
+
+
+def _silent(done: int, total: int) -> None:
+    del done, total
+
+
+def compare(
+    a: Run,
+    b: Run,
+    terms: Terms,
+    *,
+    noise: tuple[Run, Run] | None = None,
+    level: Level = Level.D2,
+    name: str = "comparison",
+    dataset: str = "",
+    progress: Progress = _silent,
+    clock: Callable[[], float] = time.monotonic,
+) -> Check:
+    """Compare two runs of the same questions; `noise` is a pair of runs of one and the same side.
+
+    Never raises for what is wrong with a run (other questions, no run, nothing in it): that is a check with
+    an `error`. Tables must have been made with the terms' `ignore`.
+    """
+    started = clock()
+    empty = Check(level, name, dataset, rows=0)
+    try:
+        found = _check(empty, a, b, terms, noise, progress)
+    except (InvalidRun, DifferentQuestions, NothingCompared, OSError, UnicodeError) as fault:
+        found = replace(empty, error=str(fault))
+    return replace(found, seconds=clock() - started)
+
+
+def _check(
+    check: Check, a: Run, b: Run, terms: Terms, noise: tuple[Run, Run] | None, progress: Progress
+) -> Check:
+    for one, other in [(a, b), *([noise] if noise else [])]:
+        check_questions(header(one), header(other))
+    reading = Reading([a, b, *(noise or ())], terms.ignore, progress)
+    sieve = Sieve(_noise(reading, noise, terms) if noise else Measured(terms.noise))
+    table_a, table_b = reading.table(a), reading.table(b)
+    rows = joined(table_a, table_b)
+    if not rows.total:
+        raise NothingCompared("neither run has an answer")
+    seen = _Seen(rows, sieve)
+    for place in places.compared(table_a, table_b, rows, terms.tolerance):
+        seen.add(place)
+    return replace(
+        check,
+        rows=rows.total,
+        a=table_a.header,
+        b=table_b.header,
+        findings=(*sieve.rows(rows), *seen.ordered()),
+        spreads=tuple(seen.spreads),
+        pairs=seen.pairs,
+        facts=_facts(terms, sieve),
+    )
+
+
+def _noise(reading: Reading, pair: tuple[Run, Run], terms: Terms) -> Measured:
+    one, other = map(reading.table, pair)
+    rows = joined(one, other)
+    if not rows.total:
+        raise NothingCompared("neither run of the noise has an answer")
+    return measured(rows, places.compared(one, other, rows, terms.tolerance), terms.noise)
+
+
+class _Seen:
+    """What the places have shown so far."""
+
+    def __init__(self, rows: Rows, sieve: Sieve) -> None:
+        self._rows, self._sieve = rows, sieve
+        self._segments = spreads.Segments(rows.segments)
+        self._differences: list[tuple[str, Differences]] = []
+        self.spreads: list[Spread] = []
+        self.pairs: Pairs | None = None
+        self._most = (-1, -1)
+
+    def add(self, place: Place) -> None:
+        self._differences += [(place.path, one) for one in self._sieve.place(place)]
+        self.spreads += spreads.spreads(place, self._segments)
+        weight = (int(place.numbers.beyond.sum()), len(place.numbers.rows))
+        if weight > self._most and weight[1]:
+            self._most, self.pairs = weight, spreads.pairs(place, self._rows.ids)
+
+    def ordered(self) -> list[Finding]:
+        """By weight: the kind, then the largest in percent, then the largest."""
+        if not self._differences:
+            return []
+        found = [finding for path, one in self._differences for finding in self._findings(path, one)]
+        groups = [one for _, one in self._differences]
+        kinds = np.repeat([_WEIGHTS[one.kind] for one in groups], [len(one.rows) for one in groups])
+        percents = np.nan_to_num(np.concatenate([one.percents for one in groups]))
+        sizes = np.nan_to_num(np.abs(np.concatenate([one.differences for one in groups])))
+        return [found[at] for at in np.lexsort((-sizes, -percents, kinds))]
+
+    def _findings(self, path: str, found: Differences) -> Iterable[Finding]:
+        numbers = found.kind in (Kind.NUMBER, Kind.SIGN)
+        nothing: Sequence[None] = [None] * len(found.rows)
+        sizes = found.differences.tolist() if numbers else nothing
+        percents = found.percents.tolist() if numbers else nothing
+        for row, a, b, size, percent in zip(
+            found.rows.tolist(), found.a, found.b, sizes, percents, strict=True
+        ):
+            yield Finding(
+                found.kind, self._rows.ids[row], path, a, b, size, percent, self._rows.segments[row]
+            )
+
+
+def _facts(terms: Terms, sieve: Sieve) -> dict[str, str]:
+    facts = {"tolerance": _allowed(terms.tolerance.dollars, terms.tolerance.percent)}
+    facts |= {
+        f"tolerance of {path}": _allowed(one.dollars, one.percent)
+        for path, one in terms.tolerance.paths.items()
+    }
+    facts["ignored"] = ", ".join(terms.ignore) or "nothing"
+    if sieve.noise.rows:
+        facts["noise"] = (
+            f"{sieve.noise.rows} rows of one side compared with itself excuse {sieve.held} differences"
+        )
+    return facts | sieve.facts
+
+
+def _allowed(dollars: float, percent: float) -> str:
+    return f"{dollars:.6g} dollars + {percent:.6g} %"

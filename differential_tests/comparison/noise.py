@@ -1,0 +1,120 @@
+"""Noise: how much a side differs from itself, and which differences that excuses.
+
+As in Diffy: what differs by chance within one side differs as often between two. A difference counts if its rate
+exceeds that of the noise by both margins, and a number moreover only if it exceeds the noise's quantile.
+What never differed in the noise is not excused at all: a margin of its own would hide the one wrong row
+among ten thousand. What always differed is always excused: no rate exceeds it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from differential_tests.comparison.places import Differences, Floats, Mask, Place
+from differential_tests.comparison.rows import Rows
+from differential_tests.findings import Finding, Kind
+from differential_tests.terms import Noise
+
+_ROW = ""
+"""The path of what concerns whole rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """What the noise's numbers at one place do not exceed, but for a few: in their unit and in percent."""
+
+    size: float
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The noise of one side: shares of `rows` that differ, by kind and path; without any, nothing is noise."""
+
+    terms: Noise
+    rows: int = 0
+    rates: Mapping[tuple[Kind, str], float] = field(default_factory=dict)
+    floors: Mapping[str, Floor] = field(default_factory=dict)
+
+    def rate(self, kind: Kind, path: str) -> float:
+        """The share of rows that differed."""
+        return self.rates.get((kind, path), 0.0)
+
+    def exceeded(self, kind: Kind, path: str, rate: float) -> bool:
+        """Whether this rate of differences is more than noise."""
+        noise = self.rate(kind, path)
+        return noise == 0 or (rate > noise * (1 + self.terms.relative) and rate > noise + self.terms.absolute)
+
+    def above(self, place: Place, found: Differences) -> Mask:
+        """Which of them are more than noise; numbers have to exceed it in their unit or in percent."""
+        if not self.exceeded(found.kind, place.path, len(found.rows) / place.rows):
+            return np.zeros(len(found.rows), np.bool_)
+        if found.kind is not Kind.NUMBER or place.path not in self.floors:
+            return np.ones(len(found.rows), np.bool_)
+        floor = self.floors[place.path]
+        return (np.abs(found.differences) > floor.size) | (found.percents > floor.percent)
+
+
+def measured(rows: Rows, places: Iterable[Place], terms: Noise) -> Measured:
+    """The noise, from a comparison of a side with itself."""
+    counts = Counter(finding.kind for finding in rows.findings)
+    rates = {(kind, _ROW): count / rows.total for kind, count in counts.items()}
+    floors = {}
+    for place in places:
+        rates |= {(one.kind, place.path): len(one.rows) / place.rows for one in place.differences}
+        if len(place.numbers.rows):
+            sizes, percents = place.numbers.sizes, place.numbers.percents
+            floors[place.path] = Floor(*(_quantile(each, terms.quantile) for each in (sizes, percents)))
+    return Measured(terms, rows.total, rates, floors)
+
+
+def _quantile(values: Floats, share: float) -> float:
+    """One that was seen, rather the larger: of fewer than 1,000 the p99.9 is the largest."""
+    return float(np.quantile(values, share, method="higher"))
+
+
+class Sieve:
+    """Lets through what is more than noise, and tells as `facts` what it held back."""
+
+    def __init__(self, noise: Measured) -> None:
+        self.noise = noise
+        self.held, self.facts = 0, dict[str, str]()
+
+    def rows(self, rows: Rows) -> list[Finding]:
+        """Findings about whole rows."""
+        counts = Counter(finding.kind for finding in rows.findings)
+        held = {
+            kind for kind, count in counts.items() if not self.noise.exceeded(kind, _ROW, count / rows.total)
+        }
+        for kind in held:
+            self._tell(kind, _ROW, counts[kind], rows.total)
+        return [finding for finding in rows.findings if finding.kind not in held]
+
+    def place(self, place: Place) -> list[Differences]:
+        """Differences at one place."""
+        return [self._above(place, one) for one in place.differences]
+
+    def _above(self, place: Place, found: Differences) -> Differences:
+        above = self.noise.above(place, found)
+        if above.all():
+            return found
+        below = found.only(~above)
+        self._tell(found.kind, place.path, len(below.rows), place.rows, _largest(below))
+        return found.only(above)
+
+    def _tell(self, kind: Kind, path: str, count: int, rows: int, largest: str = "") -> None:
+        noise = self.noise.rate(kind, path)
+        self.held += count
+        self.facts[f"noise: {kind} {path}".rstrip()] = (
+            f"{count} of {rows} rows excused ({count / rows:.4%}; in the noise {noise:.4%}){largest}"
+        )
+
+
+def _largest(found: Differences) -> str:
+    if found.kind is not Kind.NUMBER:
+        return ""
+    return f", up to {np.abs(found.differences).max():.4g} or {found.percents.max():.4g} %"
