@@ -42,23 +42,22 @@ def _case(suite: Element, check: Check) -> None:
     case = SubElement(suite, "testcase", named | {"time": f"{check.seconds:.3f}"})
     if check.error:
         error = SubElement(case, "error", {"type": "CouldNotRun", "message": visible(check.error)})
-        error.text = _body(check)
+        error.text = "\n".join([*map(visible, check.error.splitlines()), *_worst(check)])
     elif check.findings:
         message = f"{count(len(check.findings), 'finding')} in {count(check.rows, 'row')}"
         failure = SubElement(case, "failure", {"type": check.findings[0].kind, "message": message})
-        failure.text = _body(check)
+        failure.text = "\n".join(_worst(check))
 
 
-def _body(check: Check) -> str:
-    return "\n".join(map(summary.sentence, check.findings[:WORST]))
+def _worst(check: Check) -> list[str]:
+    return [summary.sentence(finding) for finding in check.findings[:WORST]]
 
 
 def _counts(checks: Sequence[Check], *, skipped: bool = True) -> dict[str, str]:
-    errors = sum(bool(check.error) for check in checks)
     return {
         "tests": str(len(checks)),
         "failures": str(sum(bool(check.findings) and not check.error for check in checks)),
-        "errors": str(errors),
+        "errors": str(sum(bool(check.error) for check in checks)),
         **({"skipped": "0"} if skipped else {}),
         "time": f"{sum(check.seconds for check in checks):.3f}",
     }

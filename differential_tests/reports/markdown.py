@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from differential_tests.findings import Check, Finding
+from differential_tests.findings import Check, Finding, Level
 from differential_tests.reports import summary
 from differential_tests.reports.summary import State
-from differential_tests.reports.texts import escaped, line, number, value, visible
+from differential_tests.reports.texts import SHOWN_CHARACTERS, cut, escaped, line, number, visible
 
-WORST, CHECKS, FACTS, ERRORS = 10, 20, 40, 5
+WORST, FACTS, ERRORS = 10, 60, 5
 _MARKS = {State.SAME: "✅", State.FINDINGS: "❌", State.ERROR: "⚠️"}
 
 
@@ -44,7 +44,7 @@ def _errors(failed: Sequence[Check]) -> Iterator[str]:
     if failed:
         yield "\nCould not run:\n"
     for check in failed[:ERRORS]:
-        yield f"- {check.level} {_code(summary.title(check))}: {_code(line(check.error, 300))}"
+        yield f"- {check.level} {_code(summary.title(check))}: {_code(check.error, 300)}"
     if len(failed) > ERRORS:
         yield f"- and {len(failed) - ERRORS:,} more"
 
@@ -55,32 +55,34 @@ def _worst(checks: Sequence[Check]) -> Iterator[str]:
         return
     total = sum(len(check.findings) for check in checks)
     yield f"\n<details><summary>The worst {len(found)} of {total:,}</summary>\n"
-    yield "| level | check | row | path | kind | a | b | difference | % |"
-    yield "| --- | --- | --- | --- | --- | ---: | ---: | ---: | ---: |"
+    yield "| level | check | row | path | kind | a | b | difference | % | detail |"
+    yield "| --- | --- | --- | --- | --- | ---: | ---: | ---: | ---: | --- |"
     for check, finding in found:
         yield f"| {check.level} | {_code(summary.title(check))} | {_finding(finding)} |"
     yield "\n</details>"
 
 
 def _finding(finding: Finding) -> str:
-    row, path = _code(line(finding.row)), _code(line(finding.path))
-    a, b = _code(value(finding.a)), _code(value(finding.b))
-    return f"{row} | {path} | {finding.kind} | {a} | {b} | {number(finding.difference)} | {number(finding.percent)}"
+    texts = (line(finding.row), line(finding.path), finding.kind, *summary.sides(finding))
+    numbers = number(finding.difference), number(finding.percent)
+    return " | ".join([*map(_code, texts), *numbers, _code(finding.detail, 200)])
 
 
 def _facts(checks: Sequence[Check]) -> Iterator[str]:
+    told: dict[tuple[str, str], dict[Level, None]] = {}
+    for check in checks:
+        for fact in summary.facts(check).items():
+            told.setdefault(fact, {})[check.level] = None
     yield "\n<details><summary>Tolerances and hashes</summary>\n"
-    yield "| check | | |\n| --- | --- | --- |"
-    for check in checks[:CHECKS]:
-        facts = list(summary.facts(check).items())
-        for name, told in facts[: FACTS // len(checks[:CHECKS]) + 12]:
-            yield f"| {check.level} {_code(summary.title(check))} | {_code(line(name, 40))} | {_code(line(told))} |"
-    if len(checks) > CHECKS:
-        yield f"\nand {len(checks) - CHECKS:,} more checks."
+    yield "| levels | | |\n| --- | --- | --- |"
+    for (name, known), levels in list(told.items())[:FACTS]:
+        yield f"| {', '.join(levels)} | {_code(line(name))} | {_code(line(known))} |"
+    if len(told) > FACTS:
+        yield f"\nand {len(told) - FACTS:,} more, which stand in the other reports."
     yield "\n</details>"
 
 
-def _code(told: str) -> str:
+def _code(told: str, most: int = SHOWN_CHARACTERS) -> str:
     """A text in a code span."""
-    safe = "".join(escaped(each) if each in "`|" else each for each in visible(told))
+    safe = cut("".join(escaped(each) if each in "`|" else each for each in visible(told)), most)
     return f"`{safe}`" if safe.strip() else ""

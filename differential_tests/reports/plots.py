@@ -1,10 +1,131 @@
-"""Plots of two sides as SVG inside the page; colours are those of the page."""
+"""Plots of two sides as SVG inside the page: colours and letters are those of the page.
+
+The differences are ln(b / a) in percent where all numbers are positive, b - a in their unit else.
+Bland & Altman, Lancet 1986: the difference against the mean, with the mean difference and its 1.96 standard
+deviations; for ratios all of it is done in logarithms.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.etree.ElementTree import tostring
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
 from differential_tests.findings import Pairs
+from differential_tests.reports.canvas import Axis, Canvas, axis
+from differential_tests.reports.texts import count, line, number
+
+POINTS, WORST, BINS = 2000, 5, 31
+_SPREAD = 8.0  # from here on a logarithmic axis is easier to read
+_LARGEST = 1e100  # so that their squares are numbers
+Numbers = NDArray[np.float64]
 
 
-def of(pairs: Pairs) -> list[str]:
-    """A against B, Bland-Altman, and the histogram of the differences."""
-    return []
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A picture and the sentence below it."""
+
+    title: str
+    note: str
+    svg: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """The pairs that are numbers of a size to draw: arrays of shape (n,), `means` and `gaps` for Bland-Altman."""
+
+    rows: Sequence[str]
+    a: Numbers
+    b: Numbers
+    means: Numbers
+    gaps: Numbers
+    unit: str
+
+    @property
+    def is_log(self) -> bool:
+        return self.unit == " %"
+
+
+def of(pairs: Pairs | None) -> list[Plot]:
+    """A against B, Bland-Altman and the histogram of the differences; empty if there is nothing to draw."""
+    drawn = None if pairs is None else _drawn(pairs)
+    if pairs is None or drawn is None:
+        return []
+    left_out = len(pairs.a) - len(drawn.a)
+    note = f"{count(len(drawn.a), 'row')}" + (
+        f"; {left_out:,} not finite or too large to draw" if left_out else ""
+    )
+    return [_scatter(drawn, note), _bland_altman(drawn), _histogram(drawn)]
+
+
+def _drawn(pairs: Pairs) -> _Drawn | None:
+    keep = (np.abs(pairs.a) < _LARGEST) & (np.abs(pairs.b) < _LARGEST)
+    a, b = pairs.a[keep], pairs.b[keep]
+    if not len(a):
+        return None
+    rows = [pairs.rows[index] for index in np.flatnonzero(keep)]
+    if min(a.min(), b.min()) > 1 / _LARGEST:
+        log_a, log_b = np.log(a), np.log(b)
+        return _Drawn(rows, a, b, np.exp(log_a / 2 + log_b / 2), 100 * (log_b - log_a), " %")
+    return _Drawn(rows, a, b, a / 2 + b / 2, b - a, "")
+
+
+def _scatter(drawn: _Drawn, note: str) -> Plot:
+    both = np.concatenate([drawn.a, drawn.b])
+    x, y = (_axis(both, vertical, drawn.is_log) for vertical in (False, True))
+    canvas = Canvas("A against B", x, y, ("A", "B"))
+    canvas.line(x.low, y.low, x.high, y.high, "same")
+    _points(canvas, drawn, drawn.a, drawn.b)
+    return Plot("A against B", f"{note}; on the line both say the same", _svg(canvas))
+
+
+def _bland_altman(drawn: _Drawn) -> Plot:
+    gaps = drawn.gaps
+    mean, limit = float(gaps.mean()), 1.96 * float(gaps.std(ddof=1 if len(gaps) > 1 else 0))
+    x = _axis(drawn.means, False, drawn.is_log)
+    y = axis(np.array([*gaps, mean - limit, mean + limit, 0.0]), vertical=True)
+    canvas = Canvas("Difference against mean", x, y, ("mean of A and B", _difference(drawn)))
+    for level, style in ((mean, "mean"), (mean - limit, "limit"), (mean + limit, "limit")):
+        canvas.line(x.low, level, x.high, level, style)
+    _points(canvas, drawn, drawn.means, drawn.gaps)
+    told = [number(found, drawn.unit) for found in (mean, mean - limit, mean + limit)]
+    return Plot("Bland-Altman", f"mean {told[0]}, limits of agreement {told[1]} to {told[2]}", _svg(canvas))
+
+
+def _histogram(drawn: _Drawn) -> Plot:
+    gaps = drawn.gaps
+    x = axis(np.array([*gaps, 0.0]), vertical=False)
+    counts, edges = np.histogram(gaps, bins=BINS, range=(x.low, x.high))
+    y = Axis(0.7, float(counts.max()) * 1.5, log=True, vertical=True)
+    canvas = Canvas("Histogram of the differences", x, y, (_difference(drawn), "rows, logarithmic"))
+    canvas.bars(edges, counts)
+    same = int((gaps == 0).sum())
+    return Plot("Differences", f"{same:,} of {len(gaps):,} are exactly nought", _svg(canvas))
+
+
+def _difference(drawn: _Drawn) -> str:
+    return "ln(B / A), %" if drawn.is_log else "B - A"
+
+
+def _axis(numbers: Numbers, vertical: bool, positive: bool) -> Axis:
+    log = positive and float(numbers.max() / numbers.min()) > _SPREAD
+    return axis(numbers, vertical=vertical, log=log)
+
+
+def _points(canvas: Canvas, drawn: _Drawn, x: Numbers, y: Numbers) -> None:
+    """Evenly thinned; the largest differences tell who they are when they are pointed at."""
+    sizes = np.abs(drawn.gaps)
+    some = np.unique(np.linspace(0, len(x) - 1, POINTS).astype(np.int64))
+    canvas.dots(x[some], y[some])
+    for index in np.argsort(-sizes, kind="stable")[:WORST]:
+        if sizes[index] > 0:
+            told = f"{line(drawn.rows[index])}: A {number(drawn.a[index])}, B {number(drawn.b[index])}"
+            canvas.named(float(x[index]), float(y[index]), told)
+
+
+def _svg(canvas: Canvas) -> Markup:
+    return Markup(tostring(canvas.root, encoding="unicode"))  # noqa: S704 (ElementTree has escaped it)

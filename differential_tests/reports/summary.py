@@ -56,23 +56,28 @@ def verdict(checks: Sequence[Check]) -> str:
     """All of it in one line."""
     if not checks:
         return "could not run: there was nothing to check"
-    failed = sum(bool(check.findings) for check in checks)
-    findings = count(sum(len(check.findings) for check in checks), "finding")
-    told = {
-        State.SAME: f"same: {count(len(checks), 'check')} of {count(sum(c.rows for c in checks), 'row')}",
-        State.FINDINGS: f"{findings} in {failed} of {count(len(checks), 'check')}{_where(checks)}",
-        State.ERROR: f"could not run: {_errors(checks)} of {count(len(checks), 'check')}; {findings} in the others",
-    }
-    return told[overall(checks)]
+    of, rows = count(len(checks), "check"), count(sum(check.rows for check in checks), "row")
+    found = sum(len(check.findings) for check in checks)
+    match overall(checks):
+        case State.ERROR:
+            return f"could not run: {_errors(checks)} of {of}; {count(found, 'finding')} in all"
+        case State.FINDINGS:
+            return f"{count(found, 'finding')} in {_failed(checks)} of {of}; look first at {_first(checks)}"
+        case _:
+            return f"same: {of} of {rows}"
+
+
+def _failed(checks: Sequence[Check]) -> int:
+    return sum(bool(check.findings) for check in checks)
 
 
 def _errors(checks: Sequence[Check]) -> int:
     return sum(bool(check.error) for check in checks)
 
 
-def _where(checks: Sequence[Check]) -> str:
+def _first(checks: Sequence[Check]) -> str:
     first = min(check.level for check in checks if check.findings)
-    return f"; look first at {first} ({first.purpose})"
+    return f"{first} ({first.purpose})"
 
 
 def levels(checks: Sequence[Check]) -> list[LevelCounts]:
@@ -136,7 +141,14 @@ def facts(check: Check) -> dict[str, str]:
 
 def title(check: Check) -> str:
     """Its name with the data it was made on."""
-    return line(f"{check.name} x {check.dataset}" if check.dataset else check.name)
+    return line(f"{check.name} x {check.dataset}" if check.dataset else check.name, 120)
+
+
+def sides(finding: Finding) -> tuple[str, str]:
+    """What both said; two empty texts where the finding is not about what was said."""
+    if finding.a is None and finding.b is None:
+        return "", ""
+    return value(finding.a), value(finding.b)
 
 
 def sentence(finding: Finding) -> str:
@@ -146,8 +158,8 @@ def sentence(finding: Finding) -> str:
 
 def _words(finding: Finding) -> Iterator[str]:
     yield f"{line(finding.row)} {line(finding.path)}".rstrip() + f": {finding.kind}"
-    if finding.a is not None or finding.b is not None:
-        yield f" {value(finding.a)} -> {value(finding.b)}"
+    if any(sides(finding)):
+        yield " " + " -> ".join(sides(finding))
     if finding.percent is not None:
         yield f" ({number(finding.percent)} %)"
     if finding.segment:

@@ -11,7 +11,7 @@ from rich.text import Text
 from differential_tests.findings import Check, Finding
 from differential_tests.reports import summary
 from differential_tests.reports.summary import State
-from differential_tests.reports.texts import line, number, value
+from differential_tests.reports.texts import line, number
 
 WORST = 10
 _STYLES = {State.SAME: "green", State.FINDINGS: "red", State.ERROR: "yellow"}
@@ -47,8 +47,12 @@ def _worst(found: Sequence[tuple[Check, Finding]]) -> Table:
     table = Table("level", "row", "path", "kind", title=f"the worst {len(found)}", title_justify="left")
     for name in ("a", "b", "difference", "%"):
         table.add_column(name, justify="right")
+    detailed = any(finding.detail for _, finding in found)
+    if detailed:
+        table.add_column("detail")
     for check, finding in found:
-        texts = (line(finding.row), line(finding.path), finding.kind, value(finding.a), value(finding.b))
+        texts = (line(finding.row), line(finding.path), finding.kind, *summary.sides(finding))
         numbers = number(finding.difference), number(finding.percent)
-        table.add_row(check.level, *map(Text, (*texts, *numbers)))
+        detail = (line(finding.detail, 200),) if detailed else ()
+        table.add_row(check.level, *map(Text, (*texts, *numbers, *detail)))
     return table

@@ -43,8 +43,6 @@ def line(text: str, most: int = SHOWN_CHARACTERS) -> str:
 
 def value(found: Any) -> str:
     """An answer, or a part of one, as JSON; NaN and Infinity as such."""
-    if isinstance(found, float) and found == found:  # noqa: PLR0124 (NaN)
-        return repr(found)
     return line(json.dumps(found, ensure_ascii=False))
 
 
