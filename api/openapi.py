@@ -147,31 +147,30 @@ def _decision(operation: str, summary: str, body: str, description: str) -> Sche
 
 
 def _create(max_rows: int, max_body_bytes: int) -> Schema:
-    houses = {
-        "oneOf": [ref("AskedHouse"), {"type": "array", "items": ref("AskedHouse"), "maxItems": max_rows}]
-    }
+    houses = _one_or_more(ref("AskedHouse"), max_rows)
     return {
         "operationId": "createPredictions",
         "tags": ["predictions"],
         "summary": "Price one house or a list of houses.",
         "description": (
             f"At most {max_rows} houses and {max_body_bytes} bytes. Answer i is for house i. Nothing is "
-            "coerced: one bad house refuses the request with every fault listed. The answer has the kind of "
-            "the body unless `Accept` prefers the other: JSON, or CSV with a header line of field names, in "
-            "which an empty cell is null."
+            "coerced (a whole number is 3, not 3.0): one bad house refuses the request with every fault "
+            "listed. The answer has the kind of the body unless `Accept` prefers the other: JSON, or CSV "
+            "with a header line of field names, in which an empty cell is null."
         ),
         "parameters": [_REQUEST_ID],
         "requestBody": {
             "required": True,
             "content": {
                 content.JSON: {"schema": houses, "example": schema.EXAMPLE},
-                content.CSV: {"schema": {"type": "string"}},
+                content.CSV: {"schema": {"type": "string"}, "example": _table(schema.EXAMPLE)},
             },
         },
         "responses": {
             "200": {
                 "description": "A price for every house, in the order of the request.",
                 "headers": {**_headers(), MODEL_HEADER: _model_header()},
+                "links": _links(),
                 "content": {
                     content.JSON: {"schema": ref("Predictions")},
                     content.CSV: {
@@ -183,6 +182,24 @@ def _create(max_rows: int, max_body_bytes: int) -> Schema:
             **_problems(400, 406, 413, 415, 422, 500, 503),
         },
     }
+
+
+def _table(row: schema.Row) -> str:
+    return f"{','.join(row)}\r\n{','.join(map(str, row.values()))}\r\n"
+
+
+def _links() -> Schema:
+    """What can be done with an answer, besides reading it."""
+    first = "$response.body#/predictions/0/id"
+    sold = {"prediction_id": first, "price_dollars": 183_000, "sold_at": "2026-11-20"}
+    return {
+        "show": {"operationId": "showPrediction", "parameters": {"id": first}},
+        "report": {"operationId": "createOutcomes", "requestBody": sold},
+    }
+
+
+def _one_or_more(one: Schema, most: int) -> Schema:
+    return {"oneOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": most}]}
 
 
 def _show() -> Schema:
@@ -207,7 +224,6 @@ def _show() -> Schema:
 
 
 def _report(max_rows: int, max_body_bytes: int) -> Schema:
-    one = ref("ReportedOutcome")
     sold = {
         "prediction_id": _EXAMPLE_ID, "price_dollars": 183_000, "sold_at": "2026-11-20", "source": "registry"
     }  # fmt: skip
@@ -225,7 +241,7 @@ def _report(max_rows: int, max_body_bytes: int) -> Schema:
             "required": True,
             "content": {
                 content.JSON: {
-                    "schema": {"oneOf": [one, {"type": "array", "items": one, "maxItems": max_rows}]},
+                    "schema": _one_or_more(ref("ReportedOutcome"), max_rows),
                     "example": [sold],
                 },
                 content.CSV: {
@@ -315,7 +331,7 @@ def _request_id() -> Schema:
             "It is in every answer, log line and capture. While fields are kept out of logs, only a UUID or "
             "32 hex digits is taken over."
         ),
-        "schema": {"type": "string", "maxLength": 128, "pattern": "^[A-Za-z0-9._:-]+$"},
+        "schema": {"type": "string"},
     }
 
 

@@ -7,10 +7,14 @@ from typing import Any
 from api import errors
 from model_package import schema
 from shadow import outcomes
-from shadow.records import DeploymentKind, OutcomeState, VerdictState
+from shadow.records import REFERENCE_PATTERN, DeploymentKind, OutcomeState, VerdictState
 from shadow.rollout.decision import REASON_CHARACTERS
 
 Schema = dict[str, Any]
+
+# One line. Which other characters cannot be printed depends on the version of Unicode: no pattern says that.
+_LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
+_NOT_BLANK = r"^ *[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
 
 
 def ref(name: str) -> Schema:
@@ -97,24 +101,30 @@ def _prediction() -> Schema:
 
 
 def _reported_outcome() -> Schema:
-    described = {name: {"description": text} for name, text in outcomes.EXPECTED.items()}
-    kinds: dict[str, Schema] = {
-        "prediction_id": {"type": "string", "format": "uuid"},
-        "price_dollars": {"type": ["number", "null"], "exclusiveMinimum": 0},
-        "sold_at": {"type": ["string", "null"]},
-        "state": {"enum": [*OutcomeState, None]},
-        "source": {"type": ["string", "null"], "maxLength": outcomes.SOURCE_CHARACTERS},
-    }
     return {
-        "type": "object",
-        "description": (
-            "What became of an answered house. Sold (that is the default): `price_dollars` and `sold_at` are "
-            "needed. Withdrawn: there is no price."
-        ),
-        "additionalProperties": False,
-        "required": ["prediction_id"],
-        "properties": {name: kinds[name] | described[name] for name in kinds},
+        "description": "What became of an answered house: it was sold (that is the default), or withdrawn.",
+        "oneOf": [
+            _body(["prediction_id", "price_dollars", "sold_at"], **_reported(OutcomeState.SOLD)),
+            _body(["prediction_id", "state"], **_reported(OutcomeState.WITHDRAWN)),
+        ],
     }
+
+
+def _reported(state: OutcomeState) -> dict[str, Schema]:
+    sold = state is OutcomeState.SOLD
+    price = {"type": "number", "minimum": outcomes.LEAST_DOLLARS, "maximum": outcomes.MOST_DOLLARS}
+    moments = [{"type": "string", "format": form} for form in ("date-time", "date")]
+    kinds: dict[str, Schema] = {
+        "prediction_id": {"type": "string", "pattern": outcomes.ID_PATTERN},
+        "price_dollars": price if sold else {"type": "null"},
+        "sold_at": {"anyOf": moments if sold else [*moments, {"type": "null"}]},
+        "state": {"enum": [state, None] if sold else [state]},
+        "source": {
+            "type": ["string", "null"], "minLength": 1, "maxLength": outcomes.SOURCE_CHARACTERS,
+            "pattern": _LINE,
+        },
+    }  # fmt: skip
+    return {name: kinds[name] | {"description": text} for name, text in outcomes.EXPECTED.items()}
 
 
 def _outcome() -> Schema:
@@ -222,11 +232,22 @@ def _body(required: list[str], **properties: Schema) -> Schema:
 
 
 def _reference() -> Schema:
-    return {"type": "string", "description": "NAME@VERSION", "examples": ["gbm@1"]}
+    return {
+        "type": "string",
+        "description": "NAME@VERSION",
+        "pattern": f"^{REFERENCE_PATTERN}$",
+        "examples": ["gbm@1"],
+    }
 
 
 def _line() -> Schema:
-    return {"type": "string", "minLength": 1, "maxLength": REASON_CHARACTERS, "description": "One line."}
+    return {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": REASON_CHARACTERS,
+        "pattern": _NOT_BLANK,
+        "description": "One line of printable characters.",
+    }
 
 
 def _problem() -> Schema:

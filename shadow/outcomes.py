@@ -35,7 +35,9 @@ EXPECTED: Mapping[str, str] = {
 }
 _NEEDED = ("prediction_id", "price_dollars", "sold_at")
 _MOST_KEYS = 4 * len(EXPECTED)
-_UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z", re.IGNORECASE)
+_HEX = "[0-9A-Fa-f]"
+ID_PATTERN = f"^{_HEX}{{8}}-{_HEX}{{4}}-7{_HEX}{{3}}-[89ABab]{_HEX}{{3}}-{_HEX}{{12}}$"
+_ID = re.compile(ID_PATTERN)
 _MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"(?P<time>[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2}))?\Z"
@@ -140,7 +142,7 @@ def _contradictions(read: Mapping[str, Any], value: Mapping[str, object], row: i
 
 
 def _prediction_id(value: object, now: datetime) -> UUID:
-    if not (isinstance(value, str) and _UUID7.match(value)):
+    if not (isinstance(value, str) and _ID.fullmatch(value)):
         raise _Unfit
     number_ = UUID(value)
     # As a number: what the greatest ids say is beyond the last year a datetime can have.

@@ -12,7 +12,8 @@ from uuid import UUID
 
 Inputs = Mapping[str, float | int | str | None]
 
-_REFERENCE = re.compile(r"(?P<name>[a-z][a-z0-9_-]{0,62})@(?P<version>[0-9]{1,9})\Z")
+REFERENCE_PATTERN = "[a-z][a-z0-9_-]{0,62}@[0-9]{1,9}"
+_REFERENCE = re.compile(REFERENCE_PATTERN)
 
 
 class InvalidReference(ValueError):
@@ -29,10 +30,10 @@ class ModelRef:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `NAME@VERSION`; raises InvalidReference."""
-        match = _REFERENCE.match(text)
-        if match is None:
+        if not _REFERENCE.fullmatch(text):
             raise InvalidReference(f"{text!r} is not a model reference: expected NAME@VERSION, such as gbm@2")
-        return cls(match["name"], match["version"])
+        name, _, version = text.partition("@")
+        return cls(name, version)
 
     def __str__(self) -> str:
         return f"{self.name}@{self.version}"
