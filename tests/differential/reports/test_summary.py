@@ -1,0 +1,161 @@
+"""All reports say the same: verdict, rows, findings, worst rows, hashes."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+
+import orjson
+import pytest
+from junitparser import JUnitXml
+from rich.console import Console
+
+from differential_tests.findings import Check, Finding, Kind, Level, exit_status
+from differential_tests.reports import junit, lines, markdown, page, summary, terminal, texts
+
+Counted = dict[str, tuple[int, int, int]]
+"""By level: checks, findings, and checks that could not run."""
+
+
+def of_junit(checks: Sequence[Check], path: Path) -> Counted:
+    junit.write(path, checks)
+    found: Counted = {}
+    for suite in JUnitXml.fromfile(str(path)):
+        messages = [one.message for case in suite for one in case.result if one.message]
+        findings = sum(
+            int(told[1].replace(",", "")) for one in messages if (told := re.match(r"([\d,]+) finding", one))
+        )
+        found[suite.name[:2]] = (suite.tests, findings, suite.errors)
+    return found
+
+
+def of_lines(checks: Sequence[Check], path: Path) -> Counted:
+    lines.write(path, checks)
+    found: Counted = {}
+    for told in map(orjson.loads, path.read_bytes().splitlines()):
+        if "check" in told:
+            made, findings, errors = found.get(told["level"], (0, 0, 0))
+            found[told["level"]] = (made + 1, findings + told["findings"], errors + bool(told["error"]))
+    return found
+
+
+def of_markdown(checks: Sequence[Check], _path: Path) -> Counted:
+    cells = [line.split("|") for line in markdown.text(checks).splitlines() if "**D" in line]
+    return {row[1].split("**")[1]: (_whole(row[3]), _whole(row[5]), _whole(row[6])) for row in cells}
+
+
+def of_page(checks: Sequence[Check], path: Path) -> Counted:
+    page.write(path, checks)
+    table = re.search(r'<table class="levels">.*?<tbody>(.*?)</tbody>', path.read_text(), re.DOTALL)
+    assert table
+    rows = [
+        re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) for row in table[1].split("</tr>") if "<td" in row
+    ]
+    return {row[0]: (_whole(row[3]), _whole(row[2]), _whole(row[5])) for row in rows}
+
+
+def of_terminal(checks: Sequence[Check], _path: Path) -> Counted:
+    found: Counted = {}
+    for line in shown(checks).splitlines():
+        cells = [cell.strip() for cell in line.split("│")]
+        if len(cells) == 8 and cells[1].startswith("D"):
+            made, findings, errors = found.get(cells[1], (0, 0, 0))
+            found[cells[1]] = (made + 1, findings + _whole(cells[4]), errors + (cells[6] == "could not run"))
+    return found
+
+
+def _whole(text: str) -> int:
+    return int(text.replace(",", ""))
+
+
+def shown(checks: Sequence[Check]) -> str:
+    """What is printed on a terminal."""
+    stream = io.StringIO()
+    terminal.show(Console(file=stream, width=250, color_system=None), checks)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("read", [of_junit, of_lines, of_markdown, of_page, of_terminal])
+@pytest.mark.parametrize("name", ["every", "found", "same"])
+def test_every_report_counts_the_same(
+    read: Callable[..., Counted], name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    checks = request.getfixturevalue(name)
+    counted = {one.level.value: (one.checks, one.findings, one.errors) for one in summary.levels(checks)}
+    assert read(checks, tmp_path / "report") == counted
+
+
+def test_every_report_shows_the_same_worst_rows_and_hashes(found: tuple[Check, ...], tmp_path: Path) -> None:
+    told = {}
+    junit.write(tmp_path / "x.xml", found)
+    told["junit"] = (tmp_path / "x.xml").read_text()
+    lines.write(tmp_path / "x.jsonl", found)
+    told["lines"] = (tmp_path / "x.jsonl").read_text()
+    told["page"] = page.html(found)
+    told["markdown"] = markdown.text(found)
+    told["terminal"] = shown(found)
+    for name, text in told.items():
+        for finding in found[1].findings[1:5]:
+            assert all(one in text for one in (finding.row, repr(finding.a), repr(finding.b))), name
+        if name != "terminal":
+            assert all(one in unescape(text) for one in ("a" * 64, "b" * 64, "100 dollars, 5 %")), name
+
+
+@pytest.mark.parametrize("name", ["every", "found", "same"])
+def test_the_verdict_is_the_same_everywhere(name: str, request: pytest.FixtureRequest) -> None:
+    checks = request.getfixturevalue(name)
+    verdict = summary.verdict(checks)
+    assert verdict in markdown.text(checks)
+    assert f"<h1>{verdict}</h1>" in page.html(checks)
+    assert shown(checks).splitlines()[-1].strip() == verdict
+
+
+def test_verdicts_are_told_as_the_exit_status_is(every: tuple[Check, ...], same: tuple[Check, ...]) -> None:
+    status = {summary.State.SAME: 0, summary.State.FINDINGS: 1, summary.State.ERROR: 2}
+    for checks in (every, same, every[:1], every[3:], ()):
+        assert status[summary.overall(checks)] == exit_status(checks)
+    assert summary.verdict(every) == "could not run: 1 of 4 checks; 87 findings in all"
+    assert (
+        summary.verdict(every[::2]) == "87 findings in 2 of 2 checks; look first at D2 (package against API)"
+    )
+    assert summary.verdict(same) == "same: 1 check of 500 rows"
+    assert summary.verdict(()) == "could not run: there was nothing to check"
+
+
+def test_the_worst_of_all_are_whole_rows_then_the_largest_differences(same: tuple[Check, ...]) -> None:
+    def number(percent: float) -> Finding:
+        return Finding(Kind.NUMBER, f"r{percent}", percent=percent)
+
+    one = replace(same[0], findings=(Finding(Kind.EXTRA, "e"), number(9), number(3)))
+    two = replace(same[0], level=Level.D2, findings=(Finding(Kind.NAN, "n"), number(-20), number(4)))
+    assert [finding.row for _, finding in summary.worst([one, two], 5)] == ["e", "n", "r-20", "r9", "r4"]
+
+
+def test_a_terminal_gets_no_control_characters_and_no_markup(every: tuple[Check, ...]) -> None:
+    printed = shown(every)
+    assert not {one for one in printed if ord(one) < 32 or 0x7F <= ord(one) < 0xA0} - {"\n"}
+    marked = Check(Level.D2, "[red]x[/red]", "[link=http://x.example]y[/link]", 1, error="[bold]e[/]")
+    assert "[red]x[/red]" in shown([marked])
+    assert "[bold]e[/]" in shown([marked])
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (1, "1"),
+        (0.1 + 0.2, "0.30000000000000004"),
+        (float("nan"), "NaN"),
+        (float("-inf"), "-Infinity"),
+        ("a\nb", '"a\\nb"'),
+        ({"a": [1, "é"]}, '{"a": [1, "é"]}'),
+        ("x" * 200, '"' + "x" * 76 + "..."),
+    ],
+)
+def test_values_are_told_as_json(value: object, told: str) -> None:
+    assert texts.value(value) == told
