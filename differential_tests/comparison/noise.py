@@ -1,7 +1,7 @@
 """Noise: how much a side differs from itself, and which differences that excuses.
 
-As in Diffy: what differs by chance within one side differs as often between two. A difference counts if its rate
-exceeds that of the noise by both margins, and a number moreover only if it exceeds the noise's quantile.
+As in Diffy: what differs by chance within one side differs as often between two. A difference counts if its
+rate exceeds that of the noise by both margins, and a number moreover only if it exceeds the noise's quantile.
 What never differed in the noise is not excused at all: a margin of its own would hide the one wrong row
 among ten thousand. What always differed is always excused: no rate exceeds it.
 """
@@ -33,7 +33,7 @@ class Floor:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The noise of one side: shares of `rows` that differ, by kind and path; without any, nothing is noise."""
+    """The noise of one side: shares of rows that differ, by kind and path. `rows` 0: it was not measured."""
 
     terms: Noise
     rows: int = 0

@@ -1,0 +1,220 @@
+"""Expected changes: a reviewer approves that a new model answers the golden questions differently, and how much.
+
+One entry of `expected_change.toml` is for one pair of artifacts and never counts for another. It excuses other
+numbers within its limits, and nothing else: rows, refusals, types, signs, NaN and infinities are findings.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from differential_tests import document
+from differential_tests.document import InvalidDocument, Keys, Share, Size
+from differential_tests.findings import Check, Finding, Kind
+
+FACT = "expected change"
+
+Told = Annotated[str, Field(min_length=1, pattern=r"\S")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class InvalidChange(InvalidDocument):
+    """An entry with a key or a value that cannot be right."""
+
+    document = "expected change"
+
+
+class ExpectedChange(Keys):
+    """One approved change; `before` and `after` are the SHA-256 of the artifacts.
+
+    Limits: shares of the rows that may differ by more than 1 % and 5 %, the largest difference in percent,
+    and the mean one (b against a, its sign left out) in percent.
+    """
+
+    model: Told
+    before: Digest = Field(alias="from")
+    after: Digest = Field(alias="to")
+    reason: Told
+    approved_by: Told
+    beyond_1_percent: Share
+    beyond_5_percent: Share
+    max_percent: Size
+    bias_percent: Size
+
+
+class _Document(Keys):
+    change: tuple[ExpectedChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What an entry limits, measured at one path over `compared` rows; the bias has its sign."""
+
+    path: str
+    compared: int
+    beyond_1_percent: float
+    beyond_5_percent: float
+    max_percent: float
+    bias_percent: float
+
+
+_LIMITS = ("beyond_1_percent", "beyond_5_percent", "max_percent", "bias_percent")
+
+
+def read(path: Path) -> tuple[ExpectedChange, ...]:
+    """The entries of a file; raises InvalidChange or OSError."""
+    return parse(document.text_of(path, InvalidChange))
+
+
+def parse(text: str) -> tuple[ExpectedChange, ...]:
+    """The entries in the text of a file; raises InvalidChange."""
+    return document.parsed(_Document, text, InvalidChange).change
+
+
+def judge(check: Check, changes: Sequence[ExpectedChange]) -> Check:
+    """The check as the entries leave it: `a` is what was approved before, `b` what answers now.
+
+    Within the limits of its entry other numbers are a fact instead of findings; beyond, they stay, after
+    what was exceeded. Without an entry they stay, too, after the text that one would have.
+    """
+    if check.error:
+        return check
+    entry = next((one for one in changes if _is_for(one, check)), None)
+    check = replace(check, facts=check.facts | _left_over(check, changes, entry))
+    measured = figures(check)
+    if not measured or _digests(check)[0] == _digests(check)[1]:
+        return check
+    if entry is None:
+        return _with(check, [_needed(check, measured)], check.findings)
+    exceeded = [found for one in measured for found in _exceeded(one, entry)]
+    if exceeded:
+        return _with(check, exceeded, check.findings)
+    rest = [finding for finding in check.findings if finding.kind is not Kind.NUMBER]
+    return _with(replace(check, facts=check.facts | {FACT: _excused(entry, measured)}), [], rest)
+
+
+def figures(check: Check) -> list[Figures]:
+    """How far the numbers are apart, at each path with numbers beyond the tolerance."""
+    percents: dict[str, list[float]] = defaultdict(list)
+    for finding in check.findings:
+        if finding.kind is Kind.NUMBER:
+            percents[finding.path].append(_signed(finding))
+    compared = {spread.path: spread.compared for spread in check.spreads if not spread.segment}
+    return [_figures(path, np.array(each), compared[path]) for path, each in sorted(percents.items())]
+
+
+def entry_text(check: Check, measured: Iterable[Figures]) -> str:
+    """The entry that would be needed, ready to paste: reason and name are left to the reviewer."""
+    before, after = _digests(check)
+    told = list(measured)
+    limits = [f"{name} = {_rounded_up(max(abs(getattr(one, name)) for one in told))}" for name in _LIMITS]
+    return "\n".join(
+        [
+            "[[change]]",
+            f'model = "{_model(check)}"',
+            f'from = "{before}"',
+            f'to = "{after}"',
+            'reason = ""',
+            'approved_by = ""',
+            *limits,
+        ]
+    )
+
+
+def _figures(path: str, percents: np.ndarray[tuple[int], np.dtype[np.float64]], compared: int) -> Figures:
+    sizes = np.abs(percents)
+    return Figures(
+        path,
+        compared,
+        float((sizes > 1).sum() / compared),
+        float((sizes > 5).sum() / compared),
+        float(sizes.max()),
+        float(percents.sum() / compared),
+    )
+
+
+def _signed(finding: Finding) -> float:
+    percent, difference = finding.percent or 0.0, finding.difference or 0.0
+    return percent if difference > 0 else -percent
+
+
+def _is_for(entry: ExpectedChange, check: Check) -> bool:
+    return entry.model == _model(check) and (entry.before, entry.after) == _digests(check)
+
+
+def _model(check: Check) -> str:
+    return check.b.model if check.b else ""
+
+
+def _digests(check: Check) -> tuple[str, str]:
+    return (check.a.artifact_sha256 if check.a else "", check.b.artifact_sha256 if check.b else "")
+
+
+def _left_over(
+    check: Check, changes: Sequence[ExpectedChange], entry: ExpectedChange | None
+) -> dict[str, str]:
+    """Entries of this model that excuse nothing."""
+    told = {
+        f"stale expected change {number}": f"for {one.before[:12]} to {one.after[:12]}: remove it"
+        for number, one in enumerate(changes, start=1)
+        if one.model == _model(check) and one is not entry
+    }
+    if entry is not None and not figures(check):
+        told["unused expected change"] = f"for {entry.before[:12]} to {entry.after[:12]}: no number differs"
+    return told
+
+
+def _exceeded(measured: Figures, entry: ExpectedChange) -> Iterable[Finding]:
+    for name in _LIMITS:
+        limit, found = getattr(entry, name), getattr(measured, name)
+        if abs(found) > limit:
+            yield Finding(
+                Kind.BUDGET,
+                row="",
+                path=measured.path,
+                a=limit,
+                b=found,
+                detail=f"{name} of {measured.compared} rows; {entry.approved_by} approved {limit:g}: {entry.reason}",
+            )
+
+
+def _needed(check: Check, measured: Sequence[Figures]) -> Finding:
+    before, after = _digests(check)
+    if not before or not after:
+        detail = "the runs do not both name the artifact that answered: no expected change can be for them"
+    else:
+        detail = (
+            f"another model answers otherwise; if this is wanted, approve it:\n{entry_text(check, measured)}"
+        )
+    return Finding(Kind.BUDGET, row="", path=measured[0].path, detail=detail)
+
+
+def _excused(entry: ExpectedChange, measured: Sequence[Figures]) -> str:
+    found = "; ".join(
+        f"{one.path}: {one.beyond_1_percent:.4%} of {one.compared} rows beyond 1 % (approved "
+        f"{entry.beyond_1_percent:.4%}), {one.beyond_5_percent:.4%} beyond 5 % ({entry.beyond_5_percent:.4%}),"
+        f" largest {one.max_percent:.4g} % ({entry.max_percent:g} %),"
+        f" mean {one.bias_percent:+.4g} % ({entry.bias_percent:g} %)"
+        for one in measured
+    )
+    return f"approved by {entry.approved_by} ({entry.reason}): {found}"
+
+
+def _with(check: Check, first: Sequence[Finding], then: Sequence[Finding]) -> Check:
+    return replace(check, findings=(*first, *then))
+
+
+def _rounded_up(figure: float) -> float:
+    """To two digits, so that a limit is not made to measure."""
+    if figure == 0:
+        return 0.0
+    unit = 10 ** (np.floor(np.log10(figure)) - 1)
+    return float(f"{ceil(figure / unit) * unit:.2g}")
