@@ -42,6 +42,8 @@ USER 10001:10001
 FROM base AS load
 COPY --from=load-builder /opt/umbra /opt/umbra
 COPY load_tests /load_tests
+# Locust imports from where it is started.
+WORKDIR /
 ENTRYPOINT ["locust", "--locustfile", "/load_tests/locustfile.py"]
 
 FROM base AS umbra

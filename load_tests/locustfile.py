@@ -1,95 +1,161 @@
-"""Load as people make it: mostly one house, some lists and tables, and some mistakes, to be refused.
+"""Locust sends the workload, without its page unless asked for (`--headful`).
 
-    locust -f load_tests/locustfile.py --headless --host http://127.0.0.1:8000 --users 10 --run-time 1m
+    locust -f load_tests/locustfile.py --host http://127.0.0.1:8000 --users 20 --run-time 1m
+    locust -f load_tests/locustfile.py --max-p99-milliseconds 100 --html report.html --csv figures
 
-Every answer is looked at: one price for each house asked for, or the refusal that the mistake deserves. With
-any other answer locust exits with 1.
+Prints a summary; exits with 1 when a budget is crossed.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+import itertools
+import logging
 import random
-from collections.abc import Mapping
-from functools import cache
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import ClassVar
 
-from locust import FastHttpUser, constant_throughput, task
+import gevent
+from locust import FastHttpUser, events, task
+from locust.argument_parser import LocustArgumentParser
+from locust.env import Environment
+from locust.exception import StopUser
+from locust.runners import LocalRunner, WorkerRunner
 
-from model_package import schema, synthetic
+from load_tests import answers, budgets, options, samples, workload
+from load_tests.workload import Budgets, Request, Visit
 
-HOUSES, SEED = 2000, 20261121
-REQUESTS_PER_USER_SECOND = 5
-ROUTE = "/v1/predictions"
-JSON, CSV = "application/json", "text/csv"
-chance = random.Random(SEED)  # noqa: S311 - not a secret
-
-
-@cache
-def houses() -> tuple[schema.Row, ...]:
-    """Made up, like real sales in distribution; the same for every run."""
-    return synthetic.synthetic(HOUSES, SEED).rows
+log = logging.getLogger("load_tests")
 
 
-def some(most: int) -> list[schema.Row]:
-    """Two to `most` houses."""
-    return chance.choices(houses(), k=chance.randint(2, most))
+class Caller(FastHttpUser):
+    """Somebody who makes one visit after the other, at times as chance has them (a Poisson process).
+
+    Who is late, because answers are, does not wait: over a run the pace holds.
+    """
+
+    abstract = True
+    kind: ClassVar[str]
+    visits: ClassVar[Iterator[Visit]]
+    made = 0
+    ended: ClassVar[Iterator[int]] = itertools.count(1)
+
+    def on_start(self) -> None:
+        """Wait for the time of the first visit."""
+        self.due = time.perf_counter()
+        gevent.sleep(self.wait_time())
+
+    def wait_time(self) -> float:
+        """Seconds until the next visit is due."""
+        pace: float = self.environment.parsed_options.visits_per_second
+        if not pace:
+            return 0.0
+        self.due += random.expovariate(pace)
+        return max(0.0, self.due - time.perf_counter())
+
+    @task
+    def visit(self) -> None:
+        """Make the next visit of this kind; what comes after a wrong answer is left out."""
+        ids: Sequence[str] = ()
+        for asked in next(self.visits):
+            answer = self.answered(workload.filled(asked, ids, datetime.now(UTC)))
+            if answer is None:
+                break
+            ids = answers.ids(answer) if asked.told == "prices" else ids
+        self.made += 1
+        if self.made == self.environment.parsed_options.visits_per_user:
+            raise StopUser
+
+    def on_stop(self) -> None:
+        """Locust itself would wait for the end of the time when there is nobody left."""
+        chosen = self.environment.parsed_options
+        if chosen.visits_per_user and next(self.ended) == chosen.num_users:
+            gevent.spawn(self.environment.runner.quit)
+
+    def answered(self, asked: Request) -> str | None:
+        """The text of the right answer; None after any other."""
+        with self.client.request(
+            asked.method, asked.path, data=asked.body.encode(), headers=dict(asked.headers), name=asked.name,
+            catch_response=True, allow_redirects=False, context={"houses": asked.houses},
+        ) as answer:  # fmt: skip
+            if not answer.status_code:
+                return None  # no answer, which Locust counts by itself
+            text = answer.text or ""
+            fault = answers.fault(asked, answer.status_code, text)
+            if fault is not None:
+                answer.failure(fault)
+                return None
+            answer.success()
+            return text
 
 
-class Buyer(FastHttpUser):
-    """Somebody who asks for prices, the next time whether or not the last answer was quick."""
+class Single(Caller):
+    """Asks for the price of one house."""
 
-    wait_time = constant_throughput(REQUESTS_PER_USER_SECOND)
+    kind = "single"
 
-    @task(86)
-    def one_house(self) -> None:
-        """A single house as JSON."""
-        self.priced("one house", json.dumps(chance.choice(houses())), rows=1)
 
-    @task(6)
-    def a_list(self) -> None:
-        """Two to twenty houses as a JSON list."""
-        asked = some(20)
-        self.priced("list", json.dumps(asked), rows=len(asked))
+class Batch(Caller):
+    """Asks for two to twenty houses at once."""
 
-    @task(3)
-    def a_table(self) -> None:
-        """Two to a hundred houses as CSV."""
-        asked = some(100)
-        text = io.StringIO()
-        writer = csv.DictWriter(text, schema.NAMES)
-        writer.writeheader()
-        writer.writerows(asked)
-        self.priced("CSV", text.getvalue(), rows=len(asked), kind=CSV)
+    kind = "batch"
 
-    @task(3)
-    def a_wrong_house(self) -> None:
-        """One that cannot be: 422."""
-        wrong: Mapping[str, object] = chance.choice(
-            [{"living_area": "a lot"}, {"overall_quality": 11}, {"swimming_lanes": 8}, {"zoning": None}]
-        )
-        self.refused("wrong house", json.dumps(chance.choice(houses()) | wrong), status=422)
 
-    @task(1)
-    def a_torn_body(self) -> None:
-        """JSON that ends too early: 400."""
-        self.refused("torn body", json.dumps(chance.choice(houses()))[:-7], status=400)
+class Csv(Caller):
+    """Sends a table of two to a hundred houses, and wants one back."""
 
-    def priced(self, name: str, body: str, *, rows: int, kind: str = JSON) -> None:
-        """Ask; right is one price per house."""
-        headers = {"Content-Type": kind, "Accept": JSON}
-        with self.client.post(ROUTE, data=body, headers=headers, name=name, catch_response=True) as answer:
-            if answer.status_code != 200:
-                answer.failure(f"expected 200, got {answer.status_code}: {answer.text}")
-            elif (given := len(answer.json()["predictions"])) != rows:
-                answer.failure(f"asked for {rows} houses, got {given} prices")
+    kind = "csv"
 
-    def refused(self, name: str, body: str, *, status: int) -> None:
-        """Ask for what cannot be answered; right is the refusal with this status."""
-        headers = {"Content-Type": JSON}
-        with self.client.post(ROUTE, data=body, headers=headers, name=name, catch_response=True) as answer:
-            if answer.status_code == status:
-                answer.success()
-            else:
-                answer.failure(f"expected {status}, got {answer.status_code}: {answer.text}")
+
+class Invalid(Caller):
+    """Asks for what has to be refused."""
+
+    kind = "invalid"
+
+
+class Outcomes(Caller):
+    """Reports what houses priced just before sold for; also corrections, withdrawals, unknown ids."""
+
+    kind = "outcomes"
+
+
+KINDS = (Single, Batch, Csv, Invalid, Outcomes)
+
+
+@events.init_command_line_parser.add_listener
+def add_options(parser: LocustArgumentParser) -> None:
+    """Before the command line is read."""
+    options.add(parser, workload.read())
+
+
+@events.init.add_listener
+def begin(environment: Environment, **_: object) -> None:
+    """Give every kind its share and its visits; begin the file of samples."""
+    plan = workload.read()
+    kinds = {kind.name: kind for kind in plan.kinds}
+    for user in KINDS:
+        user.weight = kinds[user.kind].weight
+        user.visits = itertools.cycle(kinds[user.kind].visits)
+        user.connection_timeout = user.network_timeout = float(plan.timeout_seconds)
+    chosen = environment.parsed_options
+    if chosen is not None and chosen.samples is not None:
+        if not isinstance(environment.runner, LocalRunner):
+            raise SystemExit(f"--samples {chosen.samples}: only in one process, not as master or worker")
+        samples.record(chosen.samples, environment.events)
+
+
+@events.quitting.add_listener
+def judge(environment: Environment, **_: object) -> None:
+    """Hold the run against its budgets."""
+    runner, chosen = environment.runner, environment.parsed_options
+    if runner is None or chosen is None or isinstance(runner, WorkerRunner):
+        return
+    total = environment.stats.total
+    p99 = total.get_response_time_percentile(0.99)
+    result = budgets.Result(total.num_requests, total.num_failures, p99)
+    allowed = Budgets(chosen.max_error_ratio, chosen.max_p99_milliseconds)
+    crossed = list(budgets.crossed(result, allowed))
+    for one in crossed:
+        log.error("budget crossed: %s", one)
+    environment.process_exit_code = 1 if crossed or runner.exceptions else 0
