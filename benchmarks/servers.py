@@ -54,8 +54,7 @@ class Processes:
 
     def usage(self) -> Usage:
         """Added up over the command and its descendants that live now."""
-        pids = list(_tree(self._process.pid))
-        return Usage(sum(map(_cpu_seconds, pids)), sum(map(_memory_bytes, pids)))
+        return usage(self._process.pid)
 
     def stop(self) -> None:
         """Ask it to end, and wait."""
@@ -84,6 +83,12 @@ class Server(Processes):
             if not self.running or time.monotonic() > deadline:
                 raise NotReady(f"{self.name}: see {self.log}\n{self.log.read_text(errors='replace')[-2000:]}")
             time.sleep(0.1)
+
+
+def usage(root: int) -> Usage:
+    """Added up over a process and its descendants that live now; nothing when it is gone."""
+    pids = list(_tree(root))
+    return Usage(sum(map(_cpu_seconds, pids)), sum(map(_memory_bytes, pids)))
 
 
 def umbra(data_dir: Path, environment: Mapping[str, str]) -> Server:
