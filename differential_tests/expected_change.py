@@ -1,11 +1,12 @@
-"""Expected changes: a reviewer approves that a new model answers the golden questions differently, and how much.
+"""Expected changes: a reviewer approves that a new model answers differently, and by how much.
 
-One entry of `expected_change.toml` is for one pair of artifacts and never counts for another. It excuses other
-numbers within its limits, and nothing else: rows, refusals, types, signs, NaN and infinities are findings.
+One entry of `expected_change.toml` is for one pair of artifacts and never counts for another. It excuses
+other numbers within its limits, and nothing else: rows, refusals, types, signs, NaN and infinities remain.
 """
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -108,7 +109,10 @@ def figures(check: Check) -> list[Figures]:
         if finding.kind is Kind.NUMBER:
             percents[finding.path].append(_signed(finding))
     compared = {spread.path: spread.compared for spread in check.spreads if not spread.segment}
-    return [_figures(path, np.array(each), compared[path]) for path, each in sorted(percents.items())]
+    return [
+        _figures(path, np.array(each), compared.get(path, check.rows))
+        for path, each in sorted(percents.items())
+    ]
 
 
 def entry_text(check: Check, measured: Iterable[Figures]) -> str:
@@ -119,9 +123,9 @@ def entry_text(check: Check, measured: Iterable[Figures]) -> str:
     return "\n".join(
         [
             "[[change]]",
-            f'model = "{_model(check)}"',
-            f'from = "{before}"',
-            f'to = "{after}"',
+            f"model = {json.dumps(_model(check))}",
+            f"from = {json.dumps(before)}",
+            f"to = {json.dumps(after)}",
             'reason = ""',
             'approved_by = ""',
             *limits,
@@ -182,26 +186,24 @@ def _exceeded(measured: Figures, entry: ExpectedChange) -> Iterable[Finding]:
                 path=measured.path,
                 a=limit,
                 b=found,
-                detail=f"{name} of {measured.compared} rows; {entry.approved_by} approved {limit:g}: {entry.reason}",
+                detail=f"{name} of {measured.compared} rows: {entry.approved_by} approved {limit:g}",
             )
 
 
 def _needed(check: Check, measured: Sequence[Figures]) -> Finding:
-    before, after = _digests(check)
-    if not before or not after:
-        detail = "the runs do not both name the artifact that answered: no expected change can be for them"
+    if all([_model(check), *_digests(check)]):
+        text = entry_text(check, measured)
+        detail = f"another model, other answers; if they are wanted, approve them:\n{text}"
     else:
-        detail = (
-            f"another model answers otherwise; if this is wanted, approve it:\n{entry_text(check, measured)}"
-        )
+        detail = "the runs do not both name the artifact that answered: no expected change can be for them"
     return Finding(Kind.BUDGET, row="", path=measured[0].path, detail=detail)
 
 
 def _excused(entry: ExpectedChange, measured: Sequence[Figures]) -> str:
     found = "; ".join(
-        f"{one.path}: {one.beyond_1_percent:.4%} of {one.compared} rows beyond 1 % (approved "
-        f"{entry.beyond_1_percent:.4%}), {one.beyond_5_percent:.4%} beyond 5 % ({entry.beyond_5_percent:.4%}),"
-        f" largest {one.max_percent:.4g} % ({entry.max_percent:g} %),"
+        f"{one.path}: {one.beyond_1_percent:.4%} of {one.compared} rows beyond 1 % (approved"
+        f" {entry.beyond_1_percent:.4%}), {one.beyond_5_percent:.4%} beyond 5 %"
+        f" ({entry.beyond_5_percent:.4%}), largest {one.max_percent:.4g} % ({entry.max_percent:g} %),"
         f" mean {one.bias_percent:+.4g} % ({entry.bias_percent:g} %)"
         for one in measured
     )
