@@ -68,7 +68,11 @@ class Noise(Keys):
 
 
 class Terms(Keys):
-    """What is compared and how: `segment` is the field of a row by whose values differences are grouped."""
+    """What is compared and how.
+
+    `segment` is the field of a row by whose values differences are grouped. `service` says how services are
+    asked: differential_tests.sides.mapping reads it, for each side.
+    """
 
     tolerance: Tolerance = Tolerance()
     noise: Noise = Noise()

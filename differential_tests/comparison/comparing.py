@@ -10,7 +10,7 @@ import numpy as np
 
 from differential_tests.comparison import places, spreads
 from differential_tests.comparison.noise import Measured, Sieve, measured
-from differential_tests.comparison.places import Differences, Place
+from differential_tests.comparison.places import ABSENT, Differences, Place
 from differential_tests.comparison.reading import (
     DifferentQuestions,
     Progress,
@@ -57,7 +57,7 @@ def compare(
     empty = Check(level, name, dataset, rows=0)
     try:
         found = _check(empty, a, b, terms, noise, progress)
-    except (InvalidRun, DifferentQuestions, NothingCompared, OSError, UnicodeError) as fault:
+    except (InvalidRun, DifferentQuestions, NothingCompared, OSError, UnicodeError, RecursionError) as fault:
         found = replace(empty, error=str(fault))
     return replace(found, seconds=clock() - started)
 
@@ -84,7 +84,7 @@ def _check(
         findings=(*sieve.rows(rows), *seen.ordered()),
         spreads=tuple(seen.spreads),
         pairs=seen.pairs,
-        facts=_facts(terms, sieve),
+        facts={"compared": f"{seen.places} places of {len(rows.ids)} rows"} | _facts(terms, sieve),
     )
 
 
@@ -106,8 +106,10 @@ class _Seen:
         self.spreads: list[Spread] = []
         self.pairs: Pairs | None = None
         self._most = (-1, -1)
+        self.places = 0
 
     def add(self, place: Place) -> None:
+        self.places += 1
         self._differences += [(place.path, one) for one in self._sieve.place(place)]
         self.spreads += spreads.spreads(place, self._segments)
         weight = (int(place.numbers.beyond.sum()), len(place.numbers.rows))
@@ -123,7 +125,8 @@ class _Seen:
         kinds = np.repeat([_WEIGHTS[one.kind] for one in groups], [len(one.rows) for one in groups])
         percents = np.nan_to_num(np.concatenate([one.percents for one in groups]))
         sizes = np.nan_to_num(np.abs(np.concatenate([one.differences for one in groups])))
-        return [found[at] for at in np.lexsort((-sizes, -percents, kinds))]
+        rows = np.concatenate([one.rows for one in groups])
+        return [found[at] for at in np.lexsort((rows, -sizes, -percents, kinds))]
 
     def _findings(self, path: str, found: Differences) -> Iterable[Finding]:
         numbers = found.kind in (Kind.NUMBER, Kind.SIGN)
@@ -133,8 +136,17 @@ class _Seen:
         for row, a, b, size, percent in zip(
             found.rows.tolist(), found.a, found.b, sizes, percents, strict=True
         ):
+            detail = "only in b" if a is ABSENT else "only in a" if b is ABSENT else ""
             yield Finding(
-                found.kind, self._rows.ids[row], path, a, b, size, percent, self._rows.segments[row]
+                found.kind,
+                self._rows.ids[row],
+                path,
+                None if a is ABSENT else a,
+                None if b is ABSENT else b,
+                size,
+                percent,
+                self._rows.segments[row],
+                detail,
             )
 
 

@@ -90,7 +90,7 @@ class Sieve:
         held = {
             kind for kind, count in counts.items() if not self.noise.exceeded(kind, _ROW, count / rows.total)
         }
-        for kind in held:
+        for kind in sorted(held):
             self._tell(kind, _ROW, counts[kind], rows.total)
         return [finding for finding in rows.findings if finding.kind not in held]
 

@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
+ABSENT = object()
+"""The value of the side that has nothing at a place: null is something."""
 _NOTHING = Column(np.empty(0, np.int32), np.empty(0, np.uint8), np.empty(0, np.float64), ())
 
 
@@ -165,7 +167,7 @@ def _others(taken: Positions, count: int) -> Positions:
 
 def _alone(a: _Side, b: _Side) -> Differences:
     rows = np.concatenate([a.rows, b.rows])
-    nothing_a, nothing_b = [None] * len(a.rows), [None] * len(b.rows)
+    nothing_a, nothing_b = [ABSENT] * len(a.rows), [ABSENT] * len(b.rows)
     none = np.full(len(rows), np.nan)
     return Differences(Kind.PATH, rows, [*a.values(), *nothing_b], [*nothing_a, *b.values()], none, none)
 

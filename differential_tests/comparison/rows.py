@@ -15,7 +15,7 @@ from differential_tests.findings import Finding, Kind
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows that both sides answered alike, so that their values are compared: arrays of shape (n,).
+    """Rows that both sides answered alike, so that their values are compared, by id: arrays of shape (n,).
 
     `a` and `b` are positions in the two tables. `total` counts the ids of either side; `findings` are about
     whole rows, in the order of Kind.
@@ -32,7 +32,7 @@ class Rows:
 def joined(a: Table, b: Table) -> Rows:
     """Join on the id; of an id that a side has twice the first answer counts."""
     first_a, first_b = _first(a.ids), _first(b.ids)
-    both = [(row, first_b[name]) for name, row in first_a.items() if name in first_b]
+    both = [(first_a[name], first_b[name]) for name in sorted(first_a.keys() & first_b.keys())]
     unlike = [found for pair in both if (found := _unlike(a, b, *pair))]
     told = {found.row for found in unlike}
     alike = [pair for pair in both if a.ids[pair[0]] not in told]
@@ -49,22 +49,21 @@ def joined(a: Table, b: Table) -> Rows:
 
 
 def _first(ids: Sequence[str]) -> dict[str, int]:
-    return {name: row for row, name in reversed(list(enumerate(ids)))} if ids else {}
+    return {ids[row]: row for row in reversed(range(len(ids)))}
 
 
 def _alone(kind: Kind, table: Table, here: dict[str, int], there: dict[str, int]) -> Iterator[Finding]:
-    for name, row in here.items():
-        if name not in there:
-            said = (_said(table, row), None)
-            a, b = said if kind is Kind.MISSING else said[::-1]
-            yield Finding(kind, name, a=a, b=b, segment=table.segments[row])
+    for name in sorted(here.keys() - there.keys()):
+        said = (_said(table, here[name]), None)
+        a, b = said if kind is Kind.MISSING else said[::-1]
+        yield Finding(kind, name, a=a, b=b, segment=table.segments[here[name]])
 
 
 def _doubled(a: Table, b: Table) -> Iterator[Finding]:
     if len(set(a.ids)) == len(a.ids) and len(set(b.ids)) == len(b.ids):
         return
     times_a, times_b = Counter(a.ids), Counter(b.ids)
-    for name in times_a | times_b:
+    for name in sorted(times_a | times_b):
         one, other = times_a[name], times_b[name]
         if max(one, other) > 1:
             yield Finding(

@@ -63,7 +63,8 @@ def _grouped(path: str, numbers: Numbers, codes: NDArray[np.int64], names: Seque
 
 def pairs(place: Place, ids: Sequence[str]) -> Pairs:
     """The numbers of at most SAMPLE rows: the WORST that differ most, the others evenly among all rows."""
-    finite = np.flatnonzero(np.isfinite(place.numbers.a))
+    order = np.argsort(place.numbers.rows)
+    finite = order[np.isfinite(place.numbers.a[order])]
     percents = place.numbers.percents[finite]
     worst = finite[np.argsort(-percents, kind="stable")[:WORST]]
     evenly = finite[np.linspace(0, len(finite) - 1, min(len(finite), SAMPLE - WORST)).astype(np.int64)]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from differential_tests import json_path
 from differential_tests.json_path import Pattern
-from differential_tests.runs import Answer, Header
+from differential_tests.runs import Answer, Header, InvalidRun
 
 EXACT = 2**53
 """Up to here every whole number is one of float64."""
@@ -90,7 +90,7 @@ def table(
 ) -> Table:
     """Answers as a table, without the places that are ignored; `read` is called after each answer.
 
-    Raises InvalidPath for what `ignore` does not mean.
+    Raises InvalidPath for what `ignore` cannot mean, InvalidRun for an answer that is none.
     """
     making = _Making([json_path.pattern(text) for text in ignore])
     for answer in answers:
@@ -140,6 +140,14 @@ def _coded(value: Any) -> tuple[Type, float | str]:
     return (Type.EMPTY_LIST, 0) if isinstance(value, list) else (Type.EMPTY_OBJECT, 0)
 
 
+def _check(answer: Answer) -> None:
+    texts = (answer.id, answer.segment, answer.code, answer.failure, answer.detail)
+    if not all(isinstance(text, str) for text in texts) or answer.status not in range(1000):
+        raise InvalidRun(
+            f"answer {answer.id!r}: expected texts and a status of HTTP, got {answer}"[:300]
+        )
+
+
 class _Making:
     def __init__(self, ignored: Sequence[Pattern]) -> None:
         self._ignored = ignored
@@ -156,6 +164,7 @@ class _Making:
         self._places: dict[tuple[str, str | int], str | None] = {}
 
     def add(self, answer: Answer) -> None:
+        _check(answer)
         row = len(self._ids)
         self._ids.append(answer.id)
         self._segments.append(self._shared(answer.segment))
