@@ -1,0 +1,65 @@
+"""Sides: what is asked. A service over HTTP, or the artifact of a model in this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from differential_tests.questions import Question
+from differential_tests.runs import Answer, Header
+from differential_tests.sides import mapping
+from differential_tests.sides.artifact import MANIFEST, ArtifactSide
+from differential_tests.sides.service import Patience, ServiceSide
+
+__all__ = ["MANIFEST", "Patience", "Side", "UnknownSource", "of"]
+
+
+class UnknownSource(ValueError):
+    """Neither the address of a service nor the directory of an artifact."""
+
+
+class Side(Protocol):
+    """Somebody who is asked."""
+
+    def ask(self, questions: Sequence[Question]) -> list[Answer]:
+        """Rows in one request (a question with a body has its own): the answers in their order.
+
+        Never raises for what the side does wrong: then each answer is a failure. May be called by several
+        threads at once.
+        """
+        ...
+
+    def header(self, questions_sha256: str, now: datetime) -> Header:
+        """Who answered, as far as that has been seen until now."""
+        ...
+
+    def close(self) -> None:
+        """End what is still being asked, and let go of everything."""
+        ...
+
+
+def of(
+    source: str,
+    service: Mapping[str, Any] | None = None,
+    *,
+    letter: Literal["a", "b"] = "a",
+    patience: Patience | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Side:
+    """The side at an http(s) address, or the artifact in a directory with a manifest.
+
+    `service` is the section [service] of the terms, of which `letter` chooses the overrides; `environment`
+    has the values of headers. Raises UnknownSource, terms.InvalidTerms, or what artifact.load raises.
+    """
+    understood = mapping.read(service or {}, letter)
+    if source.startswith(("http://", "https://")):
+        return ServiceSide(source, understood, environment, patience or Patience())
+    if (Path(source) / MANIFEST).is_file():
+        return ArtifactSide(Path(source), understood)
+    raise UnknownSource(
+        f"{source!r}: expected http://HOST:PORT of a service, or the directory of an artifact, such as "
+        f"models/linear/1 (with {MANIFEST} in it)"
+    )

@@ -1,0 +1,68 @@
+"""Bodies: questions as the bytes that a side is sent."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from differential_tests.questions import JSON, Question
+from differential_tests.sides.mapping import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What is sent. `rows` answers are expected; None: the sender of a body knows, not we."""
+
+    data: bytes
+    content_type: str
+    rows: int | None
+
+
+def requests(questions: Sequence[Question], request: Request) -> Iterator[Sequence[Question]]:
+    """What is asked together: neighbouring rows, as far as the service takes many; a body is always alone."""
+    for is_row, group in itertools.groupby(questions, lambda question: question.body is None):
+        if is_row and request.many:
+            yield tuple(group)
+        else:
+            yield from ((question,) for question in group)
+
+
+def body(questions: Sequence[Question], request: Request) -> Body:
+    """The body of one request."""
+    first = questions[0]
+    if first.body is not None:
+        return Body(_encoded(first.body), first.content_type, None)
+    template = request.one if len(questions) == 1 and request.one else request.many
+    rows = [_row(question, request) for question in questions]
+    return Body(json.dumps(_filled(template, _values(rows, request))).encode(), JSON, len(rows))
+
+
+def _row(question: Question, request: Request) -> dict[str, Any]:
+    row = {request.fields.get(name, name): value for name, value in (question.row or {}).items()}
+    return row | {request.id: question.id} if request.id else row
+
+
+def _values(rows: Sequence[Mapping[str, Any]], request: Request) -> dict[str, Any]:
+    """What the placeholders stand for."""
+    names = [request.fields.get(name, name) for name in request.columns] or list(rows[0])
+    table = [[row.get(name) for name in names] for row in rows]
+    return {"$row": rows[0], "$rows": rows, "$cells": table[0], "$table": table, "$names": names}
+
+
+def _filled(template: Any, values: Mapping[str, Any]) -> Any:
+    if isinstance(template, str):
+        return values.get(template, template)
+    if isinstance(template, list):
+        return [_filled(part, values) for part in template]
+    return {k: _filled(v, values) for k, v in template.items()} if isinstance(template, dict) else template
+
+
+def _encoded(text: str) -> bytes:
+    r"""UTF-8; a lone "\udc80" to "\udcff" is that one byte, so that bodies need not be UTF-8."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")

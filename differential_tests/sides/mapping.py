@@ -1,0 +1,189 @@
+"""Mapping: how questions are put to a service and where its answers are: the section [service] of the terms.
+
+Every key has Umbra's way as its default.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from string import Template
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
+
+from differential_tests import json_path
+from differential_tests.terms import InvalidTerms
+
+OF_ONE = frozenset({"$row", "$cells"})
+SECTIONS = ("a", "b")
+
+
+class _Keys(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+def _one_place(text: str) -> str:
+    try:
+        _steps(text)
+    except json_path.InvalidPath as fault:
+        raise PydanticCustomError("expected", "{words}", {"words": fault.expected}) from fault
+    return text
+
+
+Place = Annotated[str, AfterValidator(_one_place)]
+
+
+class Request(_Keys):
+    """How rows become a body. In `one` and `many` a text that is a placeholder stands for:
+
+    $row: the row as an object; $rows: a list of them; $cells: its values as a list; $table: a list of such
+    lists; $names: the names of the columns. `one` is for a row that is asked alone, `many` for any number;
+    without `many` every row is asked alone. `fields` renames, `columns` chooses and orders the columns of
+    lists (all of the row, if empty), `id` names the field that carries the id of the question.
+    """
+
+    one: Any = "$row"
+    many: Any = "$rows"
+    fields: dict[str, str] = Field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    id: str = ""
+
+
+class Response(_Keys):
+    """Where answers are: `many` is the list of them, `one` the answer to a row asked alone (if elsewhere).
+
+    `id` is the place of the row's id in its answer; `ordered`: the answers have to come in the order of the
+    rows even so. `omit` are keys of an answer that are left out. Of a refusal `code` is the place of the
+    error code, from which `code_prefix` is cut, and `faults` are the keys that are compared. `model` and
+    `version` are places in the whole document.
+    """
+
+    one: Place = ""
+    many: Place = "$.predictions"
+    id: Place = ""
+    ordered: bool = True
+    omit: tuple[str, ...] = ("id",)
+    code: Place = "$.type"
+    code_prefix: str = "urn:umbra:problem:"
+    faults: tuple[str, ...] = ("errors",)
+    model: Place = "$.model.name"
+    version: Place = "$.model.version"
+
+
+class About(_Keys):
+    """Where a service says of which artifact it answers; without `path` it is not asked."""
+
+    path: str = "/v1/deployment"
+    artifact_sha256: Place = "$.artifact_digest"
+
+
+class Service(_Keys):
+    """One service. Headers and query may name variables of the environment: "Bearer $TOKEN"."""
+
+    method: Literal["POST", "PUT", "GET"] = "POST"
+    path: str = "/v1/predictions"
+    headers: dict[str, str] = Field(default_factory=dict)
+    query: dict[str, str] = Field(default_factory=dict)
+    request: Request = Request()
+    response: Response = Response()
+    about: About = About()
+
+
+def read(section: Mapping[str, Any], letter: str) -> Service:
+    """The service of one side, with what its own section says in place of the common; raises InvalidTerms."""
+    try:
+        service = Service.model_validate_json(json.dumps(_merged(section, letter), default=repr))
+    except ValidationError as fault:
+        raise _invalid(fault) from None
+    if OF_ONE & set(_placeholders(service.request.many)):
+        raise InvalidTerms("service.request.many", service.request.many, "$rows or $table: it is for several")
+    return service
+
+
+def resolved(key: str, texts: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
+    """Texts with the values of the variables they name; raises InvalidTerms, which never shows a value."""
+    return {name: _resolved(f"service.{key}.{name}", text, environment) for name, text in texts.items()}
+
+
+def _resolved(key: str, text: str, environment: Mapping[str, str]) -> str:
+    try:
+        found = Template(text).substitute(environment)
+    except KeyError as fault:
+        raise InvalidTerms(key, text, f"the environment variable {fault.args[0]} to be set") from None
+    except ValueError:
+        raise InvalidTerms(key, text, "$NAME of an environment variable, or $$ for a dollar") from None
+    if not (found.isascii() and found.isprintable()):
+        raise InvalidTerms(key, text, "printable ASCII text as its value")
+    return found
+
+
+def _merged(section: Mapping[str, Any], letter: str) -> dict[str, Any]:
+    """The common keys, those of the side's own section put over them, tables key by key."""
+    told = {key: value for key, value in section.items() if key not in SECTIONS}
+    own = section.get(letter, {})
+    if not isinstance(own, Mapping):
+        raise InvalidTerms(f"service.{letter}", own, "a table")
+    for key, value in own.items():
+        both = isinstance(value, Mapping) and isinstance(told.get(key), Mapping)
+        told[key] = {**told[key], **value} if both else value
+    return told
+
+
+def _placeholders(template: Any) -> Iterator[str]:
+    """Every text of a template."""
+    if isinstance(template, str):
+        yield template
+    elif isinstance(template, dict | list):
+        for part in template.values() if isinstance(template, dict) else template:
+            yield from _placeholders(part)
+
+
+def _invalid(fault: ValidationError) -> InvalidTerms:
+    """The first thing that is wrong."""
+    error = fault.errors(include_url=False)[0]
+    key = ".".join(("service", *(str(part) for part in error["loc"])))
+    if error["type"] == "extra_forbidden":
+        return InvalidTerms(key, error["input"], "no such key; docs/differential.md has those there are")
+    return InvalidTerms(key, error["input"], error["msg"].removeprefix("Input should be "))
+
+
+def value_at(place: str, document: Any) -> Any:
+    """What is at one place of a document; raises LookupError when nothing is."""
+    found = document
+    for step in _steps(place):
+        found = _child(found, step)
+    return found
+
+
+def _child(found: Any, step: str | int) -> Any:
+    if isinstance(found, dict if isinstance(step, str) else list):
+        return found[step]
+    raise LookupError(step)
+
+
+def text_at(place: str, document: Any) -> str:
+    """The text (or whole number) at a place; empty when there is none."""
+    try:
+        found = value_at(place, document) if place else ""
+    except LookupError:
+        return ""
+    return str(found) if isinstance(found, str | int) else ""
+
+
+@cache
+def _steps(place: str) -> tuple[str | int, ...]:
+    """The names and numbers of a path to one place; raises InvalidPath."""
+    found = json_path.pattern(place).steps if place else ()
+    if any(step.deep or step.key == "*" for step in found):
+        raise json_path.InvalidPath(place, "a path to one place, without * or ..")
+    return tuple(_bare(step.key) for step in found)
+
+
+def _bare(step: str) -> str | int:
+    """`.name`, `['my name']` or `[0]` without what is around it."""
+    bare: str | int = step[1:] if step.startswith(".") else ast.literal_eval(step)[0]
+    return bare

@@ -1,0 +1,145 @@
+"""Replies: what came back, as one answer for each question."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from differential_tests.questions import Question
+from differential_tests.runs import Answer
+from differential_tests.sides.mapping import Response, text_at, value_at
+
+SHOWN_CHARACTERS = 120
+REDIRECT, REFUSED = 300, 400
+
+
+class Unanswered(Exception):
+    """No answer: `word` says what happened instead, `detail` more.
+
+    timeout, unreachable, broken (the connection), redirect, too-large, not-json, no-answer (none where they
+    should be), row-count, row-missing, row-doubled, row-order, crashed (a model in this process).
+    """
+
+    def __init__(self, word: str, detail: str, status: int = 0) -> None:
+        super().__init__(f"{word}: {detail}")
+        self.word, self.detail, self.status = word, detail, status
+
+
+def failure(question: Question, fault: Unanswered) -> Answer:
+    """That there is no answer, as one."""
+    return answer(question, fault.status, failure=fault.word, detail=fault.detail[:SHOWN_CHARACTERS])
+
+
+def answer(question: Question, status: int, **told: Any) -> Answer:
+    """An answer to this question."""
+    return Answer(question.id, question.kind, question.segment, status, **told)
+
+
+def document(data: bytes, status: int) -> Any:
+    """The JSON of a reply; NaN and the infinities are read. Raises Unanswered."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as fault:
+        began = data[:SHOWN_CHARACTERS].decode("utf-8", "replace")
+        raise Unanswered("not-json", f"{fault}; it began with {began!r}", status) from fault
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer for each question, in their order, and who gave them, if that was said: NAME@VERSION."""
+
+    answers: list[Answer]
+    model: str = ""
+
+
+def read(questions: Sequence[Question], rows: int | None, status: int, data: bytes, told: Response) -> Reply:
+    """What was replied to these questions; raises Unanswered when there is an answer to none of them."""
+    if status >= REFUSED:
+        return Reply(_refusals(questions, status, data, told))
+    if status >= REDIRECT:
+        raise Unanswered("redirect", "to another address, which is not followed", status)
+    content = document(data, status)
+    model = "@".join(filter(None, (text_at(told.model, content), text_at(told.version, content))))
+    return Reply(_answers(questions, rows, status, _found(content, rows, status, told), told), model)
+
+
+def _answers(
+    questions: Sequence[Question], rows: int | None, status: int, found: list[Any], response: Response
+) -> list[Answer]:
+    if rows is None:
+        return [answer(questions[0], status, value=[_kept(one, response) for one in found])]
+    if response.id:
+        return _joined(questions, found, status, response)
+    if len(found) != rows:
+        raise Unanswered("row-count", f"{len(found)} answers to {rows} rows", status)
+    return [
+        answer(question, status, value=_kept(one, response))
+        for question, one in zip(questions, found, strict=True)
+    ]
+
+
+def _refusals(questions: Sequence[Question], status: int, data: bytes, response: Response) -> list[Answer]:
+    """A refusal is of the whole request. Where no place of a code is known, the status is all there is."""
+    told = document(data, status) if response.code else {}
+    code = text_at(response.code, told).removeprefix(response.code_prefix)
+    faults = {key: told[key] for key in response.faults if key in told} if isinstance(told, dict) else {}
+    return [answer(question, status, code=code, value=faults) for question in questions]
+
+
+def _found(told: Any, rows: int | None, status: int, response: Response) -> list[Any]:
+    """The answers in a document, as many as came."""
+    place = response.one if rows == 1 and response.one else response.many
+    try:
+        found = value_at(place, told)
+    except LookupError:
+        raise Unanswered("no-answer", f"nothing at {place}", status) from None
+    return found if isinstance(found, list) and place != response.one else [found]
+
+
+def _kept(told: Any, response: Response) -> Any:
+    if not isinstance(told, dict):
+        return told
+    return {key: value for key, value in told.items() if key not in response.omit}
+
+
+def _joined(
+    questions: Sequence[Question], found: Sequence[Any], status: int, response: Response
+) -> list[Answer]:
+    """By the id that each answer repeats."""
+    ids = [_id(one, response.id) for one in found]
+    named = dict(zip(ids, found, strict=True))
+    times, expected = Counter(ids), [question.id for question in questions]
+    moved = response.ordered and sorted(ids) == sorted(expected) and ids != expected
+    order = {name: place for place, name in enumerate(ids)} if moved else {}
+    return [
+        _one(question, named, times[question.id], order.get(question.id, place), place, status, response)
+        for place, question in enumerate(questions)
+    ]
+
+
+def _id(told: Any, place: str) -> str:
+    try:
+        return str(value_at(place, told))
+    except LookupError:
+        return ""
+
+
+def _one(
+    question: Question,
+    named: Mapping[str, Any],
+    times: int,
+    came: int,
+    place: int,
+    status: int,
+    response: Response,
+) -> Answer:
+    if times == 0:
+        return failure(question, Unanswered("row-missing", "no answer has its id", status))
+    if times > 1:
+        return failure(question, Unanswered("row-doubled", f"{times} answers have its id", status))
+    if came != place:
+        return failure(question, Unanswered("row-order", f"asked as row {place}, answered as {came}", status))
+    return answer(question, status, value=_kept(named[question.id], response))

@@ -1,0 +1,160 @@
+"""A service over HTTP: one request each time, nothing is retried, and a whole request ends in time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import httpcore
+import httpx
+
+from differential_tests.questions import JSON, Question
+from differential_tests.runs import Answer, Header
+from differential_tests.sides import bodies, mapping, replies
+from differential_tests.sides.deadline import Deadlines
+from differential_tests.sides.mapping import Service
+from differential_tests.sides.replies import Unanswered
+
+KEPT_ALIVE_SECONDS = 1.0  # less than any server waits: a connection it closes meanwhile would look broken
+HIDDEN = b"***"
+LEAST_SECRET = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long one request may take as a whole, and how much may come back; `connections` at once."""
+
+    seconds: float = 10.0
+    most_bytes: int = 64 << 20
+    connections: int = 64
+
+
+class ServiceSide:
+    """Any JSON prediction service."""
+
+    def __init__(
+        self, source: str, service: Service, environment: Mapping[str, str], patience: Patience
+    ) -> None:
+        headers = mapping.resolved("headers", service.headers, environment)
+        query = mapping.resolved("query", service.query, environment)
+        self._base = httpx.URL(source)
+        self._service, self._query, self._patience = service, query, patience
+        self._secrets = _secrets(service.headers, headers) + _secrets(service.query, query)
+        self._deadlines = Deadlines()
+        self._client = _client(self._deadlines, headers, patience)
+        self._models: dict[str, None] = {}
+
+    def ask(self, questions: Sequence[Question]) -> list[Answer]:
+        """See Side."""
+        return [
+            answer
+            for asked in bodies.requests(questions, self._service.request)
+            for answer in self._asked(asked)
+        ]
+
+    def header(self, questions_sha256: str, now: datetime) -> Header:
+        """See Side."""
+        return Header(
+            source=str(self._base.copy_with(userinfo=b"", query=None)),
+            questions_sha256=questions_sha256,
+            recorded_at=now.isoformat(),
+            model=", ".join(self._models),
+            artifact_sha256=self._artifact(),
+            facts={"asked": f"{self._service.method} {self._service.path}"},
+        )
+
+    def close(self) -> None:
+        """See Side."""
+        self._deadlines.interrupt()
+        self._client.close()
+
+    def _asked(self, questions: Sequence[Question]) -> list[Answer]:
+        """One request."""
+        service = self._service
+        body = bodies.body(questions, service.request)
+        try:
+            status, data = self._sent(service.method, service.path, body.data, body.content_type)
+            reply = replies.read(questions, body.rows, status, data, service.response)
+        except Unanswered as fault:
+            return [replies.failure(question, fault) for question in questions]
+        if reply.model:
+            self._models[reply.model] = None
+        return reply.answers
+
+    def _artifact(self) -> str:
+        """The digest that the service says it answers from; empty when it says nothing."""
+        about = self._service.about
+        if not about.path:
+            return ""
+        try:
+            status, data = self._sent("GET", about.path)
+            return mapping.text_at(about.artifact_sha256, replies.document(data, status))
+        except Unanswered:
+            return ""
+
+    def _sent(self, method: str, path: str, data: bytes = b"", content_type: str = "") -> tuple[int, bytes]:
+        """Status and body of a reply; raises Unanswered."""
+        headers = {"content-type": content_type} if content_type else {}
+        try:
+            with self._deadlines.within(self._patience.seconds):
+                return self._exchanged(method, self._url(path), data, headers)
+        except httpx.TimeoutException as fault:
+            word = f"no whole reply within {self._patience.seconds:g} s ({type(fault).__name__})"
+            raise Unanswered("timeout", word) from fault
+        except httpx.ConnectError as fault:
+            raise Unanswered("unreachable", self._hidden(str(fault))) from fault
+        except (httpx.HTTPError, httpx.StreamError) as fault:
+            raise Unanswered("broken", self._hidden(f"{type(fault).__name__}: {fault}")) from fault
+
+    def _exchanged(
+        self, method: str, url: httpx.URL, data: bytes, headers: dict[str, str]
+    ) -> tuple[int, bytes]:
+        most = self._patience.most_bytes
+        received = bytearray()
+        asked = self._client.stream(method, url, params=self._query, content=data, headers=headers)
+        with asked as reply:
+            for part in reply.iter_bytes():
+                received += part
+                if len(received) > most:
+                    raise Unanswered("too-large", f"more than {most} bytes", reply.status_code)
+        return reply.status_code, self._without_secrets(bytes(received))
+
+    def _url(self, path: str) -> httpx.URL:
+        return self._base.copy_with(path=self._base.path.rstrip("/") + path)
+
+    def _without_secrets(self, data: bytes) -> bytes:
+        """A service may repeat a header: no run has its value."""
+        for secret in self._secrets:
+            data = data.replace(secret, HIDDEN)
+        return data
+
+    def _hidden(self, text: str) -> str:
+        return self._without_secrets(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+
+
+def _client(deadlines: Deadlines, headers: dict[str, str], patience: Patience) -> httpx.Client:
+    """Follows no redirect, keeps no cookie, heeds no proxy of the environment."""
+    transport = httpx.HTTPTransport(trust_env=False)
+    # httpx has no place for it: a pool whose sockets know the deadline of the whole request.
+    transport._pool = httpcore.ConnectionPool(
+        ssl_context=httpx.create_ssl_context(),
+        max_connections=patience.connections,
+        max_keepalive_connections=patience.connections,
+        keepalive_expiry=KEPT_ALIVE_SECONDS,
+        network_backend=deadlines,
+    )
+    return httpx.Client(
+        transport=transport,
+        headers={"accept": JSON, "user-agent": "umbra-differential-tests", **headers},
+        timeout=patience.seconds,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        trust_env=False,
+    )
+
+
+def _secrets(texts: Mapping[str, str], values: Mapping[str, str]) -> tuple[bytes, ...]:
+    """The values that came from the environment."""
+    found = (values[name].encode() for name, text in texts.items() if values[name] != text)
+    return tuple(secret for secret in found if len(secret) >= LEAST_SECRET)
