@@ -182,7 +182,7 @@ def _exceeded(measured: Figures, entry: ExpectedChange) -> Iterable[Finding]:
         if abs(found) > limit:
             yield Finding(
                 Kind.BUDGET,
-                row="",
+                row="all",
                 path=measured.path,
                 a=limit,
                 b=found,
@@ -196,7 +196,7 @@ def _needed(check: Check, measured: Sequence[Figures]) -> Finding:
         detail = f"another model, other answers; if they are wanted, approve them:\n{text}"
     else:
         detail = "the runs do not both name the artifact that answered: no expected change can be for them"
-    return Finding(Kind.BUDGET, row="", path=measured[0].path, detail=detail)
+    return Finding(Kind.BUDGET, row="all", path=measured[0].path, detail=detail)
 
 
 def _excused(entry: ExpectedChange, measured: Sequence[Figures]) -> str:
