@@ -36,7 +36,7 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """The pairs that are numbers of a size to draw: arrays of shape (n,), `means` and `gaps` for Bland-Altman."""
+    """Pairs of a size to draw: arrays of shape (n,); `means` and `gaps` are for Bland-Altman."""
 
     rows: Sequence[str]
     a: Numbers

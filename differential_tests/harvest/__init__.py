@@ -1,0 +1,108 @@
+"""Harvest: from the store into the corpus, the houses that cover what was asked, and the hardest of them.
+
+Of N houses up to a tenth are such as a candidate had no answer to, up to a fifth those on which a candidate
+and the live model are furthest apart; the others cover what was asked (cover.py). The same store and corpus
+give the same questions. A question is named by its content: harvested again, it is not added again.
+
+What must not leave the store does not: entity ids are never read, and masked fields are replaced before
+anything looks at them. Such a question is called `harvested-masked-...`: its answers are those to a house
+that nobody asked about, and what was hard about it may be gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+from differential_tests.harvest import cover
+from differential_tests.harvest.cover import Cover
+from differential_tests.harvest.houses import checked, content, taken
+from differential_tests.questions import Question
+from model_package.schema import Row
+from shadow.records import Inputs
+from shadow.settings import Settings
+from shadow.store import Connection, open_store
+from shadow.store import harvest as stored
+
+LIMIT, NEWEST, FOR_PARTS = 500, 1_000_000, 10_000
+SEGMENT = "neighborhood"
+_TIMES = 20  # as often the same house may have been asked about
+_SQLITE = "sqlite:///"
+
+
+class NoStore(ValueError):
+    """There is no store where one was said to be."""
+
+
+def harvest(
+    store: str,
+    *,
+    limit: int = LIMIT,
+    masked: Collection[str] = (),
+    existing: Sequence[Question] = (),
+    segment: str = SEGMENT,
+) -> list[Question]:
+    """The existing questions, as they are, and after them up to `limit` new ones.
+
+    `store` is a URL or a data directory; of its houses the newest million are looked at. Raises NoStore,
+    UnknownField, StoreUnavailable.
+    """
+    hidden = checked(masked)
+    by = "" if segment in hidden else segment
+    with closing(open_store(_url(store))) as opened, opened.reading() as connection:
+        rows = list(islice(_distinct(_rows(connection, limit, hidden, by)), limit))
+    return merged(existing, [_question(row, hidden, by) for row in rows])
+
+
+def configured_mask() -> frozenset[str]:
+    """The fields that UMBRA_MASKED_FIELDS names; raises InvalidSetting."""
+    return frozenset(Settings.from_environment().masked_fields)
+
+
+def merged(existing: Sequence[Question], found: Iterable[Question]) -> list[Question]:
+    """The existing questions and those found of which none of them has the content."""
+    known = {content(question.row) for question in existing if question.row is not None}
+    names = {question.id for question in existing}
+    new = [question for question in found if content(question.row or {}) not in known]
+    # A question that was edited by hand has kept its name: what it once was is not put back beside it.
+    return [*existing, *sorted((one for one in new if one.id not in names), key=lambda one: one.id)]
+
+
+def _rows(connection: Connection, limit: int, masked: frozenset[str], segment: str) -> Iterator[Row]:
+    for hard, share in ((stored.failed, 10), (stored.apart, 5)):
+        most = limit // share
+        yield from islice(_distinct(_taken(hard(connection, most * _TIMES), masked)), most)
+    parts = cover.edges(_taken(stored.newest(connection, FOR_PARTS), masked))
+    houses = Cover(parts, each=max(3, limit // 100), ordinary=limit)
+    for row in _taken(stored.newest(connection, NEWEST), masked):
+        houses.add(row, str(row.get(segment, "")))
+    yield from houses.chosen()
+
+
+def _taken(found: Iterable[Inputs], masked: frozenset[str]) -> Iterator[Row]:
+    return (row for inputs in found if (row := taken(inputs, masked)) is not None)
+
+
+def _distinct(rows: Iterable[Row]) -> Iterator[Row]:
+    seen: set[str] = set()
+    for row in rows:
+        if (key := content(row)) not in seen:
+            seen.add(key)
+            yield row
+
+
+def _question(row: Row, masked: frozenset[str], segment: str) -> Question:
+    mark = "harvested-masked" if masked else "harvested"
+    return Question(f"{mark}-{content(row)[:16]}", "harvested", str(row.get(segment, "")), row)
+
+
+def _url(store: str) -> str:
+    """The URL of a store, or of the one in a data directory; raises NoStore for an SQLite file not there."""
+    url = store if "://" in store else Settings.from_environment({"UMBRA_DATA_DIR": store}).store
+    if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).is_file():
+        raise NoStore(
+            f"{store}: no store is there; expected a data directory, sqlite:////PATH or postgresql://..."
+        )
+    return url

@@ -1,0 +1,127 @@
+"""Cover: few houses in which everything occurs that occurs in many.
+
+What is to occur: every code of every category, every part of every number's range (each value, if there are
+few; else tenths), its least and its largest value, every field and pair of fields without a value, and every
+segment. Houses stream by; of each of these things a few houses are held, so memory does not grow with them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+from itertools import combinations, pairwise
+
+import numpy as np
+
+from differential_tests.harvest.houses import content
+from model_package.schema import FIELDS, Row, Value
+
+FEW = 20  # different values, that is
+_TENTHS = np.arange(1, 10) / 10
+_NUMBERS = tuple(one.name for one in FIELDS if one.kind != "category")
+_NULLABLE = tuple(one.name for one in FIELDS if one.nullable)
+_ORDINARY = "any"
+Edges = Mapping[str, list[float]]
+Held = tuple[float, str, Row]
+"""A house by what it is ranked: a number (the lowest first), then its content."""
+
+
+def edges(rows: Iterable[Row]) -> dict[str, list[float]]:
+    """Where the parts of every number's range begin, but for the first."""
+    columns: dict[str, list[float]] = {name: [] for name in _NUMBERS}
+    for row in rows:
+        for name, column in columns.items():
+            if isinstance(value := row[name], int | float):
+                column.append(float(value))
+    return {name: _parts(column) for name, column in columns.items()}
+
+
+def _parts(column: list[float]) -> list[float]:
+    values = sorted(set(column))
+    if len(values) <= FEW:
+        return [(low + high) / 2 for low, high in pairwise(values)]
+    return sorted({float(edge) for edge in np.quantile(column, _TENTHS)})
+
+
+def things(row: Row, parts: Edges, segment: str) -> Iterator[str]:
+    """What occurs in a house, but for extremes."""
+    for name, value in row.items():
+        if name in parts and value is not None:
+            yield f"{name} {bisect_right(parts[name], float(value))}"
+        else:
+            yield f"{name} {value}"
+    nulls = [name for name in _NULLABLE if row[name] is None]
+    yield from (f"{one} {other}" for one, other in combinations(nulls, 2))
+    yield f"segment {segment}"
+
+
+@dataclass(slots=True)
+class Cover:
+    """The houses that are held: `each` of every thing that occurs, and `ordinary` of all.
+
+    Which these are depends on the houses alone, not on the order in which they come.
+    """
+
+    parts: Edges
+    each: int
+    ordinary: int
+    _held: dict[str, list[Held]] = field(default_factory=dict)
+
+    def add(self, row: Row, segment: str) -> None:
+        """Look at a house."""
+        key = content(row)
+        self._hold(_ORDINARY, (0.0, key, row), self.ordinary)
+        for thing in things(row, self.parts, segment):
+            self._hold(thing, (0.0, key, row), self.each)
+        for name in _NUMBERS:
+            if (value := row[name]) is not None:
+                self._hold(f"{name} least", (_number(value), key, row), 1)
+                self._hold(f"{name} largest", (-_number(value), key, row), 1)
+
+    def _hold(self, thing: str, house: Held, most: int) -> None:
+        held = self._held.setdefault(thing, [])
+        if len(held) == most and not (held and house[:2] < held[-1][:2]):
+            return
+        # Twice the same house is one: equal numbers and contents, and no order of rows is asked for.
+        if not any(house[:2] == one[:2] for one in held):
+            insort(held, house, key=_rank)
+            del held[most:]
+
+    def chosen(self) -> Iterator[Row]:
+        """Houses until everything has occurred, each time the one that adds most; then ordinary ones.
+
+        Greedy: at most ln(n) times as many as would be needed (Chvatal 1979).
+        """
+        rows, adds = self._turned()
+        ordinary = [row for _, _, row in self._held.pop(_ORDINARY, [])]
+        waiting = [(-len(found), key) for key, found in adds.items()]
+        heapify(waiting)
+        occurred: set[str] = set()
+        while waiting:
+            said, key = heappop(waiting)
+            gain = len(adds[key] - occurred)
+            if gain and gain < -said:  # others have come first meanwhile: what it adds has become less
+                heappush(waiting, (-gain, key))
+            elif gain:
+                occurred |= adds[key]
+                yield rows[key]
+        yield from ordinary
+
+    def _turned(self) -> tuple[dict[str, Row], dict[str, set[str]]]:
+        rows: dict[str, Row] = {}
+        adds: dict[str, set[str]] = {}
+        for thing, held in self._held.items():
+            for _, key, row in held:
+                rows[key] = row
+                adds.setdefault(key, set()).add(thing)
+        return rows, adds
+
+
+def _rank(house: Held) -> tuple[float, str]:
+    return house[:2]
+
+
+def _number(value: Value) -> float:
+    return float(value)  # type: ignore[arg-type]

@@ -1,0 +1,37 @@
+"""Houses: what is taken of a stored house into a corpus that anybody may read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from hashlib import sha256
+from typing import Any
+
+from model_package.schema import EXAMPLE, FIELDS, NAMES, Row
+
+
+class UnknownField(ValueError):
+    """A field to be masked that no house has: what was meant would not be masked."""
+
+
+def checked(masked: Collection[str]) -> frozenset[str]:
+    """The fields to be masked; raises UnknownField."""
+    for name in masked:
+        if name not in NAMES:
+            raise UnknownField(f"{name!r} is no field of a house; expected names from {', '.join(NAMES)}")
+    return frozenset(masked)
+
+
+def taken(inputs: Mapping[str, Any], masked: Collection[str]) -> Row | None:
+    """The fields of today's schema and no others; a masked one has the value of the schema's example.
+
+    None: the house was asked about when a field was not yet required.
+    """
+    row = {name: EXAMPLE[name] if name in masked else inputs.get(name) for name in NAMES}
+    lacks = any(row[field.name] is None for field in FIELDS if not field.nullable)
+    return None if lacks else row
+
+
+def content(row: Mapping[str, Any]) -> str:
+    """SHA-256 of what is asked, whatever the order of its keys."""
+    return sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,192 @@
+"""The houses that are harvested cover what was asked, hold the hardest, and say nothing that is masked."""
+
+from __future__ import annotations
+
+import json
+import random
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from differential_tests import questions
+from differential_tests.harvest import NoStore, configured_mask, harvest
+from differential_tests.harvest.houses import UnknownField
+from differential_tests.questions import Question
+from model_package.schema import EXAMPLE, FIELDS, Row
+from shadow.settings import InvalidSetting
+from shadow.store import Store, open_store
+from shadow.store import harvest as stored
+from shadow.store.schema import migrate
+
+
+def things(rows: list[Row]) -> Counter[Any]:
+    """Codes, fields and pairs of fields without a value, least and largest values."""
+    found: Counter[Any] = Counter()
+    for row in rows:
+        nulls = [name for name, value in row.items() if value is None]
+        found.update([(name, value) for name, value in row.items() if isinstance(value, str)])
+        found.update([*nulls, *combinations(nulls, 2)])
+    for field in FIELDS:
+        if field.kind != "category":
+            values = [row[field.name] for row in rows if row[field.name] is not None]
+            found.update([(field.name, "least", min(values)), (field.name, "most", max(values))])
+    return found
+
+
+def rows_of(found: list[Question]) -> list[Row]:
+    return [dict(question.row or {}) for question in found]
+
+
+def test_everything_that_was_asked_is_in_a_third_of_the_houses(filled: Store, asked: Any) -> None:
+    found = harvest(filled.url, limit=400)
+    assert len(found) == 400
+    assert set(things(asked.rows)) - set(things(rows_of(found))) == set()
+    # A planted fault: of houses taken as they come, a third does not have everything.
+    assert set(things(asked.rows)) - set(things(asked.rows[-400:]))
+
+
+def test_every_tenth_of_a_number_is_there(filled: Store, asked: Any) -> None:
+    areas = sorted(float(row["living_area"]) for row in asked.rows)
+    found = [float(row["living_area"]) for row in rows_of(harvest(filled.url, limit=200))]
+    for low, high in zip(range(0, 1200, 120), range(119, 1200, 120), strict=True):
+        assert any(areas[low] <= area <= areas[high] for area in found)
+
+
+def test_the_hardest_disagreements_and_a_failure_of_every_reason_are_there(filled: Store, asked: Any) -> None:
+    found = rows_of(harvest(filled.url, limit=75))
+    assert all(row in found for row in asked.far)
+    assert all(any(row in found for row in rows) for rows in asked.failed.values())
+
+
+def test_the_largest_differences_come_first_and_each_house_once(filled: Store, asked: Any) -> None:
+    with filled.reading() as connection:
+        apart = list(stored.apart(connection, 8))
+        failed = list(stored.failed(connection, 3))
+    different = [row for row in asked.far if row in apart]
+    assert len(apart) == 8
+    assert apart == sorted(apart, key=asked.rows.index)
+    assert different == asked.far[: len(different)]
+    assert len(failed) == 3
+    assert all(any(row in rows for row in failed) for rows in asked.failed.values())
+
+
+def test_no_house_is_there_twice_and_ids_are_unique(filled: Store) -> None:
+    found = harvest(filled.url, limit=2000)
+    assert len(found) == 1200
+    assert len({question.id for question in found}) == 1200
+    assert {question.kind for question in found} == {"harvested"}
+    assert all(question.segment == (question.row or {})["neighborhood"] for question in found)
+
+
+def test_the_same_houses_give_the_same_questions_however_they_came(
+    filled: Store, asked: Any, put: Callable[..., None], tmp_path: Path
+) -> None:
+    other = open_store(f"sqlite:///{tmp_path / 'other.db'}")
+    migrate(other)
+    order = [*range(1200), *(list(range(40)) * 3)]
+    random.Random(1).shuffle(order)
+    put(other, asked, order)
+    other.close()
+    assert harvest(other.url, limit=300) == harvest(filled.url, limit=300) == harvest(filled.url, limit=300)
+
+
+def test_masked_fields_and_entities_never_leave_the_store(
+    store: Store, asked: Any, put: Callable[..., None], tmp_path: Path
+) -> None:
+    marked = [row | {"lot_area": 123_456.5 + n} for n, row in enumerate(asked.rows[:300])]
+    put(store, type(asked)(marked, [], {}), range(300), extra=[marked[0] | {"owner": "somebody"}])
+    found = harvest(store.url, limit=500, masked={"lot_area", "neighborhood"})
+    path = tmp_path / "corpus.jsonl"
+    questions.write(path, found)
+    text = path.read_text()
+    assert len(found) == 300
+    assert not any(secret in text for secret in ("123456", "1235", "listing", "owner", "somebody", "request"))
+    assert {row["lot_area"] for row in rows_of(found)} == {EXAMPLE["lot_area"]}
+    assert {row["neighborhood"] for row in rows_of(found)} == {EXAMPLE["neighborhood"]}
+    assert {question.segment for question in found} == {""}
+    assert all(question.id.startswith("harvested-masked-") for question in found)
+    # The fault that this would find: without a mask they are there.
+    assert "123456" in json.dumps(rows_of(harvest(store.url, limit=500)))
+
+
+def test_a_mask_of_a_field_that_is_none_is_refused(filled: Store) -> None:
+    with pytest.raises(UnknownField, match="'lot_aera' is no field of a house"):
+        harvest(filled.url, masked={"lot_aera"})
+
+
+def test_the_mask_is_the_one_that_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UMBRA_MASKED_FIELDS", "lot_area, year_sold")
+    assert configured_mask() == {"lot_area", "year_sold"}
+    monkeypatch.setenv("UMBRA_MASKED_FIELDS", "lot_aera")
+    with pytest.raises(InvalidSetting, match="lot_aera"):
+        configured_mask()
+
+
+def test_harvested_again_nothing_is_added_and_nothing_is_moved(filled: Store, tmp_path: Path) -> None:
+    path = tmp_path / "corpus.jsonl"
+    questions.write(path, harvest(filled.url, limit=100))
+    first = path.read_bytes()
+    questions.write(path, harvest(filled.url, limit=100, existing=list(questions.read(path))))
+    assert path.read_bytes() == first
+    more = harvest(filled.url, limit=150, existing=list(questions.read(path)))
+    assert more[:100] == list(questions.read(path))
+    assert len(more) > 100
+    assert len({question.id for question in more}) == len(more)
+
+
+def test_what_is_in_the_corpus_under_another_name_is_not_added(filled: Store) -> None:
+    found = harvest(filled.url, limit=50)
+    renamed = Question("mine", "ordinary", "", dict(reversed((found[0].row or {}).items())))
+    edited = Question(found[1].id, "harvested", "", {**(found[1].row or {}), "rooms": 60})
+    malformed = Question("bad", "malformed", body="{")
+    again = harvest(filled.url, limit=50, existing=[renamed, edited, malformed])
+    assert again[:3] == [renamed, edited, malformed]
+    assert again[3:] == found[2:]
+
+
+def test_houses_of_an_older_schema_are_asked_as_todays_or_not_at_all(
+    store: Store, put: Callable[..., None]
+) -> None:
+    now = dict(EXAMPLE)
+    lacks = {name: value for name, value in now.items() if name != "living_area"}
+    fewer = {name: value for name, value in now.items() if name != "lot_frontage"}
+    put(store, type("Nothing", (), {"rows": []})(), [], extra=[now, lacks, fewer, now | {"colour": "red"}])
+    found = rows_of(harvest(store.url))
+    assert len(found) == 2
+    assert all(row in found for row in (now, fewer | {"lot_frontage": None}))
+
+
+def test_an_empty_store_gives_what_was_there(store: Store) -> None:
+    known = [Question("mine", "ordinary", "", dict(EXAMPLE))]
+    assert harvest(store.url) == []
+    assert harvest(store.url, existing=known) == known
+
+
+def test_a_data_directory_is_a_store_and_one_without_is_none(tmp_path: Path) -> None:
+    with pytest.raises(NoStore, match="no store is there"):
+        harvest(str(tmp_path))
+    assert not list(tmp_path.iterdir())
+    opened = open_store(f"sqlite:///{tmp_path / 'umbra.db'}")
+    migrate(opened)
+    opened.close()
+    assert harvest(str(tmp_path)) == []
+
+
+def test_reading_holds_a_page_and_not_the_table(filled: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored, "AT_ONCE", 50)
+
+    def peak(read: Callable[[Any], object]) -> int:
+        with filled.reading() as connection:
+            tracemalloc.start()
+            held = read(stored.newest(connection, 2000))
+            most = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            del held
+        return most
+
+    assert peak(lambda found: sum(1 for _ in found)) < peak(list) / 5
