@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
 from differential_tests.comparison import places, spreads
+from differential_tests.comparison.differences import Differences
 from differential_tests.comparison.noise import Measured, Sieve, measured
-from differential_tests.comparison.places import ABSENT, Differences, Place
+from differential_tests.comparison.places import Place
 from differential_tests.comparison.reading import (
     DifferentQuestions,
     Progress,
@@ -20,12 +19,10 @@ from differential_tests.comparison.reading import (
     header,
 )
 from differential_tests.comparison.rows import Rows, joined
-from differential_tests.findings import Check, Finding, Kind, Level, Pairs, Spread
+from differential_tests.comparison.weight import by_weight
+from differential_tests.findings import Check, Level, Pairs, Spread
 from differential_tests.runs import InvalidRun
 from differential_tests.terms import Terms
-
-_LIGHT = Kind.NUMBER
-_WEIGHTS = {kind: weight for weight, kind in enumerate([*(one for one in Kind if one is not _LIGHT), _LIGHT])}
 
 
 class NothingCompared(ValueError):
@@ -81,7 +78,7 @@ def _check(
         rows=rows.total,
         a=table_a.header,
         b=table_b.header,
-        findings=(*sieve.rows(rows), *seen.ordered()),
+        findings=(*sieve.rows(rows), *by_weight(seen.found, rows)),
         spreads=tuple(seen.spreads),
         pairs=seen.pairs,
         facts={"compared": f"{seen.places} places of {len(rows.ids)} rows"} | _facts(terms, sieve),
@@ -102,52 +99,19 @@ class _Seen:
     def __init__(self, rows: Rows, sieve: Sieve) -> None:
         self._rows, self._sieve = rows, sieve
         self._segments = spreads.Segments(rows.segments)
-        self._differences: list[tuple[str, Differences]] = []
+        self.places = 0
+        self.found: list[tuple[str, Differences]] = []
         self.spreads: list[Spread] = []
         self.pairs: Pairs | None = None
-        self._most = (-1, -1)
-        self.places = 0
+        self._most = (0, 0)
 
     def add(self, place: Place) -> None:
         self.places += 1
-        self._differences += [(place.path, one) for one in self._sieve.place(place)]
+        self.found += [(place.path, one) for one in self._sieve.place(place)]
         self.spreads += spreads.spreads(place, self._segments)
-        weight = (int(place.numbers.beyond.sum()), len(place.numbers.rows))
-        if weight > self._most and weight[1]:
+        weight = (int(place.numbers.beyond.sum()), len(place.numbers))
+        if weight > self._most:
             self._most, self.pairs = weight, spreads.pairs(place, self._rows.ids)
-
-    def ordered(self) -> list[Finding]:
-        """By weight: the kind, then the largest in percent, then the largest."""
-        if not self._differences:
-            return []
-        found = [finding for path, one in self._differences for finding in self._findings(path, one)]
-        groups = [one for _, one in self._differences]
-        kinds = np.repeat([_WEIGHTS[one.kind] for one in groups], [len(one.rows) for one in groups])
-        percents = np.nan_to_num(np.concatenate([one.percents for one in groups]))
-        sizes = np.nan_to_num(np.abs(np.concatenate([one.differences for one in groups])))
-        rows = np.concatenate([one.rows for one in groups])
-        return [found[at] for at in np.lexsort((rows, -sizes, -percents, kinds))]
-
-    def _findings(self, path: str, found: Differences) -> Iterable[Finding]:
-        numbers = found.kind in (Kind.NUMBER, Kind.SIGN)
-        nothing: Sequence[None] = [None] * len(found.rows)
-        sizes = found.differences.tolist() if numbers else nothing
-        percents = found.percents.tolist() if numbers else nothing
-        for row, a, b, size, percent in zip(
-            found.rows.tolist(), found.a, found.b, sizes, percents, strict=True
-        ):
-            detail = "only in b" if a is ABSENT else "only in a" if b is ABSENT else ""
-            yield Finding(
-                found.kind,
-                self._rows.ids[row],
-                path,
-                None if a is ABSENT else a,
-                None if b is ABSENT else b,
-                size,
-                percent,
-                self._rows.segments[row],
-                detail,
-            )
 
 
 def _facts(terms: Terms, sieve: Sieve) -> dict[str, str]:

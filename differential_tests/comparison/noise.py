@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from differential_tests.comparison.places import Differences, Floats, Mask, Place
+from differential_tests.comparison.differences import Differences
+from differential_tests.comparison.entries import Floats, Mask
+from differential_tests.comparison.places import Place
 from differential_tests.comparison.rows import Rows
 from differential_tests.findings import Finding, Kind
 from differential_tests.terms import Noise
@@ -51,10 +53,10 @@ class Measured:
 
     def above(self, place: Place, found: Differences) -> Mask:
         """Which of them are more than noise; numbers have to exceed it in their unit or in percent."""
-        if not self.exceeded(found.kind, place.path, len(found.rows) / place.rows):
-            return np.zeros(len(found.rows), np.bool_)
+        if not self.exceeded(found.kind, place.path, len(found) / place.rows):
+            return np.zeros(len(found), np.bool_)
         if found.kind is not Kind.NUMBER or place.path not in self.floors:
-            return np.ones(len(found.rows), np.bool_)
+            return np.ones(len(found), np.bool_)
         floor = self.floors[place.path]
         return (np.abs(found.differences) > floor.size) | (found.percents > floor.percent)
 
@@ -65,9 +67,9 @@ def measured(rows: Rows, places: Iterable[Place], terms: Noise) -> Measured:
     rates = {(kind, _ROW): count / rows.total for kind, count in counts.items()}
     floors = {}
     for place in places:
-        rates |= {(one.kind, place.path): len(one.rows) / place.rows for one in place.differences}
-        if len(place.numbers.rows):
-            sizes, percents = place.numbers.sizes, place.numbers.percents
+        rates |= {(one.kind, place.path): len(one) / place.rows for one in place.differences}
+        if len(place.numbers):
+            sizes, percents = np.abs(place.numbers.differences), place.numbers.percents
             floors[place.path] = Floor(*(_quantile(each, terms.quantile) for each in (sizes, percents)))
     return Measured(terms, rows.total, rates, floors)
 
@@ -103,7 +105,7 @@ class Sieve:
         if above.all():
             return found
         below = found.only(~above)
-        self._tell(found.kind, place.path, len(below.rows), place.rows, _largest(below))
+        self._tell(found.kind, place.path, len(below), place.rows, _largest(below))
         return found.only(above)
 
     def _tell(self, kind: Kind, path: str, count: int, rows: int, largest: str = "") -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from differential_tests.comparison.places import Numbers, Place
+from differential_tests.comparison.differences import Numbers
+from differential_tests.comparison.places import Place
 from differential_tests.findings import Pairs, Spread
 
 SHARES = (0.5, 0.9, 0.99, 1.0)
@@ -27,9 +28,9 @@ class Segments:
 def spreads(place: Place, segments: Segments) -> Iterator[Spread]:
     """Of all rows, then by segment in alphabetical order; nothing where there are no two numbers."""
     numbers = place.numbers
-    if not len(numbers.rows):
+    if not len(numbers):
         return
-    everything = np.zeros(len(numbers.rows), np.int64)
+    everything = np.zeros(len(numbers), np.int64)
     yield from _grouped(place.path, numbers, everything, [""])
     codes = segments.codes[numbers.rows]
     if (codes >= 0).any():
@@ -38,6 +39,7 @@ def spreads(place: Place, segments: Segments) -> Iterator[Spread]:
 
 def _grouped(path: str, numbers: Numbers, codes: NDArray[np.int64], names: Sequence[str]) -> Iterator[Spread]:
     """Quantiles by nearest rank: each is a difference that was seen."""
+    all_sizes = np.abs(numbers.differences)
     in_one = np.flatnonzero(codes >= 0)
     codes = codes[in_one]
     groups, counts = np.unique(codes, return_counts=True)
@@ -45,9 +47,9 @@ def _grouped(path: str, numbers: Numbers, codes: NDArray[np.int64], names: Seque
     ranks = [ends - counts + np.ceil(share * counts).astype(np.int64) - 1 for share in SHARES]
     sizes, percents = (
         np.stack([values[in_one][np.lexsort((values[in_one], codes))][rank] for rank in ranks], axis=1)
-        for values in (numbers.sizes, numbers.percents)
+        for values in (all_sizes, numbers.percents)
     )
-    differing = np.bincount(codes, numbers.sizes[in_one] > 0)
+    differing = np.bincount(codes, all_sizes[in_one] > 0)
     beyond = np.bincount(codes, numbers.beyond[in_one])
     for at, group in enumerate(groups):
         yield Spread(

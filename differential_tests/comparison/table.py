@@ -7,7 +7,7 @@ as the answers together, whatever their form.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -99,7 +99,7 @@ def table(
     return making.table(header)
 
 
-class _Entries:
+class _Growing:
     """A column that is still growing."""
 
     __slots__ = ("known", "numbers", "rows", "types")
@@ -109,7 +109,7 @@ class _Entries:
         self.known: dict[str, int] = {}
 
     def add(self, row: int, value: Any) -> None:
-        kind, number = _coded(value)
+        kind, number = (Type.NUMBER, value) if isinstance(value, float) else _coded(value)
         if isinstance(number, str):
             number = self.known.setdefault(number, len(self.known))
         self.rows.append(row)
@@ -126,9 +126,7 @@ class _Entries:
 
 
 def _coded(value: Any) -> tuple[Type, float | str]:
-    """Type, and number or text, of a value that has no parts."""
-    if isinstance(value, float):
-        return Type.NUMBER, value
+    """Type, and number or text, of what has no parts or none that counts."""
     if isinstance(value, str):
         return Type.TEXT, value
     if isinstance(value, bool):
@@ -137,21 +135,27 @@ def _coded(value: Any) -> tuple[Type, float | str]:
         return (Type.NUMBER, value) if -EXACT <= value <= EXACT else (Type.WHOLE, str(value))
     if value is None:
         return Type.NULL, 0
-    return (Type.EMPTY_LIST, 0) if isinstance(value, list) else (Type.EMPTY_OBJECT, 0)
+    return (Type.EMPTY_LIST if isinstance(value, list) else Type.EMPTY_OBJECT), 0
 
 
-def _check(answer: Answer) -> None:
-    texts = (answer.id, answer.segment, answer.code, answer.failure, answer.detail)
-    if not all(isinstance(text, str) for text in texts) or answer.status not in range(1000):
-        raise InvalidRun(
-            f"answer {answer.id!r}: expected texts and a status of HTTP, got {answer}"[:300]
-        )
+class _Places(dict[str | int, str]):
+    """The place of each child of one place, by its name or number; empty: ignored. Worked out once each."""
+
+    def __init__(self, above: str, ignored: Sequence[Pattern]) -> None:
+        super().__init__()
+        self._above, self._ignored = above, ignored
+
+    def __missing__(self, key: str | int) -> str:
+        place = self._above + (json_path.member(key) if isinstance(key, str) else json_path.element(key))
+        ignored = json_path.first(self._ignored, json_path.steps(place))
+        return self.setdefault(key, "" if ignored else place)
 
 
 class _Making:
+    """A table that is still growing."""
+
     def __init__(self, ignored: Sequence[Pattern]) -> None:
         self._ignored = ignored
-        # A text that many rows share is kept once.
         self._texts: dict[str, str] = {}
         self._ids: list[str] = []
         self._segments: list[str] = []
@@ -159,9 +163,8 @@ class _Making:
         self._codes: list[str] = []
         self._failures: list[str] = []
         self._details: dict[int, str] = {}
-        self._entries: dict[str, _Entries] = {}
-        # The place of a child, by the place above it and its name or number; None: ignored.
-        self._places: dict[tuple[str, str | int], str | None] = {}
+        self._columns: dict[str, _Growing] = {}
+        self._below: dict[str, _Places] = {}
 
     def add(self, answer: Answer) -> None:
         _check(answer)
@@ -174,57 +177,57 @@ class _Making:
         if answer.detail:
             self._details[row] = self._shared(answer.detail)
         if not answer.failure:
-            for place, value in self._leaves(answer.value):
-                self._at(place).add(row, value)
+            self._take_apart(row, answer.value)
 
     def table(self, header: Header | None) -> Table:
-        columns = {place: entries.column() for place, entries in sorted(self._entries.items())}
         return Table(
-            self._ids,
-            self._segments,
-            self._statuses,
-            self._codes,
-            self._failures,
-            self._details,
-            columns,
-            header,
+            ids=self._ids,
+            segments=self._segments,
+            statuses=self._statuses,
+            codes=self._codes,
+            failures=self._failures,
+            details=self._details,
+            columns={place: growing.column() for place, growing in sorted(self._columns.items())},
+            header=header,
         )
 
-    def _leaves(self, value: Any) -> Iterator[tuple[str, Any]]:
-        """What has no parts, with its place. Not recursive: JSON may be nested as deep as Python can read."""
-        open_values = [(json_path.ROOT, value)]
-        while open_values:
-            place, value = open_values.pop()
-            if isinstance(value, dict):
-                children = self._children(place, value.items())
-            elif isinstance(value, list):
-                children = self._children(place, enumerate(value))
+    def _take_apart(self, row: int, value: Any) -> None:
+        """Not recursive: JSON may be nested as deep as Python can read."""
+        rest = [(json_path.ROOT, value)]
+        while rest:
+            place, value = rest.pop()
+            if children := self._children(place, value):
+                rest += children
             else:
-                yield place, value
-                continue
-            if children:
-                open_values += children
-            else:
-                yield place, value
+                self._column(place).add(row, value)
 
-    def _children(self, place: str, found: Iterable[tuple[str | int, Any]]) -> list[tuple[str, Any]]:
-        places = ((self._place(place, key), child) for key, child in found)
-        return [(below, child) for below, child in places if below is not None]
-
-    def _place(self, above: str, key: str | int) -> str | None:
+    def _children(self, place: str, value: Any) -> Sequence[tuple[str, Any]]:
+        """The parts of a value that are not ignored, each with its place."""
+        if isinstance(value, dict):
+            parts: Iterable[tuple[str | int, Any]] = value.items()
+        elif isinstance(value, list):
+            parts = enumerate(value)
+        else:
+            return ()
         try:
-            return self._places[above, key]
+            below = self._below[place]
         except KeyError:
-            step = json_path.member(key) if isinstance(key, str) else json_path.element(key)
-            ignored = json_path.first(self._ignored, json_path.steps(above + step))
-            self._places[above, key] = None if ignored else above + step
-            return self._places[above, key]
+            below = self._below[place] = _Places(place, self._ignored)
+        return [(where, part) for key, part in parts if (where := below[key])]
 
-    def _at(self, place: str) -> _Entries:
+    def _column(self, place: str) -> _Growing:
         try:
-            return self._entries[place]
+            return self._columns[place]
         except KeyError:
-            return self._entries.setdefault(place, _Entries())
+            return self._columns.setdefault(place, _Growing())
 
     def _shared(self, text: str) -> str:
+        """The same text for all rows that say it: each is in memory once."""
         return self._texts.setdefault(text, text)
+
+
+def _check(answer: Answer) -> None:
+    texts = (answer.id, answer.segment, answer.code, answer.failure, answer.detail)
+    status = answer.status
+    if not all(isinstance(text, str) for text in texts) or type(status) is not int or not 0 <= status < 1000:
+        raise InvalidRun(f"answer {answer.id!r}: expected texts and a status of HTTP, got {answer}"[:300])
