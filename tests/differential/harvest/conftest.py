@@ -84,8 +84,8 @@ def fill(store: Store, asked: Asked, order: Sequence[int], extra: Sequence[dict[
 
 @pytest.fixture(scope="session")
 def asked() -> Asked:
-    """Twelve hundred different houses."""
-    return houses(1200)
+    """Eight hundred different houses."""
+    return houses(800)
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ from shadow.store import Store, open_store
 from shadow.store import harvest as stored
 from shadow.store.schema import migrate
 
+on_one_database = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+
 
 def things(rows: list[Row]) -> Counter[Any]:
     """Codes, fields and pairs of fields without a value, least and largest values."""
@@ -42,18 +44,19 @@ def rows_of(found: list[Question]) -> list[Row]:
     return [dict(question.row or {}) for question in found]
 
 
-def test_everything_that_was_asked_is_in_a_third_of_the_houses(filled: Store, asked: Any) -> None:
-    found = harvest(filled.url, limit=400)
-    assert len(found) == 400
+def test_everything_that_was_asked_is_in_some_of_the_houses(filled: Store, asked: Any) -> None:
+    found = harvest(filled.url, limit=300)
+    assert len(found) == 300
     assert set(things(asked.rows)) - set(things(rows_of(found))) == set()
-    # A planted fault: of houses taken as they come, a third does not have everything.
-    assert set(things(asked.rows)) - set(things(asked.rows[-400:]))
+    # A planted fault: of houses taken as they come, as many do not have everything.
+    assert set(things(asked.rows)) - set(things(asked.rows[-300:]))
 
 
+@on_one_database
 def test_every_tenth_of_a_number_is_there(filled: Store, asked: Any) -> None:
     areas = sorted(float(row["living_area"]) for row in asked.rows)
     found = [float(row["living_area"]) for row in rows_of(harvest(filled.url, limit=200))]
-    for low, high in zip(range(0, 1200, 120), range(119, 1200, 120), strict=True):
+    for low, high in zip(range(0, 800, 80), range(79, 800, 80), strict=True):
         assert any(areas[low] <= area <= areas[high] for area in found)
 
 
@@ -77,8 +80,8 @@ def test_the_largest_differences_come_first_and_each_house_once(filled: Store, a
 
 def test_no_house_is_there_twice_and_ids_are_unique(filled: Store) -> None:
     found = harvest(filled.url, limit=2000)
-    assert len(found) == 1200
-    assert len({question.id for question in found}) == 1200
+    assert len(found) == 800
+    assert len({question.id for question in found}) == 800
     assert {question.kind for question in found} == {"harvested"}
     assert all(question.segment == (question.row or {})["neighborhood"] for question in found)
 
@@ -88,7 +91,7 @@ def test_the_same_houses_give_the_same_questions_however_they_came(
 ) -> None:
     other = open_store(f"sqlite:///{tmp_path / 'other.db'}")
     migrate(other)
-    order = [*range(1200), *(list(range(40)) * 3)]
+    order = [*range(800), *(list(range(40)) * 3)]
     random.Random(1).shuffle(order)
     put(other, asked, order)
     other.close()
@@ -114,6 +117,7 @@ def test_masked_fields_and_entities_never_leave_the_store(
     assert "123456" in json.dumps(rows_of(harvest(store.url, limit=500)))
 
 
+@on_one_database
 def test_a_mask_of_a_field_that_is_none_is_refused(filled: Store) -> None:
     with pytest.raises(UnknownField, match="'lot_aera' is no field of a house"):
         harvest(filled.url, masked={"lot_aera"})
@@ -127,6 +131,7 @@ def test_the_mask_is_the_one_that_is_configured(monkeypatch: pytest.MonkeyPatch)
         configured_mask()
 
 
+@on_one_database
 def test_harvested_again_nothing_is_added_and_nothing_is_moved(filled: Store, tmp_path: Path) -> None:
     path = tmp_path / "corpus.jsonl"
     questions.write(path, harvest(filled.url, limit=100))
@@ -139,6 +144,7 @@ def test_harvested_again_nothing_is_added_and_nothing_is_moved(filled: Store, tm
     assert len({question.id for question in more}) == len(more)
 
 
+@on_one_database
 def test_what_is_in_the_corpus_under_another_name_is_not_added(filled: Store) -> None:
     found = harvest(filled.url, limit=50)
     renamed = Question("mine", "ordinary", "", dict(reversed((found[0].row or {}).items())))
@@ -149,6 +155,7 @@ def test_what_is_in_the_corpus_under_another_name_is_not_added(filled: Store) ->
     assert again[3:] == found[2:]
 
 
+@on_one_database
 def test_houses_of_an_older_schema_are_asked_as_todays_or_not_at_all(
     store: Store, put: Callable[..., None]
 ) -> None:
