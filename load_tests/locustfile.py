@@ -76,7 +76,7 @@ class Caller(FastHttpUser):
     def answered(self, asked: Request) -> str | None:
         """The text of the right answer; None after any other."""
         with self.client.request(
-            asked.method, asked.path, data=asked.body.encode(), headers=dict(asked.headers), name=asked.name,
+            asked.method, asked.path, data=asked.body, headers=dict(asked.headers), name=asked.name,
             catch_response=True, allow_redirects=False, context={"houses": asked.houses},
         ) as answer:  # fmt: skip
             if not answer.status_code:

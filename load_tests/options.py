@@ -50,7 +50,7 @@ def _number(text: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
+    if math.isnan(value):
         raise argparse.ArgumentTypeError(f"{text!r}: expected a number")
     return value
 

@@ -52,6 +52,11 @@ def read(path: Path) -> list[Sample]:
         ]
 
 
+def houses(found: Sequence[Sample]) -> int:
+    """How many houses were answered with a price."""
+    return sum(sample.houses for sample in found)
+
+
 def percentile(ordered: Sequence[float], share: float) -> float:
     """The smallest of the values, given in their order, that at least this share of them do not exceed.
 

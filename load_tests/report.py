@@ -1,0 +1,170 @@
+"""Measures a real Umbra with 1, 2 and 5 API workers under load, and writes docs/load_tests.md.
+
+`python -m load_tests.report` does all of it.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+from rich.progress import Progress, TaskID
+
+from benchmarks import ground
+from benchmarks.report import progress
+from benchmarks.servers import NotReady
+from load_tests import page, samples, workload
+from load_tests.ledger import Unbalanced
+from load_tests.load import ROOT, Crossed, Load, Measured, measure, send
+from load_tests.umbra import Umbra
+from load_tests.workload import Budgets
+
+PAGE = ROOT / "docs" / "load_tests.md"
+PLOTS = {
+    "load_tests_latency.svg": ("Latency by percentile, with 1, 2 and 5 API workers", page.by_percentile),
+    "load_tests_seconds.svg": ("Requests answered in each second of a load", page.by_second),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Numbers of API workers, one after the other; the loads that each of them gets; models and store."""
+
+    api_workers: Sequence[int]
+    loads: Sequence[Load]
+    models: Path | None
+    store_url: str
+    ports: Sequence[int] | None
+
+
+def run(plan: Plan, bar: Progress) -> list[Measured]:
+    """All loads on all numbers of workers, each on an Umbra of its own; load by load."""
+    seconds = len(plan.api_workers) * sum(load.seconds for load in plan.loads)
+    task = bar.add_task("", total=seconds)
+    with TemporaryDirectory(prefix="umbra-load-") as name:
+        home = Path(name)
+        found = [one for count in plan.api_workers for one in _with_workers(plan, count, home, bar, task)]
+    return sorted(found, key=lambda one: plan.loads.index(one.load))
+
+
+def _with_workers(plan: Plan, count: int, home: Path, bar: Progress, task: TaskID) -> Iterator[Measured]:
+    bar.update(task, description=f"{count} API worker(s): starting")
+    own, ports = home / f"workers-{count}", plan.ports or [ground.free_port() for _ in range(3)]
+    with Umbra(own, plan.models or home / "models", count, ports, plan.store_url) as umbra:
+        before = umbra.ledger().houses + _warm_up(umbra, plan.loads[0], own / "warm-up.csv")
+        for load in plan.loads:
+            bar.update(task, description=f"{count} API worker(s): {load.name}")
+            done = bar.tasks[task].completed
+
+            def tick(gone: float, load: Load = load, done: float = done) -> None:
+                bar.update(task, completed=done + min(gone, load.seconds))
+
+            found = measure(umbra, count, load, own / f"{load.name}.csv", before, tick)
+            before += found.houses
+            yield found
+    shutil.rmtree(own)
+
+
+def _warm_up(umbra: Umbra, load: Load, file: Path) -> int:
+    """A tenth of a load, a second at least, not measured; how many houses it asked about."""
+    short = replace(load, name="warm-up", seconds=max(1, load.seconds // 10), budgets=Budgets(0.0, math.inf))
+    send(umbra.url, short, file, lambda _: None)
+    return samples.houses(samples.read(file))
+
+
+def conditions(plan: Plan, command: str, before: float, now: datetime) -> list[str]:
+    """What was measured on what, when and how."""
+    steady = plan.loads[0]
+    store = "PostgreSQL" if ground.is_postgres(plan.store_url) else "SQLite"
+    return [
+        f"{now:%Y-%m-%d}, by `{command}`",
+        f"{_machine()}; Locust and all of Umbra, API, worker and {store}, share its processors; load "
+        f"average before: {before:.2f}",
+        f"{steady.users} users by Locust {metadata.version('locust')}, {steady.seconds} s each. "
+        f"*steady*: {steady.visits_per_second:g} visits a second and user, at times as chance has them. "
+        "*full*: every user makes the next visit as soon as the last one is answered",
+        "after every load the ledger balanced, and knew of exactly as many houses as were answered",
+    ]
+
+
+def _machine() -> str:
+    """Without the kernel, whose name may tell whose host it is."""
+    return ", ".join(part for part in ground.machine().split(", ") if not part.startswith("Linux"))
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  python -m load_tests.report
+  python -m load_tests.report --seconds 5 --workers 1 --workers 2
+  python -m load_tests.report --store-url postgresql://umbra@127.0.0.1:5432/empty"""
+)
+@click.option("--seconds", type=click.IntRange(1), default=20, show_default=True, help="Of each load.")
+@click.option("--users", type=click.IntRange(1), default=40, show_default=True, help="At the same time.")
+@click.option("--visits-per-second", type=click.FloatRange(0, min_open=True), default=5.0, show_default=True,
+              help="Of each user, in the steady load.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(1), multiple=True, default=(1, 2, 5), show_default=True,
+              help="API workers; again for each further number.")  # fmt: skip
+@click.option("--max-error-ratio", type=click.FloatRange(0, 1), help="Budget; the workload's by default.")
+@click.option("--max-p99-milliseconds", type=click.FloatRange(0, min_open=True),
+              help="Budget; the workload's by default.")  # fmt: skip
+@click.option("--models", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Artifacts to serve and to score; trained by default.")  # fmt: skip
+@click.option("--store-url", default="", help="An empty Postgres database; SQLite by default.")
+@click.option("--page", "path", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=PAGE,
+              help="Where to write; plots go beside it. docs/load_tests.md by default.")  # fmt: skip
+@click.option(
+    "--ports", type=int, nargs=3, help="Of the API, its metrics, the worker's; free ones by default."
+)
+def main(
+    seconds: int, users: int, visits_per_second: float, workers: Sequence[int],
+    max_error_ratio: float | None, max_p99_milliseconds: float | None, models: Path | None, store_url: str,
+    path: Path, ports: Sequence[int] | None,
+) -> None:  # fmt: skip
+    """Measure Umbra under load. Exits with 1, and writes nothing, when a budget is crossed or a ledger does
+    not balance."""
+    usual = workload.read().budgets
+    budgets = Budgets(
+        usual.error_ratio if max_error_ratio is None else max_error_ratio,
+        usual.p99_milliseconds if max_p99_milliseconds is None else max_p99_milliseconds,
+    )
+    loads = [
+        Load("steady", users, visits_per_second, seconds, budgets),
+        Load("full", users, 0.0, seconds, budgets),
+    ]
+    plan, before = Plan(workers, loads, models, store_url, ports), ground.load_average()
+    command = _command(seconds, users, visits_per_second, workers, store_url)
+    try:
+        with progress() as bar:
+            found = run(plan, bar)
+        _publish(found, conditions(plan, command, before, datetime.now(UTC)), path)
+    except (Crossed, Unbalanced, NotReady, page.NoPlace) as fault:
+        raise click.ClickException(str(fault)) from fault
+    click.echo(f"{path}: written")
+
+
+def _command(
+    seconds: int, users: int, visits_per_second: float, workers: Sequence[int], store_url: str
+) -> str:
+    """As it has to be typed, but for a path and for the store's URL, which may have a password."""
+    counts = " ".join(f"--workers {count}" for count in workers)
+    store = " --store-url postgresql://..." if store_url else ""
+    pace = f"--users {users} --visits-per-second {visits_per_second:g}"
+    return f"python -m load_tests.report --seconds {seconds} {pace} {counts}{store}"
+
+
+def _publish(found: Sequence[Measured], conditions: Sequence[str], path: Path) -> None:
+    page.write(path, page.text(found, conditions, {name: shown for name, (shown, _) in PLOTS.items()}))
+    for name, (_, draw) in PLOTS.items():
+        (path.parent / name).write_text(draw(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
