@@ -14,6 +14,7 @@ from dataclasses import dataclass
 ROOT = "$"
 _NAME = r"[A-Za-z_\u0080-\U0010ffff][0-9A-Za-z_\u0080-\U0010ffff]*"
 _SHORTHAND = re.compile(_NAME)
+_ANY_NAME = re.compile(r"[^.*\[\]]+")
 _STEP = re.compile(
     rf"(?P<deep>\.\.)?(?:(?(deep)|\.)(?P<name>{_NAME})"
     r"|\[(?P<quote>['\"])(?P<text>(?:\\.|(?!(?P=quote))[^\\])*)(?P=quote)\])"
@@ -59,9 +60,7 @@ def member(name: str) -> str:
     >>> member("price"), member("my key"), member("it's"), member("7")
     ('.price', "['my key']", "['it\\'s']", "['7']")
     """
-    if _SHORTHAND.fullmatch(name):
-        return f".{name}"
-    return "['" + "".join(_escaped(character) for character in name) + "']"
+    return f".{name}" if _SHORTHAND.fullmatch(name) else _quoted(name)
 
 
 def element(index: int) -> str:
@@ -82,7 +81,7 @@ def pattern(text: str) -> Pattern:
     while place < len(text):
         found = _STEP.match(text, place)
         if found is None:
-            raise InvalidPath(text, _advice(text[place:]))
+            raise InvalidPath(text, _advice(text, place))
         steps.append(_step(found))
         place = found.end()
     return Pattern(text, tuple(steps))
@@ -120,10 +119,17 @@ def _matches(steps: Sequence[_Step], place: Sequence[str]) -> bool:
     return bool(place) and step.key in (_ANY, place[0]) and _matches(rest, place[1:])
 
 
-def _advice(rest: str) -> str:
-    if named := re.match(r"\.{1,2}([^.\[\]*'\"?:,\s]+)", rest):
-        return f"brackets and quotes around a name that is no plain word: ['{named[1]}']"
-    return f"`.name`, `['name']`, `[0]`, `[*]`, `.*` or `..name`, got {rest!r}"
+def _advice(text: str, place: int) -> str:
+    """What is expected where `text` ceases to be understood."""
+    dot = text.rfind(".", 0, place + 1)
+    named = _ANY_NAME.match(text, dot + 1) if dot > 0 else None
+    if named and named.end() > place:
+        return f"brackets and quotes around a name that is no plain word: {_quoted(named.group())}"
+    return f"`.name`, `['name']`, `[0]`, `[*]`, `.*` or `..name`, got {text[place:]!r}"
+
+
+def _quoted(name: str) -> str:
+    return "['" + "".join(map(_escaped, name)) + "']"
 
 
 def _escaped(character: str) -> str:
