@@ -1,0 +1,40 @@
+"""Golden answers: questions, small models, and what the previous release answered; D3 asks the code of now.
+
+A directory holds questions.jsonl, models/NAME/VERSION and NAME.jsonl, the run of that model. This one is of
+made-up houses; yours may hold what was harvested (python -m differential_tests harvest).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from differential_tests import questions
+from differential_tests.questions import Question
+from model_package import artifact
+
+DIRECTORY = Path(__file__).parent
+QUESTIONS, CHANGES = "questions.jsonl", "expected_change.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """One golden model: its artifact, and the run of what it has to answer."""
+
+    name: str
+    artifact: Path
+    answers: Path
+
+
+def found(directory: Path = DIRECTORY) -> list[Golden]:
+    """The golden models, the newest version of each name."""
+    models = directory / "models"
+    newest = dict(artifact.listing(models))
+    return [
+        Golden(name, models / name / version, directory / f"{name}.jsonl") for name, version in newest.items()
+    ]
+
+
+def asked(directory: Path = DIRECTORY) -> list[Question]:
+    """The golden questions; raises InvalidQuestions or OSError."""
+    return list(questions.read(directory / QUESTIONS))

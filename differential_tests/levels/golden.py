@@ -1,0 +1,125 @@
+"""D3: this release against the golden answers of the previous one.
+
+Does the code of now answer as recorded, with the very same model; and were the recorded answers changed since
+the base branch without approval.
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from differential_tests import expected_change, golden, questions, runs, sides
+from differential_tests.comparison import compare
+from differential_tests.comparison.table import Table, table
+from differential_tests.expected_change import ExpectedChange
+from differential_tests.findings import Check, Finding, Kind, Level
+from differential_tests.golden import Golden
+from differential_tests.levels.asking import asked
+from differential_tests.questions import Question
+from differential_tests.terms import Terms
+from model_package.artifact import AlteredArtifact, InvalidArtifact
+from model_package.recipes import UnknownRecipe
+
+PERCENT = 1e-4
+"""Of the price: a relative 1e-6, for the base may have been recorded on another machine."""
+WORDING = ("$.errors[*].expected", "$.errors[*].got")
+"""What is said of a fault may be said better; which row and field it is of may not change."""
+
+
+class NoBase(RuntimeError):
+    """The golden answers of the base branch cannot be had."""
+
+
+def recorded(directory: Path, terms: Terms) -> list[Check]:
+    """The golden answers against what the code of now says with the golden models: a check for each."""
+    asking, release = golden.asked(directory), _of_releases(terms)
+    return [_now(one, asking, release) for one in golden.found(directory)]
+
+
+def _of_releases(terms: Terms) -> Terms:
+    return terms.within(percent=PERCENT).model_copy(update={"ignore": (*terms.ignore, *WORDING)})
+
+
+def _now(one: Golden, asking: Sequence[Question], terms: Terms) -> Check:
+    try:
+        side = sides.of(str(one.artifact))
+    except (InvalidArtifact, AlteredArtifact, UnknownRecipe) as fault:
+        return _unreadable(one, len(asking), fault)
+    before = table(runs.read(one.answers), terms.ignore)
+    now = asked(side, asking, terms)
+    return compare(before, now, terms, level=Level.D3, name=f"{one.name} as recorded", dataset="golden")
+
+
+def _unreadable(one: Golden, rows: int, fault: Exception) -> Check:
+    said = f"the code of now refuses the artifact of the release before: {fault}"
+    finding = Finding(Kind.FAILURE, "all", b=type(fault).__name__, detail=said)
+    return Check(Level.D3, f"{one.name} as recorded", "golden", rows, findings=(finding,))
+
+
+def approved(
+    base: Path, now: Path, terms: Terms, changes: Sequence[ExpectedChange], dataset: str = "golden"
+) -> list[Check]:
+    """The golden answers of the base branch against those of now: other numbers need an approved change.
+
+    Compared are the questions that both have: one that was dropped is seen in the pull request.
+    """
+    release = _of_releases(terms)
+    same = _common(base, now)
+    before = {one.name: one for one in golden.found(base)}
+    return [
+        expected_change.judge(
+            compare(
+                _only(before[one.name].answers, same, release), _only(one.answers, same, release), release,
+                level=Level.D3, name=f"{one.name} since the base", dataset=dataset,
+            ),
+            changes,
+        )
+        for one in golden.found(now)
+        if one.name in before
+    ]  # fmt: skip
+
+
+def _common(base: Path, now: Path) -> frozenset[str]:
+    """The ids of the questions that are the same in both."""
+    before = {one.id: one for one in golden.asked(base)}
+    return frozenset(one.id for one in golden.asked(now) if before.get(one.id) == one)
+
+
+def _only(run: Path, ids: frozenset[str], terms: Terms) -> Table:
+    """The answers to these questions; both runs were asked them all, so that their headers agree."""
+    header = replace(runs.header(run), questions_sha256=_DIGEST)
+    return table((one for one in runs.read(run) if one.id in ids), terms.ignore, header)
+
+
+_DIGEST = questions.digest([])
+
+
+@contextmanager
+def of_commit(commit: str, directory: Path = golden.DIRECTORY) -> Iterator[Path]:
+    """The golden directory as it was at a commit, while the context lasts; raises NoBase."""
+    top = Path(_git(directory, "rev-parse", "--show-toplevel").decode().strip())
+    inner = directory.resolve().relative_to(top)
+    data = _git(top, "archive", "--format=tar", commit, "--", str(inner))
+    with TemporaryDirectory() as place, tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        archive.extractall(place, filter="data")
+        yield Path(place) / inner
+
+
+def _git(where: Path, *arguments: str) -> bytes:
+    try:
+        found = subprocess.run(
+            ["git", "-c", "safe.directory=*", *arguments],  # noqa: S607  # whichever git there is
+            cwd=where, capture_output=True, check=False,
+        )  # fmt: skip
+    except OSError as fault:
+        raise NoBase(f"git cannot be run: {fault}") from fault
+    if found.returncode:
+        raise NoBase(f"git {' '.join(arguments)}: {found.stderr.decode(errors='replace').strip()}")
+    return found.stdout

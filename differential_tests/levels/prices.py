@@ -1,0 +1,65 @@
+"""Prices of two runs, joined on the houses that both have answered with a number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from differential_tests import runs
+from differential_tests.comparison import Run
+from differential_tests.comparison.table import Table, Type, table
+from differential_tests.findings import Check
+from differential_tests.terms import Terms
+
+PRICE = "$.price_dollars"
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What both sides said of the same houses: arrays of shape (n,), US dollars."""
+
+    ids: list[str]
+    a: NDArray[np.float64]
+    b: NDArray[np.float64]
+
+    @property
+    def gaps(self) -> NDArray[np.float64]:
+        """|ln(b / a)|, shape (n,); NaN where a price is no positive number."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.abs(np.log(self.b / self.a))
+
+
+def joined(one: Run, other: Run, terms: Terms, path: str = PRICE) -> Joined:
+    """The rows with a number at `path` on both sides, in the order of the first."""
+    first, second = _prices(one, terms, path), _prices(other, terms, path)
+    ids = [row for row in first if row in second]
+    return Joined(ids, np.array([first[row] for row in ids]), np.array([second[row] for row in ids]))
+
+
+def _prices(run: Run, terms: Terms, path: str) -> dict[str, float]:
+    read = run if isinstance(run, Table) else _table(run, terms)
+    column = read.columns.get(path)
+    if column is None:
+        return {}
+    told = zip(column.rows.tolist(), column.types.tolist(), column.numbers.tolist(), strict=True)
+    return {read.ids[row]: number for row, kind, number in told if kind == Type.NUMBER}
+
+
+def _table(run: Path, terms: Terms) -> Table:
+    return table(runs.read(run), terms.ignore, runs.header(run))
+
+
+def measured(check: Check, one: Run, other: Run, terms: Terms) -> Check:
+    """The check with the facts how far prices are apart at most, and but for a few."""
+    gaps = joined(one, other, terms).gaps if not check.error else np.empty(0)
+    if not len(gaps):
+        return check
+    floor = float(np.quantile(gaps, terms.noise.quantile, method="higher"))
+    told = {
+        "largest |ln ratio|": f"{gaps.max():.3g}",
+        f"|ln ratio| at {terms.noise.quantile:g}": f"{floor:.3g}",
+    }
+    return replace(check, facts=check.facts | told)

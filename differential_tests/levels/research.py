@@ -1,0 +1,87 @@
+"""D1: the research pipeline, as it was fitted, against the package: the same data, the same seed.
+
+The two share code: `model_package.features.LOGGED` (which sizes are logged), `features.encoder` (the form of
+what was learned), `recipes.frame` and `schema` (fields and codes). A fault there changes both and is not seen
+here; D3 sees it, for the golden answers were given by the code before it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from differential_tests.comparison import compare
+from differential_tests.comparison.table import Table, table
+from differential_tests.findings import Check, Level
+from differential_tests.levels.asking import asked
+from differential_tests.levels.prices import measured
+from differential_tests.questions import Question
+from differential_tests.runs import Answer
+from differential_tests.sides import Side
+from differential_tests.terms import Terms
+from model_package import artifact, recipes
+from model_package.dataset import Split
+from model_package.recipes import Fitted
+from model_package.schema import Row
+
+PERCENT = 1e-7
+"""Of the price, on one machine: a relative 1e-9."""
+
+Research = Callable[[Sequence[Row]], NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Refitted:
+    """A recipe fitted again: its pipeline, and the artifact that was saved of it."""
+
+    recipe: str
+    fitted: Fitted
+    directory: Path
+
+
+def research(
+    pipeline: Research,
+    package: Side,
+    houses: Sequence[Question],
+    terms: Terms,
+    *,
+    name: str,
+    dataset: str = "",
+) -> Check:
+    """What the fitted pipeline says of rows, against what the package says of them as a request."""
+    one, other = _table(pipeline, houses), asked(package, houses, terms)
+    check = compare(one, other, terms.within(percent=PERCENT), level=Level.D1, name=name, dataset=dataset)
+    return measured(check, one, other, terms)
+
+
+def refit(recipe: str, sales: Split, seed: int, models: Path) -> Refitted:
+    """Train and save without the gates of `umbra train`, so that what differs is seen row by row."""
+    fitted = recipes.get(recipe).train(sales.train.rows, sales.train.prices, seed)
+    card = {
+        "monotone": list(fitted.monotone),
+        "seed": seed,
+        "data": {"sha256": {"train": sales.train.digest}},
+    }
+    files = {**fitted.files, "card.json": json.dumps(card).encode(), "profile.json": b"{}"}
+    return Refitted(recipe, fitted, artifact.save(models, recipe, recipe, lambda _: files, lambda _: None))
+
+
+def is_of(card: dict[str, object], sales: Split, seed: int) -> bool:
+    """Whether the artifact with this card comes of these data and this seed: others are not compared."""
+    data = card.get("data")
+    return (
+        card.get("seed") == seed and isinstance(data, dict) and data["sha256"]["train"] == sales.train.digest
+    )
+
+
+def _table(pipeline: Research, houses: Sequence[Question]) -> Table:
+    prices = pipeline([dict(house.row or {}) for house in houses]).tolist()
+    return table(
+        Answer(house.id, house.kind, house.segment, 200, value={"price_dollars": price})
+        for house, price in zip(houses, prices, strict=True)
+    )

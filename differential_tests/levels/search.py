@@ -1,0 +1,160 @@
+"""D5 with houses that hypothesis makes: what holds always, and where two models disagree most.
+
+The same examples each time (`derandomize`); a house that breaks a relation is made as plain as it can be.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from math import isfinite
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, settings, strategies, target
+from hypothesis.strategies import SearchStrategy
+
+from differential_tests.findings import Check, Finding, Level
+from differential_tests.levels.asking import one_by_one
+from differential_tests.levels.metamorphic import is_typed, judge, log_ratio, not_refused, pairs, price
+from differential_tests.questions import Question
+from differential_tests.relations import ALWAYS, REFUSED, Relation, more
+from differential_tests.relations.houses import house
+from differential_tests.sides import Side
+from model_package.schema import Row
+
+EXAMPLES = 200
+MOST_HOUSES = 5
+
+
+class Broken(AssertionError):
+    """A relation that does not hold of these houses."""
+
+    def __init__(self, finding: Finding, houses: Sequence[Row]) -> None:
+        super().__init__(finding.detail)
+        self.finding, self.houses = finding, houses
+
+
+@dataclass(slots=True)
+class Found:
+    """A check, and the houses that broke it, to be added to a corpus."""
+
+    check: Check
+    houses: list[Question] = field(default_factory=list)
+
+
+def always(
+    side: Side, ordinary: Sequence[Row], *, monotone: Collection[str] = (), examples: int = EXAMPLES
+) -> Found:
+    """The relations that have to hold exactly, and the refusals, of any house at all."""
+    exact = [*ALWAYS, *(more(name) for name in monotone)]
+
+    def holds(row: Row) -> None:
+        for finding in _broken(side, row, exact):
+            raise Broken(finding, [row])
+
+    return _searched("any house", house(ordinary), holds, examples)
+
+
+def company(side: Side, ordinary: Sequence[Row], *, examples: int = EXAMPLES) -> Found:
+    """An answer depends on its house alone: not on the others, their order, or on being asked twice."""
+
+    def holds(rows: list[Row]) -> None:
+        questions = _questions(rows)
+        together = side.ask(questions)
+        others = {
+            "alone": one_by_one(side, questions),
+            "in another order": list(reversed(side.ask(questions[::-1]))),
+            "twice": side.ask([*questions, *questions])[len(rows) :],
+        }
+        for way, answers in others.items():
+            for one, other in zip(together, answers, strict=True):
+                if violation := judge(
+                    one, other, Relation(way, f"asked {way}, the answer is the same", dict)
+                ):
+                    raise Broken(violation.finding, rows)
+
+    several = strategies.lists(house(ordinary), min_size=2, max_size=MOST_HOUSES)
+    return _searched("any company", several, holds, examples)
+
+
+def disagreement(live: Side, candidate: Side, ordinary: Sequence[Row], *, examples: int = EXAMPLES) -> Found:
+    """Climb to the house on which two models are furthest apart: facts of D4, never a finding."""
+    worst: list[tuple[float, Row]] = []
+
+    def climb(row: Row) -> None:
+        gap = _gap(row, live, candidate)
+        if isfinite(gap):
+            target(gap)
+            worst[:] = [max([*worst, (gap, row)], key=lambda one: one[0])]
+
+    found = _searched("worst disagreement", house(ordinary), climb, examples, Level.D4)
+    if not worst:
+        return Found(replace(found.check, error="the two models answered none of the houses that were tried"))
+    (gap, row), *_ = worst
+    changed = _changes(row, ordinary)
+    facts = {"largest |ln ratio|": f"{gap:.4g}", "an ordinary house, but": changed or "nothing"}
+    return Found(replace(found.check, facts=facts), [Question("disagreement", "given", row=row)])
+
+
+def _gap(row: Row, live: Side, candidate: Side) -> float:
+    """|ln(candidate / live)|; NaN where one of them gave no price."""
+    (one,), (other,) = live.ask(_questions([row])), candidate.ask(_questions([row]))
+    return abs(log_ratio(price(one), price(other)))
+
+
+def _changes(row: Row, ordinary: Sequence[Row]) -> str:
+    """How a house differs from the ordinary one that is most like it."""
+    differing = [{name: value for name, value in row.items() if value != one[name]} for one in ordinary]
+    return ", ".join(f"{name} {value}" for name, value in min(differing, key=len).items())
+
+
+def _broken(side: Side, row: Row, exact: Sequence[Relation]) -> list[Finding]:
+    """What does not hold of one house: rows share a request, bodies and refusals have one each."""
+    asking = [pair for one in exact for pair in pairs(_questions([row]), one)]
+    relations = [one for one in exact for _ in pairs(_questions([row]), one)]
+    answers = side.ask([before for before, _ in asking]), side.ask([after for _, after in asking])
+    judged = (judge(before, after, one) for before, after, one in zip(*answers, relations, strict=True))
+    spoiled = ((one, side.ask(_questions([one.changed(row)]))[0]) for one in REFUSED)
+    return [violation.finding for violation in judged if violation] + [
+        not_refused(answer, one) for one, answer in spoiled if not is_typed(answer)
+    ]
+
+
+def _questions(rows: Sequence[Row]) -> list[Question]:
+    return [Question(str(number), "ordinary", row=row) for number, row in enumerate(rows)]
+
+
+def _searched(
+    name: str,
+    strategy: SearchStrategy[Any],
+    holds: Callable[[Any], None],
+    examples: int,
+    level: Level = Level.D5,
+) -> Found:
+    """Try so many examples; one that breaks becomes a finding."""
+    started = time.monotonic()
+    tried = 0
+
+    @settings(
+        max_examples=examples, derandomize=True, deadline=None, database=None, report_multiple_bugs=False,
+        phases=(Phase.explicit, Phase.generate, Phase.target, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(strategy)
+    def search(example: Any) -> None:
+        nonlocal tried
+        tried += 1
+        holds(example)
+
+    findings: tuple[Finding, ...] = ()
+    houses: list[Question] = []
+    try:
+        search()
+    except Broken as broken:
+        findings, houses = (
+            (broken.finding,),
+            [Question(broken.finding.path, "given", row=row) for row in broken.houses],
+        )
+    seconds = time.monotonic() - started
+    return Found(Check(level, name, "hypothesis", tried, findings=findings, seconds=seconds), houses)

@@ -1,0 +1,63 @@
+"""D2: the package against the API over HTTP: the same rows answered and refused, with the same codes."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+
+from differential_tests.comparison import compare
+from differential_tests.comparison.table import Table
+from differential_tests.findings import Check, Level
+from differential_tests.levels.asking import Way, asked, in_requests, one_by_one
+from differential_tests.levels.prices import measured
+from differential_tests.questions import Question
+from differential_tests.sides import Side
+from differential_tests.terms import Terms
+
+PERCENT = 1e-7
+"""Of the price: a relative 1e-9; JSON writes every float64 so that it is read again exactly."""
+ROWS_OF_CSV = 100
+WAYS: Mapping[str, Way] = {"batches": in_requests, "one by one": one_by_one}
+
+
+def service(
+    package: Side,
+    other: Side,
+    questions: Sequence[Question],
+    terms: Terms,
+    *,
+    noise: tuple[Table, Table] | None = None,
+    dataset: str = "",
+) -> list[Check]:
+    """A check for rows in batches, one by one, and as CSV; `noise`: the service twice, from D0."""
+    tables = csv_bodies(questions)
+    ways = [(name, questions, way) for name, way in WAYS.items()] + [("CSV", tables, in_requests)]
+    within = terms.within(percent=PERCENT)
+    checks = []
+    for name, asking, way in ways:
+        one, two = asked(package, asking, terms, way), asked(other, asking, terms, way)
+        floor = noise if name == "batches" else None
+        check = compare(one, two, within, noise=floor, level=Level.D2, name=name, dataset=dataset)
+        checks.append(measured(check, one, two, terms))
+    return checks
+
+
+def csv_bodies(questions: Sequence[Question], rows: int = ROWS_OF_CSV) -> list[Question]:
+    """The ordinary houses as tables of so many rows, and every other row as a table of its own."""
+    ordinary = [one for one in questions if one.row is not None and one.kind == "ordinary"]
+    others = [one for one in questions if one.row is not None and one.kind != "ordinary"]
+    chunks = [ordinary[first : first + rows] for first in range(0, len(ordinary), rows)]
+    return [_csv(chunk) for chunk in [*chunks, *([one] for one in others)]]
+
+
+def _csv(houses: Sequence[Question]) -> Question:
+    """One body; a null is an empty cell."""
+    text = io.StringIO(newline="")
+    rows = [house.row or {} for house in houses]
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))
+    writer.writeheader()
+    writer.writerows(rows)
+    return Question(
+        f"csv {houses[0].id}", "csv", houses[0].segment, body=text.getvalue(), content_type="text/csv"
+    )

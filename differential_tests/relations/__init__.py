@@ -1,0 +1,6 @@
+"""Relations: what has to hold between a model's answers to a house and to one like it, whatever the price."""
+
+from differential_tests.relations.changes import ALWAYS, BUDGETED, REFUSED, more
+from differential_tests.relations.relation import Budget, Refusal, Relation, budgets
+
+__all__ = ["ALWAYS", "BUDGETED", "REFUSED", "Budget", "Refusal", "Relation", "budgets", "more"]

@@ -1,0 +1,159 @@
+"""The relations of houses, made from the schema: one small change each.
+
+Source: Chen, Cheung & Yiu, Metamorphic testing, 1998; Breck et al., The ML Test Score, 2017.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from math import inf
+from typing import Any
+from zlib import crc32
+
+from differential_tests.relations.relation import Refusal, Relation
+from model_package.schema import BY_NAME, ENTITY, FIELDS, Field, Row, Value
+
+_NULLABLE = tuple(field for field in FIELDS if field.nullable)
+_NEEDED = tuple(field for field in FIELDS if not field.nullable)
+_CATEGORIES = tuple(field for field in FIELDS if field.kind == "category")
+_COUNTS = tuple(field for field in FIELDS if field.kind == "whole")
+_NUMBERS = tuple(field for field in FIELDS if field.kind != "category")
+_YEARS = tuple(field.name for field in FIELDS if field.unit == "year")
+LARGER = 1.1
+"""A size is raised by a tenth, everything else by one."""
+
+
+def _reversed(row: Row) -> Row:
+    return dict(reversed(row.items()))
+
+
+def _named(row: Row) -> Row:
+    return row | {ENTITY: "house-7"}  # the same for all that are asked together
+
+
+def _nulls(row: Row) -> Row:
+    return row | {field.name: None for field in _NULLABLE}
+
+
+def _left_out(row: Row) -> Row:
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _whole_numbers(row: Row) -> Row:
+    """70.0 as 70, where a fraction was allowed and there is none."""
+    return {name: _whole(value) for name, value in row.items()}
+
+
+def _whole(value: Value) -> Value:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _fractions(row: Row) -> Row:
+    """70 as 70.0, where a fraction is allowed."""
+    numbers = {field.name for field in FIELDS if field.kind == "number"}
+    return {
+        name: float(value) if name in numbers and isinstance(value, int) else value
+        for name, value in row.items()
+    }
+
+
+def _spelled(row: Row) -> str:
+    """The same house in other words of JSON: escapes, exponents, blanks."""
+    pairs = (f"{_escaped(name)} :\r\n\t{_written(value)}" for name, value in row.items())
+    return " {" + " , ".join(pairs) + "}\n"
+
+
+def _written(value: object) -> str:
+    if isinstance(value, str):
+        return _escaped(value)
+    return f"{value!r}e0" if isinstance(value, float) and "e" not in repr(value) else json.dumps(value)
+
+
+def _escaped(text: str) -> str:
+    return '"' + "".join(f"\\u{ord(character):04x}" for character in text) + '"'
+
+
+def _years_later(row: Row) -> Row | None:
+    later = {name: value + 1 for name in _YEARS if isinstance(value := row[name], int)}
+    return row | later if all(_within(name, value) for name, value in later.items()) else None
+
+
+def _a_foot_more(row: Row) -> Row | None:
+    return _raised(row, "living_area", row["living_area"] + 1)  # type: ignore[operator]
+
+
+def _raised(row: Row, name: str, value: Any) -> Row | None:
+    return row | {name: value} if _within(name, value) else None
+
+
+def _within(name: str, value: float) -> bool:
+    return value <= (BY_NAME[name].maximum or inf)
+
+
+ALWAYS: tuple[Relation, ...] = (
+    Relation("key order", "the order of the keys does not matter", _reversed),
+    Relation("entity id", "which house it is does not matter", _named),
+    Relation("missing and null", "an optional field left out is null", _left_out, start=_nulls),
+    Relation("whole numbers", "70 is 70.0 where a fraction is allowed", _whole_numbers),
+    Relation("fractions", "70.0 is 70 where a fraction is allowed", _fractions),
+    Relation("spelling", "escapes, exponents and blanks of JSON do not matter", _spelled),
+)
+"""Hold exactly, of every model."""
+
+
+def more(name: str) -> Relation:
+    """More of a field never means a lower answer; of a house where there is none of it, nothing is said."""
+    field = BY_NAME[name]
+    said = f"10 % more {name}" if field.kind == "number" else f"1 more {name}"
+    return Relation(
+        f"more {name}", f"{said} never means a lower answer", _more(field), highest=inf, field=name
+    )
+
+
+def _more(field: Field) -> Any:
+    def changed(row: Row) -> Row | None:
+        value = row[field.name]
+        if not isinstance(value, int | float) or (field.name.startswith("garage") and not value):
+            return None
+        return _raised(row, field.name, value * LARGER if field.kind == "number" else value + 1)
+
+    return changed
+
+
+BUDGETED: tuple[Relation, ...] = (
+    Relation("one square foot", "one square foot moves a price by 2 % at most", _a_foot_more, -0.02, 0.02),
+    Relation("a year later", "the same house a year later costs much the same", _years_later, -0.05, 0.05),
+    *(more(name) for name in ("living_area", "overall_quality", "garage_cars", "full_baths")),
+    more("basement_full_baths"),
+)
+"""Hold of most houses: how many, and how far the others may be off, is in budgets.toml."""
+
+
+def _spoiled(fields: Sequence[Field], value: Any) -> Any:
+    """One field, another one for each house, gets a value that it cannot have."""
+
+    def changed(row: Row) -> Row:
+        return row | {fields[_chance(row) % len(fields)].name: value}
+
+    return changed
+
+
+def _without(row: Row) -> Row:
+    gone = _NEEDED[_chance(row) % len(_NEEDED)].name
+    return {name: value for name, value in row.items() if name != gone}
+
+
+def _chance(row: Row) -> int:
+    """The same number for the same house, in every process."""
+    return crc32(json.dumps(row).encode())
+
+
+REFUSED: tuple[Refusal, ...] = (
+    Refusal("unseen code", "a code that no list has is refused", _spoiled(_CATEGORIES, "Unseen")),
+    Refusal("unknown field", "a field that nobody knows is refused", lambda row: row | {"pool_area": 512}),
+    Refusal("number as text", "a number written as a text is refused", _spoiled(_NUMBERS, "7")),
+    Refusal("part of a room", "half of what is counted is refused", _spoiled(_COUNTS, 6.5)),
+    Refusal("out of range", "a number beyond its range is refused", _spoiled(_NUMBERS, 1e9)),
+    Refusal("missing field", "a field that is needed and is not there is refused", _without),
+)
