@@ -11,12 +11,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby, islice
 from pathlib import Path
+from typing import Protocol
 
 from differential_tests import questions as asked
 from differential_tests import runs
 from differential_tests.questions import Question
 from differential_tests.runs import Answer, Header
 from differential_tests.sides import Side
+
+
+class Questions(Protocol):
+    """Questions that can be gone through more than once: a list, or a file of them."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Question]: ...
+
 
 Progress = Callable[[int, int], None]
 """Called with the questions answered so far and all there are."""
@@ -25,6 +35,7 @@ TOGETHER = frozenset({"ordinary", "category", "boundary", "null", "harvested", "
 SILENCE = frozenset({"timeout", "unreachable", "broken"})
 """Failures of a side from which nothing comes at all."""
 GIVEN_UP_AFTER = 20
+REFUSED = 400
 
 
 class SideDead(RuntimeError):
@@ -48,7 +59,7 @@ def _silent(done: int, total: int) -> None:
 
 def record(
     side: Side,
-    questions: Sequence[Question],
+    questions: Questions,
     path: Path,
     *,
     now: datetime,
@@ -71,13 +82,15 @@ def record(
     header = side.header(asked.digest(questions), now)
     header = replace(header, facts={**header.facts, "rows per request": str(rows_per_request)})
     _write(path, header, found)
-    states = Counter("failed" if one.failure else "refused" if one.code else "answered" for one in found)
+    states = Counter(
+        "failed" if one.failure else "refused" if one.status >= REFUSED else "answered" for one in found
+    )
     return Recorded(path, header, states["answered"], states["refused"], states["failed"])
 
 
 def answers(
     side: Side,
-    questions: Sequence[Question],
+    questions: Questions,
     *,
     rows_per_request: int = 1,
     concurrency: int = 4,
@@ -86,7 +99,7 @@ def answers(
 ) -> Iterator[Answer]:
     """The answers, in the order of the questions; raises SideDead."""
     pulse = _Pulse(len(questions))
-    grouped = requests([_segmented(one, segment) for one in questions], rows_per_request)
+    grouped = requests((_segmented(one, segment) for one in questions), rows_per_request)
     done = 0
     with closing(_in_order(side, grouped, concurrency)) as replies:
         for found in replies:

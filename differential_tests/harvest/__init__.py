@@ -18,12 +18,12 @@ from pathlib import Path
 
 from differential_tests.harvest import cover
 from differential_tests.harvest.cover import Cover
-from differential_tests.harvest.houses import checked, content, taken
+from differential_tests.harvest.houses import UnknownField, checked, content, taken
 from differential_tests.questions import Question
 from model_package.schema import Row
 from shadow.records import Inputs
-from shadow.settings import Settings
-from shadow.store import Connection, open_store
+from shadow.settings import InvalidSetting, Settings
+from shadow.store import Connection, StoreRefused, StoreUnavailable, open_store
 from shadow.store import harvest as stored
 
 LIMIT, NEWEST, FOR_PARTS = 500, 1_000_000, 10_000
@@ -34,6 +34,10 @@ _SQLITE = "sqlite:///"
 
 class NoStore(ValueError):
     """There is no store where one was said to be."""
+
+
+FAULTS = (NoStore, UnknownField, InvalidSetting, StoreRefused, StoreUnavailable)
+"""What a person can put right: the message says it all."""
 
 
 def harvest(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit, urlunsplit
 
 from differential_tests.questions import Question
 from differential_tests.runs import Answer, Header
@@ -14,7 +15,10 @@ from differential_tests.sides import mapping
 from differential_tests.sides.artifact import MANIFEST, ArtifactSide
 from differential_tests.sides.service import Patience, ServiceSide
 
-__all__ = ["MANIFEST", "Patience", "Side", "UnknownSource", "of"]
+__all__ = ["LETTERS", "MANIFEST", "Letter", "Patience", "Side", "UnknownSource", "is_service", "of", "shown"]
+
+Letter = Literal["a", "b"]
+LETTERS: tuple[Letter, ...] = ("a", "b")
 
 
 class UnknownSource(ValueError):
@@ -45,7 +49,7 @@ def of(
     source: str,
     service: Mapping[str, Any] | None = None,
     *,
-    letter: Literal["a", "b"] = "a",
+    letter: Letter = "a",
     patience: Patience | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Side:
@@ -55,11 +59,24 @@ def of(
     has the values of headers. Raises UnknownSource, terms.InvalidTerms, or what artifact.load raises.
     """
     understood = mapping.read(service or {}, letter)
-    if source.startswith(("http://", "https://")):
-        return ServiceSide(source, understood, environment, patience or Patience())
+    if is_service(source):
+        return ServiceSide(source, shown(source), understood, environment, patience or Patience())
     if (Path(source) / MANIFEST).is_file():
         return ArtifactSide(Path(source), understood)
     raise UnknownSource(
         f"{source!r}: expected http://HOST:PORT of a service, or the directory of an artifact, such as "
         f"models/linear/1 (with {MANIFEST} in it)"
     )
+
+
+def is_service(source: str) -> bool:
+    """Whether it is asked over HTTP."""
+    return source.startswith(("http://", "https://"))
+
+
+def shown(source: str) -> str:
+    """As runs and reports may have it: of an address without user, password, query and fragment."""
+    if not is_service(source):
+        return source
+    parts = urlsplit(source)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

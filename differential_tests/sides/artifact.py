@@ -81,7 +81,7 @@ class ArtifactSide:
         ]
 
     def _values(self, body: Body) -> list[dict[str, float]]:
-        parser = PARSERS.get(body.content_type)
+        parser = PARSERS.get(body.content_type.partition(";")[0].strip().lower())
         if parser is None:
             raise _Unsupported
         dollars = self._model.predict(parser(body.data, MOST_ROWS).rows)

@@ -17,6 +17,8 @@ from weakref import WeakSet
 
 import httpcore
 
+PIECE_BYTES = 1 << 14  # a large body to a slow reader is many waits
+
 
 class Deadlines(httpcore.NetworkBackend):
     """Connects over TCP; `within` sets the deadline of what the calling thread does."""
@@ -71,7 +73,8 @@ class _Stream(httpcore.NetworkStream):
         return self._inner.read(max_bytes, self._deadlines.left(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, self._deadlines.left(timeout))
+        for first in range(0, len(buffer), PIECE_BYTES):
+            self._inner.write(buffer[first : first + PIECE_BYTES], self._deadlines.left(timeout))
 
     def close(self) -> None:
         self._inner.close()

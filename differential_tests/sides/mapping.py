@@ -12,32 +12,28 @@ from functools import cache
 from string import Template
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, ValidationError
 
 from differential_tests import json_path
+from differential_tests.document import Keys, unexpected
 from differential_tests.terms import InvalidTerms
 
 OF_ONE = frozenset({"$row", "$cells"})
 SECTIONS = ("a", "b")
 
 
-class _Keys(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
 def _one_place(text: str) -> str:
     try:
         _steps(text)
     except json_path.InvalidPath as fault:
-        raise PydanticCustomError("expected", "{words}", {"words": fault.expected}) from fault
+        raise unexpected(fault.expected) from fault
     return text
 
 
 Place = Annotated[str, AfterValidator(_one_place)]
 
 
-class Request(_Keys):
+class Request(Keys):
     """How rows become a body. In `one` and `many` a text that is a placeholder stands for:
 
     $row: the row as an object; $rows: a list of them; $cells: its values as a list; $table: a list of such
@@ -53,7 +49,7 @@ class Request(_Keys):
     id: str = ""
 
 
-class Response(_Keys):
+class Response(Keys):
     """Where answers are: `many` is the list of them, `one` the answer to a row asked alone (if elsewhere).
 
     `id` is the place of the row's id in its answer; `ordered`: the answers have to come in the order of the
@@ -74,17 +70,23 @@ class Response(_Keys):
     version: Place = "$.model.version"
 
 
-class About(_Keys):
-    """Where a service says of which artifact it answers; without `path` it is not asked."""
+class About(Keys):
+    """Where a service lists its models, with the hashes of their artifacts; without `path` it is not asked.
 
-    path: str = "/v1/deployment"
-    artifact_sha256: Place = "$.artifact_digest"
+    `models` is the place of the list, `name`, `version` and `sha256` are places in each of it.
+    """
+
+    path: str = "/v1/models"
+    models: Place = "$.models"
+    name: Place = "$.name"
+    version: Place = "$.version"
+    sha256: Place = "$.digest"
 
 
-class Service(_Keys):
+class Service(Keys):
     """One service. Headers and query may name variables of the environment: "Bearer $TOKEN"."""
 
-    method: Literal["POST", "PUT", "GET"] = "POST"
+    method: Literal["POST", "PUT"] = "POST"
     path: str = "/v1/predictions"
     headers: dict[str, str] = Field(default_factory=dict)
     query: dict[str, str] = Field(default_factory=dict)
@@ -99,6 +101,8 @@ def read(section: Mapping[str, Any], letter: str) -> Service:
         service = Service.model_validate_json(json.dumps(_merged(section, letter), default=repr))
     except ValidationError as fault:
         raise _invalid(fault) from None
+    if not service.request.one and not service.request.many:
+        raise InvalidTerms("service.request", "", "`one`, `many`, or both: how a row becomes a body")
     if OF_ONE & set(_placeholders(service.request.many)):
         raise InvalidTerms("service.request.many", service.request.many, "$rows or $table: it is for several")
     return service
@@ -160,9 +164,26 @@ def value_at(place: str, document: Any) -> Any:
 
 
 def _child(found: Any, step: str | int) -> Any:
-    if isinstance(found, dict if isinstance(step, str) else list):
+    if isinstance(found, dict) and isinstance(step, str):
+        return found[step]
+    if isinstance(found, list) and isinstance(step, int):
         return found[step]
     raise LookupError(step)
+
+
+def reference(name: Place, version: Place, document: Any) -> str:
+    """NAME@VERSION as a document has them in these places; empty when it has neither."""
+    return "@".join(filter(None, (text_at(name, document), text_at(version, document))))
+
+
+def hash_of(model: str, document: Any, about: About) -> str:
+    """The hash of NAME@VERSION in a list of models; empty when it is not there."""
+    try:
+        listed = value_at(about.models, document)
+    except LookupError:
+        return ""
+    found = (one for one in listed if reference(about.name, about.version, one) == model)
+    return text_at(about.sha256, next(found, None)) if isinstance(listed, list) else ""
 
 
 def text_at(place: str, document: Any) -> str:

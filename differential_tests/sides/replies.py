@@ -10,7 +10,7 @@ from typing import Any
 
 from differential_tests.questions import Question
 from differential_tests.runs import Answer
-from differential_tests.sides.mapping import Response, text_at, value_at
+from differential_tests.sides.mapping import Response, reference, text_at, value_at
 
 SHOWN_CHARACTERS = 120
 REDIRECT, REFUSED = 300, 400
@@ -62,7 +62,7 @@ def read(questions: Sequence[Question], rows: int | None, status: int, data: byt
     if status >= REDIRECT:
         raise Unanswered("redirect", "to another address, which is not followed", status)
     content = document(data, status)
-    model = "@".join(filter(None, (text_at(told.model, content), text_at(told.version, content))))
+    model = reference(told.model, told.version, content)
     return Reply(_answers(questions, rows, status, _found(content, rows, status, told), told), model)
 
 
@@ -91,12 +91,13 @@ def _refusals(questions: Sequence[Question], status: int, data: bytes, response:
 
 def _found(told: Any, rows: int | None, status: int, response: Response) -> list[Any]:
     """The answers in a document, as many as came."""
-    place = response.one if rows == 1 and response.one else response.many
+    alone = response.one and (rows == 1 or not response.many)
+    place = response.one if alone else response.many
     try:
         found = value_at(place, told)
     except LookupError:
         raise Unanswered("no-answer", f"nothing at {place}", status) from None
-    return found if isinstance(found, list) and place != response.one else [found]
+    return found if isinstance(found, list) and not alone else [found]
 
 
 def _kept(told: Any, response: Response) -> Any:

@@ -35,13 +35,17 @@ class ServiceSide:
     """Any JSON prediction service."""
 
     def __init__(
-        self, source: str, service: Service, environment: Mapping[str, str], patience: Patience
+        self, source: str, shown: str, service: Service, environment: Mapping[str, str], patience: Patience
     ) -> None:
         headers = mapping.resolved("headers", service.headers, environment)
         query = mapping.resolved("query", service.query, environment)
-        self._base = httpx.URL(source)
+        self._base, self._shown = httpx.URL(source), shown
         self._service, self._query, self._patience = service, query, patience
-        self._secrets = _secrets(service.headers, headers) + _secrets(service.query, query)
+        self._secrets = (
+            *_secrets(service.headers, headers),
+            *_secrets(service.query, query),
+            *([self._base.password.encode()] if len(self._base.password) >= LEAST_SECRET else ()),
+        )
         self._deadlines = Deadlines()
         self._client = _client(self._deadlines, headers, patience)
         self._models: dict[str, None] = {}
@@ -57,7 +61,7 @@ class ServiceSide:
     def header(self, questions_sha256: str, now: datetime) -> Header:
         """See Side."""
         return Header(
-            source=str(self._base.copy_with(userinfo=b"", query=None)),
+            source=self._shown,
             questions_sha256=questions_sha256,
             recorded_at=now.isoformat(),
             model=", ".join(self._models),
@@ -84,13 +88,13 @@ class ServiceSide:
         return reply.answers
 
     def _artifact(self) -> str:
-        """The digest that the service says it answers from; empty when it says nothing."""
+        """The hash of the artifact that answered, if it was one and the service says it; else empty."""
         about = self._service.about
-        if not about.path:
+        if not about.path or len(self._models) != 1:
             return ""
         try:
             status, data = self._sent("GET", about.path)
-            return mapping.text_at(about.artifact_sha256, replies.document(data, status))
+            return mapping.hash_of(next(iter(self._models)), replies.document(data, status), about)
         except Unanswered:
             return ""
 

@@ -1,0 +1,137 @@
+"""Options that commands share, and the progress bar."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from differential_tests import corpus, terms
+from differential_tests.findings import Check
+from differential_tests.payloads import Payloads
+from differential_tests.recording import Questions
+from differential_tests.running import Manner
+from differential_tests.sides import Patience
+from differential_tests.terms import Terms
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Bar = Callable[[int, int], None]
+FILE = click.Path(path_type=Path, dir_okay=False)
+TERMS = click.option("--terms", type=FILE, help="TOML with tolerances and the mapping of the services.")
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How the sides are asked."""
+
+    payloads: Path | None
+    rows_per_request: int
+    concurrency: int
+    timeout: float
+
+    @property
+    def questions(self) -> Questions:
+        """Those of the file, or the corpus."""
+        return Payloads(self.payloads) if self.payloads else corpus.questions()
+
+    @property
+    def dataset(self) -> str:
+        """What the questions are called."""
+        return self.payloads.name if self.payloads else "corpus"
+
+    @property
+    def manner(self) -> Manner:
+        """The rest of it."""
+        return Manner(Patience(self.timeout), self.rows_per_request, self.concurrency)
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Where what was found is written, beside the terminal."""
+
+    junit: Path | None
+    html: Path | None
+    jsonl: Path | None
+    markdown: Path | None
+    as_json: bool
+
+    def write(self, checks: Sequence[Check]) -> None:
+        """Each report that was asked for; matplotlib and templates are imported only if needed."""
+        from differential_tests.reports import junit, lines, markdown, page  # noqa: PLC0415 (see above)
+
+        for path, write in ((self.junit, junit.write), (self.html, page.write), (self.jsonl, lines.write)):
+            if path:
+                write(path, checks)
+        if self.markdown:
+            self.markdown.write_text(markdown.text(checks), encoding="utf-8")
+
+    def show(self, checks: Sequence[Check]) -> None:
+        """On the terminal, for people or for programs."""
+        from differential_tests.reports import lines, terminal  # noqa: PLC0415
+
+        if not self.as_json:
+            terminal.show(console(), checks)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            lines.write(Path(folder, "lines"), checks)
+            click.echo(Path(folder, "lines").read_text(encoding="utf-8"), nl=False)
+
+
+def asking(command: Command) -> Command:
+    """Options of `Asking`."""
+    return _all(
+        command,
+        click.option("--payloads", type=FILE, help="Questions or rows (JSONL, JSON, CSV); else: the corpus."),
+        click.option("--rows-per-request", type=click.IntRange(1), default=1, show_default=True,
+                     help="Rows that share a request; what should be refused is always alone."),
+        click.option("--concurrency", type=click.IntRange(1, 64), default=4, show_default=True,
+                     help="Requests at once."),
+        click.option("--timeout", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True,
+                     help="Seconds that one request may take from its beginning to the end of its reply."),
+    )  # fmt: skip
+
+
+def reports(command: Command) -> Command:
+    """Options of `Reports`."""
+    return _all(
+        command,
+        click.option("--junit", type=FILE, help="JUnit XML, for a build server."),
+        click.option("--html", type=FILE, help="One page with plots, for a browser."),
+        click.option("--jsonl", type=FILE, help="Every finding as a JSON line."),
+        click.option("--markdown", type=FILE, help="A summary for a pull request."),
+        click.option("--json", "as_json", is_flag=True, help="Print what --jsonl writes, and no tables."),
+    )
+
+
+def _all(command: Command, *options: Callable[[Command], Command]) -> Command:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def read_terms(path: Path | None) -> Terms:
+    """The terms of a file, or Umbra's own; raises InvalidTerms or OSError."""
+    return terms.read(path)
+
+
+def console() -> Console:
+    """Where people read: as wide as their terminal, and wide enough where there is none."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=160)
+
+
+@contextmanager
+def bar(what: str) -> Iterator[Bar]:
+    """A progress bar on stderr, where that is a terminal."""
+    screen = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=screen, disable=not screen.is_terminal, transient=True) as shown:
+        task = shown.add_task(what, total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)

@@ -1,0 +1,133 @@
+"""Payloads: the questions that people bring, as this tool writes them, or as rows of their own."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from differential_tests import questions
+from differential_tests.questions import InvalidQuestions, Question
+from model_package.schema import BY_NAME, number
+
+ID, GIVEN = "id", "given"
+Read = Callable[[Path], Iterator[Question]]
+
+
+class Payloads:
+    """The questions of a file, read anew each time they are gone through: there may be millions.
+
+    JSON lines of questions; or rows: JSON lines, a JSON list, or CSV with a header. What a row's `id` says is
+    its id and no part of the row; without one it is `row-` and its number, from 1.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Go through the file once; raises InvalidQuestions or OSError."""
+        if path.exists() and not path.is_file():
+            raise InvalidQuestions(f"{path}: expected a plain file of payloads: it is read more than once")
+        self._path = path
+        try:
+            self._read = _reader(path)
+            self._count = _count(self, path)
+        except (UnicodeDecodeError, csv.Error) as fault:
+            raise InvalidQuestions(f"{path}: expected JSON lines, JSON or CSV, in UTF-8: {fault}") from fault
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Question]:
+        return self._read(self._path)
+
+
+def _count(found: Iterable[Question], path: Path) -> int:
+    """How many, each with an id of its own."""
+    seen: set[str] = set()
+    for question in found:
+        if question.id in seen:
+            raise InvalidQuestions(f"{path}: expected each id once, got {question.id!r} again")
+        seen.add(question.id)
+    if not seen:
+        raise InvalidQuestions(f"{path}: expected at least one row, got none")
+    return len(seen)
+
+
+def _reader(path: Path) -> Read:
+    """By what the file begins with, whatever its name ends with."""
+    with path.open(encoding="utf-8-sig") as file:
+        first = file.readline().strip()
+    if not first.startswith(("{", "[")):
+        return _of_csv
+    return _of_list if first.startswith("[") else _questions if _is_question(first) else _of_lines
+
+
+def _is_question(line: str) -> bool:
+    try:
+        keys = json.loads(line).keys()
+    except ValueError:
+        return False
+    return ID in keys and len(keys & {"row", "body"}) == 1
+
+
+def _questions(path: Path) -> Iterator[Question]:
+    """As `questions` and `harvest` write them."""
+    for number_of, question in enumerate(questions.read(path), start=1):
+        texts = (question.kind, question.segment, question.content_type, question.body or "")
+        if not all(isinstance(text, str) for text in texts) or not isinstance(question.row or {}, dict):
+            raise InvalidQuestions(
+                f"{path}:{number_of}: expected texts and an object as `row`, got {question!r:.200}"
+            )
+        yield question
+
+
+def _of_lines(path: Path) -> Iterator[Question]:
+    with path.open(encoding="utf-8-sig") as file:
+        for line_number, line in enumerate(file, start=1):
+            if line.strip():
+                yield _question(_parsed(line, f"{path}:{line_number}"), line_number, path)
+
+
+def _of_list(path: Path) -> Iterator[Question]:
+    rows = _parsed(path.read_text(encoding="utf-8-sig"), str(path))
+    return (_question(row, row_number, path) for row_number, row in enumerate(rows, start=1))
+
+
+def _parsed(text: str, place: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as fault:
+        raise InvalidQuestions(f"{place}: expected JSON: {fault}") from fault
+
+
+def _of_csv(path: Path) -> Iterator[Question]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = csv.reader(file, strict=True)
+        header = next(lines, [])
+        if len(set(header)) != len(header):
+            raise InvalidQuestions(f"{path}: expected each column once, got {', '.join(header)!r:.200}")
+        for row_number, cells in enumerate((line for line in lines if line), start=1):
+            if len(cells) != len(header):
+                raise InvalidQuestions(
+                    f"{path}:{lines.line_num}: expected {len(header)} cells, got {len(cells)}"
+                )
+            named = zip(header, cells, strict=True)
+            yield _question({name: _cell(name, text) for name, text in named}, row_number, path)
+
+
+def _cell(name: str, text: str) -> float | int | str | None:
+    """A number as JSON writes it; else the text it is, as the codes of categories are in any case."""
+    if text == "":
+        return None
+    if name == ID or (name in BY_NAME and BY_NAME[name].categories):
+        return text
+    found = number(text)
+    return int(text) if isinstance(found, float) and text.removeprefix("-").isdigit() else found
+
+
+def _question(row: Any, row_number: int, path: Path) -> Question:
+    if not isinstance(row, Mapping):
+        raise InvalidQuestions(f"{path}: row {row_number}: expected an object, got {row!r:.80}")
+    name = row.get(ID)
+    rest = {key: value for key, value in row.items() if key != ID}
+    return Question(f"row-{row_number}" if name is None else str(name), GIVEN, row=rest)
