@@ -41,7 +41,8 @@ def plan(
     A gap in the numbering that the writer's own drops do not explain was in damaged lines. `dropped` is
     the header's count, None when the header is damaged; `last` says that nothing will ever follow, so
     that damaged lines at the very end, whose houses no number tells, count one house each: they may have held
-    outcomes, but better a house too many is called lost than one too few.
+    outcomes, but better a house too many is called lost than one too few. Half a line there was never
+    acknowledged and holds no house, unless the file was cut: it is told of, like a damaged header.
     """
     found, reported = list[Capture](), list[Outcome]()
     expected, seen, tail, damaged, lost = (
@@ -59,6 +60,7 @@ def plan(
         reported.extend(entry.outcomes)
     if last:
         lost[DAMAGED], tail = lost[DAMAGED] + tail, 0
+        damaged += chunk.torn + (dropped is None)
     lost += Counter(dropped or {}) - Counter(progress.dropped)
     told = dict(Counter(progress.dropped) + lost)
     return Move(found, SegmentProgress(chunk.end, expected, seen, tail, told), +lost, damaged, reported)

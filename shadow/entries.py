@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import repeat
 from typing import Any, Self
 from uuid import UUID
 
@@ -72,29 +71,55 @@ class Entry:
 
     @classmethod
     def parse(cls, payload: bytes) -> Self | None:
-        """Read a payload; None when it is not an entry this version knows."""
+        """Read a payload; None when it is not an entry this version knows. Nothing is coerced."""
         try:
-            facts = orjson.loads(payload)
-            count = int(facts["first"]), int(facts["dropped"])
+            facts = _of(dict, orjson.loads(payload))
+            count = _of(int, facts["first"]), _of(int, facts["dropped"])
             if "outcomes" in facts:
-                return cls(*count, outcomes=tuple(_outcome(*one) for one in facts["outcomes"]))
+                return cls(*count, outcomes=tuple(_outcome(*one) for one in _of(list, facts["outcomes"])))
             return cls(*count, captures=tuple(_captures(facts)))
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
             return None
 
 
 def _captures(facts: Mapping[str, Any]) -> Iterator[Capture]:
-    live, request_id = ModelRef(facts["name"], facts["version"]), facts["request"]
-    entities = facts.get("entities") or repeat(None, len(facts["ids"]))
-    houses = zip(map(UUID, facts["ids"]), facts["dollars"], facts["rows"], entities, strict=True)
-    for index, (name, dollars, inputs, entity_id) in enumerate(houses):
-        moment = capture_time(name)
-        yield Capture(name, moment, request_id, index, live, float(dollars), inputs, entity_id)
+    live, request_id = (
+        ModelRef(_of(str, facts["name"]), _of(str, facts["version"])),
+        _of(str, facts["request"]),
+    )
+    told = [_of(list, facts[name]) for name in ("ids", "dollars", "rows")]
+    entities = _of(list, facts.get("entities") or [None] * len(told[0]))
+    houses = zip(*told, entities, strict=True)
+    for index, (text, dollars, inputs, entity_id) in enumerate(houses):
+        name = UUID(_of(str, text))
+        yield Capture(
+            name, capture_time(name), request_id, index, live, float(_of(int | float, dollars)),
+            _of(dict, inputs), _of(str | None, entity_id),
+        )  # fmt: skip
 
 
 def _outcome(
     name: str, state: str, price: float | None, sold_at: str | None, reported_by: str | None, received_at: str
 ) -> Outcome:
-    sold = None if sold_at is None else datetime.fromisoformat(sold_at)
-    received = datetime.fromisoformat(received_at)
-    return Outcome(UUID(name), OutcomeState(state), price, sold, reported_by, received)
+    return Outcome(
+        UUID(_of(str, name)),
+        OutcomeState(state),
+        None if price is None else float(_of(int | float, price)),
+        None if sold_at is None else _moment(sold_at),
+        _of(str | None, reported_by),
+        _moment(received_at),
+    )
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no zone")
+    return moment
+
+
+def _of(kind: Any, value: Any) -> Any:
+    """The value, if it is of that kind; raises TypeError."""
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"{value!r:.80} is no {kind}")
+    return value

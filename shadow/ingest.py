@@ -69,7 +69,11 @@ class Ingest:
             self._progress = self._load({journal.name_of(path) for path in paths})
             self._certain = True
         readings = self._read(self._in_turn(paths))
-        moves = {name: move for name, (move, _) in readings.items() if move.progress != self._at(name)}
+        moves = {
+            name: move
+            for name, (move, _) in readings.items()
+            if move.progress != self._at(name) or move.damaged_lines
+        }
         try:
             if moves:
                 self._commit(moves)

@@ -4,11 +4,13 @@ A segment is one append-only file with one writer. It begins with a header of fi
 rewritten in place (so that drops can be told even when the disk has no room left), followed by one
 line per entry:
 
-    crc32-of-payload-in-hex SPACE payload-as-one-line-of-json NEWLINE
+    crc32-of-place-and-payload-in-hex SPACE payload-as-one-line-of-json NEWLINE
 
-A line is the unit of loss: whatever damages one, reading goes on at the next newline. Every entry
-carries how many houses its segment had been offered, and had dropped, before it; a reader can
-therefore say exactly how many houses a damaged stretch held.
+A line is the unit of loss: whatever damages one, reading goes on at the next newline. The checksum
+starts from the line's place (its segment and its offset there), so that a whole line which a disk
+brings back in another place is damage too, and no house is read twice. Every entry carries how many
+houses its segment had been offered, and had dropped, before it; a reader can therefore say exactly
+how many houses a damaged stretch held.
 
 The writer holds an exclusive lock on its segment for life, so a segment whose lock can be taken is
 sealed: nobody will ever append to it again.
@@ -28,8 +30,8 @@ from typing import Any, Self
 import orjson
 
 FORMAT = "umbra-journal"
-VERSION = 2
-READABLE = (1, VERSION)  # 2: there may be outcomes between the captures
+VERSION = 3
+READABLE = (1, 2, VERSION)  # 2: there may be outcomes between the captures; 3: lines know their place
 HEADER_BYTES = 512
 SUFFIX = ".journal"
 _CHECKSUM_BYTES = 9  # eight hexadecimal digits and a space
@@ -39,15 +41,24 @@ class UnreadableSegment(ValueError):
     """A file in the journal directory that this version cannot read."""
 
 
-def frame(payload: bytes) -> bytes:
-    """Make one line of a payload that holds no newline."""
-    return b"%08x %s\n" % (zlib.crc32(payload), payload)
+def place(name: str, offset: int) -> int:
+    """What the checksum of the line at this offset of the segment `name` starts from."""
+    return zlib.crc32(b"%s %d" % (name.encode(), offset))
 
 
-def unframe(line: bytes) -> bytes | None:
-    """Return the payload of one line (without its newline), or None when it is damaged."""
+def frame(payload: bytes, start: int = 0) -> bytes:
+    """Make one line of a payload that holds no newline; `start` is its `place`."""
+    return b"%08x %s\n" % (zlib.crc32(payload, start), payload)
+
+
+def unframe(line: bytes, start: int = 0) -> bytes | None:
+    """Return the payload of one line (without its newline), or None when it is damaged.
+
+    Lines of versions before 3 have no place.
+    """
     payload = line[_CHECKSUM_BYTES:]
-    return payload if line[:_CHECKSUM_BYTES] == b"%08x " % zlib.crc32(payload) else None
+    good = (b"%08x " % zlib.crc32(payload, begun) for begun in (start, 0))
+    return payload if line[:_CHECKSUM_BYTES] in good else None
 
 
 def _header(dropped: Mapping[str, int]) -> bytes:
@@ -60,7 +71,7 @@ class SegmentWriter:
 
     def __init__(self, descriptor: int, path: Path) -> None:
         self._descriptor = descriptor
-        self._path = path
+        self._name = name_of(path)
         self._end = HEADER_BYTES
         self._torn = False
 
@@ -92,7 +103,8 @@ class SegmentWriter:
 
     def append(self, payload: bytes) -> None:
         """Hand one entry to the kernel in one write; raises OSError and leaves the segment as it was."""
-        line = (b"\n" if self._torn else b"") + frame(payload)
+        gap = b"\n" if self._torn else b""
+        line = gap + frame(payload, place(self._name, self._end + len(gap)))
         try:
             _write_all(self._descriptor, line, self._end)
         except OSError:
@@ -128,12 +140,13 @@ class Chunk:
     """What one reading of a segment gave.
 
     `entries` are payloads in order, None standing for a damaged line; `end` is the position to go
-    on from; `reached_end` says that no whole line lay beyond it.
+    on from; `reached_end` says that no whole line lay beyond it, `torn` that a part of one did.
     """
 
     entries: tuple[bytes | None, ...]
     end: int
     reached_end: bool
+    torn: bool = False
 
 
 class SegmentReader:
@@ -180,7 +193,7 @@ class SegmentReader:
                 f"{self.path.name}: journal version {facts.get('version')!r}, this Umbra reads {READABLE}; "
                 "let the version that wrote it empty the journal first"
             )
-        return dict(facts["dropped"])
+        return _counts(facts.get("dropped"))
 
     def read(self, start: int, most_bytes: int) -> Chunk:
         """Read whole lines from `start` (0: the first entry), about `most_bytes` of them."""
@@ -189,8 +202,15 @@ class SegmentReader:
         while data and b"\n" not in data and start + len(data) < self.size:
             data = os.pread(self._descriptor, 2 * len(data), start)
         whole = data[: data.rfind(b"\n") + 1]
-        entries = tuple(map(unframe, filter(None, whole.split(b"\n"))))
-        return Chunk(entries, start + len(whole), start + len(data) >= self.size)
+        reached_end = start + len(data) >= self.size
+        torn = reached_end and len(whole) < len(data)
+        return Chunk(tuple(self._entries(whole, start)), start + len(whole), reached_end, torn)
+
+    def _entries(self, lines: bytes, start: int) -> Iterator[bytes | None]:
+        for line in lines.split(b"\n"):
+            if line:
+                yield unframe(line, place(self.name, start))
+            start += len(line) + 1
 
     def read_tail(self, start: int, most_bytes: int) -> tuple[bytes | None, ...]:
         """Read the last whole lines, none before `start`; the first may be cut, and then reads as damaged."""
@@ -199,6 +219,13 @@ class SegmentReader:
     def sync(self) -> None:
         """Force what has been written to the disk; called off the request path, for many entries at once."""
         os.fdatasync(self._descriptor)
+
+
+def _counts(value: object) -> dict[str, int] | None:
+    """Houses by reason, or None when these are none."""
+    if isinstance(value, dict) and all(type(houses) is int for houses in value.values()):
+        return value
+    return None
 
 
 def _json_object(payload: bytes | None) -> dict[str, Any] | None:

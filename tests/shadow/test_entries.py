@@ -62,6 +62,15 @@ def test_a_line_without_entities_says_nothing_of_them_and_one_of_an_older_umbra_
         b'{"first":0,"dropped":0,"outcomes":[[]]}',
         b'{"first":0,"dropped":0,"outcomes":7}',
         b'{"dropped":0,"outcomes":[]}',
+        b'{"first":0,"dropped":0,"outcomes":{}}',
+        b'{"first":0,"dropped":0,"outcomes":[[5,"sold",1.0,null,null,"2026-11-21T00:00:00+00:00"]]}',
+        b'{"first":0,"dropped":0,"outcomes":[["01a1fd7b-9508-7000-8000-000000000005","sold",1.0,null,null,"2026-11-21"]]}',
+        OLD.replace(b'["01a1fd7b-9508-7000-8000-000000000005"]', b"[5]"),
+        OLD.replace(b"[1.5]", b'["1.5"]'),
+        OLD.replace(b"[1.5]", b"[true]"),
+        OLD.replace(b'"first":3', b'"first":"3"'),
+        OLD.replace(b'[{"lot_area":7.0}]', b'["lot_area"]'),
+        OLD.replace(b'"r-1"', b"7"),
     ],
 )
 def test_what_is_no_entry_is_read_as_damaged(spoiled: bytes) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
+from prometheus_client import CollectorRegistry
 from sqlalchemy import select
 
 from model_package import schema
+from monitoring import metrics
 from shadow import journal
 from shadow.capture import FULL
 from shadow.ingest import Ingest, directory_id
@@ -152,6 +155,25 @@ def test_a_damaged_last_entry_counts_as_one_house_at_least(
     assert intake(store).dropped == {"damaged": 1}
 
 
+@pytest.mark.parametrize(
+    "size", [0, 100, journal.HEADER_BYTES, -5], ids=["empty", "header cut", "whole", "torn"]
+)
+def test_a_damaged_header_and_half_an_entry_are_told(
+    asker, store: Store, settings: Callable[..., Settings], size: int
+) -> None:
+    people, registry = asker(), CollectorRegistry()
+    people.ask(1)
+    people.recorder.close()
+    path = segment(settings)
+    os.truncate(path, size if size >= 0 else path.stat().st_size + size)
+    measures = metrics.shadowing(None, registry)
+    mover = Ingest(store, settings().journal_dir, str(uuid4()), 1 << 20, measures, lambda: datetime.now(UTC))
+    assert empty(mover) == 0
+    told = registry.get_sample_value("umbra_journal_damaged_entries_total")
+    assert told == (0 if size == journal.HEADER_BYTES else 1)
+    assert not path.exists()
+
+
 def test_half_an_entry_at_the_end_of_a_dead_process_is_no_house(
     asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings]
 ) -> None:
@@ -237,14 +259,15 @@ def test_a_segment_that_was_stored_before_is_set_aside_and_holds_up_nothing(
     original = segment(settings)
     copied = original.read_bytes()
     assert empty(ingest()) == 3
-    original.with_name("0-restored.journal").write_bytes(copied)
+    assert empty(ingest()) == 0  # forgets the file that is gone
+    original.write_bytes(copied)
     later = asker()
     later.ask(2)
     mover = ingest()
     mover.step()
     assert empty(mover) + len(stored(store)) >= 5
     assert stored(store) == people.kept | later.kept
-    assert original.with_name("0-restored.refused").exists()
+    assert original.with_suffix(".refused").exists()
 
 
 def test_a_segment_of_another_version_is_left_alone_while_it_is_written(

@@ -87,6 +87,43 @@ def test_a_damaged_header_says_nothing_and_hides_no_entry(tmp_path: Path) -> Non
         assert reader.read(0, 1024).entries == (b"1",)
 
 
+def test_a_line_is_good_only_in_its_own_place(tmp_path: Path) -> None:
+    path = write(tmp_path, b'{"n":1}', b'{"n":2}')
+    other = write(tmp_path, b'{"n":3}', b'{"n":4}', name="b")
+    (first, second), (third, _) = lines(path), lines(other)
+    header = path.read_bytes()[:HEADER_BYTES]
+    for found, entries in (
+        (first + second, (b'{"n":1}', b'{"n":2}')),
+        (second + second, (None, b'{"n":2}')),
+        (first + second + first, (b'{"n":1}', b'{"n":2}', None)),
+        (third + second, (None, b'{"n":2}')),
+    ):
+        path.write_bytes(header + found)
+        assert read(path).entries == entries
+
+
+def lines(path: Path) -> list[bytes]:
+    return path.read_bytes()[HEADER_BYTES:].splitlines(keepends=True)
+
+
+def test_lines_of_a_version_before_places_are_read(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    with path.open("ab") as file:
+        file.write(journal.frame(b'{"n":1}'))
+    assert read(path).entries == (b'{"n":1}',)
+
+
+@pytest.mark.parametrize("told", ["", '"dropped":5', '"dropped":{"full":"5"}', '"dropped":{"full":true}'])
+def test_a_header_without_counts_is_a_damaged_one(tmp_path: Path, told: str) -> None:
+    path = write(tmp_path, b"1")
+    facts = ",".join(filter(None, ['"format":"umbra-journal","version":3', told]))
+    header = journal.frame(f"{{{facts}}}".encode().ljust(HEADER_BYTES - 10))
+    path.write_bytes(header + path.read_bytes()[HEADER_BYTES:])
+    with SegmentReader(path) as reader:
+        assert reader.dropped() is None
+        assert reader.read(0, 1024).entries == (b"1",)
+
+
 PAYLOADS = st.lists(st.integers(0, 10**12).map(lambda n: b'{"n":%d}' % n), min_size=1, max_size=6)
 
 

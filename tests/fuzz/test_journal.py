@@ -1,0 +1,197 @@
+"""Whatever happens to the files of the journal: no wrong row comes out, and what is lost is counted."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import pytest
+from damaged_segments import DAMAGES, NOW, TOLD, Damage, Ids, Segment
+from how_long import examples
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from sqlalchemy import select
+
+from monitoring import metrics
+from shadow import journal
+from shadow.accounting import plan
+from shadow.ingest import Ingest
+from shadow.records import Capture, ModelRef, Outcome, OutcomeState
+from shadow.store import Store
+from shadow.store.sources import UNREAD
+from shadow.store.tables import captures, drops, outcomes, sources
+
+IDS = Ids()
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A journal directory of its own, and the store that others use too."""
+
+    directory: Path
+    store: Store
+    name: str = field(default_factory=lambda: str(uuid4()))
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+
+    def ingest(self, batch_bytes: int) -> None:
+        """Move all that is there, as by a process that is started anew for every batch."""
+        measures = metrics.shadowing(None, self.registry)
+        for _ in range(1000):
+            if not list(journal.segments(self.directory)):
+                return
+            Ingest(self.store, self.directory, self.name, batch_bytes, measures, lambda: NOW).step()
+        raise AssertionError("it never comes to an end")
+
+    def damaged(self) -> int:
+        """Damaged entries as the metric tells them."""
+        return int(self.registry.get_sample_value("umbra_journal_damaged_entries_total") or 0)
+
+    def refused(self) -> set[str]:
+        """The files that were set aside."""
+        return {path.stem for path in self.directory.glob("*.refused")}
+
+    def captures(self) -> list[Capture]:
+        """What is in the store, in the order in which it came there."""
+        return [
+            Capture(
+                row.id, row.captured_at, row.request_id, row.row_index,
+                ModelRef(row.live_name, row.live_version), row.prediction_dollars, row.inputs, row.entity_id,
+            )
+            for row in self._rows(captures, captures.c.seq)
+        ]  # fmt: skip
+
+    def outcomes(self) -> list[Outcome]:
+        """The outcomes in the store, likewise."""
+        return [
+            Outcome(
+                row.capture_id, OutcomeState(row.state), row.price_dollars, row.sold_at, row.reported_by,
+                row.received_at,
+            )
+            for row in self._rows(outcomes, outcomes.c.seq)
+        ]  # fmt: skip
+
+    def lost(self) -> Counter[str]:
+        """The houses that the store calls lost, by reason."""
+        told = Counter[str]()
+        for row in self._rows(drops, drops.c.id):
+            told[row.reason] += row.houses
+        return told
+
+    def _rows(self, table: Any, order: Any) -> Sequence[Any]:
+        mine = select(sources.c.id).where(sources.c.directory_id == self.name).scalar_subquery()
+        with self.store.reading() as connection:
+            return connection.execute(select(table).where(table.c.source_id == mine).order_by(order)).all()
+
+
+def written(disk: Disk, told: Sequence[Sequence[tuple[int, int]]]) -> list[Segment]:
+    """Segments as API processes leave them when they are killed."""
+    return [
+        Segment.written(journal.path_of(disk.directory, f"segment-{number}"), lines, IDS)
+        for number, lines in enumerate(told)
+    ]
+
+
+def exactly(rows: Sequence[Any]) -> list[bytes]:
+    """Rows to the last bit, and to the order of their fields, in whatever order the files took turns."""
+    return sorted(repr(row).encode() for row in rows)
+
+
+BATCHES = st.sampled_from([300, 2000, 1 << 20])
+SEGMENTS = st.lists(TOLD, min_size=1, max_size=3)
+
+
+@examples(100)
+@given(told=SEGMENTS, damages=DAMAGES, batch_bytes=BATCHES)
+def test_of_damaged_files_every_whole_line_is_stored_once_and_nothing_else(
+    store: Store, told: list[list[tuple[int, int]]], damages: list[Damage], batch_bytes: int
+) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        disk = Disk(Path(directory), store)
+        segments = written(disk, told)
+        found = [segment.content for segment in segments]
+        for damage in damages:
+            damage.done(found)
+        for segment, content in zip(segments, found, strict=True):
+            segment.path.write_bytes(content)
+        disk.ingest(batch_bytes)
+
+    pairs = list(zip(segments, found, strict=True))
+    whole = [line for segment, content in pairs for line in segment.whole(content)]
+    houses = [house for line in whole for house in line.captures]
+    stored = disk.captures()
+    assert exactly(stored) == exactly(houses)
+    assert exactly(disk.outcomes()) == exactly([one for line in whole for one in line.outcomes])
+    for segment, content in pairs:
+        mine = [house for line in segment.whole(content) for house in line.captures]
+        assert [house for house in stored if house in mine] == mine
+    assert disk.lost() == sum((segment.lost(content) for segment, content in pairs), Counter())
+    assert disk.damaged() == sum(segment.damaged(content) for segment, content in pairs)
+    assert disk.refused() == set()
+
+
+def _header(facts: Any) -> bytes:
+    return journal.frame(orjson.dumps(facts).ljust(journal.HEADER_BYTES - 10))
+
+
+ODD = st.sampled_from([None, True, 1.0, -1, 0, 4, 99, "3", "", [], {}, [3]])
+FACTS = st.fixed_dictionaries(
+    {"format": st.just(journal.FORMAT) | ODD},
+    optional={
+        "version": st.sampled_from(journal.READABLE) | ODD,
+        "dropped": st.dictionaries(st.sampled_from(["full", "disk"]), ODD) | ODD,
+    },
+)
+
+
+@examples(40)
+@given(told=TOLD, facts=FACTS | ODD, batch_bytes=BATCHES)
+def test_a_header_of_another_version_sets_its_file_aside_and_any_other_hides_no_line(
+    store: Store, told: list[tuple[int, int]], facts: Any, batch_bytes: int
+) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        disk = Disk(Path(directory), store)
+        odd, other = written(disk, [told, told])
+        odd.path.write_bytes(_header(facts) + odd.content[journal.HEADER_BYTES :])
+        disk.ingest(batch_bytes)
+        known = isinstance(facts, dict) and facts.get("format") == journal.FORMAT
+        foreign = known and facts.get("version") not in journal.READABLE
+        assert disk.refused() == ({"segment-0"} if foreign else set())
+    lines = [line for segment in ([other] if foreign else [odd, other]) for line in segment.lines]
+    assert exactly(disk.captures()) == exactly([one for line in lines for one in line.captures])
+    assert exactly(disk.outcomes()) == exactly([one for line in lines for one in line.outcomes])
+
+
+@pytest.fixture(scope="module")
+def segment(tmp_path_factory: pytest.TempPathFactory) -> Segment:
+    """Houses, an outcome and drops."""
+    path = journal.path_of(tmp_path_factory.mktemp("journal"), "all")
+    return Segment.written(path, [(1, 0), (0, 2), (2, 1)], IDS)
+
+
+def _is_read_as_it_should_be(segment: Segment, content: bytes) -> None:
+    segment.path.write_bytes(content)
+    with journal.SegmentReader(segment.path) as reader:
+        move = plan(UNREAD, reader.read(0, 1 << 20), reader.dropped(), last=True)
+    whole = segment.whole(content)
+    assert move.captures == [one for line in whole for one in line.captures]
+    assert move.outcomes == [one for line in whole for one in line.outcomes]
+    assert move.lost == segment.lost(content)
+    assert move.damaged_lines == segment.damaged(content)
+
+
+def test_wherever_a_file_is_cut_all_before_is_read(segment: Segment) -> None:
+    for size in range(len(segment.content) + 1):
+        _is_read_as_it_should_be(segment, segment.content[:size])
+
+
+def test_whichever_byte_is_changed_only_its_line_is_lost(segment: Segment) -> None:
+    for at, byte in enumerate(segment.content):
+        changed = bytes([byte ^ 1 << at % 8])
+        _is_read_as_it_should_be(segment, segment.content[:at] + changed + segment.content[at + 1 :])
