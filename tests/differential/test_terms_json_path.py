@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -82,3 +84,9 @@ def test_every_place_is_a_path_that_means_it_alone(keys: list[str | int]) -> Non
 @settings(max_examples=200, deadline=None)
 def test_two_names_are_never_written_alike(one: str, other: str) -> None:
     assert (json_path.member(one) == json_path.member(other)) == (one == other)
+
+
+def test_the_examples_in_the_docstrings_are_true() -> None:
+    result = doctest.testmod(json_path)
+    assert result.attempted >= 3
+    assert result.failed == 0

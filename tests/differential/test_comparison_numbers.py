@@ -1,0 +1,123 @@
+"""Numbers: how far apart they may be, how their differences are summarised, and what is shown of them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from differential_tests import terms
+from differential_tests.comparison import compare
+from differential_tests.comparison.table import Table, table
+from differential_tests.findings import Kind
+from differential_tests.runs import Answer
+
+EXACT = terms.parse("")
+
+
+def of_values(*values: Any) -> Table:
+    return table(Answer(f"r{row}", "o", status=200, value=value) for row, value in enumerate(values))
+
+
+def found(a: Table, b: Table, wanted: terms.Terms) -> list[tuple[Kind, str, str]]:
+    return [(one.kind, one.row, one.path) for one in compare(a, b, wanted).findings]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "dollars", "percent", "differs"),
+    [
+        (100.0, 100.5, 0.5, 0, False),
+        (100.0, 100.5, 0.49, 0, True),
+        (100.0, 125.0, 0, 20, False),  # of the larger one
+        (125.0, 100.0, 0, 20, False),
+        (100.0, 125.0, 0, 19.9, True),
+        (100.0, 125.0, 12.5, 10, False),  # both together
+        (0.0, 0.0, 0, 0, False),
+        (0.0, 1e-300, 0, 99, True),
+        (0.0, 5.0, 5, 0, False),
+        (-0.0, 0.0, 0, 0, False),
+        (1.7e308, -1.7e308, 0, 199, True),  # too far apart for a float
+        (math.inf, math.inf, 0, 0, False),
+        (math.nan, math.nan, 0, 0, False),
+        (math.inf, 1.0, 1e300, 100, True),
+        (math.nan, 1.0, 1e300, 100, True),
+        (0.4, -0.4, 1, 0, True),  # another sign is no rounding
+        (2**60, 2**60 + 1, 0.9, 0, True),
+        (2**60, 2**60 + 1, 1, 0, False),
+        (2**60, float(2**60), 0, 0, False),
+        (10**400, 10**400 + 1, 0.9, 0, True),
+        (1, 1.0, 0, 0, False),
+    ],
+)
+def test_numbers_may_be_apart_by_the_tolerance_and_no_further(
+    a: float, b: float, dollars: float, percent: float, differs: bool
+) -> None:
+    wanted = EXACT.within(dollars=dollars, percent=percent)
+    assert bool(found(of_values(a), of_values(b), wanted)) == differs
+    assert bool(found(of_values(b), of_values(a), wanted)) == differs
+
+
+def test_a_tolerance_of_one_path_holds_there_only() -> None:
+    wanted = terms.parse('[tolerance.paths."$.rough"]\npercent = 50')
+    a, b = of_values({"rough": 10, "fine": 10}), of_values({"rough": 11, "fine": 11})
+    assert found(a, b, wanted) == [(Kind.NUMBER, "r0", "$.fine")]
+
+
+def test_every_difference_counts_in_the_spread_also_those_within_the_tolerance() -> None:
+    random = np.random.default_rng(7)
+    before = random.uniform(1e5, 9e5, 1000)
+    after = before * (1 + np.where(random.random(1000) < 0.7, random.normal(0, 0.01, 1000), 0))
+    names = [f"s{row % 3}" if row % 10 else "" for row in range(1000)]
+
+    def side(prices: Any) -> Table:
+        return table(
+            Answer(f"r{row}", "o", names[row], 200, value={"p": price})
+            for row, price in enumerate(prices.tolist())
+        )
+
+    check = compare(side(before), side(after), EXACT.within(percent=1))
+    sizes, larger = np.abs(after - before), np.maximum(before, after)
+    spreads = {spread.segment: spread for spread in check.spreads}
+    assert list(spreads) == ["", "s0", "s1", "s2"]
+    for segment, spread in spreads.items():
+        chosen = np.array([not segment or name == segment for name in names])
+        shares = [0.5, 0.9, 0.99, 1.0]
+        assert spread.compared == chosen.sum()
+        assert spread.differing == (sizes[chosen] > 0).sum()
+        assert spread.beyond == (sizes > 0.01 * larger)[chosen].sum()
+        assert spread.quantiles == tuple(np.quantile(sizes[chosen], shares, method="inverted_cdf"))
+        percents = 100 * (sizes / larger)[chosen]
+        assert spread.percents == pytest.approx(np.quantile(percents, shares, method="inverted_cdf"))
+    assert len(check.findings) == spreads[""].beyond
+
+
+def test_the_sample_for_plots_has_the_worst_rows_and_is_bounded() -> None:
+    before = [1000.0 + row for row in range(5000)]
+    after = [price * 2 if row in (17, 4321) else price for row, price in enumerate(before)]
+    check = compare(of_values(*before), of_values(*after), EXACT)
+    assert check.pairs is not None
+    assert check.pairs.path == "$"
+    assert {"r17", "r4321"} <= set(check.pairs.rows)
+    assert 1000 < len(check.pairs.rows) == len(check.pairs.a) == len(check.pairs.b) <= 2000
+    sampled = dict(zip(check.pairs.rows, zip(check.pairs.a, check.pairs.b, strict=True), strict=True))
+    assert sampled["r17"] == (1017.0, 2034.0)
+
+
+def test_the_sample_is_of_the_place_where_most_is_beyond_the_tolerance() -> None:
+    a, b = of_values({"x": 1, "y": 1}, {"x": 1, "y": 1}), of_values({"x": 1, "y": 2}, {"x": 1, "y": 1})
+    pairs = compare(a, b, EXACT).pairs
+    assert pairs is not None
+    assert (pairs.path, pairs.rows) == ("$.y", ("r0", "r1"))
+
+
+def test_the_check_says_by_which_terms_and_over_how_much_it_was_made() -> None:
+    wanted = terms.parse('ignore = ["$.id"]\n[tolerance]\npercent = 2\n[tolerance.paths."$.x"]\ndollars = 3')
+    facts = compare(of_values({"p": 1, "x": 1}), of_values({"p": 1, "x": 1}), wanted).facts
+    assert facts == {
+        "compared": "2 places of 1 rows",
+        "tolerance": "0 dollars + 2 %",
+        "tolerance of $.x": "3 dollars + 0 %",
+        "ignored": "$.id",
+    }

@@ -1,0 +1,188 @@
+"""Noise: what a side does to itself excuses as much between two sides, tells so, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from differential_tests import terms
+from differential_tests.comparison import compare
+from differential_tests.comparison.table import Table, table
+from differential_tests.findings import Check, Kind
+from differential_tests.runs import Answer
+from differential_tests.terms import Terms
+
+EXACT = terms.parse("")
+PRICES = [100_000.0 + row for row in range(1000)]
+
+
+def of_values(values: Sequence[Any]) -> Table:
+    return table(Answer(f"r{row}", "o", status=200, value=value) for row, value in enumerate(values))
+
+
+def side(prices: Sequence[float] = PRICES, **others: Any) -> Table:
+    """Answers with a price, and other fields that are functions of the row."""
+    return of_values(
+        [
+            {"price": price} | {name: other(row) for name, other in others.items()}
+            for row, price in enumerate(prices)
+        ]
+    )
+
+
+def apart(rows: int, by: float, first: int = 0) -> list[float]:
+    """The prices, some of them more by so many dollars."""
+    return [price + by * (first <= row < first + rows) for row, price in enumerate(PRICES)]
+
+
+def judged(a: Table, b: Table, noise: tuple[Table, Table], wanted: Terms = EXACT) -> Check:
+    check = compare(a, b, wanted, noise=noise)
+    assert check.error == ""
+    return check
+
+
+def kinds(check: Check) -> dict[tuple[Kind, str], int]:
+    told: dict[tuple[Kind, str], int] = {}
+    for one in check.findings:
+        told[one.kind, one.path] = told.get((one.kind, one.path), 0) + 1
+    return told
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(lambda row: f"at {row}", lambda row: f"at {row} and later"), (lambda row: row, lambda row: row + 3600)],
+    ids=["text", "number"],
+)
+def test_a_time_that_always_differs_is_never_a_finding_and_is_told(first: Any, second: Any) -> None:
+    quiet = judged(
+        side(time=first),
+        side(time=second),
+        (side(time=first), side(time=lambda row: second(row) + second(0))),
+    )
+    assert quiet.passed
+    (fact,) = [text for name, text in quiet.facts.items() if name.endswith("$.time")]
+    assert fact.startswith("1000 of 1000 rows excused (100.0000%; in the noise 100.0000%)")
+    assert "excuse 1000 differences" in quiet.facts["noise"]
+
+
+def test_without_noise_in_the_noise_one_wrong_row_of_a_thousand_is_found() -> None:
+    check = judged(side(), side(apart(1, 0.01)), (side(), side()))
+    assert kinds(check) == {(Kind.NUMBER, "$.price"): 1}
+    assert check.facts["noise"] == "1000 rows of one side compared with itself excuse 0 differences"
+
+
+def test_noise_at_one_place_excuses_nothing_at_another() -> None:
+    noise = (side(time=lambda row: row), side(time=lambda row: -row - 1))
+    check = judged(side(time=lambda _: 0), side(apart(1, 5), time=lambda _: 1), noise)
+    assert kinds(check) == {(Kind.NUMBER, "$.price"): 1, (Kind.NUMBER, "$.time"): 1000}
+
+
+def test_noise_of_one_kind_excuses_no_other_kind_at_the_same_place() -> None:
+    noise = (side(x=lambda _: "a"), side(x=lambda _: "b"))
+    assert kinds(judged(side(x=lambda _: "a"), side(x=lambda _: None), noise)) == {(Kind.TYPE, "$.x"): 1000}
+
+
+@pytest.mark.parametrize(("rows", "is_finding"), [(100, False), (120, False), (121, True)])
+def test_the_rate_has_to_exceed_that_of_the_noise_by_the_relative_margin(rows: int, is_finding: bool) -> None:
+    noise = (side(x=lambda row: row >= 100), side(x=lambda _: True))
+    check = judged(side(x=lambda row: row >= rows), side(x=lambda _: True), noise)
+    assert kinds(check) == ({(Kind.TEXT, "$.x"): rows} if is_finding else {})
+    assert (f"noise: {Kind.TEXT} $.x" in check.facts) != is_finding
+
+
+@pytest.mark.parametrize(("rows", "is_finding"), [(11, False), (15, False), (16, True)])
+def test_the_rate_has_to_exceed_that_of_the_noise_by_the_absolute_margin(rows: int, is_finding: bool) -> None:
+    wanted = terms.parse("[noise]\nrelative = 0\nabsolute = 0.005")
+    noise = (side(x=lambda row: row >= 10), side(x=lambda _: True))
+    check = judged(side(x=lambda row: row >= rows), side(x=lambda _: True), noise, wanted)
+    assert bool(check.findings) == is_finding
+
+
+def test_a_number_has_to_exceed_the_noise_s_quantile_too() -> None:
+    noise = (side(), side(apart(10, 1.0)))
+    b = side([price + 0.5 * (row < 50) + 10 * (50 <= row < 100) for row, price in enumerate(PRICES)])
+    check = judged(side(), b, noise)
+    assert {one.row for one in check.findings} == {f"r{row}" for row in range(50, 100)}
+    fact = check.facts[f"noise: {Kind.NUMBER} $.price"]
+    assert fact.startswith("50 of 1000 rows excused")
+    assert "up to 0.5 or" in fact
+
+
+def test_a_few_wild_ones_in_the_noise_do_not_set_the_quantile() -> None:
+    prices = np.linspace(1e5, 2e5, 5000)
+    noisy = prices + 1.0 * (np.arange(5000) < 50)
+    noisy[0] = 1e7
+    b = prices + 20 * (np.arange(5000) < 100)
+    check = judged(
+        of_values(prices.tolist()),
+        of_values(b.tolist()),
+        (of_values(prices.tolist()), of_values(noisy.tolist())),
+    )
+    assert len(check.findings) == 100
+
+
+def test_with_few_rows_the_largest_of_the_noise_is_its_quantile() -> None:
+    few = [10.0, 20.0, 30.0]
+    noise = (of_values(few), of_values([10.0, 20.0, 33.0]))
+    assert judged(of_values(few), of_values([11.0, 22.0, 32.0]), noise).passed
+    found = judged(of_values(few), of_values([10.5, 25.0, 32.0]), noise)
+    assert [one.row for one in found.findings] == ["r1"]
+
+
+def test_noise_within_the_tolerance_excuses_nothing() -> None:
+    wanted = EXACT.within(dollars=1)
+    noise = (side(), side([price + 0.5 for price in PRICES]))
+    check = judged(side(), side([price + 1.5 for price in PRICES]), noise, wanted)
+    assert len(check.findings) == 1000
+
+
+def test_what_exceeds_the_noise_but_not_the_tolerance_is_no_finding() -> None:
+    wanted = EXACT.within(dollars=3)
+    assert judged(side(), side(apart(500, 2)), (side(), side(apart(1, 0.1))), wanted).passed
+
+
+def test_a_place_that_comes_and_goes_in_the_noise_may_come_and_go() -> None:
+    def hinted(first: int) -> Table:
+        return of_values(
+            [{"p": 1} | ({"hint": "x"} if first <= row < first + 30 else {}) for row in range(100)]
+        )
+
+    assert judged(hinted(0), hinted(40), (hinted(0), hinted(60))).passed
+    assert kinds(judged(hinted(0), hinted(40), (hinted(0), hinted(0)))) == {(Kind.PATH, "$.hint"): 60}
+
+
+def flaky(failing: range = range(0), refusing: range = range(0), lost: range = range(0)) -> Table:
+    """A hundred answers of a side that fails, refuses or loses some."""
+
+    def answer(row: int) -> Answer:
+        if row in failing:
+            return Answer(f"r{row}", "o", failure="timeout")
+        if row in refusing:
+            return Answer(f"r{row}", "o", status=503, code="busy")
+        return Answer(f"r{row}", "o", status=200, value=1.0)
+
+    return table(answer(row) for row in range(100) if row not in lost)
+
+
+@pytest.mark.parametrize("what", ["failing", "refusing", "lost"])
+def test_rows_that_a_side_loses_by_itself_are_excused_at_that_rate_and_told(what: str) -> None:
+    kind = {"failing": Kind.FAILURE, "refusing": Kind.REFUSAL, "lost": Kind.MISSING}[what]
+    noise = (flaky(), flaky(**{what: range(10)}))
+    few = judged(flaky(), flaky(**{what: range(50, 62)}), noise)
+    assert few.passed
+    assert few.facts[f"noise: {kind}"].startswith("12 of 100 rows excused")
+    assert kinds(judged(flaky(), flaky(**{what: range(50, 63)}), noise)) == {(kind, ""): 13}
+
+
+def test_a_side_that_fails_by_itself_is_not_excused_from_refusing() -> None:
+    noise = (flaky(), flaky(failing=range(50)))
+    check = judged(flaky(), flaky(failing=range(50), refusing=range(50, 51)), noise)
+    assert kinds(check) == {(Kind.REFUSAL, ""): 1}
+
+
+def test_a_noise_of_no_answers_cannot_be_run() -> None:
+    nothing = table([])
+    assert compare(side(), side(), EXACT, noise=(nothing, nothing)).error
