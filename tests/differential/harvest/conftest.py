@@ -17,8 +17,8 @@ from shadow.store import Store, candidates, captures, observations, sources
 from shadow.store.observations import Answer
 
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
-REASONS = ("timeout", "not_finite", "crashed")
-FAR, FAILED, AGAIN = 15, 9, 40
+REASONS = [*["timeout"] * 7, "not_finite", "crashed"]
+FAR, AGAIN = 15, 40
 
 
 def house(chance: random.Random) -> Row:
@@ -48,7 +48,9 @@ class Asked:
 def houses(number: int, seed: int = 3) -> Asked:
     chance = random.Random(seed)
     rows = [house(chance) for _ in range(number)]
-    failed = {reason: rows[FAR + place : FAR + FAILED : len(REASONS)] for place, reason in enumerate(REASONS)}
+    failed: dict[str, list[Row]] = {}
+    for reason, row in zip(REASONS, rows[FAR:], strict=False):
+        failed.setdefault(reason, []).append(row)
     return Asked(rows, rows[:FAR], failed)
 
 
@@ -63,7 +65,7 @@ def fill(store: Store, asked: Asked, order: Sequence[int], extra: Sequence[dict[
     ]
     for name, inputs in zip(names[len(order) :], extra, strict=True):
         stored.append(Capture(name, NOW, "request", 0, ModelRef("linear", "1"), 1e5, inputs, "listing-x"))
-    reasons = {FAR + place: REASONS[place % len(REASONS)] for place in range(FAILED)}
+    reasons = dict(enumerate(REASONS, FAR))
 
     def said(capture: Capture, i: int, spread: float) -> Answer:
         if i in reasons:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from differential_tests import questions
 from differential_tests.harvest import NoStore, configured_mask, harvest
@@ -197,3 +198,13 @@ def test_reading_holds_a_page_and_not_the_table(filled: Store, monkeypatch: pyte
         return most
 
     assert peak(lambda found: sum(1 for _ in found)) < peak(list) / 5
+
+
+@pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
+def test_postgres_sends_the_table_page_by_page(filled: Store) -> None:
+    names = []
+    event.listen(filled._engine, "after_cursor_execute", lambda _, cursor, *__: names.append(cursor.name))
+    with filled.reading() as connection:
+        next(iter(stored.newest(connection, 800)))
+        next(iter(stored.apart(connection, 800)))
+    assert sum(name is not None for name in names) == 2  # those of a cursor in the server

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -53,18 +51,6 @@ def test_a_text_that_says_nan_is_not_the_number(tmp_path: Path) -> None:
     (finding,) = (one for one in lines.read(path) if isinstance(one, Finding))
     assert finding.a == "NaN"
     assert math.isnan(finding.b)
-
-
-def test_jq_reads_it(tmp_path: Path, every: tuple[Check, ...]) -> None:
-    jq = shutil.which("jq")
-    if jq is None:
-        pytest.skip("jq is not installed; orjson reads the same lines above")
-    path = tmp_path / "findings.jsonl"
-    lines.write(path, every)
-    counted = subprocess.run(
-        [jq, "-c", "select(.check).findings", path], capture_output=True, text=True, check=True
-    )
-    assert counted.stdout.split() == [str(len(check.findings)) for check in every]
 
 
 texts = st.text(st.characters(exclude_categories=()), max_size=20)
