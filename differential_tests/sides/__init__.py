@@ -7,22 +7,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
-from urllib.parse import urlsplit, urlunsplit
 
 from differential_tests.questions import Question
 from differential_tests.runs import Answer, Header
 from differential_tests.sides import mapping
 from differential_tests.sides.artifact import MANIFEST, ArtifactSide
 from differential_tests.sides.service import Patience, ServiceSide
+from differential_tests.sides.source import UnknownSource, is_service, shown
 
 __all__ = ["LETTERS", "MANIFEST", "Letter", "Patience", "Side", "UnknownSource", "is_service", "of", "shown"]
 
 Letter = Literal["a", "b"]
 LETTERS: tuple[Letter, ...] = ("a", "b")
-
-
-class UnknownSource(ValueError):
-    """Neither the address of a service nor the directory of an artifact."""
 
 
 class Side(Protocol):
@@ -60,23 +56,7 @@ def of(
     """
     understood = mapping.read(service or {}, letter)
     if is_service(source):
-        return ServiceSide(source, shown(source), understood, environment, patience or Patience())
+        return ServiceSide(source, understood, environment, patience or Patience())
     if (Path(source) / MANIFEST).is_file():
         return ArtifactSide(Path(source), understood)
-    raise UnknownSource(
-        f"{source!r}: expected http://HOST:PORT of a service, or the directory of an artifact, such as "
-        f"models/linear/1 (with {MANIFEST} in it)"
-    )
-
-
-def is_service(source: str) -> bool:
-    """Whether it is asked over HTTP."""
-    return source.startswith(("http://", "https://"))
-
-
-def shown(source: str) -> str:
-    """As runs and reports may have it: of an address without user, password, query and fragment."""
-    if not is_service(source):
-        return source
-    parts = urlsplit(source)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    raise UnknownSource(source)

@@ -34,7 +34,8 @@ def body(questions: Sequence[Question], request: Request) -> Body:
     """The body of one request."""
     first = questions[0]
     if first.body is not None:
-        return Body(_encoded(first.body), first.content_type, None)
+        content_type = first.content_type.encode("ascii", "backslashreplace").decode()
+        return Body(_encoded(first.body), content_type, None)
     template = request.one if len(questions) == 1 and request.one else request.many
     rows = [_row(question, request) for question in questions]
     return Body(json.dumps(_filled(template, _values(rows, request))).encode(), JSON, len(rows))

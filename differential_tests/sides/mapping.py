@@ -113,6 +113,12 @@ def resolved(key: str, texts: Mapping[str, str], environment: Mapping[str, str])
     return {name: _resolved(f"service.{key}.{name}", text, environment) for name, text in texts.items()}
 
 
+def secrets(service: Service, environment: Mapping[str, str]) -> list[str]:
+    """The values of all variables that headers and query name."""
+    texts = map(Template, [*service.headers.values(), *service.query.values()])
+    return [environment[name] for text in texts for name in text.get_identifiers() if name in environment]
+
+
 def _resolved(key: str, text: str, environment: Mapping[str, str]) -> str:
     try:
         found = Template(text).substitute(environment)

@@ -16,6 +16,7 @@ from differential_tests.sides import bodies, mapping, replies
 from differential_tests.sides.deadline import Deadlines
 from differential_tests.sides.mapping import Service
 from differential_tests.sides.replies import Unanswered
+from differential_tests.sides.source import UnknownSource, shown
 
 KEPT_ALIVE_SECONDS = 1.0  # less than any server waits: a connection it closes meanwhile would look broken
 HIDDEN = b"***"
@@ -35,17 +36,14 @@ class ServiceSide:
     """Any JSON prediction service."""
 
     def __init__(
-        self, source: str, shown: str, service: Service, environment: Mapping[str, str], patience: Patience
+        self, source: str, service: Service, environment: Mapping[str, str], patience: Patience
     ) -> None:
         headers = mapping.resolved("headers", service.headers, environment)
         query = mapping.resolved("query", service.query, environment)
-        self._base, self._shown = httpx.URL(source), shown
+        self._base, self._shown = _url(source), shown(source)
         self._service, self._query, self._patience = service, query, patience
-        self._secrets = (
-            *_secrets(service.headers, headers),
-            *_secrets(service.query, query),
-            *([self._base.password.encode()] if len(self._base.password) >= LEAST_SECRET else ()),
-        )
+        secrets = [*mapping.secrets(service, environment), self._base.password]
+        self._secrets = [secret.encode() for secret in secrets if len(secret) >= LEAST_SECRET]
         self._deadlines = Deadlines()
         self._client = _client(self._deadlines, headers, patience)
         self._models: dict[str, None] = {}
@@ -138,6 +136,16 @@ class ServiceSide:
         return self._without_secrets(text.encode("utf-8", "replace")).decode("utf-8", "replace")
 
 
+def _url(source: str) -> httpx.URL:
+    try:
+        found = httpx.URL(source)
+    except (httpx.InvalidURL, ValueError):
+        raise UnknownSource(source) from None
+    if not found.host:
+        raise UnknownSource(source)
+    return found
+
+
 def _client(deadlines: Deadlines, headers: dict[str, str], patience: Patience) -> httpx.Client:
     """Follows no redirect, keeps no cookie, heeds no proxy of the environment."""
     transport = httpx.HTTPTransport(trust_env=False)
@@ -156,9 +164,3 @@ def _client(deadlines: Deadlines, headers: dict[str, str], patience: Patience) -
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         trust_env=False,
     )
-
-
-def _secrets(texts: Mapping[str, str], values: Mapping[str, str]) -> tuple[bytes, ...]:
-    """The values that came from the environment."""
-    found = (values[name].encode() for name, text in texts.items() if values[name] != text)
-    return tuple(secret for secret in found if len(secret) >= LEAST_SECRET)

@@ -1,0 +1,150 @@
+"""Models trained once, and services that really listen: each test says what they answer."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ports import free_port
+
+from model_package import train
+from model_package.synthetic import synthetic
+
+TRAINED_AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A models directory with linear@1 and gbm@1: to be read only."""
+    directory = tmp_path_factory.mktemp("models")
+    for recipe in ("linear", "gbm"):
+        train.train(recipe, synthetic(800, seed=3), directory, 7, trained_at=TRAINED_AT)
+    return directory
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request as a service got it."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One reply; `body` is JSON unless it is bytes."""
+
+    body: Any = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def data(self) -> bytes:
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+
+
+Answering = Callable[[Asked], Said]
+Serve = Callable[[Answering], str]
+Talk = Callable[[Callable[[socket.socket], None]], str]
+
+
+@pytest.fixture
+def said() -> type[Said]:
+    """What a service says."""
+    return Said
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts an HTTP service that answers as a function says; gives its address."""
+    with ExitStack() as ends:
+        yield lambda answering: _served(answering, ends)
+
+
+def _served(answering: Answering, ends: ExitStack) -> str:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            said = answering(Asked(self.command, self.path, headers, body))
+            self.send_response(said.status)
+            self.send_header("Content-Length", str(len(said.data)))
+            for name, value in said.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(said.data)
+
+        do_GET = do_PUT = do_POST  # noqa: N815
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            """A request is no event."""
+
+    server = _Server(("127.0.0.1", free_port()), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    ends.callback(thread.join)
+    ends.callback(server.server_close)
+    ends.callback(server.shutdown)
+    return f"http://127.0.0.1:{server.server_address[1]}"
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes before its reply is what some tests are about."""
+
+
+@pytest.fixture
+def talk() -> Iterator[Talk]:
+    """Starts a service of which each connection is handed to a function once a request has come."""
+    with ExitStack() as ends:
+        yield lambda speak: _talking(speak, ends)
+
+
+def _talking(speak: Callable[[socket.socket], None], ends: ExitStack) -> str:
+    listening = socket.create_server(("127.0.0.1", free_port()))
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                threading.Thread(target=converse, args=(connection,), daemon=True).start()
+
+    def converse(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.recv(1 << 16)
+            speak(connection)
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    ends.callback(thread.join)
+    ends.callback(listening.close)
+    ends.callback(lambda: listening.shutdown(socket.SHUT_RDWR))
+    return f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.fixture
+def over() -> Iterator[threading.Event]:
+    """Set when the test is over: what a slow service waits for."""
+    event = threading.Event()
+    yield event
+    event.set()
