@@ -36,8 +36,8 @@ class NoStore(ValueError):
     """There is no store where one was said to be."""
 
 
-FAULTS = (NoStore, UnknownField, InvalidSetting, StoreRefused, StoreUnavailable)
-"""What a person can put right: the message says it all."""
+FAULTS = (InvalidSetting, NoStore, StoreRefused, StoreUnavailable, UnknownField)
+"""What can be wrong with a store, or with what is asked of it; their words hold no secret."""
 
 
 def harvest(
@@ -51,7 +51,7 @@ def harvest(
     """The existing questions, as they are, and after them up to `limit` new ones.
 
     `store` is a URL or a data directory; of its houses the newest million are looked at. Raises NoStore,
-    UnknownField, StoreUnavailable.
+    InvalidSetting, UnknownField, StoreUnavailable.
     """
     hidden = checked(masked)
     by = "" if segment in hidden else segment
@@ -104,7 +104,8 @@ def _question(row: Row, masked: frozenset[str], segment: str) -> Question:
 
 def _url(store: str) -> str:
     """The URL of a store, or of the one in a data directory; raises NoStore for an SQLite file not there."""
-    url = store if "://" in store else Settings.from_environment({"UMBRA_DATA_DIR": store}).store
+    name = "UMBRA_STORE_URL" if "://" in store else "UMBRA_DATA_DIR"
+    url = Settings.from_environment({name: store}).store
     if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).is_file():
         raise NoStore(
             f"{store}: no store is there; expected a data directory, sqlite:////PATH or postgresql://..."

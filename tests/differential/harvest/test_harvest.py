@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import event
 
 from differential_tests import questions
-from differential_tests.harvest import NoStore, configured_mask, harvest
+from differential_tests.cli import cli
+from differential_tests.harvest import FAULTS, NoStore, configured_mask, harvest
 from differential_tests.harvest.houses import UnknownField
 from differential_tests.questions import Question
 from model_package.schema import EXAMPLE, FIELDS, Row
@@ -208,3 +210,27 @@ def test_postgres_sends_the_table_page_by_page(filled: Store) -> None:
         next(iter(stored.newest(connection, 800)))
         next(iter(stored.apart(connection, 800)))
     assert sum(name is not None for name in names) == 2  # those of a cursor in the server
+
+
+@on_one_database
+def test_the_command_adds_to_the_corpus_what_is_new(filled: Store, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.jsonl"
+    command = ["harvest", filled.url, "-o", str(corpus), "--limit", "50", "--mask", "lot_area"]
+    first, again = (CliRunner().invoke(cli, command, standalone_mode=False) for _ in range(2))
+    assert "50 questions more, 50 in all" in first.output
+    assert "0 questions more, 50 in all" in again.output
+    assert {row["lot_area"] for row in rows_of(list(questions.read(corpus)))} == {EXAMPLE["lot_area"]}
+
+
+@pytest.mark.parametrize(
+    ("store", "words"),
+    [
+        ("postgresql://umbra:secret@127.0.0.1:1/umbra", "onnection"),
+        ("mysql://umbra:secret@127.0.0.1/umbra", "expected postgresql://"),
+        ("sqlite:////nowhere/umbra.db", "no store is there"),
+    ],
+)
+def test_a_store_that_cannot_be_read_is_a_fault_without_a_secret(store: str, words: str) -> None:
+    with pytest.raises(FAULTS, match=words) as raised:
+        harvest(store)
+    assert "secret" not in str(raised.value)
