@@ -14,10 +14,12 @@ from differential_tests.sides import mapping
 from differential_tests.sides.artifact import MANIFEST, ArtifactSide
 from differential_tests.sides.service import Patience, ServiceSide
 from differential_tests.sides.source import UnknownSource, is_service, shown
+from model_package import recipes
 
 __all__ = ["LETTERS", "MANIFEST", "Letter", "Patience", "Side", "UnknownSource", "is_service", "of", "shown"]
 
 Letter = Literal["a", "b"]
+RECIPE_MODULES = "UMBRA_RECIPE_MODULES"
 LETTERS: tuple[Letter, ...] = ("a", "b")
 
 
@@ -52,11 +54,13 @@ def of(
     """The side at an http(s) address, or the artifact in a directory with a manifest.
 
     `service` is the section [service] of the terms, of which `letter` chooses the overrides; `environment`
-    has the values of headers. Raises UnknownSource, terms.InvalidTerms, or what artifact.load raises.
+    has the values of headers, and names modules of recipes as for Umbra itself. Raises UnknownSource,
+    terms.InvalidTerms, or what artifact.load raises.
     """
     understood = mapping.read(service or {}, letter)
     if is_service(source):
         return ServiceSide(source, understood, environment, patience or Patience())
     if (Path(source) / MANIFEST).is_file():
+        recipes.register(environment.get(RECIPE_MODULES, "").replace(",", " ").split())
         return ArtifactSide(Path(source), understood)
     raise UnknownSource(source)

@@ -10,8 +10,8 @@ class UnknownSource(ValueError):
 
     def __init__(self, source: str) -> None:
         super().__init__(
-            f"{shown(source)!r}: expected http://HOST:PORT of a service, or the directory of an artifact, such "
-            "as models/linear/1 (with manifest.json in it)"
+            f"{shown(source)!r}: expected http://HOST:PORT of a service, or the directory of an artifact, "
+            "such as models/linear/1 (with manifest.json in it)"
         )
 
 
