@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import io
 import re
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from dataclasses import replace
 from html import unescape
 from operator import add
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import orjson
@@ -17,7 +19,7 @@ from junitparser import JUnitXml
 from rich.console import Console
 
 from differential_tests.findings import Check, Finding, Kind, Level, exit_status
-from differential_tests.reports import junit, lines, markdown, page, summary, terminal, texts
+from differential_tests.reports import canvas, junit, lines, markdown, page, summary, terminal, texts
 
 Counted = dict[str, tuple[int, int, int, int]]
 """By level: checks, rows, findings, and checks that could not run."""
@@ -175,3 +177,8 @@ def test_a_terminal_gets_no_control_characters_and_no_markup(every: tuple[Check,
 )
 def test_values_are_told_as_json(value: object, told: str) -> None:
     assert texts.value(value) == told
+
+
+@pytest.mark.parametrize("module", [canvas, texts])
+def test_the_examples_of_the_docstrings_are_right(module: ModuleType) -> None:
+    assert doctest.testmod(module) == (0, 1 if module is canvas else 3)
