@@ -16,7 +16,7 @@ def fault(asked: Request, status: int, text: str) -> str | None:
         return f"expected status {asked.status}, got {status}: {_type(text)}"
     try:
         found = _READ[asked.told](text)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError):
         return f"expected {asked.told} {asked.expected}, got what cannot be read: {text[:_SHOWN_CHARACTERS]}"
     return None if found == asked.expected else f"expected {asked.told} {asked.expected}, got {found}"
 
@@ -40,7 +40,7 @@ def _type(text: str) -> str:
     """What kind of problem it is: the same for all of a kind, so that they are counted together."""
     try:
         return str(json.loads(text)["type"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, LookupError, TypeError):
         return text[:_SHOWN_CHARACTERS]
 
 

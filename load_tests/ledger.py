@@ -29,6 +29,11 @@ class Ledger:
         return self.status["journal"]["waiting"] == 0 and not behind
 
     @property
+    def processes(self) -> dict[str, int]:
+        """Process ids by role."""
+        return {one["role"]: one["pid"] for one in self.status["processes"]}
+
+    @property
     def houses(self) -> int:
         """How many houses it knows of, those included that the journal could not take."""
         intake = self.status["intake"]

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from load_tests import ledger, samples
+from load_tests import samples
+from load_tests.ledger import Ledger, settle
 from load_tests.samples import Sample
 from load_tests.umbra import HALVES, Umbra
 from load_tests.workload import Budgets
@@ -26,18 +27,23 @@ class Crossed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How many users, how fast (visits a second of each; 0: without a pause), how long, within what."""
+    """How many users, how fast (visits a second of each; 0: without a pause), how long, within what.
+
+    With `visits_per_user` it ends earlier, as soon as every user has made that many.
+    """
 
     name: str
     users: int
     visits_per_second: float
     seconds: int
     budgets: Budgets
+    visits_per_user: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a load came to. Processor seconds of Locust include its start; memory is that of the end."""
+    """What a load came to. Processor seconds of Locust include its start; memory is that of the end;
+    the ledger has balanced."""
 
     load: Load
     api_workers: int
@@ -45,6 +51,7 @@ class Measured:
     processor_seconds: Mapping[str, float]
     memory_bytes: Mapping[str, int]
     settle_seconds: float
+    ledger: Ledger
 
     @property
     def houses(self) -> int:
@@ -70,9 +77,9 @@ def measure(
     busy, now, found = _processor_seconds() - busy, umbra.usage(), samples.read(file)
     seconds = {half: now[half].cpu_seconds - used[half].cpu_seconds for half in HALVES} | {"locust": busy}
     settling, answered = time.monotonic(), before + samples.houses(found)
-    ledger.settle(umbra.ledger, answered, exactly=not any(sample.fault for sample in found))
+    kept = settle(umbra.ledger, answered, exactly=not any(sample.fault for sample in found))
     memory = {half: one.memory_bytes for half, one in now.items()}
-    return Measured(load, api_workers, tuple(found), seconds, memory, time.monotonic() - settling)
+    return Measured(load, api_workers, tuple(found), seconds, memory, time.monotonic() - settling, kept)
 
 
 def send(url: str, load: Load, file: Path, tick: Callable[[float], None]) -> None:
@@ -103,6 +110,7 @@ def _command(url: str, load: Load, file: Path) -> list[str]:
     options = {
         "locustfile": LOCUSTFILE, "host": url, "users": load.users, "spawn-rate": load.users,
         "run-time": load.seconds, "visits-per-second": load.visits_per_second, "samples": file,
+        "visits-per-user": load.visits_per_user,
         "max-error-ratio": load.budgets.error_ratio, "max-p99-milliseconds": load.budgets.p99_milliseconds,
     }  # fmt: skip
     return [sys.executable, "-m", "locust", *(f"--{name}={value}" for name, value in options.items())]

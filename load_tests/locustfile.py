@@ -143,6 +143,8 @@ def begin(environment: Environment, **_: object) -> None:
         if not isinstance(environment.runner, LocalRunner):
             raise SystemExit(f"--samples {chosen.samples}: only in one process, not as master or worker")
         samples.record(chosen.samples, environment.events)
+    # gevent's clock stands where it was before the imports: the run would be shorter by the time these took.
+    gevent.get_hub().loop.update_now()
 
 
 @events.quitting.add_listener

@@ -53,6 +53,7 @@ class Figures:
                 f"memory of the {half}, MB": f"{size / 1e6:,.0f}" for half, size in found.memory_bytes.items()
             },
             **{f"processors busy, {one}": f"{used / found.seconds:.2f}" for one, used in spent.items()},
+            "houses in the ledger": f"{found.ledger.houses:,}",
             "ledger balances after, s": f"{found.settle_seconds:.1f}",
         }
 
@@ -103,13 +104,19 @@ def workers(one: Measured) -> str:
     return f"{one.api_workers} worker{'s' * (one.api_workers != 1)}"
 
 
-def write(page: Path, measured: str) -> None:
-    """Put the measured part between the markers of a page; raises NoPlace."""
+def around(page: Path) -> tuple[str, str]:
+    """What stands before and after the place of the measured part; raises NoPlace."""
     before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise NoPlace(f"{page}: expected a line {BEGIN} and after it a line {END}")
-    page.write_text(f"{before}{begin}\n\n{measured}\n\n{end}{after}", encoding="utf-8")
+    return before, after
+
+
+def write(page: Path, measured: str) -> None:
+    """Put the measured part between the markers of a page; raises NoPlace."""
+    before, after = around(page)
+    page.write_text(f"{before}{BEGIN}\n\n{measured}\n\n{END}{after}", encoding="utf-8")
 
 
 def by_percentile(found: Sequence[Measured]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -31,6 +31,7 @@ PLOTS = {
     "load_tests_latency.svg": ("Latency by percentile, with 1, 2 and 5 API workers", page.by_percentile),
     "load_tests_seconds.svg": ("Requests answered in each second of a load", page.by_second),
 }
+WARM_UP_VISITS, WARM_UP_SECONDS = 5, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def _with_workers(plan: Plan, count: int, home: Path, bar: Progress, task: TaskI
     bar.update(task, description=f"{count} API worker(s): starting")
     own, ports = home / f"workers-{count}", plan.ports or [ground.free_port() for _ in range(3)]
     with Umbra(own, plan.models or home / "models", count, ports, plan.store_url) as umbra:
-        before = umbra.ledger().houses + _warm_up(umbra, plan.loads[0], own / "warm-up.csv")
+        before = umbra.at_start.houses + _warm_up(umbra, plan.loads[0], own / "warm-up.csv")
         for load in plan.loads:
             bar.update(task, description=f"{count} API worker(s): {load.name}")
             done = bar.tasks[task].completed
@@ -73,9 +74,10 @@ def _with_workers(plan: Plan, count: int, home: Path, bar: Progress, task: TaskI
 
 
 def _warm_up(umbra: Umbra, load: Load, file: Path) -> int:
-    """A tenth of a load, a second at least, not measured; how many houses it asked about."""
-    short = replace(load, name="warm-up", seconds=max(1, load.seconds // 10), budgets=Budgets(0.0, math.inf))
-    send(umbra.url, short, file, lambda _: None)
+    """A few visits of every user, not measured; how many houses they asked about."""
+    budgets = Budgets(0.0, math.inf)
+    few = Load("warm-up", load.users, 0.0, WARM_UP_SECONDS, budgets, visits_per_user=WARM_UP_VISITS)
+    send(umbra.url, few, file, lambda _: None)
     return samples.houses(samples.read(file))
 
 
@@ -142,6 +144,7 @@ def main(
     plan, before = Plan(workers, loads, models, store_url, ports), ground.load_average()
     command = _command(seconds, users, visits_per_second, workers, store_url)
     try:
+        page.around(path)  # before all the work
         with progress() as bar:
             found = run(plan, bar)
         _publish(found, conditions(plan, command, before, datetime.now(UTC)), path)

@@ -21,7 +21,10 @@ _COMMAND_SECONDS = 60.0
 
 
 class Umbra:
-    """Started when it is made; use it as a context, which stops it."""
+    """Started when it is made; use it as a context, which waits until it works, and stops it.
+
+    `at_start` is the ledger of that moment.
+    """
 
     def __init__(
         self, home: Path, models: Path, api_workers: int, ports: Sequence[int], store_url: str = ""
@@ -34,7 +37,7 @@ class Umbra:
             api_metrics_port=api_metrics, worker_metrics_port=worker_metrics,
         )  # fmt: skip
         self.url = f"http://127.0.0.1:{api}"
-        self._processes: dict[str, int] = {}
+        self.at_start: Ledger
         self._server = servers.Server("umbra up", ["shadow", "up"], self.environment, home / "output", api)
 
     def __enter__(self) -> Self:
@@ -63,13 +66,13 @@ class Umbra:
 
     def usage(self) -> dict[str, servers.Usage]:
         """Of the processes of each half."""
-        return {half: servers.usage(self._processes[half]) for half in HALVES}
+        pids = self.at_start.processes
+        return {half: servers.usage(pids[half]) for half in HALVES}
 
     def _wait_working(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        while not self._processes.keys() >= WORKING:
-            found = self.ledger().status["processes"]
-            self._processes = {one["role"]: one["pid"] for one in found}
+        while not (found := self.ledger()).processes.keys() >= WORKING:
             if not self._server.running or time.monotonic() > deadline:
                 output = self._server.log.read_text(errors="replace")[-2000:]
                 raise servers.NotReady(f"the worker does not work after {_START_SECONDS:g} s: {output}")
+        self.at_start = found
