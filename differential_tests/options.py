@@ -23,7 +23,20 @@ from differential_tests.terms import Terms
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Bar = Callable[[int, int], None]
+
+
+class _Output(click.Path):
+    """A file to be written, whose folder has to be there before anything long begins."""
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
+        path = Path(super().convert(value, param, context))
+        if not path.absolute().parent.is_dir():
+            self.fail(f"{path}: expected a name in a folder that is there", param, context)
+        return path
+
+
 FILE = click.Path(path_type=Path, dir_okay=False)
+OUTPUT = _Output(path_type=Path, dir_okay=False)
 TERMS = click.option("--terms", type=FILE, help="TOML with tolerances and the mapping of the services.")
 
 
@@ -102,10 +115,10 @@ def reports(command: Command) -> Command:
     """Options of `Reports`."""
     return _all(
         command,
-        click.option("--junit", type=FILE, help="JUnit XML, for a build server."),
-        click.option("--html", type=FILE, help="One page with plots, for a browser."),
-        click.option("--jsonl", type=FILE, help="Every finding as a JSON line."),
-        click.option("--markdown", type=FILE, help="A summary for a pull request."),
+        click.option("--junit", type=OUTPUT, help="JUnit XML, for a build server."),
+        click.option("--html", type=OUTPUT, help="One page with plots, for a browser."),
+        click.option("--jsonl", type=OUTPUT, help="Every finding as a JSON line."),
+        click.option("--markdown", type=OUTPUT, help="A summary for a pull request."),
         click.option("--json", "as_json", is_flag=True, help="Print what --jsonl writes, and no tables."),
     )
 

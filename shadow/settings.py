@@ -202,7 +202,9 @@ class Settings:
     )
     log_inputs: bool = _setting("true", _switch, "say in those lines what was asked: the fields of the house")
     masked_fields: tuple[str, ...] = _setting(
-        "", _field_names, "fields of a house, comma separated, that never reach a log or a metric"
+        "",
+        _field_names,
+        "fields of a house, comma separated, that never reach a log, a metric or a harvested question",
     )
 
     @classmethod
