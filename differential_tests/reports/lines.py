@@ -17,6 +17,7 @@ from differential_tests.findings import Check, Finding, Kind
 from differential_tests.reports import summary
 
 Place = list[str | int]
+_JSON = json.JSONEncoder(allow_nan=False)
 _TEXTS = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 
@@ -58,9 +59,22 @@ def _header(check: Check) -> dict[str, Any]:
 
 
 def _line(told: dict[str, Any]) -> str:
+    return (_as_it_is(told) or _told_apart(told)) + "\n"
+
+
+def _as_it_is(told: dict[str, Any]) -> str:
+    """JSON, or nothing when something in it needs care; there may be a million lines."""
+    try:
+        text = _JSON.encode(told)
+    except ValueError:
+        return ""
+    return "" if r"\ud" in text else text
+
+
+def _told_apart(told: dict[str, Any]) -> str:
     places: list[Place] = []
     plain = _plain(told, [], places)
-    return json.dumps(plain | ({"not_finite": places} if places else {}), allow_nan=False) + "\n"
+    return _JSON.encode(plain | ({"not_finite": places} if places else {}))
 
 
 def _plain(found: Any, place: Place, places: list[Place]) -> Any:
