@@ -17,6 +17,7 @@ from standin.service import Asked, Service, expected
 from load_tests import workload
 
 VISITS_PER_USER = 15
+VISITS = {"visits_per_second": 0, "visits_per_user": VISITS_PER_USER}
 
 
 def mix() -> Counter[Asked]:
@@ -33,7 +34,7 @@ def mix() -> Counter[Asked]:
 
 
 def sent_by(program: Program, service: Service) -> Counter[Asked]:
-    status, printed = program.run(service.url, visits_per_second=0, visits_per_user=VISITS_PER_USER)
+    status, printed = program.run(service.url, **VISITS, max_p99_milliseconds=60_000)
     assert status == 0, printed[-3000:]
     return Counter(service.asked)
 
@@ -60,7 +61,7 @@ def test_a_k6_script_that_is_out_of_step_is_noticed(
     script = Path(shutil.copytree(K6.script.parent, tmp_path / "load_tests")) / K6.script.name
     assert line in script.read_text()
     script.write_text(script.read_text().replace(line, planted))
-    K6.at(script).run(service.url, visits_per_second=0, visits_per_user=VISITS_PER_USER)
+    K6.at(script).run(service.url, **VISITS)
     assert Counter(service.asked) != mix()
 
 

@@ -11,12 +11,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from load_tests import page, plot, samples
+from load_tests import page, plot, samples, workload
 from load_tests.ledger import Ledger
 from load_tests.load import Load, Measured
 from load_tests.samples import Sample, percentile
 from load_tests.workload import Budgets
 
+ROOT = Path(__file__).parents[2]
 LEDGER = Ledger({"intake": {"stored": 18_000, "pruned": 0, "dropped": {}}}, 0)
 TIMES = [round(random.Random(3).lognormvariate(2, 1), 3) for _ in range(20_000)]
 
@@ -96,6 +97,38 @@ def test_only_what_stands_between_the_markers_is_written(tmp_path: Path) -> None
     with pytest.raises(page.NoPlace, match=page.BEGIN):
         page.write(path, "new")
     assert path.read_text() == "without"
+
+
+# -- the committed page
+
+COMMITTED = (ROOT / "docs" / "load_tests.md").read_text(encoding="utf-8")
+
+
+def test_the_committed_page_has_the_figures_that_are_measured_now() -> None:
+    (table,) = re.findall(r"^\|  \| steady, .*?(?=\n\n)", COMMITTED, re.MULTILINE | re.DOTALL)
+    found = cells(table)
+    assert found.pop("") == [
+        f"{load}, {workers}"
+        for load in ("steady", "full")
+        for workers in ("1 worker", "2 workers", "5 workers")
+    ]
+    assert list(found) == list(cells(page.table([measured()])))[1:]
+    for name in re.findall(r"!\[.*\]\((.+)\)", COMMITTED):
+        assert ElementTree.parse(ROOT / "docs" / name).getroot().tag.endswith("svg")  # noqa: S314 (ours)
+
+
+def test_every_option_and_variable_stands_on_the_page_with_its_default() -> None:
+    plan = workload.read()
+    defaults = {
+        "max-error-ratio": plan.budgets.error_ratio, "max-p99-milliseconds": plan.budgets.p99_milliseconds,
+        "visits-per-second": plan.visits_per_second, "visits-per-user": 0,
+    }  # fmt: skip
+    for option, default in defaults.items():
+        variable = f"LOAD_{option.upper().replace('-', '_')}"
+        assert f"| {default:g} | `--{option}` | `{variable}` |" in COMMITTED
+    sources = [(ROOT / "load_tests" / name).read_text(encoding="utf-8") for name in ("options.py", "k6.js")]
+    for variable in re.findall(r"\bLOAD_[A-Z0-9_]+", "".join(sources)):
+        assert variable in COMMITTED
 
 
 # -- plots

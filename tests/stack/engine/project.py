@@ -66,7 +66,9 @@ class Project:
         chosen = images()
         ports = {f"STACK_{what}_PORT": str(port) for what, port in zip(PUBLISHED, free_ports(6), strict=True)}
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("UMBRA_", "COMPOSE_"))}
-        made = cls(name, env_file, {**kept, **ports, **chosen, "STACK_TAG": name, "STACK_LOAD_TIME": "8s"})
+        # As long as answers are right, they may take their time: nothing here is timed.
+        load = {"STACK_LOAD_TIME": "8s", "STACK_LOAD_MAX_P99_MILLISECONDS": "60000"}
+        made = cls(name, env_file, {**kept, **ports, **chosen, **load, "STACK_TAG": name})
         if chosen is STAND_INS:
             user = run(
                 "docker",
