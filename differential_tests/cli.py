@@ -22,6 +22,7 @@ from differential_tests import questions as asked
 from differential_tests.comparison import compare as compared
 from differential_tests.document import InvalidDocument
 from differential_tests.findings import Check, Level
+from differential_tests.levels.command import levels
 from differential_tests.options import Asking, Reports
 from differential_tests.questions import InvalidQuestions
 from differential_tests.recording import Recorded, SideDead
@@ -55,7 +56,7 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("source")
-@click.option("-o", "--output", type=options.FILE, required=True, help="The run that is written.")
+@click.option("-o", "--output", type=options.OUTPUT, required=True, help="The run that is written.")
 @click.option("--side", type=click.Choice(sides.LETTERS), default="a", show_default=True,
               help="Which section of the terms it follows: [service.a] or [service.b].")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -144,7 +145,7 @@ def run(
 
 
 @cli.command()
-@click.option("-o", "--output", type=options.FILE, required=True, help="The file that is written.")
+@click.option("-o", "--output", type=options.OUTPUT, required=True, help="The file that is written.")
 @click.option("--seed", type=int, default=corpus.SEED, show_default=True, help="Of the ordinary houses.")
 @click.option("--houses", type=click.IntRange(0), default=corpus.ORDINARY, show_default=True,
               help="How many ordinary houses.")  # fmt: skip
@@ -162,7 +163,7 @@ def questions(output: Path, seed: int, houses: int) -> int:
 
 @cli.command()
 @click.argument("store", metavar="DATA_DIR|URL")
-@click.option("-o", "--output", type=options.FILE, required=True,
+@click.option("-o", "--output", type=options.OUTPUT, required=True,
               help="The questions; those that are in it already stay.")  # fmt: skip
 @click.option("--limit", type=click.IntRange(1), default=500, show_default=True, help="New houses at most.")
 @click.option("--mask", multiple=True, metavar="FIELD", help="A field to hide, beside UMBRA_MASKED_FIELDS.")
@@ -184,6 +185,9 @@ def harvest(store: str, output: Path, limit: int, mask: tuple[str, ...]) -> int:
     asked.write(output, found)
     click.echo(f"{output}: {len(found) - len(existing)} questions more, {len(found)} in all")
     return 0
+
+
+cli.add_command(levels)
 
 
 def main() -> None:

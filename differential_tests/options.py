@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ class _Output(click.Path):
     """A file to be written, whose folder has to be there before anything long begins."""
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
-        path = Path(super().convert(value, param, context))
+        path = Path(os.fsdecode(super().convert(value, param, context)))
         if not path.absolute().parent.is_dir():
             self.fail(f"{path}: expected a name in a folder that is there", param, context)
         return path

@@ -6,7 +6,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby, islice
@@ -73,19 +73,22 @@ def record(
     `segment` is the field of a row by which answers are grouped, where a question does not say itself. Raises
     SideDead or OSError.
     """
-    found = list(
-        answers(
-            side, questions, rows_per_request=rows_per_request, concurrency=concurrency, segment=segment,
-            progress=progress,
-        )
-    )  # fmt: skip
-    header = side.header(asked.digest(questions), now)
-    header = replace(header, facts={**header.facts, "rows per request": str(rows_per_request)})
-    _write(path, header, found)
-    states = Counter(
-        "failed" if one.failure else "refused" if one.status >= REFUSED else "answered" for one in found
-    )
+    with _whole(path) as partial:
+        found = list(
+            answers(
+                side, questions, rows_per_request=rows_per_request, concurrency=concurrency, segment=segment,
+                progress=progress,
+            )
+        )  # fmt: skip
+        header = side.header(asked.digest(questions), now)
+        header = replace(header, facts={**header.facts, "rows per request": str(rows_per_request)})
+        runs.write(partial, header, found)
+    states = Counter(map(_state, found))
     return Recorded(path, header, states["answered"], states["refused"], states["failed"])
+
+
+def _state(answer: Answer) -> str:
+    return "failed" if answer.failure else "refused" if answer.status >= REFUSED else "answered"
 
 
 def answers(
@@ -179,13 +182,17 @@ class _Pulse:
         )
 
 
-def _write(path: Path, header: Header, found: Iterable[Answer]) -> None:
-    """Under another name first: what has the name of the run is whole."""
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Where to write first: the name itself is given to what is whole, and to nothing else."""
     if path.exists() and not path.is_file():
         raise IsADirectoryError(f"{path}: expected the name of a plain file to write the run to")
+    if not path.absolute().parent.is_dir():
+        raise NotADirectoryError(f"{path}: expected a name in a folder that is there")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        runs.write(partial, header, found)
+        partial.touch()
+        yield partial
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)

@@ -20,7 +20,8 @@ class Unanswered(Exception):
     """No answer: `word` says what happened instead, `detail` more.
 
     timeout, unreachable, broken (the connection), redirect, too-large, not-json, no-answer (none where they
-    should be), row-count, row-missing, row-doubled, row-order, crashed (a model in this process).
+    should be), row-count; by the ids that answers
+    repeat row-missing, row-doubled, row-extra, row-order; crashed (a model in this process).
     """
 
     def __init__(self, word: str, detail: str, status: int = 0) -> None:
@@ -113,6 +114,8 @@ def _joined(
     ids = [_id(one, response.id) for one in found]
     named = dict(zip(ids, found, strict=True))
     times, expected = Counter(ids), [question.id for question in questions]
+    if strange := set(ids) - set(expected):
+        raise Unanswered("row-extra", f"answers with ids nobody asked about: {sorted(strange)}", status)
     moved = response.ordered and sorted(ids) == sorted(expected) and ids != expected
     order = {name: place for place, name in enumerate(ids)} if moved else {}
     return [

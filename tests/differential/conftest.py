@@ -90,6 +90,7 @@ def serve() -> Iterator[Serve]:
 def _served(answering: Answering, ends: ExitStack) -> str:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 1 << 16  # head and body in one packet: the kernel would hold back the second one
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
