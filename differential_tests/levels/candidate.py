@@ -12,10 +12,10 @@ from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtrc  # type: ignore[import-untyped, unused-ignore]
 
 from differential_tests.comparison import Run, compare
 from differential_tests.findings import Check, Finding, Kind, Level
+from differential_tests.levels.chance import exceeds
 from differential_tests.levels.prices import PRICE, Joined, joined
 from differential_tests.terms import Terms
 from monitoring import comparison, sums
@@ -33,7 +33,6 @@ class Limits:
     """
 
     share: float = 0.001
-    chance: float = 0.01
     lowest: float = 1_000.0
     highest: float = 10_000_000.0
     distinct: float = 0.05
@@ -61,8 +60,8 @@ def candidate(
 
 
 def _apart(found: Sequence[Finding], houses: int, limits: Limits) -> tuple[Finding, ...]:
-    """More houses a factor of 2 apart than chance explains, were the share the allowed one (binomial)."""
-    if not found or bdtrc(len(found) - 1, houses, limits.share) >= limits.chance:
+    """More houses a factor of 2 apart than chance explains."""
+    if not exceeds(len(found), houses, limits.share):
         return ()
     said = f"{len(found)} of {houses} houses are more than a factor of 2 apart: {limits.share:.1%} is allowed"
     return (_budget(PRICE, said, a=limits.share, b=len(found) / houses), *found)

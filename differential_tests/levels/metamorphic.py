@@ -10,6 +10,7 @@ from typing import Any
 
 from differential_tests.findings import Check, Finding, Kind, Level
 from differential_tests.levels.asking import in_requests, one_by_one
+from differential_tests.levels.chance import exceeds
 from differential_tests.levels.prices import PRICE
 from differential_tests.questions import Question
 from differential_tests.relations import ALWAYS, BUDGETED, REFUSED, Budget, Refusal, Relation, budgets, more
@@ -45,7 +46,7 @@ def relations(
     return [
         possible(side, houses, dataset),
         *(relation(side, houses, one, Budget(), dataset) for one in exact),
-        *(relation(side, houses, one, agreed[one.name], dataset) for one in budgeted),
+        *(relation(side, houses, one, agreed.get(one.name, Budget()), dataset) for one in budgeted),
         *(refusal(side, houses[:REFUSED_OF], one, dataset) for one in REFUSED),
     ]
 
@@ -75,14 +76,14 @@ def relation(
     if not asking:
         return Check(Level.D5, one.name, dataset, 0, error=f"{one.says}: it speaks of none of the houses")
     found = violations(side, asking, one)
-    share = len(found) / len(asking)
+    noticed = sum(violation.size > budget.unnoticed for violation in found)
     worst = max((violation.size for violation in found), default=0.0)
     return Check(
         Level.D5, one.name, dataset, len(asking),
-        findings=(*_over(share, one, budget), *_beyond(found, budget)),
+        findings=(*_over(noticed, len(asking), one, budget), *_beyond(found, budget)),
         facts={
             "relation": one.says,
-            "broken by": f"{share:.2%} of the houses, at most {worst:.4g} (log)",
+            "broken by": f"{noticed / len(asking):.2%} of the houses, at most {worst:.4g} (log)",
             "budget": f"{budget.share:.2%}, {budget.worst:.4g}" if budget.share else "none",
         },
         seconds=time.monotonic() - started,
@@ -184,11 +185,11 @@ def _asked(house: Question, kind: str, changed: Row | str | None) -> Question | 
     return Question(house.id, kind, house.segment, row=changed)
 
 
-def _over(share: float, one: Relation, budget: Budget) -> list[Finding]:
-    if not budget.share or share <= budget.share:
+def _over(noticed: int, houses: int, one: Relation, budget: Budget) -> list[Finding]:
+    if not budget.share or not exceeds(noticed, houses, budget.share):
         return []
-    detail = f"{one.says}: broken by {share:.2%} of the houses, {budget.share:.2%} are allowed"
-    return [Finding(Kind.BUDGET, "all", PRICE, budget.share, share, detail=detail)]
+    detail = f"{one.says}: broken by {noticed} of {houses} houses, {budget.share:.2%} are allowed"
+    return [Finding(Kind.BUDGET, "all", PRICE, budget.share, noticed / houses, detail=detail)]
 
 
 def _beyond(found: Iterable[Violation], budget: Budget) -> list[Finding]:

@@ -8,9 +8,10 @@ here; D3 sees it, for the golden answers were given by the code before it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +72,7 @@ def refit(recipe: str, sales: Split, seed: int, models: Path) -> Refitted:
     return Refitted(recipe, fitted, artifact.save(models, recipe, recipe, lambda _: files, lambda _: None))
 
 
-def is_of(card: dict[str, object], sales: Split, seed: int) -> bool:
+def is_of(card: Mapping[str, Any], sales: Split, seed: int) -> bool:
     """Whether the artifact with this card comes of these data and this seed: others are not compared."""
     data = card.get("data")
     return (

@@ -111,10 +111,11 @@ def _changes(row: Row, ordinary: Sequence[Row]) -> str:
 
 def _broken(side: Side, row: Row, exact: Sequence[Relation]) -> list[Finding]:
     """What does not hold of one house: rows share a request, bodies and refusals have one each."""
-    asking = [pair for one in exact for pair in pairs(_questions([row]), one)]
-    relations = [one for one in exact for _ in pairs(_questions([row]), one)]
-    answers = side.ask([before for before, _ in asking]), side.ask([after for _, after in asking])
-    judged = (judge(before, after, one) for before, after, one in zip(*answers, relations, strict=True))
+    asking = [(one, *pair) for one in exact for pair in pairs(_questions([row]), one)]
+    befores = side.ask([before for _, before, _ in asking])
+    afters = side.ask([after for *_, after in asking])
+    answers = zip(asking, befores, afters, strict=True)
+    judged = (judge(before, after, one) for (one, *_), before, after in answers)
     spoiled = ((one, side.ask(_questions([one.changed(row)]))[0]) for one in REFUSED)
     return [violation.finding for violation in judged if violation] + [
         not_refused(answer, one) for one, answer in spoiled if not is_typed(answer)
@@ -154,7 +155,7 @@ def _searched(
     except Broken as broken:
         findings, houses = (
             (broken.finding,),
-            [Question(broken.finding.path, "given", row=row) for row in broken.houses],
+            [Question(f"broken: {broken.finding.detail}", "given", row=row) for row in broken.houses],
         )
     seconds = time.monotonic() - started
-    return Found(Check(level, name, "hypothesis", tried, findings=findings, seconds=seconds), houses)
+    return Found(Check(level, name, "", tried, findings=findings, seconds=seconds), houses)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from differential_tests.comparison import compare
 from differential_tests.comparison.table import Table
@@ -12,13 +12,14 @@ from differential_tests.findings import Check, Level
 from differential_tests.levels.asking import Way, asked, in_requests, one_by_one
 from differential_tests.levels.prices import measured
 from differential_tests.questions import Question
+from differential_tests.recording import TOGETHER, requests
 from differential_tests.sides import Side
 from differential_tests.terms import Terms
 
 PERCENT = 1e-7
 """Of the price: a relative 1e-9; JSON writes every float64 so that it is read again exactly."""
 ROWS_OF_CSV = 100
-WAYS: Mapping[str, Way] = {"batches": in_requests, "one by one": one_by_one}
+ALONE = frozenset({"unseen", "outside"})
 
 
 def service(
@@ -30,9 +31,16 @@ def service(
     noise: tuple[Table, Table] | None = None,
     dataset: str = "",
 ) -> list[Check]:
-    """A check for rows in batches, one by one, and as CSV; `noise`: the service twice, from D0."""
-    tables = csv_bodies(questions)
-    ways = [(name, questions, way) for name, way in WAYS.items()] + [("CSV", tables, in_requests)]
+    """A check for rows in batches, one by one, and as CSV; `noise`: the service twice, from D0.
+
+    What is refused is asked alone in every way, so that it is not asked again one by one.
+    """
+    accepted = [one for one in questions if one.row is not None and one.kind in TOGETHER]
+    ways: list[tuple[str, Sequence[Question], Way]] = [
+        ("batches", questions, in_requests),
+        ("one by one", accepted, one_by_one),
+        ("CSV", csv_bodies(questions), in_requests),
+    ]
     within = terms.within(percent=PERCENT)
     checks = []
     for name, asking, way in ways:
@@ -44,11 +52,12 @@ def service(
 
 
 def csv_bodies(questions: Sequence[Question], rows: int = ROWS_OF_CSV) -> list[Question]:
-    """The ordinary houses as tables of so many rows, and every other row as a table of its own."""
-    ordinary = [one for one in questions if one.row is not None and one.kind == "ordinary"]
-    others = [one for one in questions if one.row is not None and one.kind != "ordinary"]
-    chunks = [ordinary[first : first + rows] for first in range(0, len(ordinary), rows)]
-    return [_csv(chunk) for chunk in [*chunks, *([one] for one in others)]]
+    """Rows as tables of so many; an unseen code, and what is outside a range, as tables of one.
+
+    Rows with lists, NaN and the like are of JSON alone.
+    """
+    written = [one for one in questions if one.row is not None and one.kind in TOGETHER | ALONE]
+    return [_csv(chunk) for chunk in requests(written, rows)]
 
 
 def _csv(houses: Sequence[Question]) -> Question:

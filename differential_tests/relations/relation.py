@@ -58,10 +58,14 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What is agreed upon where a model promises nothing: the share of houses, and how far at most (log)."""
+    """What is agreed upon where a model promises nothing: the share of houses, and how far at most (log).
+
+    What is off by `unnoticed` or less is not counted.
+    """
 
     share: float = 0.0
     worst: float = 0.0
+    unnoticed: float = 0.0
 
 
 def budgets(path: Path = BUDGETS) -> Mapping[str, Budget]:
@@ -71,8 +75,10 @@ def budgets(path: Path = BUDGETS) -> Mapping[str, Budget]:
 
 
 def _budget(name: str, told: object) -> Budget:
-    if not isinstance(told, dict) or set(told) != {"share", "worst"}:
-        raise InvalidBudget(f"[{name}] {told!r}: expected the keys share and worst")
-    if not 0 <= told["share"] <= 1 or not 0 <= told["worst"] < inf:
-        raise InvalidBudget(f"[{name}] {told!r}: expected a share of houses, and a log ratio from 0")
-    return Budget(float(told["share"]), float(told["worst"]))
+    keys = Budget.__slots__
+    if not isinstance(told, dict) or set(told) != set(keys):
+        raise InvalidBudget(f"[{name}] {told!r}: expected the keys {', '.join(keys)}")
+    budget = Budget(*(float(told[key]) for key in keys))
+    if not (0 < budget.share <= 1 and 0 <= budget.unnoticed <= budget.worst < inf):
+        raise InvalidBudget(f"[{name}] {told!r}: expected a share above 0, and log ratios from 0")
+    return budget

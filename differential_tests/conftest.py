@@ -1,0 +1,142 @@
+"""What the suite on this repository has in common: sales, models trained on them once, a real API.
+
+UMBRA_TEST_EXAMPLES=5000    houses that hypothesis tries (200)
+UMBRA_TEST_BASE=origin/main   the commit whose golden answers count (HEAD)
+UMBRA_TEST_AMES_CSV         the real sales, where they are not beside the repository
+UMBRA_TEST_REPORTS          a folder for levels.xml, levels.html, levels.jsonl, levels.md
+UMBRA_TEST_FOUND            a corpus to which the houses that broke a relation are added
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from serving import Api, prepare, serving  # type: ignore[import-not-found]  # tests/machine
+
+from differential_tests import questions, terms
+from differential_tests.findings import Check, Level
+from differential_tests.levels.ladder import Ladder
+from differential_tests.levels.search import EXAMPLES
+from differential_tests.options import Reports
+from differential_tests.reports import markdown
+from model_package import train
+from model_package.dataset import Dataset, read_csv
+from model_package.schema import NAMES
+from model_package.synthetic import synthetic
+
+HOUSES, SEED = 2500, 3
+TRAINED_AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
+REPOSITORY = Path(__file__).parents[1]
+Climb = Callable[..., list[Check]]
+NothingFound = Callable[[Sequence[Check]], None]
+_checks: list[Check] = []
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """The whole suite runs in a process for each core; what is named on the command line, in this one."""
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return (os.cpu_count() or 1) if whole else 0
+
+
+@pytest.fixture(scope="session")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made-up sales as a CSV file."""
+    path = tmp_path_factory.mktemp("sales") / "made_up.csv"
+    _write(path, synthetic(HOUSES, SEED))
+    return path
+
+
+def _write(path: Path, sales: Dataset) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [*NAMES, "sale_price"])
+        writer.writeheader()
+        writer.writerows(
+            row | {"sale_price": price} for row, price in zip(sales.rows, sales.prices.tolist(), strict=True)
+        )
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """The real sales: never in the repository; a test that needs them skips without them."""
+    beside = REPOSITORY.parent / "shared" / "data" / "ames_2006_2009.csv"
+    path = Path(os.environ.get("UMBRA_TEST_AMES_CSV") or beside)
+    if not path.is_file():
+        pytest.skip("the real sales are not here: set UMBRA_TEST_AMES_CSV to ames_2006_2009.csv")
+    return path
+
+
+@pytest.fixture(scope="session")
+def models(made_up: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A models directory with linear@1 and gbm@1, trained on the made-up sales: to be read only."""
+    return _trained(made_up, tmp_path_factory.mktemp("made-up"))
+
+
+@pytest.fixture(scope="session")
+def real_models(real: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, trained on the real sales."""
+    return _trained(real, tmp_path_factory.mktemp("real"))
+
+
+def _trained(sales: Path, directory: Path) -> Path:
+    for recipe in ("linear", "gbm"):
+        train.train(recipe, read_csv(sales), directory, SEED, trained_at=TRAINED_AT)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def api(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """A real API with two workers, in which linear@1 is live."""
+    data = tmp_path_factory.mktemp("data")
+    prepare(models, data)
+    with serving(models, data, workers=2) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def climb() -> Climb:
+    """Runs the levels; gives their checks, and keeps them for the reports."""
+
+    def checks(package: Path, *levels: Level, examples: int = 0, **given: object) -> list[Check]:
+        tried = examples or int(os.environ.get("UMBRA_TEST_EXAMPLES", EXAMPLES))
+        ladder = Ladder(package, terms.read(), levels=frozenset(levels), examples=tried, **given)  # type: ignore[arg-type]
+        made = list(ladder.checks())
+        _checks.extend(made)
+        _keep(ladder.found)
+        return made
+
+    return checks
+
+
+def _keep(found: Sequence[questions.Question]) -> None:
+    path = os.environ.get("UMBRA_TEST_FOUND")
+    if path and found:
+        known = list(questions.read(Path(path))) if Path(path).exists() else []
+        questions.write(Path(path), [*known, *found])
+
+
+@pytest.fixture(scope="session")
+def nothing_found() -> NothingFound:
+    """Fails with the summary of a pull request unless checks were made and found nothing."""
+
+    def judge(checks: Sequence[Check]) -> None:
+        if not checks or not all(check.passed for check in checks):
+            pytest.fail(markdown.text([one for one in checks if not one.passed]), pytrace=False)
+
+    return judge
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write all checks as reports, where that was asked for."""
+    del session
+    folder = os.environ.get("UMBRA_TEST_REPORTS")
+    if not folder or not _checks:
+        return
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    junit, html, lines, summary = (place / f"levels.{kind}" for kind in ("xml", "html", "jsonl", "md"))
+    Reports(junit, html, lines, summary, as_json=False).write(_checks)

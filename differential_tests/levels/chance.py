@@ -1,0 +1,16 @@
+"""Chance: whether a share is exceeded, or only happened to be in the houses that were asked."""
+
+from __future__ import annotations
+
+from scipy.special import bdtrc  # type: ignore[import-untyped, unused-ignore]
+
+UNLIKELY = 0.01
+
+
+def exceeds(count: int, houses: int, share: float, unlikely: float = UNLIKELY) -> bool:
+    """Whether so many of these houses would be unlikely, were `share` that of all (one-sided binomial test).
+
+    >>> exceeds(1, 648, 0.001), exceeds(4, 648, 0.001)
+    (False, True)
+    """
+    return count > 0 and float(bdtrc(count - 1, houses, share)) < unlikely

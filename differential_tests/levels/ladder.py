@@ -1,0 +1,212 @@
+"""The ladder: every level for which there is what it takes, from D0 to D5."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from differential_tests import corpus, expected_change, golden, sides
+from differential_tests.document import InvalidDocument
+from differential_tests.findings import Check, Level
+from differential_tests.levels.asking import asked
+from differential_tests.levels.candidate import candidate
+from differential_tests.levels.golden import NoBase, approved, of_commit, recorded
+from differential_tests.levels.metamorphic import relations
+from differential_tests.levels.noise import noise, pair
+from differential_tests.levels.research import Refitted, is_of, refit, research
+from differential_tests.levels.search import EXAMPLES, Found, always, company, disagreement
+from differential_tests.levels.service import service
+from differential_tests.questions import JSON, InvalidQuestions, Question
+from differential_tests.recording import SideDead
+from differential_tests.runs import InvalidRun
+from differential_tests.sides import Side, UnknownSource
+from differential_tests.terms import Terms
+from model_package import artifact, dataset, recipes
+from model_package.artifact import AlteredArtifact, InvalidArtifact, Model
+from model_package.dataset import InvalidDataset, Split
+from model_package.recipes import UnknownRecipe
+from model_package.schema import Row
+
+NOISE_ROWS, SERVICE_ROWS, SEARCHED_FROM = 500, 100, 50
+SERVICE_SHARE = 10
+"""Over HTTP hypothesis tries so much less: an example is a dozen requests."""
+FAULTS = (
+    AlteredArtifact, InvalidArtifact, InvalidDataset, InvalidDocument, InvalidQuestions, InvalidRun, NoBase,
+    OSError, SideDead, UnknownRecipe, UnknownSource,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """What is there to be compared. `package` is the artifact of the live model, `service` where it answers.
+
+    `sales` (CSV) are what the recipes are fitted to again, `candidate` an artifact or a service, `base` the
+    commit whose golden answers count. A level is left out when it has nothing to compare.
+    """
+
+    package: Path
+    terms: Terms
+    service: str = ""
+    sales: Path | None = None
+    candidate: str = ""
+    golden: Path = golden.DIRECTORY
+    base: str = ""
+    examples: int = EXAMPLES
+    levels: frozenset[Level] = frozenset(Level)
+    found: list[Question] = field(default_factory=list)
+
+    def checks(self) -> Iterator[Check]:
+        """All of them, in the order of the levels; what cannot be run is a check with an error."""
+        with TemporaryDirectory() as models:
+            climb = _Climb(self, Path(models))
+            for level, steps in climb.steps().items():
+                if level in self.levels:
+                    yield from (check for step in steps for check in _tried(level, step))
+
+
+def _tried(level: Level, step: Callable[[], Sequence[Check]]) -> Sequence[Check]:
+    try:
+        return step()
+    except FAULTS as fault:
+        return [Check(level, step.__name__.replace("_", " "), "", 0, error=str(fault))]
+
+
+class _Climb:
+    """One way up. What is loaded or fitted is kept, for several levels need it."""
+
+    def __init__(self, ladder: Ladder, models: Path) -> None:
+        self._ladder, self._terms, self._models = ladder, ladder.terms, models
+
+    def steps(self) -> Mapping[Level, Sequence[Callable[[], Sequence[Check]]]]:
+        """What there is to do."""
+        ladder = self._ladder
+        over_http, fitted = bool(ladder.service), ladder.sales is not None
+        return {
+            Level.D0: [self.noise, *([self.noise_of_service] if over_http else [])],
+            Level.D1: [self.research] if fitted else [],
+            Level.D2: [self.service] if over_http else [],
+            Level.D3: [self.recorded, *([self.since_base] if ladder.base else [])],
+            Level.D4: [self.candidates] if ladder.candidate or fitted else [],
+            Level.D5: [self.relations, *([self.relations_of_service] if over_http else [])],
+        }
+
+    def noise(self) -> list[Check]:
+        return noise(self._package, self._houses[:NOISE_ROWS], self._terms, dataset="package")
+
+    def noise_of_service(self) -> list[Check]:
+        return noise(self._service, self._houses[:NOISE_ROWS], self._terms, dataset="service")
+
+    def research(self) -> list[Check]:
+        """Each recipe fitted again against what is saved of it, and against the package if that is it."""
+        checks = []
+        for one in self._refitted:
+            pipeline, fresh = one.fitted.research, _side(one.directory)
+            checks.append(
+                research(pipeline, fresh, self._houses, self._terms, name=one.recipe, dataset="sales")
+            )
+            if one.recipe == self._model.name and is_of(self._model.card, self._split, self._seed):
+                name = f"{one.recipe} as it was saved"
+                checks.append(
+                    research(pipeline, self._package, self._houses, self._terms, name=name, dataset="sales")
+                )
+        return checks
+
+    def service(self) -> list[Check]:
+        asking = [*self._houses, *corpus.questions(ordinary=0)]
+        noisy = pair(self._service, self._houses, self._terms)
+        return service(
+            self._package, self._service, asking, self._terms, noise=noisy, dataset="houses, edges"
+        )
+
+    def recorded(self) -> list[Check]:
+        return recorded(self._ladder.golden, self._terms)
+
+    def since_base(self) -> list[Check]:
+        changes = self._ladder.golden / golden.CHANGES
+        approvals = expected_change.read(changes) if changes.is_file() else ()
+        with of_commit(self._ladder.base, self._ladder.golden) as base:
+            return approved(base, self._ladder.golden, self._terms, approvals)
+
+    def candidates(self) -> list[Check]:
+        """The live model against the candidate that was named, else against all that was fitted again."""
+        named = self._ladder.candidate
+        others = {named: sides.of(named, self._terms.service)} if named else self._fresh
+        live = asked(self._package, self._houses, self._terms)
+        checks = [
+            candidate(live, asked(side, self._houses, self._terms), self._terms, dataset=name)
+            for name, side in others.items()
+        ]
+        for name, side in others.items():
+            worst = disagreement(self._package, side, self._rows, examples=self._ladder.examples)
+            checks.append(self._kept(worst, name))
+        return checks
+
+    def relations(self) -> list[Check]:
+        return self._related(self._package, self._houses, self._ladder.examples, "package")
+
+    def relations_of_service(self) -> list[Check]:
+        few = max(1, self._ladder.examples // SERVICE_SHARE)
+        return self._related(self._service, self._houses[:SERVICE_ROWS], few, "service")
+
+    def _related(self, side: Side, houses: Sequence[Question], examples: int, dataset: str) -> list[Check]:
+        monotone = self._model.card.get("monotone", ())
+        tried = [
+            always(side, self._rows, monotone=monotone, examples=examples),
+            company(side, self._rows, examples=examples),
+        ]
+        known = relations(side, houses, monotone=monotone, dataset=dataset)
+        return [*known, *(self._kept(one, dataset) for one in tried)]
+
+    def _kept(self, one: Found, dataset: str) -> Check:
+        self._ladder.found.extend(one.houses)
+        return replace(one.check, dataset=f"{dataset}, by hypothesis")
+
+    @cached_property
+    def _model(self) -> Model:
+        return artifact.load(self._ladder.package.resolve())
+
+    @cached_property
+    def _package(self) -> Side:
+        return _side(self._ladder.package)
+
+    @cached_property
+    def _service(self) -> Side:
+        told = self._terms.service
+        headers = {"Accept": JSON, **told.get("headers", {})}  # of CSV, too, the answer is wanted as JSON
+        return sides.of(self._ladder.service, {**told, "headers": headers})
+
+    @cached_property
+    def _split(self) -> Split:
+        if self._ladder.sales is None:
+            raise InvalidDataset("no sales were named: nothing can be fitted again")
+        return dataset.split(dataset.read_csv(self._ladder.sales))
+
+    @property
+    def _seed(self) -> int:
+        return int(self._model.card.get("seed", 0))
+
+    @cached_property
+    def _refitted(self) -> list[Refitted]:
+        return [refit(name, self._split, self._seed, self._models) for name in recipes.names()]
+
+    @property
+    def _fresh(self) -> dict[str, Side]:
+        return {f"{one.recipe}, fitted again": _side(one.directory) for one in self._refitted}
+
+    @cached_property
+    def _houses(self) -> list[Question]:
+        if self._ladder.sales is None:
+            return [one for one in corpus.questions() if one.kind == "ordinary" and one.row]
+        rows = self._split.held_out.rows
+        return [Question(f"sale-{number:05d}", "ordinary", row=row) for number, row in enumerate(rows)]
+
+    @property
+    def _rows(self) -> list[Row]:
+        return [dict(one.row) for one in self._houses[:SEARCHED_FROM] if one.row is not None]
+
+
+def _side(directory: Path) -> Side:
+    return sides.of(str(directory))

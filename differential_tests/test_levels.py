@@ -1,0 +1,100 @@
+"""The suite on this repository: both recipes, the package, the API, the golden answers, level by level."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from serving import Api  # type: ignore[import-not-found]  # tests/machine
+
+from differential_tests import golden
+from differential_tests.conftest import REPOSITORY, Climb, NothingFound
+from differential_tests.findings import Level
+
+RECIPES = ("linear", "gbm")
+SAMPLE = 20
+"""Houses that hypothesis tries where it tried its many on other models."""
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_d0_a_model_differs_from_itself_by_nothing(
+    recipe: str, models: Path, climb: Climb, nothing_found: NothingFound
+) -> None:
+    nothing_found(climb(models / recipe / "1", Level.D0))
+
+
+def test_d0_the_api_differs_from_itself_by_nothing_whichever_worker_answers(
+    api: Api, models: Path, climb: Climb, nothing_found: NothingFound
+) -> None:
+    nothing_found(climb(models / "linear" / "1", Level.D0, service=api.url))
+    if len(api.answered_by()) != api.workers:
+        pytest.fail(f"expected answers of {api.workers} processes, got {api.answered_by()}")
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_d1_the_package_answers_as_the_research_pipeline(
+    recipe: str, models: Path, made_up: Path, climb: Climb, nothing_found: NothingFound
+) -> None:
+    checks = climb(models / recipe / "1", Level.D1, sales=made_up)
+    nothing_found(checks)
+    if f"{recipe} as it was saved" not in {check.name for check in checks}:
+        pytest.fail("the saved artifact was not compared")
+
+
+def test_d2_the_api_answers_as_the_package(
+    api: Api, models: Path, made_up: Path, climb: Climb, nothing_found: NothingFound
+) -> None:
+    nothing_found(climb(models / "linear" / "1", Level.D2, service=api.url, sales=made_up))
+
+
+def test_d3_the_code_answers_as_it_did_and_what_changed_since_the_base_was_approved(
+    models: Path, climb: Climb, nothing_found: NothingFound
+) -> None:
+    base = os.environ.get("UMBRA_TEST_BASE", "HEAD")
+    nothing_found(climb(models / "linear" / "1", Level.D3, base=base if _is_known(base) else ""))
+
+
+def _is_known(commit: str) -> bool:
+    """Whether the golden answers are in the history of this checkout; an unpacked archive has none."""
+    place = f"{commit}:differential_tests/golden/{golden.QUESTIONS}"
+    found = subprocess.run(
+        ["git", "-c", "safe.directory=*", "cat-file", "-e", place],  # noqa: S607
+        cwd=REPOSITORY, capture_output=True, check=False,
+    )  # fmt: skip
+    return found.returncode == 0
+
+
+def test_d4_a_candidate_of_the_other_recipe_says_nothing_absurd(
+    models: Path, climb: Climb, nothing_found: NothingFound
+) -> None:
+    nothing_found(climb(models / "linear" / "1", Level.D4, candidate=str(models / "gbm" / "1")))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_d5_relations_hold_of_the_package(
+    recipe: str, models: Path, made_up: Path, climb: Climb, nothing_found: NothingFound
+) -> None:
+    nothing_found(climb(models / recipe / "1", Level.D5, sales=made_up))
+
+
+def test_d5_relations_hold_of_the_api(
+    api: Api, models: Path, climb: Climb, nothing_found: NothingFound
+) -> None:
+    checks = climb(models / "linear" / "1", Level.D5, service=api.url, examples=SAMPLE)
+    nothing_found([check for check in checks if check.dataset.startswith("service")])
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_real_sales_say_the_same_of_package_and_candidate(
+    recipe: str, real: Path, real_models: Path, climb: Climb, nothing_found: NothingFound
+) -> None:
+    levels = (Level.D0, Level.D1, Level.D4, Level.D5)
+    nothing_found(climb(real_models / recipe / "1", *levels, sales=real, examples=SAMPLE))
+
+
+def test_the_real_sales_say_the_same_of_package_and_api(
+    api: Api, models: Path, real: Path, climb: Climb, nothing_found: NothingFound
+) -> None:
+    nothing_found(climb(models / "linear" / "1", Level.D2, service=api.url, sales=real))
