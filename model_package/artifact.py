@@ -119,13 +119,20 @@ def _verified(directory: Path) -> tuple[Manifest, dict[str, bytes]]:
 def _model(directory: Path, stated: Manifest, files: Mapping[str, bytes]) -> Model:
     recipe = recipes.get(stated.recipe)
     try:
-        card, profile = json.loads(files["card.json"]), json.loads(files["profile.json"])
+        card, profile = _object(files["card.json"]), _object(files["profile.json"])
         scorer = recipe.load(files)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise InvalidArtifact(
             f"{directory}: recipe {recipe.name} cannot read it ({error!r}): {ANEW}"
         ) from error
     return Model(stated.name, stated.version, stated.digest, card, profile, scorer)
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    value = json.loads(data)
+    if not isinstance(value, dict):
+        raise TypeError(f"expected a JSON object, found {value!r:.80}")
+    return value
 
 
 def _draft(models: Path, name: str) -> tuple[str, Path]:

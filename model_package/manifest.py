@@ -118,12 +118,15 @@ def _bytes(path: Path, limit: int) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise InvalidArtifact(f"{path}: cannot be read as a plain file: {error.strerror}: {ANEW}") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise InvalidArtifact(f"{path}: not a plain file: {ANEW}")
-        # No more than is there: a buffer of `limit` would be allocated whole, where memory is limited.
-        data = file.read(min(status.st_size, limit) + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            # No more than is there: a buffer of `limit` would be allocated whole, where memory is limited.
+            data = file.read(min(status.st_size, limit) + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > limit:
         raise AlteredArtifact(f"{path}: larger than the {limit} bytes expected: {ANEW}")
     return data

@@ -17,17 +17,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model_package.recipes import Dollars, Scorer
+from model_package.recipes import Dollars, Scorer, booster_text
+from model_package.recipes.booster_text import InvalidBooster
 from model_package.schema import NAMES
 
 _LIBRARY = "lib_lightgbm.so"
 # include/LightGBM/c_api.h
 _FLOAT64, _NORMAL, _ROW_MAJOR, _ALL_TREES = 1, 0, 1, -1
 _PARAMETERS = b"num_threads=1"
-
-
-class InvalidBooster(ValueError):
-    """A booster that LightGBM cannot read or that is of other fields."""
 
 
 class Booster:
@@ -74,6 +71,7 @@ class Booster:
 
 def load(files: Mapping[str, bytes]) -> Scorer:
     """Make the scorer of `encoder.json` and `model.txt`; raises InvalidBooster."""
+    booster_text.check(files["model.txt"], NAMES)
     booster = Booster(files["model.txt"])
     if json.loads(files["encoder.json"])["fields"] != list(NAMES) or booster.fields != len(NAMES):
         raise InvalidBooster("the booster's fields are not those of the schema: train the model again")

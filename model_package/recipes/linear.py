@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +14,16 @@ from model_package.recipes import Dollars, Scorer
 from model_package.schema import FIELDS
 
 
+class InvalidWeights(ValueError):
+    """Weights that do not fit the schema."""
+
+
 def load(files: Mapping[str, bytes]) -> Scorer:
     """Make the scorer of `encoder.json` and `model.json`."""
     encoder = features.from_json(json.loads(files["encoder.json"]))
     model = json.loads(files["model.json"])
-    intercept = float(model["intercept"])
-    number_weights = np.array([model["numbers"].get(field.name, 0.0) for field in FIELDS])
+    (intercept,) = _finite([model["intercept"]])
+    number_weights = _numbers(model["numbers"])
     code_weights, starts = _flat(model["categories"])
 
     def score(matrix: NDArray[np.float64]) -> Dollars:
@@ -35,8 +39,25 @@ def load(files: Mapping[str, bytes]) -> Scorer:
     return score
 
 
-def _flat(weights: Mapping[str, list[float]]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+def _numbers(weights: Mapping[str, object]) -> NDArray[np.float64]:
+    """A weight for every field, 0 for categories."""
+    return _finite([0.0 if field.kind == "category" else weights[field.name] for field in FIELDS])
+
+
+def _flat(weights: Mapping[str, list[object]]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """All weights of codes as one table, a zero for null after each field's, and where each field starts."""
     tables = [[*weights[FIELDS[column].name], 0.0] for column in CATEGORY_COLUMNS]
-    starts = np.cumsum([0, *map(len, tables[:-1])])
-    return np.concatenate(tables), starts.astype(np.intp)
+    sizes = [len(FIELDS[column].categories) + 1 for column in CATEGORY_COLUMNS]
+    if [len(table) for table in tables] != sizes:
+        raise InvalidWeights("as many weights as a field has codes are expected: train the model again")
+    starts = np.cumsum([0, *sizes[:-1]])
+    return _finite([weight for table in tables for weight in table]), starts.astype(np.intp)
+
+
+def _finite(weights: Sequence[object]) -> NDArray[np.float64]:
+    if not all(type(weight) in (int, float) for weight in weights):
+        raise InvalidWeights(f"weights that are no numbers: {weights!r:.80}")
+    array = np.array(weights, dtype=np.float64)
+    if not np.isfinite(array).all():
+        raise InvalidWeights(f"weights that are not finite: {weights!r:.80}")
+    return array

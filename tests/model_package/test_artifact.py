@@ -174,6 +174,12 @@ def test_a_pipe_in_place_of_a_file_is_refused_without_waiting(saved: Path) -> No
     refused(saved, "not a plain file")
 
 
+def test_a_directory_in_place_of_a_file_is_refused(saved: Path) -> None:
+    (saved / "card.json").unlink()
+    (saved / "card.json").mkdir()
+    refused(saved, "not a plain file")
+
+
 @pytest.mark.parametrize(
     "name", ["../card.json", "/etc/hostname", "a/b.json", "", ".hidden", "manifest.json", "C.json"]
 )
@@ -227,10 +233,22 @@ def test_a_manifest_with_nonsense_entries_is_refused(saved: Path, entry: dict[st
 
 
 def test_a_file_that_fits_its_hash_but_not_its_recipe_is_refused(saved: Path) -> None:
-    data = b'{"fields": []}'
-    (saved / "encoder.json").write_bytes(data)
+    replace(saved, "encoder.json", b'{"fields": []}')
+    with pytest.raises(InvalidArtifact, match="train the model again"):
+        artifact.load(saved)
+
+
+def replace(saved: Path, name: str, data: bytes) -> None:
+    """Another content, with a manifest that agrees."""
+    (saved / name).write_bytes(data)
     entry = {"sha256": sha256(data).hexdigest(), "bytes": len(data)}
-    rewrite_manifest(saved, lambda manifest: manifest["files"].update({"encoder.json": entry}))
+    rewrite_manifest(saved, lambda manifest: manifest["files"].update({name: entry}))
+
+
+@pytest.mark.parametrize("name", ["card.json", "profile.json", "encoder.json"])
+@pytest.mark.parametrize("data", [b"[]", b"null", b'"card"', b"[" * 100_000])
+def test_a_file_of_another_shape_is_refused(saved: Path, name: str, data: bytes) -> None:
+    replace(saved, name, data)
     with pytest.raises(InvalidArtifact, match="train the model again"):
         artifact.load(saved)
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import lightgbm
 import numpy as np
@@ -15,6 +18,8 @@ from hypothesis import strategies as st
 from model_package import artifact, recipes, schema, train
 from model_package.artifact import Model
 from model_package.dataset import Dataset, Split, read_csv, split
+from model_package.recipes import booster_text
+from model_package.recipes.booster_text import InvalidBooster
 from model_package.schema import Field, Row
 from model_package.synthetic import synthetic
 
@@ -152,6 +157,70 @@ def test_gbm_prices_houses_as_the_python_package_of_lightgbm_does(trained: Path,
     theirs = np.exp(lightgbm.Booster(model_str=text).predict(rows, num_threads=1))
     ours = artifact.load(trained / "gbm" / "1").predict(sales.rows[:500])
     assert ours.tolist() == theirs.tolist()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda model: model["numbers"].pop("lot_area"),
+        lambda model: model["numbers"].update(lot_area="1"),
+        lambda model: model["numbers"].update(lot_area=float("nan")),
+        lambda model: model["categories"]["zoning"].pop(),
+        lambda model: model["categories"].pop("zoning"),
+        lambda model: model.update(intercept=[1.0]),
+        lambda model: model.update(intercept=10**400),
+    ],
+)
+def test_weights_that_are_not_those_of_the_schema_are_refused(
+    trained: Path, spoil: Callable[[dict[str, Any]], object]
+) -> None:
+    files = {file.name: file.read_bytes() for file in (trained / "linear" / "1").iterdir()}
+    model = json.loads(files["model.json"])
+    spoil(model)
+    with pytest.raises((ValueError, KeyError, OverflowError)):
+        recipes.get("linear").load({**files, "model.json": json.dumps(model).encode()})
+
+
+SPOILED_BOOSTERS = [
+    (rb"left_child=\S+", b"left_child=77", "children that make no tree"),
+    (rb"right_child=\S+", b"right_child=-77", "children that make no tree"),
+    (rb"left_child=\S+", b"left_child=0", "children that make no tree"),
+    (rb"split_feature=\S+", b"split_feature=40", "a split by an unknown field"),
+    (rb"decision_type=\S+", b"decision_type=1", "a split by an unknown set of categories"),
+    (rb"decision_type=\S+", b"decision_type=99", "an unknown type of decision"),
+    (rb"cat_boundaries=0 1", b"cat_boundaries=0 0", "sets of categories that overlap"),
+    (rb"cat_threshold=\S+", b"cat_threshold=-1", "beyond 32 bits"),
+    (rb"num_leaves=8", b"num_leaves=9", "is not made of 9 numbers"),
+    (rb"leaf_value=\S+", b"leaf_value=x", "is not made of 8 numbers"),
+    (rb"leaf_value=", b"leaf_value=1 ", "is not made of 8 numbers"),
+    (rb"is_linear=0", b"is_linear=1", "of no known kind"),
+    (rb"\nthreshold=.*", b"", "has not the lines of a tree"),
+    (rb"(\nshrinkage=.*)", rb"\1\1", "comes twice"),
+    (rb"tree_sizes=\d", b"tree_sizes=9", "comes twice"),
+    (rb"tree_sizes=.*", b"tree_sizes=", "not of the sizes"),
+    (rb"objective=huber", b"objective=", "objective"),
+    (rb"max_feature_idx=39", b"max_feature_idx=-1", "max_feature_idx"),
+    (rb"feature_names=zoning", b"feature_names=zone", "feature_names"),
+    (rb"Tree=3", b"Tree=3\0", "NUL"),
+]
+
+
+@pytest.mark.parametrize(("pattern", "replacement", "why"), SPOILED_BOOSTERS)
+def test_a_booster_that_lightgbm_would_not_survive_is_refused_before_it_reads_it(
+    trained: Path, pattern: bytes, replacement: bytes, why: str
+) -> None:
+    text = (trained / "gbm" / "1" / "model.txt").read_bytes()
+    booster_text.check(text, schema.NAMES)
+    spoiled = re.sub(pattern, replacement, text, count=1)
+    if b"tree_sizes" not in pattern:
+        spoiled = of_right_sizes(spoiled)
+    with pytest.raises(InvalidBooster, match=why):
+        booster_text.check(spoiled, schema.NAMES)
+
+
+def of_right_sizes(text: bytes) -> bytes:
+    sizes = [len(piece) for piece in re.split(rb"(?=\bTree=)|(?=end of trees)", text)[1:-1]]
+    return re.sub(rb"tree_sizes=.*", b"tree_sizes=" + " ".join(map(str, sizes)).encode(), text, count=1)
 
 
 def test_an_unknown_recipe_says_which_are_known_and_how_to_add_one() -> None:
