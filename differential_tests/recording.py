@@ -145,7 +145,8 @@ def _in_order(
         while waiting:
             yield waiting.popleft().result()
     except KeyboardInterrupt:
-        side.close()
+        pool.shutdown(wait=False, cancel_futures=True)
+        side.close()  # what is still being asked would only be waited for
         raise
     finally:
         pool.shutdown(cancel_futures=True)

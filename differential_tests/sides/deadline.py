@@ -28,6 +28,8 @@ class Deadlines(httpcore.NetworkBackend):
         self._clock = clock
         self._mine = threading.local()
         self._open: WeakSet[_Stream] = WeakSet()
+        self._lock = threading.Lock()
+        self._over = False
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
@@ -36,7 +38,9 @@ class Deadlines(httpcore.NetworkBackend):
         yield
 
     def left(self, timeout: float | None) -> float:
-        """Seconds that may still be waited; raises httpcore.ReadTimeout when there are none."""
+        """Seconds that may still be waited; raises httpcore.ReadTimeout (or ReadError, once it is over)."""
+        if self._over:
+            raise httpcore.ReadError("interrupted")
         left: float = self._mine.ends - self._clock()
         if left <= 0:
             raise httpcore.ReadTimeout("the time for the whole request is over")
@@ -55,13 +59,16 @@ class Deadlines(httpcore.NetworkBackend):
         return self._kept(stream)
 
     def interrupt(self) -> None:
-        """End every read and write that is going on, in whatever thread."""
-        for stream in list(self._open):
-            stream.interrupt()
+        """End every read and write that is going on, in whatever thread, and let none begin."""
+        with self._lock:
+            self._over = True
+            for stream in self._open:
+                stream.interrupt()
 
     def _kept(self, stream: httpcore.NetworkStream) -> _Stream:
         kept = _Stream(stream, self)
-        self._open.add(kept)
+        with self._lock:
+            self._open.add(kept)
         return kept
 
 

@@ -1,0 +1,248 @@
+"""The command line: exit codes, reports, messages that say what to do, and nothing left half done."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from ports import free_port
+
+from differential_tests import cli, questions, runs
+from differential_tests.payloads import Payloads
+from model_package.schema import EXAMPLE
+from shadow.store import open_store
+from shadow.store.schema import migrate
+
+HOUSES = [{**EXAMPLE, "id": f"house-{number}", "living_area": 900.0 + number} for number in range(12)]
+START_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Ended]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """`python -m differential_tests ARGUMENTS`, in a folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "houses.jsonl").write_text("\n".join(map(json.dumps, HOUSES)))
+
+    def run(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["differential_tests", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        return Ended(ended.value.code, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
+def linear(models: Path) -> Path:
+    return models / "linear" / "1"
+
+
+@pytest.fixture
+def gbm(models: Path) -> Path:
+    return models / "gbm" / "1"
+
+
+def test_recorded_twice_a_model_is_the_same(command, linear, tmp_path):
+    for name in ("a", "b"):
+        done = command("record", linear, "--payloads", "houses.jsonl", "-o", f"{name}.jsonl")
+        assert (done.status, done.err) == (0, "")
+        assert "linear@1 answered 12 questions, refused 0 and failed 0" in done.out
+    assert [answer.id for answer in runs.read(tmp_path / "a.jsonl")] == [house["id"] for house in HOUSES]
+    assert {answer.segment for answer in runs.read(tmp_path / "a.jsonl")} == {EXAMPLE["neighborhood"]}
+    same = command("compare", "a.jsonl", "b.jsonl", "--noise", "b.jsonl")
+    assert (same.status, same.err) == (0, "")
+    assert "same" in same.out
+
+
+def test_without_payloads_the_corpus_is_asked_and_questions_writes_it(command, linear, tmp_path):
+    assert command("questions", "-o", "q.jsonl", "--houses", 5).status == 0
+    asked = len(Payloads(tmp_path / "q.jsonl"))
+    told = json.loads(command("record", linear, "--payloads", "q.jsonl", "-o", "a", "--json").out)
+    assert told["answered"] + told["refused"] == asked > 500
+    assert told["questions_sha256"] == questions.digest(Payloads(tmp_path / "q.jsonl"))
+    whole = json.loads(command("record", linear, "-o", "b", "--json").out)
+    assert whole["answered"] + whole["refused"] == asked + 495
+
+
+def test_two_models_differ_and_every_report_says_so(command, linear, gbm, tmp_path):
+    reports = [f"--{kind}=r.{kind}" for kind in ("junit", "html", "jsonl", "markdown")]
+    ended = command("run", linear, gbm, "--payloads", "houses.jsonl", *reports, "--keep", "runs")
+    assert (ended.status, ended.err) == (1, "")
+    for kind in ("junit", "html", "jsonl", "markdown"):
+        assert "house-" in (tmp_path / f"r.{kind}").read_text()
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [
+        "a.jsonl",
+        "b.jsonl",
+        "noise.jsonl",
+    ]
+    again = command("compare", "runs/a.jsonl", "runs/b.jsonl", "--json")
+    check, *found = map(json.loads, again.out.splitlines())
+    assert (again.status, check["rows"], len(found)) == (1, 12, 12)
+
+
+def test_what_it_is_called_follows_from_what_is_compared(command, linear, gbm, umbra, tmp_path):
+    def level(*arguments: object) -> str:
+        return json.loads(command(*arguments, "--json").out.splitlines()[0])["level"]
+
+    asked = ("--payloads", "houses.jsonl", "--no-noise")
+    assert level("run", linear, linear, *asked) == "D0"
+    assert level("run", linear, umbra, *asked, "--keep", ".") == "D2"
+    assert level("compare", "a.jsonl", "b.jsonl") == "D2"
+    assert level("run", linear, gbm, *asked) == "D3"
+    assert level("run", linear, gbm, *asked, "--level", "D4") == "D4"
+
+
+def test_terms_say_how_much_may_differ(command, linear, gbm, tmp_path):
+    (tmp_path / "wide.toml").write_text("[tolerance]\npercent = 90.0\n")
+    given = ("run", linear, gbm, "--payloads", "houses.jsonl")
+    assert command(*given, "--terms", "wide.toml").status == 0
+    assert command(*given).status == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["record", "nothing", "-o", "a"], "expected http://HOST:PORT of a service, or the directory"),
+        (["record", "http://127.0.0.1:x", "-o", "a"], "expected http://HOST:PORT"),
+        (["record", "MODEL", "-o", "no/such/a"], "in a folder that is there"),
+        (["record", "MODEL", "-o", "."], "directory"),
+        (["record", "MODEL"], "Missing option '-o'"),
+        (["record", "MODEL", "-o", "a", "--payloads", "nothing.jsonl"], "nothing.jsonl"),
+        (["record", "MODEL", "-o", "a", "--payloads", "torn.json"], "torn.json:1: expected"),
+        (["record", "MODEL", "-o", "a", "--terms", "bad.toml"], "toleranze"),
+        (["record", "MODEL", "-o", "a", "--terms", "service.toml"], "service.metod"),
+        (["record", "MODEL", "-o", "a", "--timeout", "0"], "--timeout"),
+        (["record", "DEAD", "-o", "a", "--terms", "secret.toml"], "environment variable NO_SUCH to be set"),
+        (["record", "DEAD", "-o", "a"], "nothing came back from 20 requests in a row, the last: unreachable"),
+        (["record", "ALTERED", "-o", "a"], "altered"),
+        (["run", "MODEL", "nothing"], "expected http://HOST:PORT"),
+        (["run", "MODEL", "MODEL", "--html", "no/such/page.html"], "in a folder that is there"),
+        (["run", "DEAD", "MODEL"], "A: nothing came back"),
+        (["run", "MODEL", "DEAD"], "B: nothing came back"),
+        (["compare", "torn.json", "torn.json"], "expected a run of"),
+        (["compare", "nothing", "torn.json"], "nothing"),
+        (["compare", "MODEL", "torn.json"], "directory"),
+        (["compare", "binary", "binary"], "binary"),
+        (["harvest", "nowhere", "-o", "golden.jsonl"], "no store is there"),
+        (["harvest", "STORE", "-o", "golden.jsonl", "--mask", "lotarea"], "lotarea"),
+        (["harvest", "STORE", "-o", "torn.json"], "torn.json:1"),
+        (["conquer"], "No such command 'conquer'"),
+    ],
+)  # fmt: skip
+def test_what_cannot_run_says_why_and_what_to_do_and_ends_with_2(
+    command, linear, tmp_path, store_of, arguments, told
+):
+    files = {
+        "torn.json": '{"a": ', "bad.toml": "[toleranze]\n", "service.toml": "[service]\nmetod = 'POST'\n",
+        "secret.toml": '[service]\nheaders = { Authorization = "$NO_SUCH" }\n',
+    }  # fmt: skip
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\n")
+    stands_for = {
+        "MODEL": lambda: linear, "DEAD": lambda: f"http://127.0.0.1:{free_port()}", "STORE": store_of,
+        "ALTERED": lambda: altered(linear, tmp_path),
+    }  # fmt: skip
+    ended = command(*(stands_for[word]() if word in stands_for else word for word in arguments))
+    assert ended.status == 2
+    assert told in " ".join((ended.out + ended.err).split())
+    assert "Traceback" not in ended.out + ended.err
+    assert not (tmp_path / "a").exists()
+
+
+def altered(model: Path, folder: Path) -> Path:
+    copy = folder / model.parent.name / model.name
+    copy.mkdir(parents=True)
+    for path in model.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes() + b" " * (path.name == "card.json"))
+    return copy
+
+
+@pytest.fixture
+def store_of(tmp_path: Path) -> Callable[[], str]:
+    """Makes an empty store; gives its URL."""
+
+    def make() -> str:
+        url = f"sqlite:///{tmp_path / 'umbra.db'}"
+        store = open_store(url)
+        migrate(store)
+        store.close()
+        return url
+
+    return make
+
+
+def test_harvesting_an_empty_store_leaves_the_questions_that_were_there(command, store_of, tmp_path):
+    command("questions", "-o", "golden.jsonl", "--houses", 2)
+    before = (tmp_path / "golden.jsonl").read_bytes()
+    ended = command("harvest", store_of(), "-o", "golden.jsonl")
+    assert (ended.status, ended.err) == (0, "")
+    assert "0 questions more" in ended.out
+    assert (tmp_path / "golden.jsonl").read_bytes() == before
+
+
+def test_a_dead_side_is_in_the_reports_too(command, linear, tmp_path):
+    dead = f"http://127.0.0.1:{free_port()}"
+    ended = command(
+        "run", linear, dead, "--junit=r.xml", "--html=r.html", "--markdown=r.md", "--jsonl=r.jsonl"
+    )
+    assert ended.status == 2
+    for name in ("r.xml", "r.html", "r.md", "r.jsonl"):
+        assert "nothing came back" in (tmp_path / name).read_text()
+
+
+def test_help_shows_an_example_of_every_command(command):
+    listed = command("--help")
+    assert listed.status == 0
+    for name in cli.cli.commands:
+        assert name in listed.out
+        helped = command(name, "--help")
+        assert (helped.status, f"python -m differential_tests {name}" in helped.out) == (0, True)
+
+
+def test_nothing_is_drawn_where_there_is_no_terminal(command, linear):
+    assert command("run", linear, linear, "--payloads", "houses.jsonl").err == ""
+
+
+def test_interrupted_it_ends_with_130_at_once_and_leaves_no_run(talk, over, tmp_path):
+    arrived = threading.Event()
+
+    def speak(_connection: object) -> None:
+        arrived.set()
+        over.wait()
+
+    arguments = ["-m", "differential_tests", "record", talk(speak), "-o", "a.jsonl", "--timeout", "600"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    process = subprocess.Popen(
+        [sys.executable, *arguments], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert arrived.wait(START_SECONDS)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=START_SECONDS)
+    finally:
+        process.kill()
+        process.wait()
+    assert (process.returncode, said.strip()) == (130, "")
+    assert list(tmp_path.iterdir()) == []
