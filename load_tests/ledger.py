@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 LOOK_SECONDS = 0.2
-SETTLE_SECONDS = 180.0
+PATIENCE_SECONDS = 60.0
 
 
 class Unbalanced(RuntimeError):
@@ -23,10 +23,15 @@ class Ledger:
     exit_status: int
 
     @property
+    def behind(self) -> tuple[int | None, ...]:
+        """Captures that wait in the journal (None: not known), and for each active candidate."""
+        active = [one for one in self.status["candidates"] if one["state"] == "active"]
+        return self.status["journal"]["waiting"], *(one["pending"] for one in active)
+
+    @property
     def settled(self) -> bool:
         """Whether nothing waits: the journal is in the store, and every candidate has scored all of it."""
-        behind = [one for one in self.status["candidates"] if one["state"] == "active" and one["pending"]]
-        return self.status["journal"]["waiting"] == 0 and not behind
+        return not any(one != 0 for one in self.behind)
 
     @property
     def processes(self) -> dict[str, int]:
@@ -46,7 +51,7 @@ class Ledger:
             return
         if not self.settled:
             waiting = self.status["journal"]["waiting"]
-            yield f"{waiting} captures wait in the journal, for candidates: {self._of_all('pending')}"
+            yield f"{waiting} captures wait in the journal, and for candidates: {self._of_all('pending')}"
         intake = self.status["intake"]
         if self.houses < answered or (exactly and self.houses > answered):
             yield f"{answered} houses were answered, the ledger knows of {self.houses}: {intake}"
@@ -61,15 +66,18 @@ class Ledger:
 
 
 def settle(
-    look: Callable[[], Ledger], answered: int, *, exactly: bool, seconds: float = SETTLE_SECONDS
+    look: Callable[[], Ledger], answered: int, *, exactly: bool, patience_seconds: float = PATIENCE_SECONDS
 ) -> Ledger:
-    """Wait until nothing waits; the ledger then has to balance, and to know of every answered house.
+    """Wait until nothing waits, as long as it becomes less; then it has to balance with what was answered.
 
     Raises Unbalanced.
     """
-    deadline = time.monotonic() + seconds
-    while not (found := look()).settled and time.monotonic() < deadline:
+    found, deadline = look(), time.monotonic() + patience_seconds
+    while not found.settled and time.monotonic() < deadline:
         time.sleep(LOOK_SECONDS)
+        before, found = found, look()
+        if found.behind != before.behind:
+            deadline = time.monotonic() + patience_seconds
     faults = list(found.faults(answered, exactly=exactly))
     if faults:
         raise Unbalanced("; ".join(faults))

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 Point = tuple[float, float]
 WIDTH, HEIGHT, GAP = 460, 300, 24
-LEFT, RIGHT, TOP, BOTTOM = 58, 12, 62, 44
+LEFT, RIGHT, TOP, BOTTOM = 58, 24, 68, 44
 _STYLE = """
     text { font: 12px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #59636e }
     .title { font-size: 14px; font-weight: 600; fill: #1f2328 }
@@ -95,7 +95,7 @@ def _panel(panel: Panel) -> Iterator[str]:
         yield f'<text x="{_x(panel, value)}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{text}</text>\n'
     middle = (LEFT + WIDTH - RIGHT) / 2
     yield f'<text x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{escape(panel.across.title)}</text>\n'
-    yield f'<text x="{LEFT}" y="{TOP - 8}" text-anchor="end">{escape(panel.up.title)}</text>\n'
+    yield f'<text x="{LEFT}" y="{TOP - 12}" text-anchor="end">{escape(panel.up.title)}</text>\n'
     for number, points in enumerate(panel.lines.values()):
         path = " ".join(f"{_x(panel, x)},{_y(panel, y)}" for x, y in points)
         yield f'<polyline class="line{number % LOOKS}" points="{path}"/>\n'

@@ -28,8 +28,11 @@ from load_tests.workload import Budgets
 
 PAGE = ROOT / "docs" / "load_tests.md"
 PLOTS = {
-    "load_tests_latency.svg": ("Latency by percentile, with 1, 2 and 5 API workers", page.by_percentile),
-    "load_tests_seconds.svg": ("Requests answered in each second of a load", page.by_second),
+    "load_tests_latency.svg": ("Latency by percentile, for each number of API workers", page.by_percentile),
+    "load_tests_seconds.svg": (
+        "Requests answered in each second, for each number of API workers",
+        page.by_second,
+    ),
 }
 WARM_UP_VISITS, WARM_UP_SECONDS = 5, 60
 
@@ -61,7 +64,7 @@ def _with_workers(plan: Plan, count: int, home: Path, bar: Progress, task: TaskI
     with Umbra(own, plan.models or home / "models", count, ports, plan.store_url) as umbra:
         before = umbra.at_start.houses + _warm_up(umbra, plan.loads[0], own / "warm-up.csv")
         for load in plan.loads:
-            bar.update(task, description=f"{count} API worker(s): {load.name}")
+            bar.update(task, description=f"{count} API worker(s): {load.name} load, then its ledger")
             done = bar.tasks[task].completed
 
             def tick(gone: float, load: Load = load, done: float = done) -> None:

@@ -19,7 +19,7 @@ from needed import missing
 from ports import free_ports
 
 from load_tests import page
-from load_tests.ledger import Ledger, Unbalanced, settle
+from load_tests.ledger import LOOK_SECONDS, Ledger, Unbalanced, settle
 from load_tests.report import PAGE, PLOTS
 from model_package import synthetic, train
 
@@ -154,7 +154,13 @@ def test_a_ledger_is_waited_for() -> None:
 )
 def test_a_ledger_that_does_not_is_told(found: Ledger, answered: int, said: str) -> None:
     with pytest.raises(Unbalanced, match=said):
-        settle(lambda: found, answered, exactly=True, seconds=0)
+        settle(lambda: found, answered, exactly=True, patience_seconds=0)
+
+
+def test_as_long_as_it_becomes_less_patience_does_not_end() -> None:
+    looks = iter([status(candidate={"pending": left}) for left in (3, 2, 1, 0)])
+    found = settle(lambda: Ledger(next(looks), 0), 10, exactly=True, patience_seconds=1.5 * LOOK_SECONDS)
+    assert found.settled
 
 
 def test_after_a_run_with_failures_more_may_be_kept_than_was_seen_answered() -> None:
