@@ -30,7 +30,8 @@ def measured(name: str = "steady", workers: int = 2, times: list[float] = TIMES)
         for i, time in enumerate(times)
     )  # fmt: skip
     load = Load(name, 20, 5.0, 20, Budgets(0, 500))
-    return Measured(load, workers, found, {"api": 10.0, "locust": 5.0}, {"api": 120_400_000}, 1.25, LEDGER)
+    seconds, memory = {"api": 10.0, "worker": 2.0, "locust": 5.0}, {"api": 120_400_000, "worker": 90_000_000}
+    return Measured(load, workers, found, seconds, memory, 1.25, LEDGER)
 
 
 def cells(text: str) -> dict[str, list[str]]:
