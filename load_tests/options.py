@@ -14,10 +14,10 @@ HOST = "http://127.0.0.1:8000"
 
 
 def add(parser: LocustArgumentParser, plan: Workload) -> None:
-    """Without the page, and as many users, as fast and as long, as the workload says."""
+    """No page, or one on loopback; as many users, as fast and as long, as the workload says."""
     parser.set_defaults(
-        headless=True, only_summary=True, host=HOST, num_users=plan.users, spawn_rate=plan.users,
-        run_time=str(plan.seconds), stop_timeout=str(plan.timeout_seconds),
+        headless=True, only_summary=True, web_host="127.0.0.1", host=HOST, num_users=plan.users,
+        spawn_rate=plan.users, run_time=str(plan.seconds), stop_timeout=str(plan.timeout_seconds),
     )  # fmt: skip
     ours = parser.add_argument_group("Options of Umbra's load test")
     _add_budgets(ours, plan.budgets)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
-from programs import K6, LOCUST, PROGRAMS, Program
+from ports import free_port
+from programs import K6, LOCUST, PROGRAMS, ROOT, Program
 from standin.service import Answer, Service
 
 from load_tests.budgets import Result, crossed
@@ -102,3 +104,18 @@ def test_locust_ends_by_itself_with_a_summary_and_reports_where_told(
     assert "Response time percentiles" in printed
     assert "<html" in (tmp_path / "load.html").read_text()
     assert "99.99%" in (tmp_path / "load_stats.csv").read_text().splitlines()[0]
+
+
+def test_locust_shows_its_page_only_when_asked_and_only_to_this_machine() -> None:
+    port = str(free_port())
+    process = subprocess.Popen(
+        LOCUST.command("--headful", "--web-port", port), cwd=ROOT, env=LOCUST.environment({}),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        said = next(line for line in process.stdout if "web interface" in line)
+    finally:
+        process.kill()
+        process.communicate()
+    assert f"http://127.0.0.1:{port}" in said
