@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from differential_tests import corpus, findings, options, running, runs, sides
+from differential_tests import corpus, findings, options, recording, running, runs, sides
 from differential_tests import questions as asked
 from differential_tests.comparison import compare as compared
 from differential_tests.document import InvalidDocument
@@ -156,7 +156,8 @@ def questions(output: Path, seed: int, houses: int) -> int:
     python -m differential_tests questions -o questions.jsonl
     """
     made = corpus.questions(seed, houses)
-    asked.write(output, made)
+    with recording.whole(output) as partial:
+        asked.write(partial, made)
     click.echo(f"{output}: {len(made)} questions")
     return 0
 
@@ -182,7 +183,8 @@ def harvest(store: str, output: Path, limit: int, mask: tuple[str, ...]) -> int:
         found = harvesting.harvest(store, limit=limit, masked=masked, existing=existing)
     except harvesting.FAULTS as fault:
         raise click.ClickException(str(fault)) from fault
-    asked.write(output, found)
+    with recording.whole(output) as partial:
+        asked.write(partial, found)
     click.echo(f"{output}: {len(found) - len(existing)} questions more, {len(found)} in all")
     return 0
 

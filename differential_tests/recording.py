@@ -73,7 +73,7 @@ def record(
     `segment` is the field of a row by which answers are grouped, where a question does not say itself. Raises
     SideDead or OSError.
     """
-    with _whole(path) as partial:
+    with whole(path) as partial:
         found = list(
             answers(
                 side, questions, rows_per_request=rows_per_request, concurrency=concurrency, segment=segment,
@@ -184,10 +184,10 @@ class _Pulse:
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
+def whole(path: Path) -> Iterator[Path]:
     """Where to write first: the name itself is given to what is whole, and to nothing else."""
     if path.exists() and not path.is_file():
-        raise IsADirectoryError(f"{path}: expected the name of a plain file to write the run to")
+        raise IsADirectoryError(f"{path}: expected the name of a plain file")
     if not path.absolute().parent.is_dir():
         raise NotADirectoryError(f"{path}: expected a name in a folder that is there")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 import threading
-import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -19,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ports import free_port, free_ports
+from ports import free_port
+from serving import serving
 
 from model_package import train
 from model_package.synthetic import synthetic
@@ -29,7 +25,6 @@ from shadow.settings import Settings
 from shadow.store import open_store
 from shadow.store.schema import migrate
 
-START_SECONDS = 60.0
 TRAINED_AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
@@ -164,46 +159,11 @@ def over() -> Iterator[threading.Event]:
 
 @pytest.fixture(scope="session")
 def umbra(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a real Umbra, one process of gunicorn, in which linear@1 is live."""
-    directory = tmp_path_factory.mktemp("umbra")
-    port, metrics_port = free_ports(2)
-    values = {
-        "data_dir": directory,
-        "models_dir": models,
-        "api_port": port,
-        "api_metrics_port": metrics_port,
-        "api_workers": 1,
-    }
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("UMBRA_")}
-    environment = kept | {f"UMBRA_{name.upper()}": str(value) for name, value in values.items()}
-    _deploy(Settings.from_environment(environment))
-    with (directory / "output").open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "shadow", "serve"],
-            env=environment,
-            cwd=directory,
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        _wait_ready(f"http://127.0.0.1:{port}", process, directory / "output")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _deploy(settings: Settings) -> None:
-    store = open_store(settings.store)
+    """The address of a real Umbra in which linear@1 is live."""
+    data = tmp_path_factory.mktemp("umbra")
+    store = open_store(Settings.from_environment({"UMBRA_DATA_DIR": str(data)}).store)
     migrate(store)
     first_deployment(store, ModelRef("linear", "1"), "test", TRAINED_AT)
     store.close()
-
-
-def _wait_ready(url: str, process: subprocess.Popen[bytes], output: Path) -> None:
-    never, deadline = threading.Event(), time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        with suppress(OSError), urllib.request.urlopen(f"{url}/readyz", timeout=5):  # noqa: S310 (ours)
-            return
-        never.wait(0.05)
-    raise AssertionError(f"it does not answer; it printed {output.read_text(errors='replace')[-2000:]}")
+    with serving(models, data, workers=1) as running:
+        yield running.url

@@ -1,4 +1,4 @@
-"""Services that are not Umbra, each in a process of its own: what they speak is said in the TOML.
+"""Services that are not Umbra, each in a process of its own, asked as docs/differential.md says.
 
 Three dialects: a plain row in and a price out, one at a time (the second one's names differ); `instances` and
 `predictions` as MLflow's and KServe's first protocol have them; `data.ndarray` as Seldon has it.
@@ -7,6 +7,7 @@ Three dialects: a plain row in and a price out, one at a time (the second one's 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -21,50 +22,9 @@ HERE = Path(__file__).parent
 ROWS = "id,area,rooms\n" + "".join(f"house-{number},{50 + number},{number % 5}\n" for number in range(40))
 START_SECONDS = 30.0
 
-INSTANCES = """
-[service]
-path = "/v1/models/house:predict"
-[service.request]
-one = ""
-many = { instances = "$rows" }
-[service.response]
-many = "$.predictions"
-code = ""
-"""
-NDARRAY = """
-[service]
-path = "/api/v1.0/predictions"
-[service.request]
-one = ""
-many = { data = { names = "$names", ndarray = "$table" } }
-columns = ["area", "rooms"]
-[service.response]
-many = "$.data.ndarray"
-code = "$.status.reason"
-code_prefix = ""
-faults = []
-model = "$.meta.model"
-version = ""
-"""
-PLAIN = """
-[service]
-path = "/price"
-headers = { Authorization = "Bearer $PRICE_TOKEN" }
-[service.request]
-one = { house = "$row" }
-many = ""
-[service.response]
-one = "$.price"
-many = ""
-code = "$.error"
-[service.b]
-path = "/v2/price"
-[service.b.request]
-one = "$row"
-fields = { area = "LotArea", rooms = "TotalRooms" }
-[service.b.response]
-one = "$.result.value"
-"""
+GUIDE = (HERE.parents[1] / "docs" / "differential.md").read_text(encoding="utf-8")
+DIALECTS = dict(re.findall(r"^```toml\n# (\w+): .*\n([^`]*)^```$", GUIDE, re.MULTILINE))
+INSTANCES, NDARRAY, PLAIN = (DIALECTS[name] for name in ("instances", "ndarray", "plain"))
 ECHOED = """
 [service]
 path = "/batch"
