@@ -165,10 +165,24 @@ def _incomplete(fields: Sequence[Field], example: Row) -> Iterator[Question]:
 
 def _bodies(rows: Sequence[Row], example: Row) -> Iterator[Question]:
     """Whole bodies, torn or of another shape, and those of several rows."""
-    text, listed, table = json.dumps(example), json.dumps(list(rows)), csv_of(rows)
+    text, table = json.dumps(example), csv_of(rows)
+    found = [
+        *(("json", word, body, JSON) for word, body in _json_bodies(rows, example).items()),
+        *(("csv", word, body, CSV) for word, body in _csv_bodies(table, example).items()),
+        ("type", "text", text, "text/plain"),
+        ("type", "form", text, "application/x-www-form-urlencoded"),
+        ("type", "none", text, "nothing"),
+        ("type", "csv-of-json", text, CSV),
+        ("type", "json-of-csv", table, JSON),
+    ]
+    for group, word, body, content_type in found:
+        yield Question(f"body-{group}-{word}", "malformed", body=body, content_type=content_type)
+
+
+def _json_bodies(rows: Sequence[Row], example: Row) -> dict[str, str]:
+    text, listed = json.dumps(example), json.dumps(list(rows))
     first = next(iter(example))
-    header, rest = csv_of([example]).split("\r\n", 1)
-    of_json = {
+    return {
         "one": text,
         "list": listed,
         "list-of-one": f"[{text}]",
@@ -193,11 +207,16 @@ def _bodies(rows: Sequence[Row], example: Row) -> Iterator[Question]:
         "not-utf-8": text.replace(f'"{first}"', '"\udcff"', 1),
         "lone-surrogate": text.replace(f'"{first}"', r'"\ud800"', 1),
         "control-character": text.replace(f'"{first}"', '"\u0001"', 1),
-        "nul": text.replace(f'"{first}"', '"\\u0000"', 1),
+        "nul": text.replace(f'"{first}"', r'"\u0000"', 1),
         "deep": "[" * 10_000 + "]" * 10_000,
         "envelope": json.dumps({"instances": [example]}),
     }
-    of_csv = {
+
+
+def _csv_bodies(table: str, example: Row) -> dict[str, str]:
+    first = next(iter(example))
+    header, rest = csv_of([example]).split("\r\n", 1)
+    return {
         "one": csv_of([example]),
         "table": table,
         "newlines": table.replace("\r\n", "\n"),
@@ -208,20 +227,9 @@ def _bodies(rows: Sequence[Row], example: Row) -> Iterator[Question]:
         "short-line": f"{header}\r\n{rest.partition(',')[2]}",
         "long-line": f"{header}\r\n1,{rest}",
         "torn-quote": f'{header}\r\n"{rest}',
-        "json": text,
+        "json": json.dumps(example),
         "byte-order-mark": "\ufeff" + table,
     }
-    for kind, found in ((JSON, of_json), (CSV, of_csv)):
-        name = "json" if kind == JSON else "csv"
-        yield from (
-            Question(f"body-{name}-{word}", "malformed", body=one, content_type=kind)
-            for word, one in found.items()
-        )
-    types = {"text": "text/plain", "form": "application/x-www-form-urlencoded", "none": "nothing"}
-    for word, content_type in types.items():
-        yield Question(f"body-type-{word}", "malformed", body=text, content_type=content_type)
-    yield Question("body-type-csv-of-json", "malformed", body=text, content_type=CSV)
-    yield Question("body-type-json-of-csv", "malformed", body=table)
 
 
 def csv_of(rows: Sequence[Row]) -> str:

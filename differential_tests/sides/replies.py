@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,15 +113,35 @@ def _joined(
     """By the id that each answer repeats."""
     ids = [_id(one, response.id) for one in found]
     named = dict(zip(ids, found, strict=True))
-    times, expected = Counter(ids), [question.id for question in questions]
-    if strange := set(ids) - set(expected):
-        raise Unanswered("row-extra", f"answers with ids nobody asked about: {sorted(strange)}", status)
-    moved = response.ordered and sorted(ids) == sorted(expected) and ids != expected
-    order = {name: place for place, name in enumerate(ids)} if moved else {}
+    faults = _misplaced([question.id for question in questions], ids, status, ordered=response.ordered)
     return [
-        _one(question, named, times[question.id], order.get(question.id, place), place, status, response)
-        for place, question in enumerate(questions)
+        failure(question, faults[question.id])
+        if question.id in faults
+        else answer(question, status, value=_kept(named[question.id], response))
+        for question in questions
     ]
+
+
+def _misplaced(
+    asked: Sequence[str], came: Sequence[str], status: int, *, ordered: bool
+) -> dict[str, Unanswered]:
+    """What is wrong with rows, by their id; raises Unanswered for answers to what was not asked."""
+    if strange := set(came) - set(asked):
+        raise Unanswered("row-extra", f"answers with ids nobody asked about: {sorted(strange)}", status)
+    times = Counter(came)
+    faults = {
+        name: Unanswered("row-missing", "no answer has its id", status) for name in set(asked) - set(came)
+    }
+    for name in times:
+        if times[name] > 1:
+            faults[name] = Unanswered("row-doubled", f"{times[name]} answers have its id", status)
+    if ordered and not faults:
+        places = {name: place for place, name in enumerate(came)}
+        for place, name in enumerate(asked):
+            if places[name] != place:
+                words = f"asked as row {place}, answered as row {places[name]}"
+                faults[name] = Unanswered("row-order", words, status)
+    return faults
 
 
 def _id(told: Any, place: str) -> str:
@@ -129,21 +149,3 @@ def _id(told: Any, place: str) -> str:
         return str(value_at(place, told))
     except LookupError:
         return ""
-
-
-def _one(
-    question: Question,
-    named: Mapping[str, Any],
-    times: int,
-    came: int,
-    place: int,
-    status: int,
-    response: Response,
-) -> Answer:
-    if times == 0:
-        return failure(question, Unanswered("row-missing", "no answer has its id", status))
-    if times > 1:
-        return failure(question, Unanswered("row-doubled", f"{times} answers have its id", status))
-    if came != place:
-        return failure(question, Unanswered("row-order", f"asked as row {place}, answered as {came}", status))
-    return answer(question, status, value=_kept(named[question.id], response))
