@@ -10,6 +10,7 @@ import click
 from differential_tests import findings, golden, options, questions
 from differential_tests.findings import Level
 from differential_tests.options import Reports
+from differential_tests.payloads import Payloads
 
 FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
 
@@ -19,6 +20,9 @@ FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
 @click.option("--service", default="", metavar="URL", help="Where this model answers over HTTP: D2.")
 @click.option(
     "--sales", type=options.FILE, help="CSV with prices: D1, and D4 with all recipes fitted to it again."
+)
+@click.option(
+    "--payloads", type=options.FILE, help="Questions or rows; else: the corpus, and held-out sales."
 )
 @click.option("--candidate", default="", metavar="ARTIFACT|URL", help="The model to come: D4.")
 @click.option("--golden", type=FOLDER, default=golden.DIRECTORY, help="Golden questions and answers: D3.")
@@ -31,7 +35,12 @@ FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
 @options.TERMS
 @options.reports
 def levels(
-    package: Path, terms: Path | None, levels: tuple[str, ...], found: Path | None, **given: Any
+    package: Path,
+    terms: Path | None,
+    payloads: Path | None,
+    levels: tuple[str, ...],
+    found: Path | None,
+    **given: Any,
 ) -> int:
     """Climb from D0 to D5 with the artifact PACKAGE; the first level that fails says where to look.
 
@@ -43,7 +52,8 @@ def levels(
 
     reports = Reports(**{name: given.pop(name) for name in Reports.__slots__})
     wanted = frozenset(map(Level, levels)) or frozenset(Level)
-    ladder = Ladder(package, options.read_terms(terms), levels=wanted, **given)
+    asking = list(Payloads(payloads)) if payloads else None
+    ladder = Ladder(package, options.read_terms(terms), questions=asking, levels=wanted, **given)
     checks = list(ladder.checks())
     if found and ladder.found:
         known = list(questions.read(found)) if found.exists() else []

@@ -31,6 +31,7 @@ from model_package.recipes import UnknownRecipe
 from model_package.schema import Row
 
 NOISE_ROWS, SERVICE_ROWS, SEARCHED_FROM = 500, 100, 50
+HOUSES = frozenset({"ordinary", "harvested", "given"})
 SERVICE_SHARE = 10
 """Over HTTP hypothesis tries so much less: an example is a dozen requests."""
 FAULTS = (
@@ -43,14 +44,16 @@ FAULTS = (
 class Ladder:
     """What is there to be compared. `package` is the artifact of the live model, `service` where it answers.
 
-    `sales` (CSV) are what the recipes are fitted to again, `candidate` an artifact or a service, `base` the
-    commit whose golden answers count. A level is left out when it has nothing to compare.
+    `sales` (CSV) are what the recipes are fitted to again, `questions` what is asked (else: the held-out
+    sales and the corpus), `candidate` an artifact or a service, `base` the commit whose golden answers count.
+    A level is left out when it has nothing to compare.
     """
 
     package: Path
     terms: Terms
     service: str = ""
     sales: Path | None = None
+    questions: Sequence[Question] | None = None
     candidate: str = ""
     golden: Path = golden.DIRECTORY
     base: str = ""
@@ -115,7 +118,7 @@ class _Climb:
         return checks
 
     def service(self) -> list[Check]:
-        asking = [*self._houses, *corpus.questions(ordinary=0)]
+        asking = [*self._houses, *(one for one in self._questions if not _is_house(one))]
         noisy = pair(self._service, self._houses, self._terms)
         return service(
             self._package, self._service, asking, self._terms, noise=noisy, dataset="houses, edges"
@@ -197,15 +200,24 @@ class _Climb:
         return {f"{one.recipe}, fitted again": _side(one.directory) for one in self._refitted}
 
     @cached_property
+    def _questions(self) -> Sequence[Question]:
+        return corpus.questions() if self._ladder.questions is None else self._ladder.questions
+
+    @cached_property
     def _houses(self) -> list[Question]:
+        """Rows that are answered: the held-out sales, else the ordinary ones of the questions."""
         if self._ladder.sales is None:
-            return [one for one in corpus.questions() if one.kind == "ordinary" and one.row]
+            return [one for one in self._questions if _is_house(one)]
         rows = self._split.held_out.rows
         return [Question(f"sale-{number:05d}", "ordinary", row=row) for number, row in enumerate(rows)]
 
     @property
     def _rows(self) -> list[Row]:
         return [dict(one.row) for one in self._houses[:SEARCHED_FROM] if one.row is not None]
+
+
+def _is_house(one: Question) -> bool:
+    return one.kind in HOUSES and one.row is not None
 
 
 def _side(directory: Path) -> Side:

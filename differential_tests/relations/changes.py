@@ -11,6 +11,8 @@ from math import inf
 from typing import Any
 from zlib import crc32
 
+from differential_tests.corpus import CSV, csv_of
+from differential_tests.questions import JSON
 from differential_tests.relations.relation import Refusal, Relation
 from model_package.schema import BY_NAME, ENTITY, FIELDS, Field, Row, Value
 
@@ -74,13 +76,19 @@ def _escaped(text: str) -> str:
     return '"' + "".join(f"\\u{ord(character):04x}" for character in text) + '"'
 
 
+def _columns_reversed(row: Row) -> str:
+    """The house as CSV, its columns the other way round."""
+    return csv_of([_reversed(row)])
+
+
 def _years_later(row: Row) -> Row | None:
-    later = {name: value + 1 for name in _YEARS if isinstance(value := row[name], int)}
+    later = {name: value + 1 for name in _YEARS if isinstance(value := row.get(name), int)}
     return row | later if all(_within(name, value) for name, value in later.items()) else None
 
 
 def _a_foot_more(row: Row) -> Row | None:
-    return _raised(row, "living_area", row["living_area"] + 1)  # type: ignore[operator]
+    area = row.get("living_area")
+    return _raised(row, "living_area", area + 1) if isinstance(area, int | float) else None
 
 
 def _raised(row: Row, name: str, value: Any) -> Row | None:
@@ -97,7 +105,8 @@ ALWAYS: tuple[Relation, ...] = (
     Relation("missing and null", "an optional field left out is null", _left_out, start=_nulls),
     Relation("whole numbers", "70 is 70.0 where a fraction is allowed", _whole_numbers),
     Relation("fractions", "70.0 is 70 where a fraction is allowed", _fractions),
-    Relation("spelling", "escapes, exponents and blanks of JSON do not matter", _spelled),
+    Relation("spelling", "escapes, exponents and blanks of JSON do not matter", _spelled, content_type=JSON),
+    Relation("column order", "a column of CSV is known by its header", _columns_reversed, content_type=CSV),
 )
 """Hold exactly, of every model."""
 
@@ -113,7 +122,7 @@ def more(name: str) -> Relation:
 
 def _more(field: Field) -> Any:
     def changed(row: Row) -> Row | None:
-        value = row[field.name]
+        value = row.get(field.name)
         if not isinstance(value, int | float) or (field.name.startswith("garage") and not value):
             return None
         return _raised(row, field.name, value * LARGER if field.kind == "number" else value + 1)

@@ -23,8 +23,9 @@ class InvalidBudget(ValueError):
 class Relation:
     """ln f(changed(x)) - ln f(x) lies from `lowest` to `highest`, whatever the house x.
 
-    `changed` gives a row, or a body as it is sent; None: it says nothing of this house. `start` makes x from
-    a house where the relation is about special ones. `field`: the model may declare that this holds always.
+    `changed` gives a row, or with a `content_type` a body as it is sent; None: it says nothing of this house.
+    `start` makes x from a house where the relation is about special ones. `field`: the model may declare that
+    this holds always.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Relation:
     highest: float = 0.0
     start: Callable[[Row], Row] = dict
     field: str = ""
+    content_type: str = ""
 
     def violation(self, gap: float) -> float:
         """How far a log ratio lies outside, 0 within; infinite for what is no number.

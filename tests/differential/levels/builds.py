@@ -1,0 +1,126 @@
+"""Builds: copies of packages in which one text is another, and copies of artifacts with other files."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from differential_tests.findings import Level
+from differential_tests.reports import lines
+
+MANIFEST = "manifest.json"
+SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """In this file of a package one text, which is there once, is another."""
+
+    file: str
+    before: str
+    after: str
+
+    @property
+    def package(self) -> str:
+        return self.file.split("/")[0]
+
+    @property
+    def module(self) -> str:
+        return self.file.removesuffix(".py").replace("/", ".")
+
+
+def build(patch: Patch, directory: Path) -> Path:
+    """A folder with a copy of the patched package: whoever has it first on the path runs that one."""
+    shutil.copytree(_installed(patch.package), directory / patch.package)
+    file = directory / patch.file
+    text = file.read_text()
+    assert text.count(patch.before) == 1, f"{patch.file} has not one text {patch.before!r}: mend the patch"
+    file.write_text(text.replace(patch.before, patch.after))
+    assert _runs(patch.module, directory) == file, "the copy is not what a process runs"
+    return directory
+
+
+def _installed(package: str) -> Path:
+    found = importlib.util.find_spec(package)
+    assert found is not None
+    assert found.submodule_search_locations is not None
+    return Path(found.submodule_search_locations[0])
+
+
+def _runs(module: str, code: Path) -> Path:
+    """The file from which a process would import a module."""
+    asking = "import importlib.util, sys; print(importlib.util.find_spec(sys.argv[1]).origin)"
+    return Path(_python(["-c", asking, module], code).stdout.strip())
+
+
+def _python(arguments: list[str], code: Path | None) -> subprocess.CompletedProcess[str]:
+    paths = [*([str(code)] if code else []), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return subprocess.run(
+        [sys.executable, *arguments], env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        cwd=code, capture_output=True, text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a climb has shown: the levels that ran, and those that found something or could not run."""
+
+    ran: frozenset[Level]
+    failed: frozenset[Level]
+    text: str
+
+    @property
+    def first(self) -> Level | None:
+        return min(self.failed, default=None)
+
+
+def train(code: Path, recipe: str, sales: Path, home: Path) -> Path:
+    """Train with the code of a build, as `umbra train` does; gives the artifact."""
+    settings = {"UMBRA_DATA_DIR": str(home)}
+    arguments = ["-m", "shadow", "train", recipe, "--data", str(sales)]
+    done = subprocess.run(
+        [sys.executable, *arguments], env={**os.environ, **settings, "PYTHONPATH": str(code)}, cwd=code,
+        capture_output=True, text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return home / "models" / recipe / "1"
+
+
+def climb(code: Path, package: Path, levels: list[Level], *more: str) -> Seen:
+    """`python -m differential_tests levels` with the code of a build, as a process of its own."""
+    report = code / "levels.jsonl"
+    chosen = [word for level in levels for word in ("--level", level)]
+    done = _python(
+        ["-m", "differential_tests", "levels", str(package), "--jsonl", str(report), *chosen, *more], code
+    )
+    assert report.is_file(), done.stderr
+    checks = [told for told in lines.read(report) if isinstance(told, Mapping)]
+    failed = {Level(told["level"]) for told in checks if told["state"] != "same"}
+    assert done.returncode == (0 if not failed else done.returncode) != 130
+    return Seen(
+        frozenset(Level(told["level"]) for told in checks), frozenset(failed), done.stdout + done.stderr
+    )
+
+
+def artifact(original: Path, models: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
+    """A copy of an artifact with other files, its manifest made to fit: what no hash can tell."""
+    copy = models / original.parent.name / original.name
+    shutil.copytree(original, copy)
+    files = {path.name: path.read_bytes() for path in copy.iterdir() if path.name != MANIFEST}
+    change(files)
+    stated = json.loads((copy / MANIFEST).read_bytes())
+    stated["files"] = {
+        name: {"sha256": sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()
+    }
+    for name, data in {**files, MANIFEST: json.dumps(stated).encode()}.items():
+        (copy / name).chmod(0o644)
+        (copy / name).write_bytes(data)
+    return copy

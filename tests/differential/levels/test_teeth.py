@@ -1,0 +1,88 @@
+"""Ten faults are planted for real; each is found, and the first level that fails is the right one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import builds
+import faults
+import numpy as np
+import pytest
+from faults import Fault
+from serving import Api
+
+from differential_tests import corpus, terms
+from differential_tests.findings import Level
+from differential_tests.levels.ladder import Ladder
+from differential_tests.levels.research import refit
+from model_package import dataset
+from model_package.synthetic import synthetic
+
+LEVELS = list(Level)
+EXAMPLES = 10
+EDGES = corpus.questions(ordinary=0)[::8]
+Start = Callable[..., Api]
+
+
+def _up_to(level: Level) -> list[Level]:
+    return LEVELS[: LEVELS.index(level) + 1]
+
+
+def _first(package: Path, level: Level, sales: Path, **more: object) -> Level | None:
+    """The first level that fails, of those up to `level`; all of them have to have been climbed."""
+    ladder = Ladder(
+        package, terms.read(), sales=sales, questions=EDGES, levels=frozenset(_up_to(level)),
+        examples=EXAMPLES, **more,  # type: ignore[arg-type]
+    )  # fmt: skip
+    checks = list(ladder.checks())
+    assert not any(check.error for check in checks), [check.error for check in checks if check.error]
+    return min((check.level for check in checks if check.findings), default=None)
+
+
+@pytest.mark.parametrize("fault", faults.IN_PACKAGE, ids=lambda fault: fault.name)
+def test_a_fault_in_the_package_is_found(
+    fault: Fault, models: Path, sales: Path, start: Start, tmp_path: Path
+) -> None:
+    code = builds.build(fault.patch, tmp_path / "build")
+    # A build trains with its own code what it serves, where that code is used in training.
+    shared = fault.level is Level.D3
+    package = builds.train(code, "linear", sales, tmp_path / "home") if shared else models / "linear" / "1"
+    seen = builds.climb(
+        code, package, _up_to(fault.level), "--sales", str(sales), "--examples", str(EXAMPLES)
+    )
+    assert seen.first is fault.level, seen.text
+
+
+@pytest.mark.parametrize("fault", faults.IN_API, ids=lambda fault: fault.name)
+def test_a_fault_in_the_api_is_found(
+    fault: Fault, models: Path, sales: Path, start: Start, tmp_path: Path
+) -> None:
+    api = start(code=builds.build(fault.patch, tmp_path / "build"))
+    found = _first(models / "linear" / "1", fault.level, sales, service=api.url)
+    assert found is fault.level
+
+
+def test_an_encoder_left_over_from_an_earlier_training_is_found(
+    models: Path, sales: Path, tmp_path: Path
+) -> None:
+    earlier = refit("linear", dataset.split(synthetic(800, seed=4)), 7, tmp_path / "earlier").directory
+
+    def stale(files: dict[str, bytes]) -> None:
+        files["encoder.json"] = (earlier / "encoder.json").read_bytes()
+
+    package = builds.artifact(models / "linear" / "1", tmp_path / "models", stale)
+    assert _first(package, Level.D1, sales) is Level.D1
+
+
+def test_the_file_of_a_model_of_another_quantity_is_found(models: Path, sales: Path, tmp_path: Path) -> None:
+    parts = dataset.split(dataset.read_csv(sales))
+    feet = np.array([float(row["living_area"] or 0) for row in parts.train.rows])
+    per_foot = dataset.dataset(parts.train.rows, parts.train.prices / feet, "dollars for a square foot")
+    wrong = refit("gbm", replace(parts, train=per_foot), 7, tmp_path / "models").directory
+    assert _first(models / "linear" / "1", Level.D4, sales, candidate=str(wrong)) is Level.D4
+
+
+def test_without_a_fault_nothing_is_found(models: Path, sales: Path, api: Api) -> None:
+    assert _first(models / "linear" / "1", Level.D5, sales, service=api.url) is None
