@@ -152,6 +152,11 @@ def test_a_row_that_is_missing_extra_or_doubled_is_found(row: int) -> None:
     assert found(asked([*whole, whole[row]]), asked(whole)) == [(Kind.DOUBLED, f"r{row}", "")]
 
 
+def test_a_row_that_is_there_twice_on_both_sides_is_a_finding() -> None:
+    twice = asked([priced(0), priced(1), priced(0)])
+    assert found(twice, twice) == [(Kind.DOUBLED, "r0", "")]
+
+
 def test_of_a_row_that_is_there_twice_the_first_answer_is_compared() -> None:
     answers = [Answer("r0", "ordinary", status=200, value=price) for price in (1.0, 2.0)]
     once = compared(asked(answers[:1]), asked(answers))
