@@ -66,7 +66,7 @@ class Said:
 
 Answering = Callable[[Asked], Said]
 Serve = Callable[[Answering], str]
-Talk = Callable[[Callable[[socket.socket], None]], str]
+Talk = Callable[..., str]
 
 
 @pytest.fixture
@@ -122,12 +122,12 @@ class _Server(ThreadingHTTPServer):
 
 @pytest.fixture
 def talk() -> Iterator[Talk]:
-    """Starts a service of which each connection is handed to a function once a request has come."""
+    """Starts a service of which each connection is handed to a function, once a request has come."""
     with ExitStack() as ends:
-        yield lambda speak: _talking(speak, ends)
+        yield lambda speak, *, reads=True: _talking(speak, ends, reads=reads)
 
 
-def _talking(speak: Callable[[socket.socket], None], ends: ExitStack) -> str:
+def _talking(speak: Callable[[socket.socket], None], ends: ExitStack, *, reads: bool) -> str:
     listening = socket.create_server(("127.0.0.1", free_port()))
 
     def accept() -> None:
@@ -138,7 +138,8 @@ def _talking(speak: Callable[[socket.socket], None], ends: ExitStack) -> str:
 
     def converse(connection: socket.socket) -> None:
         with connection, suppress(OSError):
-            connection.recv(1 << 16)
+            if reads:
+                connection.recv(1 << 16)
             speak(connection)
 
     thread = threading.Thread(target=accept, daemon=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -226,23 +227,29 @@ def test_nothing_is_drawn_where_there_is_no_terminal(command, linear):
 
 
 def test_interrupted_it_ends_with_130_at_once_and_leaves_no_run(talk, over, tmp_path):
+    """On a terminal, where the bar says meanwhile who is asked."""
     arrived = threading.Event()
 
     def speak(_connection: object) -> None:
         arrived.set()
         over.wait()
 
-    arguments = ["-m", "differential_tests", "record", talk(speak), "-o", "a.jsonl", "--timeout", "600"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    url = talk(speak)
+    ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, *arguments], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-m", "differential_tests", "record", url, "-o", "a.jsonl", "--timeout", "600"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}, stderr=theirs,
+    )  # fmt: skip
     try:
         assert arrived.wait(START_SECONDS)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=START_SECONDS)
+        assert process.wait(START_SECONDS) == 130
+        said = os.read(ours, 1 << 16).decode()
     finally:
         process.kill()
         process.wait()
-    assert (process.returncode, said.strip()) == (130, "")
+        os.close(ours)
+        os.close(theirs)
+    assert url in said
+    assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []

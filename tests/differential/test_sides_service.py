@@ -5,12 +5,15 @@ from __future__ import annotations
 import gzip
 import itertools
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from needed import program
 from ports import free_port
 
 from differential_tests import sides
@@ -280,6 +283,49 @@ def test_cookies_are_not_kept_and_proxies_of_the_environment_not_used(serve, sai
     side.close()
     assert [each.failure for each in answers] == ["", ""]
     assert all("cookie" not in request.headers for request in asked)
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A certificate for 127.0.0.1 that nobody has signed but itself, with its key."""
+    path = tmp_path / "certificate.pem"
+    subprocess.run(
+        [program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+         "-keyout", path, "-out", tmp_path / "signed.pem", "-subj", "/CN=test", "-days", "2",
+         "-addext", "subjectAltName=IP:127.0.0.1"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    path.write_bytes(path.read_bytes() + (tmp_path / "signed.pem").read_bytes())
+    return path
+
+
+def encrypted(certificate, speak):
+    """Speaks over TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    def converse(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as secure:
+            secure.recv(1 << 16)
+            speak(secure)
+
+    return converse
+
+
+def test_over_https_a_certificate_has_to_be_right(talk, certificate, monkeypatch):
+    body = b'{"predictions": [7]}'
+    speak = encrypted(certificate, lambda to: to.sendall(HEAD + b"Content-Length: 20\r\n\r\n" + body))
+    url = talk(speak, reads=False).replace("http:", "https:")
+    refused = one(url, Patience(5))
+    assert (refused.failure, "certificate" in refused.detail) == ("unreachable", True)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    assert one(url, Patience(5)).value == 7
+
+
+def test_over_https_a_request_ends_in_time_too(talk, over, certificate, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    url = talk(encrypted(certificate, lambda to: endless_chunks(to, over)), reads=False)
+    assert one(url.replace("http:", "https:"), Patience(1)).failure == "timeout"
 
 
 def test_a_large_body_to_a_service_that_does_not_read_ends_in_time(over):
