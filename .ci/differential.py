@@ -122,7 +122,7 @@ def compared(base: Build, head: Build, reports: Path) -> int:
     for build in (base, head):
         build.umbra("promote", f"{MODELS[1]}@1", "--override", "--reason", "both models are compared")
     worst = max(worst, answered(base, head, reports, MODELS[1]))
-    parts = [(reports / f"{model}.md").read_text(encoding="utf-8") for model in MODELS]
+    parts = [f"## {model}\n\n{(reports / f'{model}.md').read_text(encoding='utf-8')}" for model in MODELS]
     (reports / "summary.md").write_text("\n\n".join(parts), encoding="utf-8")
     return worst
 
