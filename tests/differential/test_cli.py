@@ -139,8 +139,8 @@ def test_terms_say_how_much_may_differ(command, linear, gbm, tmp_path):
         (["record", "ALTERED", "-o", "a"], "altered"),
         (["run", "MODEL", "nothing"], "expected http://HOST:PORT"),
         (["run", "MODEL", "MODEL", "--html", "no/such/page.html"], "in a folder that is there"),
-        (["run", "DEAD", "MODEL"], "A: nothing came back"),
-        (["run", "MODEL", "DEAD"], "B: nothing came back"),
+        (["run", "DEAD", "MODEL", "--payloads", "houses.jsonl"], "A: nothing came back"),
+        (["run", "MODEL", "DEAD", "--payloads", "houses.jsonl"], "B: nothing came back"),
         (["compare", "torn.json", "torn.json"], "expected a run of"),
         (["compare", "nothing", "torn.json"], "nothing"),
         (["compare", "MODEL", "torn.json"], "directory"),
@@ -205,9 +205,8 @@ def test_harvesting_an_empty_store_leaves_the_questions_that_were_there(command,
 
 def test_a_dead_side_is_in_the_reports_too(command, linear, tmp_path):
     dead = f"http://127.0.0.1:{free_port()}"
-    ended = command(
-        "run", linear, dead, "--junit=r.xml", "--html=r.html", "--markdown=r.md", "--jsonl=r.jsonl"
-    )
+    reports = ["--junit=r.xml", "--html=r.html", "--markdown=r.md", "--jsonl=r.jsonl"]
+    ended = command("run", linear, dead, "--payloads", "houses.jsonl", *reports)
     assert ended.status == 2
     for name in ("r.xml", "r.html", "r.md", "r.jsonl"):
         assert "nothing came back" in (tmp_path / name).read_text()
