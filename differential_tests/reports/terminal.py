@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from differential_tests.findings import Check, Finding
+from differential_tests.findings import Check, Finding, Kind
 from differential_tests.reports import summary
 from differential_tests.reports.summary import State
-from differential_tests.reports.texts import line, number
+from differential_tests.reports.texts import line, number, visible
 
 WORST = 10
+_EXCUSES = ("noise", "expected change", "stale expected change", "unused expected change")
 _STYLES = {State.SAME: "green", State.FINDINGS: "red", State.ERROR: "yellow"}
 
 
@@ -27,7 +28,20 @@ def show(console: Console, checks: Sequence[Check]) -> None:
     found = summary.worst(checks, WORST)
     if found:
         console.print(_worst(found))
+    for remark in _remarks(checks):
+        console.print(Text(remark))
     console.print(Text(summary.verdict(checks), f"bold {_STYLES[summary.overall(checks)]}"))
+
+
+def _remarks(checks: Sequence[Check]) -> Iterator[str]:
+    """What was excused and why; and the whole of a text that is there to be copied, as it is."""
+    for check in checks:
+        for name, text in check.facts.items():
+            if name.startswith(_EXCUSES):
+                yield f"{check.level} {name}: {line(text, 300)}"
+        for finding in check.findings[:WORST]:
+            if finding.kind is Kind.BUDGET and "\n" in finding.detail:
+                yield "\n".join(map(visible, finding.detail.splitlines()))
 
 
 def _checks(checks: Sequence[Check]) -> Table:
