@@ -97,4 +97,4 @@ def test_the_real_sales_say_the_same_of_package_and_candidate(
 def test_the_real_sales_say_the_same_of_package_and_api(
     api: Api, models: Path, real: Path, climb: Climb, nothing_found: NothingFound
 ) -> None:
-    nothing_found(climb(models / "linear" / "1", Level.D2, service=api.url, sales=real))
+    nothing_found(climb(models / "linear" / "1", Level.D2, service=api.url, sales=real, questions=()))

@@ -51,15 +51,6 @@ def _whole(value: Value) -> Value:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _fractions(row: Row) -> Row:
-    """70 as 70.0, where a fraction is allowed."""
-    numbers = {field.name for field in FIELDS if field.kind == "number"}
-    return {
-        name: float(value) if name in numbers and isinstance(value, int) else value
-        for name, value in row.items()
-    }
-
-
 def _spelled(row: Row) -> str:
     """The same house in other words of JSON: escapes, exponents, blanks."""
     pairs = (f"{_escaped(name)} :\r\n\t{_written(value)}" for name, value in row.items())
@@ -104,7 +95,6 @@ ALWAYS: tuple[Relation, ...] = (
     Relation("entity id", "which house it is does not matter", _named),
     Relation("missing and null", "an optional field left out is null", _left_out, start=_nulls),
     Relation("whole numbers", "70 is 70.0 where a fraction is allowed", _whole_numbers),
-    Relation("fractions", "70.0 is 70 where a fraction is allowed", _fractions),
     Relation("spelling", "escapes, exponents and blanks of JSON do not matter", _spelled, content_type=JSON),
     Relation("column order", "a column of CSV is known by its header", _columns_reversed, content_type=CSV),
 )

@@ -1,4 +1,4 @@
-"""A real API over given models: `umbra prepare`, then `umbra serve` as processes of its own, ended afterwards."""
+"""A real API over given models: `umbra prepare`, then the processes of `umbra serve`, ended afterwards."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def serving(
     output = data / f"serve-{api}.log"
     with output.open("ab") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "shadow", "serve"], env=told, cwd=data, stdin=subprocess.DEVNULL,
+            [sys.executable, "-m", "api.serve"], env=told, cwd=data, stdin=subprocess.DEVNULL,
             stdout=file, stderr=file,
         )  # fmt: skip
     try:

@@ -1,0 +1,278 @@
+"""Each level by itself, over sides made for it: what it finds, what it lets pass, what it says."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from differential_tests import expected_change, golden, questions, runs, terms
+from differential_tests.findings import Check, Kind, Level
+from differential_tests.golden import recording
+from differential_tests.levels import candidate, noise, research, service
+from differential_tests.levels.asking import asked
+from differential_tests.levels.golden import NoBase, approved, of_commit, recorded
+from differential_tests.levels.ladder import Ladder
+from differential_tests.levels.service import csv_bodies
+from differential_tests.questions import Question
+from differential_tests.runs import Answer, Header
+from model_package.schema import EXAMPLE
+
+TERMS = terms.read()
+HOUSES = [Question(f"house-{n:03d}", "ordinary", row=EXAMPLE | {"lot_area": 5000.0 + n}) for n in range(300)]
+Price = Callable[[float], float]
+
+
+class Made:
+    """A side whose answer is a function of the lot; `together` is told how many rows share the request."""
+
+    def __init__(self, price: Price = lambda lot: 20 * lot, together: Callable[[int], float] = float) -> None:
+        self._price, self._together = price, together
+        self.requests: list[int] = []
+
+    def ask(self, asked: Sequence[Question]) -> list[Answer]:
+        self.requests.append(len(asked))
+        return [self._answer(one, len(asked)) for one in asked]
+
+    def _answer(self, one: Question, together: int) -> Answer:
+        lot = float((one.row or EXAMPLE)["lot_area"])
+        price = self._price(lot) + self._together(together) - together
+        return Answer(one.id, one.kind, one.segment, 200, value={"price_dollars": price})
+
+    def header(self, questions_sha256: str, now: datetime) -> Header:
+        return Header("made", questions_sha256, now.isoformat())
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _kinds(check: Check) -> set[Kind]:
+    return {finding.kind for finding in check.findings}
+
+
+# -- D0
+
+
+def test_a_side_that_answers_batches_otherwise_than_rows_alone_is_noisy() -> None:
+    checks = {one.name: one for one in noise(Made(together=lambda rows: rows + (rows > 1)), HOUSES, TERMS)}
+    assert checks["second call"].passed
+    assert len(checks["one by one"].findings) == len(HOUSES)
+
+
+def test_the_noise_says_how_far_prices_are_apart() -> None:
+    second, *_ = noise(Made(), HOUSES, TERMS)
+    assert second.facts["largest |ln ratio|"] == "0"
+
+
+def test_a_side_that_counts_its_calls_is_noisy_at_the_second() -> None:
+    calls: list[float] = []
+
+    def later(lot: float) -> float:
+        calls.append(lot)
+        return lot * 20 * (1 + 1e-9 * (len(calls) > len(HOUSES)))
+
+    assert _kinds(noise(Made(later), HOUSES, TERMS)[0]) == {Kind.NUMBER}
+
+
+# -- D1
+
+
+def test_a_pipeline_a_billionth_apart_is_found_and_a_trillionth_is_not() -> None:
+    def pipeline(factor: float) -> Callable[..., object]:
+        return lambda rows: np.array([20 * float(row["lot_area"]) * factor for row in rows])
+
+    near = research(pipeline(1 + 1e-12), Made(), HOUSES, TERMS, name="near")  # type: ignore[arg-type]
+    far = research(pipeline(1 + 1e-8), Made(), HOUSES, TERMS, name="far")  # type: ignore[arg-type]
+    assert near.passed
+    assert len(far.findings) == len(HOUSES)
+
+
+# -- D2
+
+
+def test_rows_are_asked_in_batches_one_by_one_and_as_csv() -> None:
+    package, other = Made(), Made()
+    checks = service(package, other, HOUSES, TERMS)
+    assert [check.name for check in checks] == ["batches", "one by one", "CSV"]
+    assert all(check.passed for check in checks)
+    assert set(other.requests) == {len(HOUSES), 1}
+
+
+def test_csv_bodies_hold_every_row_once_and_what_is_refused_alone() -> None:
+    unseen = [replace(HOUSES[0], id="unseen", kind="unseen"), replace(HOUSES[1], id="odd", kind="malformed")]
+    bodies = [one.body or "" for one in csv_bodies([*HOUSES, *unseen])]
+    assert [body.count("\r\n") - 1 for body in bodies] == [100, 100, 100, 1]
+
+
+# -- D3
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The golden directory of this repository with few of its questions, recorded by the code of now."""
+    directory = tmp_path_factory.mktemp("small") / "golden"
+    directory.mkdir()
+    shutil.copytree(golden.DIRECTORY / "models", directory / "models")
+    questions.write(directory / golden.QUESTIONS, golden.asked()[::12])
+    recording.record(directory)
+    return directory
+
+
+def _copy(small: Path, directory: Path, factor: float = 1.0, artifact: str = "") -> Path:
+    """The same with other numbers, as another artifact would answer."""
+    directory.mkdir()
+    shutil.copytree(golden.DIRECTORY / "models", directory / "models")
+    questions.write(directory / golden.QUESTIONS, golden.asked(small))
+    for one in golden.found(small):
+        head = runs.header(one.answers)
+        told = replace(head, artifact_sha256=artifact or head.artifact_sha256)
+        answers = [_times(answer, factor) for answer in runs.read(one.answers)]
+        runs.write(directory / one.answers.name, told, answers)
+    return directory
+
+
+def _times(answer: Answer, factor: float) -> Answer:
+    if not isinstance(answer.value, dict) or "price_dollars" not in answer.value:
+        return answer
+    return replace(answer, value={"price_dollars": answer.value["price_dollars"] * factor})
+
+
+def test_the_golden_answers_are_those_of_the_code_of_now(small: Path) -> None:
+    checks = recorded(small, TERMS)
+    assert {check.name for check in checks} == {"gbm as recorded", "linear as recorded"}
+    assert all(check.passed and check.rows > 30 for check in checks)
+
+
+def test_other_answers_of_the_same_model_are_found(small: Path, tmp_path: Path) -> None:
+    checks = recorded(_copy(small, tmp_path / "golden", factor=1 + 3e-6), TERMS)
+    assert all(_kinds(check) == {Kind.NUMBER} for check in checks)
+
+
+def test_recording_again_writes_the_same_bytes(small: Path) -> None:
+    before = {one.name: one.answers.read_bytes() for one in golden.found(small)}
+    recording.record(small)
+    assert {one.name: one.answers.read_bytes() for one in golden.found(small)} == before
+
+
+def test_an_artifact_that_the_code_of_now_refuses_is_a_finding(small: Path, tmp_path: Path) -> None:
+    directory = _copy(small, tmp_path / "golden")
+    shutil.rmtree(directory / "models")
+    for one in golden.found(small):
+        home = directory / "models" / one.name / "1"
+        home.mkdir(parents=True)
+        (home / "manifest.json").write_text("{}")
+    assert [_kinds(check) for check in recorded(directory, TERMS)] == [{Kind.FAILURE}] * 2
+
+
+def test_golden_answers_that_changed_need_an_approved_change(small: Path, tmp_path: Path) -> None:
+    now = _copy(small, tmp_path / "golden", factor=1.02, artifact="b" * 64)
+    gbm, linear = approved(small, now, TERMS, ())
+    assert gbm.findings
+    (needed,) = [finding for finding in linear.findings if finding.kind is Kind.BUDGET]
+    text = needed.detail[needed.detail.index("[[change]]") :].replace(
+        'reason = ""', 'reason = "trained on 2010"'
+    )
+    entry = expected_change.parse(text.replace('approved_by = ""', 'approved_by = "a reviewer"'))
+    _, excused = approved(small, now, TERMS, entry)
+    assert excused.passed
+    assert "a reviewer" in excused.facts[expected_change.FACT]
+
+
+def test_questions_that_one_of_the_two_has_not_are_left_out(small: Path, tmp_path: Path) -> None:
+    now = _copy(small, tmp_path / "golden")
+    questions.write(now / golden.QUESTIONS, golden.asked(small)[1:])
+    checks = approved(small, now, TERMS, ())
+    assert all(check.passed for check in checks)
+    assert {check.rows for check in checks} == {len(golden.asked(small)) - 1}
+
+
+def test_the_golden_answers_of_a_commit_are_those_that_were_committed(small: Path, tmp_path: Path) -> None:
+    _copy(small, tmp_path / "golden")
+    for command in (["init", "--quiet"], ["add", "golden"], ["commit", "--quiet", "-m", "golden"]):
+        subprocess.run(["git", "-c", "user.name=n", "-c", "user.email=e", *command], cwd=tmp_path, check=True)
+    (tmp_path / "golden" / golden.QUESTIONS).write_text("")
+    with of_commit("HEAD", tmp_path / "golden") as base:
+        assert golden.asked(base) == golden.asked(small)
+
+
+def test_a_commit_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(NoBase, match="not a git repository"):
+        of_commit("HEAD", tmp_path).__enter__()
+
+
+# -- D4
+
+
+def _against(live: Price, other: Price) -> Check:
+    return candidate(asked(Made(live), HOUSES, TERMS), asked(Made(other), HOUSES, TERMS), TERMS)
+
+
+def test_a_candidate_that_disagrees_by_a_third_is_described_and_no_finding() -> None:
+    check = _against(lambda lot: 20 * lot, lambda lot: 26 * lot)
+    assert check.passed
+    assert check.facts["bias of the candidate"] == "0.2624"
+    assert check.facts["more than 5, 10, 20 % apart"] == "100.00%, 100.00%, 100.00%"
+
+
+def test_one_house_at_three_times_the_price_may_be_chance_and_four_are_not() -> None:
+    def dearer(houses: int) -> Check:
+        return _against(lambda lot: 20 * lot, lambda lot: 20 * lot * (3 if lot < 5000 + houses else 1))
+
+    assert dearer(1).passed
+    four = dearer(4)
+    assert [finding.kind for finding in four.findings] == [Kind.BUDGET, *[Kind.NUMBER] * 4]
+
+
+@pytest.mark.parametrize(
+    ("price", "kind"),
+    [
+        (float("nan"), Kind.NAN),
+        (float("inf"), Kind.INFINITE),
+        (-100_000.0, Kind.SIGN),
+        (12.1, Kind.BUDGET),
+        (20_000_000.0, Kind.BUDGET),
+    ],
+)
+def test_one_impossible_price_is_a_finding(price: float, kind: Kind) -> None:
+    check = _against(lambda lot: 20 * lot, lambda lot: price if lot == 5007 else 20 * lot)
+    assert kind in {finding.kind for finding in check.findings if finding.row == "house-007"}
+
+
+def test_a_candidate_that_says_one_price_for_all_is_a_finding() -> None:
+    check = _against(lambda lot: 20 * lot, lambda _: 105_000)
+    assert [finding.detail for finding in check.findings] == [
+        "1 different prices where the live model has 300; 300 houses cost 105,000"
+    ]
+
+
+def test_a_candidate_that_answers_the_same_is_proved_no_worse_without_outcomes() -> None:
+    proofs = {
+        factor: _against(lambda lot: 20 * lot, lambda lot, factor=factor: 20 * lot * factor).facts
+        for factor in (1.0, 1.05)
+    }
+    proved = "proved no worse than 0.003 without outcomes"
+    assert proofs[1.05][proved] == "no"
+    assert proved in proofs[1.0]
+
+
+# -- the ladder
+
+
+def test_what_cannot_be_run_is_a_check_with_an_error_and_the_others_go_on(models: Path) -> None:
+    levels = frozenset({Level.D0, Level.D4})
+    ladder = Ladder(models / "linear" / "1", TERMS, candidate="nobody", levels=levels, questions=HOUSES)
+    checks = list(ladder.checks())
+    assert {check.level for check in checks if check.passed} == {Level.D0}
+    (failed,) = [check for check in checks if check.level is Level.D4]
+    assert "'nobody'" in failed.error
+
+
+def test_levels_without_anything_to_compare_are_left_out(models: Path) -> None:
+    levels = frozenset({Level.D1, Level.D2, Level.D4})
+    assert list(Ladder(models / "linear" / "1", TERMS, levels=levels).checks()) == []

@@ -1,0 +1,264 @@
+"""Relations, their budgets, and the search for houses that break them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from math import inf, nan
+from pathlib import Path
+
+import pytest
+
+from differential_tests import corpus
+from differential_tests.findings import Check, Kind
+from differential_tests.levels import relations
+from differential_tests.levels.metamorphic import possible, refusal, relation
+from differential_tests.levels.search import always, company, disagreement
+from differential_tests.questions import Question
+from differential_tests.relations import ALWAYS, BUDGETED, REFUSED, Budget, Relation, budgets, more
+from differential_tests.relations.relation import InvalidBudget
+from differential_tests.runs import Answer, Header
+from model_package import artifact
+from model_package.schema import EXAMPLE, FIELDS, Row, parse_csv, parse_json
+
+HOUSES = [one for one in corpus.questions(ordinary=200) if one.id.startswith("ordinary-")]
+ROWS = [dict(one.row or {}) for one in HOUSES[:20]]
+EXAMPLES = 60
+Price = Callable[[Row], float]
+
+
+class Made:
+    """A side that reads requests as the package does, and whose prices a function makes."""
+
+    def __init__(self, price: Price) -> None:
+        self._price = price
+
+    def ask(self, asked: Sequence[Question]) -> list[Answer]:
+        return [self._answer(one) for one in asked]
+
+    def _answer(self, one: Question) -> Answer:
+        try:
+            rows = self._rows(one)
+        except ValueError:
+            return Answer(one.id, one.kind, status=422, code="invalid-rows", value={})
+        return Answer(one.id, one.kind, status=200, value={"price_dollars": self._price(rows[0])})
+
+    def _rows(self, one: Question) -> list[Row]:
+        if one.content_type == "text/csv":
+            return parse_csv((one.body or "").encode(), 10).rows
+        return parse_json((one.body or json.dumps(one.row)).encode(), 10).rows
+
+    def header(self, questions_sha256: str, now: datetime) -> Header:
+        return Header("made", questions_sha256, now.isoformat())
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _dollars(row: Row) -> float:
+    return 1000 + 100 * float(row["living_area"] or 0)
+
+
+def _failed(checks: Sequence[Check]) -> set[str]:
+    return {check.name for check in checks if not check.passed}
+
+
+def test_every_relation_is_a_check_of_its_own() -> None:
+    checks = relations(Made(_dollars), HOUSES[:40], monotone=["living_area", "lot_area"])
+    assert _failed(checks) == set()
+    listed = {one.name for one in (*ALWAYS, *BUDGETED, *REFUSED)}
+    assert {check.name for check in checks} == {"possible", "more lot_area", *listed}
+
+
+def test_the_ridge_declares_what_it_weighs_above_nothing_and_the_trees_declare_nothing(models: Path) -> None:
+    weights = json.loads((models / "linear" / "1" / "model.json").read_bytes())["numbers"]
+    declared = {name: artifact.load(models / name / "1").card["monotone"] for name in ("linear", "gbm")}
+    assert declared == {"linear": [name for name, weight in weights.items() if weight > 0], "gbm": []}
+    assert "living_area" in declared["linear"]
+
+
+FAULTS: dict[str, Price] = {
+    "possible": lambda row: nan if row["year_built"] == row["year_remodeled"] else _dollars(row),
+    "one square foot": lambda row: _dollars(row) * (1 + 0.2 * (float(row["living_area"] or 0) % 2)),
+    "a year later": lambda row: _dollars(row) * (1 + (float(row["year_sold"] or 0) % 2)),
+    "more living_area": lambda row: 1e9 / _dollars(row),
+    "more overall_quality": lambda row: _dollars(row) * (20 - float(row["overall_quality"] or 0)),
+    "more garage_cars": lambda row: _dollars(row) * (20 - float(row["garage_cars"] or 0)),
+    "more full_baths": lambda row: _dollars(row) * (30 - float(row["full_baths"] or 0)),
+    "more basement_full_baths": lambda row: _dollars(row) * (20 - float(row["basement_full_baths"] or 0)),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_side_that_breaks_a_relation_is_found(name: str) -> None:
+    one = next((one for one in BUDGETED if one.name == name), None)
+    side = Made(FAULTS[name])
+    assert not (relation(side, HOUSES, one, budgets()[name]) if one else possible(side, HOUSES)).passed
+
+
+class Odd(Made):
+    """A side that reads requests in a way of its own: a number comes of it that the price depends on."""
+
+    def __init__(self, read: Callable[[Question], float]) -> None:
+        super().__init__(_dollars)
+        self._read = read
+
+    def _rows(self, one: Question) -> list[Row]:
+        return [EXAMPLE | {"living_area": 1000 + self._read(one)}]
+
+
+ODD: dict[str, Callable[[Question], float]] = {
+    "key order": lambda one: next(iter(one.row or EXAMPLE)) == "zoning",
+    "entity id": lambda one: "entity_id" in (one.row or EXAMPLE),
+    "missing and null": lambda one: len(one.row or EXAMPLE),
+    "whole numbers": lambda one: isinstance((one.row or EXAMPLE)["lot_area"], int),
+    "spelling": lambda one: one.body is None,
+    "column order": lambda one: len((one.body or "\r\n").split("\r\n")[1].split(",")[0]),
+}
+
+
+@pytest.mark.parametrize("one", ALWAYS, ids=lambda one: one.name)
+def test_a_side_that_reads_requests_in_a_way_of_its_own_is_found(one: Relation) -> None:
+    assert not relation(Odd(ODD[one.name]), HOUSES[:5], one, Budget()).passed
+
+
+@pytest.mark.parametrize("change", ALWAYS, ids=lambda one: one.name)
+def test_each_relation_that_always_holds_changes_what_is_sent_and_nothing_else(change: Relation) -> None:
+    changed = [change.changed(change.start(row)) for row in ROWS]
+    assert all(one is not None for one in changed)
+    sent = [json.dumps(change.start(row)) for row in ROWS]
+    said = [one if isinstance(one, str) else json.dumps(one) for one in changed]
+    assert sent != said
+    read = Made(_dollars)._rows
+    for row, one in zip(ROWS, changed, strict=True):
+        body = {"body": one, "content_type": change.content_type} if isinstance(one, str) else {"row": one}
+        assert read(Question("one", "ordinary", **body)) == read(
+            Question("one", "ordinary", row=change.start(row))
+        )
+
+
+@pytest.mark.parametrize("spoiled", REFUSED, ids=lambda one: one.name)
+def test_a_side_that_answers_what_it_should_refuse_is_found(spoiled: object) -> None:
+    check = refusal(Odd(lambda _: 0), HOUSES[:5], spoiled)  # type: ignore[arg-type]
+    assert [finding.kind for finding in check.findings] == [Kind.RELATION] * 5
+
+
+def test_a_fault_of_the_service_itself_is_no_refusal() -> None:
+    class Broken(Made):
+        def _answer(self, one: Question) -> Answer:
+            return Answer(one.id, one.kind, status=500, code="internal", value={})
+
+    assert refusal(Broken(_dollars), HOUSES[:2], REFUSED[0]).findings
+
+
+def test_a_relation_that_speaks_of_no_house_is_an_error_and_no_pass() -> None:
+    bare = [Question("one", "ordinary", row=EXAMPLE | {"garage_cars": 0})]
+    assert relation(Made(_dollars), bare, more("garage_cars"), Budget()).error
+
+
+# -- budgets
+
+
+def _cheaper_for(houses: int, by: float) -> Made:
+    """Living area that grows makes the first houses cheaper by a log ratio, the others dearer."""
+    areas = sorted({float(one.row["living_area"]) for one in HOUSES if one.row})[:houses]
+
+    def price(row: Row) -> float:
+        area = float(row["living_area"] or 0)
+        return 100_000 * (2.718281828**-by if any(area == one * 1.1 for one in areas) else 1)
+
+    return Made(price)
+
+
+@pytest.mark.parametrize(
+    ("houses", "by", "passes"), [(4, 0.02, True), (40, 0.02, False), (4, 0.2, False), (40, 0.004, True)]
+)
+def test_a_budget_is_a_share_and_a_worst_and_what_is_not_noticed(
+    houses: int, by: float, *, passes: bool
+) -> None:
+    agreed = Budget(share=0.05, worst=0.1, unnoticed=0.005)
+    assert relation(_cheaper_for(houses, by), HOUSES, more("living_area"), agreed).passed is passes
+
+
+def test_what_a_model_declares_has_no_budget() -> None:
+    found = relations(_cheaper_for(4, 0.02), HOUSES, monotone=["living_area"], agreed=budgets())
+    assert "more living_area" in _failed(found)
+    assert "more living_area" not in _failed(relations(_cheaper_for(2, 0.02), HOUSES))
+
+
+def test_every_budgeted_relation_has_a_budget_and_no_other_has() -> None:
+    assert set(budgets()) == {one.name for one in BUDGETED}
+
+
+@pytest.mark.parametrize(
+    "text", ["share = 2\nworst = 0\nunnoticed = 0", "share = 0.1", "share = 0.1\nworst = -1\nunnoticed = 0"]
+)
+def test_a_budget_that_cannot_be_right_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "budgets.toml"
+    path.write_text(f'["more living_area"]\n{text}\n')
+    with pytest.raises(InvalidBudget, match="more living_area"):
+        budgets(path)
+
+
+def test_a_gap_that_is_no_number_breaks_every_relation() -> None:
+    assert more("living_area").violation(nan) == inf
+
+
+# -- the search
+
+
+def test_the_search_finds_the_one_house_that_breaks_and_makes_it_plain() -> None:
+    """Above 3,000 square feet more is cheaper: an ordinary house with one other field shows it."""
+    side = Made(lambda row: 1e9 - _dollars(row) if float(row["living_area"] or 0) > 3000 else _dollars(row))
+    ordinary = [row for row in ROWS if float(row["living_area"] or 0) < 2000]
+    found = always(side, ordinary, monotone=["living_area"], examples=200)
+    (finding,) = found.check.findings
+    assert finding.detail == "10 % more living_area never means a lower answer"
+    (house,) = found.houses
+    assert any(len(set(dict(house.row or {}).items()) - set(row.items())) <= 1 for row in ordinary)
+
+
+def test_the_same_search_tries_the_same_houses() -> None:
+    def tried() -> list[Row]:
+        rows: list[Row] = []
+        always(Made(lambda row: rows.append(row) or _dollars(row)), ROWS, examples=5)  # type: ignore[func-returns-value]
+        return rows
+
+    assert tried() == tried()
+
+
+def test_an_answer_that_depends_on_the_company_is_found() -> None:
+    class Crowded(Made):
+        def ask(self, asked: Sequence[Question]) -> list[Answer]:
+            crowd = sum(float((one.row or EXAMPLE)["lot_area"]) for one in asked)  # type: ignore[arg-type]
+            return [Answer(one.id, one.kind, status=200, value={"price_dollars": crowd}) for one in asked]
+
+    assert company(Crowded(_dollars), ROWS, examples=EXAMPLES).check.findings
+    assert company(Made(_dollars), ROWS, examples=EXAMPLES).check.passed
+
+
+def test_the_search_climbs_to_where_two_models_disagree_most() -> None:
+    """The candidate is dearer by a fifth for each fireplace; 10 is the most that the schema allows."""
+
+    def dearer(row: Row) -> float:
+        return _dollars(row) * 1.2 ** float(row["fireplaces"] or 0)
+
+    found = disagreement(Made(_dollars), Made(dearer), ROWS, examples=300)
+    assert found.check.passed
+    assert found.houses[0].row is not None
+    assert found.houses[0].row["fireplaces"] == 10
+
+
+def test_hypothesis_makes_every_kind_of_value_of_every_field() -> None:
+    seen: dict[str, set[object]] = {field.name: set() for field in FIELDS}
+
+    def price(row: Row) -> float:
+        for name, value in row.items():
+            if name in seen:
+                seen[name].add(value)
+        return 1.0
+
+    always(Made(price), ROWS[:1], examples=200)
+    assert all(None in seen[field.name] for field in FIELDS if field.nullable)
+    assert all(len(seen[field.name]) > 1 for field in FIELDS)
