@@ -37,7 +37,9 @@ class Api:
     def answered_by(self) -> set[int]:
         """The processes that have answered requests for predictions, from their log lines."""
         lines = [json.loads(line) for line in self.output.read_text().splitlines() if line.startswith("{")]
-        return {line["process"]["pid"] for line in lines if line["message"] == "request"}
+        return {
+            line["process"]["pid"] for line in lines if line["event"].get("action") == "predictions.create"
+        }
 
 
 def prepare(models: Path, data: Path, **settings: object) -> None:

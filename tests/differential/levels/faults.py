@@ -11,13 +11,19 @@ from differential_tests.findings import Level
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`level` is the first that can see it: those below compare two that both have it, or both have not."""
+    """`level` is the first that can see it: those below compare two that both have it, or both have not.
+
+    `trained`: the build trains what it serves with its own code. `served`: its API is asked, too; else D2 is
+    left out, for it compares a package with an API that share the patched file.
+    """
 
     name: str
     planted: str
     level: Level
     why: str
     patch: Patch
+    trained: bool = False
+    served: bool = False
 
 
 IN_PACKAGE = (
@@ -43,6 +49,7 @@ IN_PACKAGE = (
         Patch(
             "model_package/features.py", 'if field.unit in ("feet", "square feet")', 'if field.unit == "feet"'
         ),
+        trained=True,
     ),
     Fault(
         "swapped columns", "the reader of CSV bodies, which package and API share", Level.D5,
@@ -51,6 +58,7 @@ IN_PACKAGE = (
             "model_package/schema/csv_body.py", "for name, text in zip(header, line, strict=True)}",
             "for name, text in zip([n for n in [*BY_NAME, ENTITY] if n in header], line, strict=True)}",
         ),
+        served=True,
     ),
 )  # fmt: skip
 
