@@ -20,7 +20,8 @@ class InvalidQuestions(ValueError):
 class Question:
     """One row to be asked about, or one `body` to be sent exactly as it is.
 
-    `kind` says why it is asked (ordinary, category, boundary, null, unseen, malformed, harvested), `segment`
+    `kind` says why it is asked (ordinary, category, boundary, outside, null, unseen,
+    malformed, harvested, given), `segment`
     what differences are grouped by. Exactly one of `row` and `body` is set.
     """
 

@@ -33,7 +33,7 @@ class Answer:
     """What one side said to one question: a value, a refusal with its `code`, or nothing (`failure`).
 
     `value` is JSON: the answer to this row, or the body of the refusal; NaN and the infinities are kept.
-    `failure` is a word: timeout, unreachable, broken, row-count, crashed; `detail` says more.
+    `failure` is a word of `sides.replies.Unanswered`, as timeout or row-count; `detail` says more.
     """
 
     id: str

@@ -1,7 +1,8 @@
 """Noise: how much a side differs from itself, and which differences that excuses.
 
 As in Diffy: what differs by chance within one side differs as often between two. A difference counts if its
-rate exceeds that of the noise by both margins, and a number moreover only if it exceeds the noise's quantile.
+rate exceeds that of the noise by both margins, and a number moreover only if it exceeds the noise's quantile;
+numbers count, too, if more of them exceed that quantile than chance explains, whatever the rate.
 What never differed in the noise is not excused at all: a margin of its own would hide the one wrong row
 among ten thousand. What always differed is always excused: no rate exceeds it.
 """
@@ -27,10 +28,27 @@ _ROW = ""
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """What the noise's numbers at one place do not exceed, but for a few: in their unit and in percent."""
+    """What the noise's numbers at one place do not exceed, but for a few: in their unit and in percent.
+
+    `reached` is the share of the noise's rows that came as far or farther.
+    """
 
     size: float
     percent: float
+    reached: float
+
+    def above(self, found: Differences) -> Mask:
+        """Which differences exceed it."""
+        return (np.abs(found.differences) > self.size) | (found.percents > self.percent)
+
+    def expected(self, rows: int) -> float:
+        """So many of `rows` exceed it by chance: with the same noise, 199 times of 200 not more.
+
+        How many new values exceed the j-th largest of as many old ones is negative binomial, of j and 1/2:
+        mean j, variance 2 j.
+        """
+        j = max(1.0, self.reached * rows)
+        return float(j + 2.5 * np.sqrt(2 * j) + 2.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +71,13 @@ class Measured:
 
     def above(self, place: Place, found: Differences) -> Mask:
         """Which of them are more than noise; numbers have to exceed it in their unit or in percent."""
-        if not self.exceeded(found.kind, place.path, len(found) / place.rows):
-            return np.zeros(len(found), np.bool_)
+        is_more = self.exceeded(found.kind, place.path, len(found) / place.rows)
         if found.kind is not Kind.NUMBER or place.path not in self.floors:
-            return np.ones(len(found), np.bool_)
+            return np.full(len(found), is_more, np.bool_)
         floor = self.floors[place.path]
-        return (np.abs(found.differences) > floor.size) | (found.percents > floor.percent)
+        above = floor.above(found)
+        # Where every row of the noise differs no rate can exceed it: there the sizes have to tell.
+        return above if is_more or above.sum() > floor.expected(place.rows) else np.zeros_like(above)
 
 
 def measured(rows: Rows, places: Iterable[Place], terms: Noise) -> Measured:
@@ -70,7 +89,9 @@ def measured(rows: Rows, places: Iterable[Place], terms: Noise) -> Measured:
         rates |= {(one.kind, place.path): len(one) / place.rows for one in place.differences}
         if len(place.numbers):
             sizes, percents = np.abs(place.numbers.differences), place.numbers.percents
-            floors[place.path] = Floor(*(_quantile(each, terms.quantile) for each in (sizes, percents)))
+            size, percent = (_quantile(each, terms.quantile) for each in (sizes, percents))
+            reached = float(((sizes >= size) | (percents >= percent)).sum()) / place.rows
+            floors[place.path] = Floor(size, percent, reached)
     return Measured(terms, rows.total, rates, floors)
 
 

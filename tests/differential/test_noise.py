@@ -116,6 +116,32 @@ def test_a_few_wild_ones_in_the_noise_do_not_set_the_quantile() -> None:
     assert len(judged(before, after, (before, again)).findings) == 100
 
 
+def jittered(seed: int, rows: int, share: float = 0.001) -> list[float]:
+    """Prices that are another one at each asking, all of them."""
+    return [
+        price * np.exp(share * noise)
+        for price, noise in zip(PRICES[:rows], np.random.default_rng(seed).normal(size=rows), strict=True)
+    ]
+
+
+@pytest.mark.parametrize("rows", [40, 1000])
+def test_where_every_number_is_noisy_doubled_ones_and_a_few_percent_are_found(rows: int) -> None:
+    noise = (side(jittered(1, rows)), side(jittered(2, rows)))
+    doubled = judged(noise[0], side([2 * price for price in jittered(3, rows)]), noise)
+    assert kinds(doubled) == {(Kind.NUMBER, "$.price"): rows}
+    some = [price * (1.02 if row < 9 else 1) for row, price in enumerate(jittered(3, rows))]
+    found = {one.row for one in judged(noise[0], side(some), noise).findings}
+    assert {f"r{row}" for row in range(9)} <= found
+
+
+def test_where_every_number_is_noisy_noise_is_no_finding_but_for_one_time_in_fifty() -> None:
+    rows, alarms = 500, 0
+    for seed in range(0, 300, 3):
+        noise = (side(jittered(seed, rows)), side(jittered(seed + 1, rows)))
+        alarms += not judged(noise[0], side(jittered(seed + 2, rows)), noise).passed
+    assert alarms <= 2
+
+
 def test_with_few_rows_the_largest_of_the_noise_is_its_quantile() -> None:
     few = [10.0, 20.0, 30.0]
     noise = (of_values(few), of_values([10.0, 20.0, 33.0]))

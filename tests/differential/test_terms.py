@@ -21,7 +21,7 @@ def test_what_is_shipped_for_umbra_is_what_is_read_without_a_file() -> None:
     assert found == terms.parse(terms.SHIPPED.read_text(encoding="utf-8"))
     assert allowed(found.tolerance.at("$.price_dollars")) == (0.0, 1e-7)
     assert (found.noise.relative, found.noise.absolute, found.noise.quantile) == (0.2, 0.0003, 0.999)
-    assert found.ignore == ("$..request_id",)
+    assert found.ignore == ("$..request_id", "$..latency_ms", "$..timestamp")
 
 
 def test_the_examples_in_the_comments_of_what_is_shipped_are_right() -> None:
