@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ PLOTS = {
     ),
 }
 WARM_UP_VISITS, WARM_UP_SECONDS = 5, 60
+QUIET_LOAD = 0.25  # processes that want to run, for each processor
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +93,18 @@ def conditions(plan: Plan, command: str, before: float, now: datetime) -> list[s
     return [
         f"{now:%Y-%m-%d}, by `{command}`",
         f"{_machine()}; Locust and all of Umbra, API, worker and {store}, share its processors; load "
-        f"average before: {before:.2f}",
+        f"average before: {before:.2f}{_caution(before)}",
         f"{steady.users} users by Locust {metadata.version('locust')}, {steady.seconds} s each. "
         f"*steady*: {steady.visits_per_second:g} visits a second and user, at times as chance has them. "
         "*full*: every user makes the next visit as soon as the last one is answered",
         "after every load the ledger balanced, and knew of exactly as many houses as were answered",
     ]
+
+
+def _caution(load_average: float) -> str:
+    """What a reader has to know of figures from a machine that had other work."""
+    busy = load_average > QUIET_LOAD * (os.cpu_count() or 1)
+    return ". **Others were at work on it: these figures are worse than its own**" if busy else ""
 
 
 def _machine() -> str:
