@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -9,14 +10,17 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import builds
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from differential_tests import expected_change, golden, questions, runs, terms
 from differential_tests.findings import Check, Kind, Level
 from differential_tests.golden import recording
 from differential_tests.levels import candidate, noise, research, service
 from differential_tests.levels.asking import asked
+from differential_tests.levels.command import levels as command
 from differential_tests.levels.golden import NoBase, approved, of_commit, recorded
 from differential_tests.levels.ladder import Ladder
 from differential_tests.levels.service import csv_bodies
@@ -194,8 +198,10 @@ def test_questions_that_one_of_the_two_has_not_are_left_out(small: Path, tmp_pat
 
 def test_the_golden_answers_of_a_commit_are_those_that_were_committed(small: Path, tmp_path: Path) -> None:
     _copy(small, tmp_path / "golden")
-    for command in (["init", "--quiet"], ["add", "golden"], ["commit", "--quiet", "-m", "golden"]):
-        subprocess.run(["git", "-c", "user.name=n", "-c", "user.email=e", *command], cwd=tmp_path, check=True)
+    for arguments in (["init", "--quiet"], ["add", "golden"], ["commit", "--quiet", "-m", "golden"]):
+        subprocess.run(
+            ["git", "-c", "user.name=n", "-c", "user.email=e", *arguments], cwd=tmp_path, check=True
+        )
     (tmp_path / "golden" / golden.QUESTIONS).write_text("")
     with of_commit("HEAD", tmp_path / "golden") as base:
         assert golden.asked(base) == golden.asked(small)
@@ -276,3 +282,20 @@ def test_what_cannot_be_run_is_a_check_with_an_error_and_the_others_go_on(models
 def test_levels_without_anything_to_compare_are_left_out(models: Path) -> None:
     levels = frozenset({Level.D1, Level.D2, Level.D4})
     assert list(Ladder(models / "linear" / "1", TERMS, levels=levels).checks()) == []
+
+
+def test_a_declared_promise_that_is_broken_is_found_and_the_house_is_kept(
+    models: Path, tmp_path: Path
+) -> None:
+    def cheaper_by_size(files: dict[str, bytes]) -> None:
+        model = json.loads(files["model.json"])
+        model["numbers"]["living_area"] *= -1
+        files["model.json"] = json.dumps(model).encode()
+
+    package = builds.artifact(models / "linear" / "1", tmp_path / "models", cheaper_by_size)
+    found = tmp_path / "found.jsonl"
+    asked_for = [str(package), "--level", "D5", "--examples", "20", "--found", str(found)]
+    done = CliRunner().invoke(command, asked_for, standalone_mode=False)
+    assert done.return_value == 1
+    assert "more living_area" in done.output
+    assert "10 % more living_area" in next(questions.read(found)).id
