@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from anything import ANYTHING, changed
+from anything import ANYTHING, changed, with_one_other, with_one_twice
 from how_long import examples
 from hypothesis import given
 from hypothesis import strategies as st
@@ -133,25 +133,32 @@ def test_houses_come_out_of_json_as_they_went_in(
     as_it_should_be(single, told[:1])
 
 
+QUOTED = "111111.1"
+ODD_QUOTES = st.sampled_from(
+    [b'"1"500', b'"1500', b'15"00"', b'"15""00"', b'"1500" ', b' "1500"', b'"1500\n"']
+)
+NUMBERS = [name for name in NAMES if BY_NAME[name].kind != "category"]
+
+
 @st.composite
 def odd_tables(draw: st.DrawFn) -> bytes:
-    """A table with odd cells in it, in rows that may be too long or too short."""
+    """A table that has something odd in one place: a cell, a row's length, the header, the number of rows."""
     chance = draw(CHANCE)
-    header = [*NAMES, ENTITY][: draw(st.sampled_from([41, 41, 40, 39]))]
-    rows = [
-        [cell(EXAMPLE.get(name, "parcel-7"), chance) for name in header]
-        for _ in range(draw(st.integers(0, 6)))
-    ]
-    for row in rows:
-        for _ in range(draw(st.integers(0, 1))):
-            row[draw(st.integers(0, len(row) - 1))] = draw(ODD_CELLS)
-        if not draw(st.integers(0, 9)):
-            row.append("")
-    if not draw(st.integers(0, 9)):
-        header[draw(st.integers(0, len(header) - 1))] = draw(
-            st.sampled_from([*NAMES, "", " zoning", "colour"])
-        )
-    return table(header, rows, chance)
+    header = [*NAMES, ENTITY]
+    right = [cell(EXAMPLE.get(name, "parcel-7"), chance) for name in header]
+    odd = draw(st.sampled_from(["cell"] * 8 + ["quotes"] * 4 + ["longer", "shorter", "header", "rows"]))
+    rows = [list(right) for _ in range(draw(st.sampled_from([0, MOST + 1])) if odd == "rows" else 2)]
+    if odd == "cell":
+        name = draw(st.sampled_from(NUMBERS) | st.sampled_from(header))
+        rows[draw(st.integers(0, 1))][header.index(name)] = draw(ODD_CELLS)
+    elif odd == "quotes":
+        rows[1][header.index("lot_area")] = QUOTED
+    elif odd == "header":
+        names = st.sampled_from([*NAMES, "", " zoning", "colour"])
+        header[draw(st.integers(0, len(header) - 1))] = draw(names)
+    elif rows:
+        rows[0] = right[:-1] if odd == "shorter" else [*right, ""]
+    return table(header, rows, chance).replace(QUOTED.encode(), draw(ODD_QUOTES))
 
 
 RIGHT_TABLE = table(NAMES, [[cell(EXAMPLE[name], random.Random(1)) for name in NAMES]] * 2, random.Random(1))
@@ -181,12 +188,17 @@ ODD_VALUES = st.sampled_from([
     "RL", None,
 ])  # fmt: skip
 TWO = [EXAMPLE, dict(EXAMPLE, entity_id="a-1")]
-BODIES = changed(TWO, ANYTHING | ODD_VALUES) | changed(EXAMPLE, ODD_VALUES)
+BODIES = changed(TWO, ANYTHING) | changed(EXAMPLE, ODD_VALUES) | with_one_other(TWO, ODD_VALUES)
 RIGHT_BODY = json.dumps(TWO).encode()
 
 
 @examples(700)
-@given(BODIES.map(lambda value: json.dumps(value).encode()) | spoiled(RIGHT_BODY) | st.binary(max_size=200))
+@given(
+    BODIES.map(lambda value: json.dumps(value).encode())
+    | with_one_twice(TWO)
+    | spoiled(RIGHT_BODY)
+    | st.binary(max_size=200)
+)
 def test_a_json_body_is_refused_or_read_as_it_stands(body: bytes) -> None:
     houses = read(parse_json, body)
     if houses is not None:

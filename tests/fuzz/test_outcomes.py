@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from anything import ANYTHING, changed
+from anything import ANYTHING, changed, with_one_other, with_one_twice
 from damaged_segments import NOW
 from how_long import examples
 from hypothesis import given
@@ -86,8 +86,10 @@ RIGHT = json.dumps(ROWS).encode()
 
 @examples(500)
 @given(
-    changed(ROWS, ANYTHING | ODD).map(lambda value: json.dumps(value).encode())
-    | changed(ROWS[1], ODD).map(lambda value: json.dumps(value).encode())
+    (changed(ROWS, ANYTHING) | changed(ROWS[1], ODD) | with_one_other(ROWS, ODD)).map(
+        lambda value: json.dumps(value).encode()
+    )
+    | with_one_twice(ROWS)
     | spoiled(RIGHT)
     | st.binary(max_size=100)
 )
@@ -114,10 +116,10 @@ def tables(draw: st.DrawFn) -> bytes:
         ["" if row.get(name) is None else str(row[name]) for name in header]
         for row in ROWS * draw(st.sampled_from([0, 1, 1, 1, 2]))
     ]
-    for row in rows:
-        if not draw(st.integers(0, 3)):
-            row[draw(st.integers(0, len(row) - 1))] = draw(ODD_CELLS | ODD.map(str).map(_utf8))
-        if not draw(st.integers(0, 15)):
+    if rows and draw(st.integers(0, 3)):
+        row = draw(st.sampled_from(rows))
+        row[draw(st.integers(0, len(row) - 1))] = draw(ODD_CELLS | ODD.map(str).map(_utf8))
+        if not draw(st.integers(0, 9)):
             row.append("")
     return table(header, rows, chance)
 
