@@ -12,6 +12,7 @@ from math import isfinite
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings, strategies, target
+from hypothesis.errors import FlakyFailure
 from hypothesis.strategies import SearchStrategy
 
 from differential_tests.findings import Check, Finding, Level
@@ -105,7 +106,7 @@ def _gap(row: Row, live: Side, candidate: Side) -> float:
 
 def _changes(row: Row, ordinary: Sequence[Row]) -> str:
     """How a house differs from the ordinary one that is most like it."""
-    differing = [{name: value for name, value in row.items() if value != one[name]} for one in ordinary]
+    differing = [{name: value for name, value in row.items() if value != one.get(name)} for one in ordinary]
     return ", ".join(f"{name} {value}" for name, value in min(differing, key=len).items())
 
 
@@ -148,14 +149,27 @@ def _searched(
         tried += 1
         holds(example)
 
-    findings: tuple[Finding, ...] = ()
-    houses: list[Question] = []
+    broken = _broken_by(search)
+    findings = (broken.finding,) if broken else ()
+    houses = (
+        [Question(f"broken: {broken.finding.detail}", "given", row=row) for row in broken.houses]
+        if broken
+        else []
+    )
+    seconds = time.monotonic() - started
+    return Found(Check(level, name, "", tried, findings=findings, seconds=seconds), houses)
+
+
+def _broken_by(search: Callable[[], None]) -> Broken | None:
+    """What the search has come upon, also if it was gone when hypothesis looked again."""
     try:
         search()
     except Broken as broken:
-        findings, houses = (
-            (broken.finding,),
-            [Question(f"broken: {broken.finding.detail}", "given", row=row) for row in broken.houses],
-        )
-    seconds = time.monotonic() - started
-    return Found(Check(level, name, "", tried, findings=findings, seconds=seconds), houses)
+        return broken
+    except FlakyFailure as fault:
+        seen = next((one for one in fault.exceptions if isinstance(one, Broken)), None)
+        if seen is None:
+            raise
+        seen.finding = replace(seen.finding, detail=f"{seen.finding.detail}: broken only now and then")
+        return seen
+    return None

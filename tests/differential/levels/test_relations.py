@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import count
 from math import inf, nan
 from pathlib import Path
 
@@ -236,6 +237,13 @@ def test_an_answer_that_depends_on_the_company_is_found() -> None:
 
     assert company(Crowded(_dollars), ROWS, examples=EXAMPLES).check.findings
     assert company(Made(_dollars), ROWS, examples=EXAMPLES).check.passed
+
+
+def test_an_answer_that_is_right_only_at_times_is_found() -> None:
+    calls = count()
+    side = Made(lambda row: _dollars(row) + (next(calls) % 1001 == 1000))
+    (finding,) = company(side, ROWS, examples=EXAMPLES).check.findings
+    assert finding.detail.endswith("broken only now and then")
 
 
 def test_the_search_climbs_to_where_two_models_disagree_most() -> None:
