@@ -336,7 +336,11 @@ def _request_id() -> Schema:
 
 
 def _request_id_header() -> Schema:
-    return {"description": "The id this request is known by.", "schema": {"type": "string"}}
+    return {
+        "description": "The id this request is known by.",
+        "required": True,
+        "schema": {"type": "string"},
+    }
 
 
 def _model_header() -> Schema:
