@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ from differential_tests.comparison.reading import (
     header,
 )
 from differential_tests.comparison.rows import Rows, joined
+from differential_tests.comparison.table import Table
 from differential_tests.comparison.weight import by_weight
 from differential_tests.findings import Check, Level, Pairs, Spread
 from differential_tests.runs import InvalidRun
@@ -70,6 +72,8 @@ def _check(
     rows = joined(table_a, table_b)
     if not rows.total:
         raise NothingCompared("neither run has an answer")
+    for letter, one in (("a", table_a), ("b", table_b)):
+        _require_answers(letter, one)
     seen = _Seen(rows, sieve)
     for place in places.compared(table_a, table_b, rows, terms.tolerance):
         seen.add(place)
@@ -83,6 +87,16 @@ def _check(
         pairs=seen.pairs,
         facts={"compared": f"{seen.places} places of {len(rows.ids)} rows"} | _facts(terms, sieve),
     )
+
+
+def _require_answers(letter: str, side: Table) -> None:
+    """Raise NothingCompared when every question failed: of such a side nothing can be said."""
+    if side.failures and all(side.failures):
+        words = ", ".join(f"{count} {word}" for word, count in Counter(side.failures).most_common())
+        detail = next(iter(side.details.values()), "")
+        raise NothingCompared(
+            f"{letter} answered not one of {len(side.ids)} questions ({words}) {detail}".rstrip()
+        )
 
 
 def _noise(reading: Reading, pair: tuple[Run, Run], terms: Terms) -> Measured:

@@ -2,9 +2,9 @@
 
 As in Diffy: what differs by chance within one side differs as often between two. A difference counts if its
 rate exceeds that of the noise by both margins, and a number moreover only if it exceeds the noise's quantile;
-numbers count, too, if more of them exceed that quantile than chance explains, whatever the rate.
+numbers count, too, whatever the rate, if more of them exceed it than chance explains, or one by far.
 What never differed in the noise is not excused at all: a margin of its own would hide the one wrong row
-among ten thousand. What always differed is always excused: no rate exceeds it.
+among ten thousand. A row that has no answer is never excused.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from differential_tests.comparison.rows import Rows
 from differential_tests.findings import Finding, Kind
 from differential_tests.terms import Noise
 
+FAR = 10.0
+"""So many times the floor is no noise, even if it is the only one."""
 _ROW = ""
 """The path of what concerns whole rows."""
 
@@ -37,9 +39,9 @@ class Floor:
     percent: float
     reached: float
 
-    def above(self, found: Differences) -> Mask:
-        """Which differences exceed it."""
-        return (np.abs(found.differences) > self.size) | (found.percents > self.percent)
+    def above(self, found: Differences, times: float = 1.0) -> Mask:
+        """Which differences exceed it so many times."""
+        return (np.abs(found.differences) > times * self.size) | (found.percents > times * self.percent)
 
     def expected(self, rows: int) -> float:
         """So many of `rows` exceed it by chance: with the same noise, 199 times of 200 not more.
@@ -77,7 +79,7 @@ class Measured:
         floor = self.floors[place.path]
         above = floor.above(found)
         # Where every row of the noise differs no rate can exceed it: there the sizes have to tell.
-        return above if is_more or above.sum() > floor.expected(place.rows) else np.zeros_like(above)
+        return above if is_more or above.sum() > floor.expected(place.rows) else floor.above(found, FAR)
 
 
 def measured(rows: Rows, places: Iterable[Place], terms: Noise) -> Measured:
@@ -108,14 +110,12 @@ class Sieve:
         self.held, self.facts = 0, dict[str, str]()
 
     def rows(self, rows: Rows) -> list[Finding]:
-        """Findings about whole rows."""
-        counts = Counter(finding.kind for finding in rows.findings)
-        held = {
-            kind for kind, count in counts.items() if not self.noise.exceeded(kind, _ROW, count / rows.total)
-        }
-        for kind in sorted(held):
-            self._tell(kind, _ROW, counts[kind], rows.total)
-        return [finding for finding in rows.findings if finding.kind not in held]
+        """Findings about whole rows: a changed code may be noise, a row that has no answer never is."""
+        refused = sum(finding.kind is Kind.REFUSAL for finding in rows.findings)
+        if not refused or self.noise.exceeded(Kind.REFUSAL, _ROW, refused / rows.total):
+            return list(rows.findings)
+        self._tell(Kind.REFUSAL, _ROW, refused, rows.total)
+        return [finding for finding in rows.findings if finding.kind is not Kind.REFUSAL]
 
     def place(self, place: Place) -> list[Differences]:
         """Differences at one place."""

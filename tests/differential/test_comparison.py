@@ -165,8 +165,9 @@ def test_of_a_row_that_is_there_twice_the_first_answer_is_compared() -> None:
 
 
 def test_a_row_that_both_sides_failed_to_answer_is_a_finding() -> None:
-    dead = asked([Answer("r0", "ordinary", failure="unreachable", detail="refused on port 1")])
-    (finding,) = compared(dead, dead).findings
+    lost = Answer("r0", "ordinary", failure="unreachable", detail="refused on port 1")
+    half = asked([lost, Answer("r1", "ordinary", status=200, value=1.0)])
+    (finding,) = compared(half, half).findings
     assert (finding.kind, finding.a, finding.b) == (Kind.FAILURE, "unreachable", "unreachable")
     assert finding.detail == "a: refused on port 1; b: refused on port 1"
 

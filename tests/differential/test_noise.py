@@ -185,20 +185,38 @@ def flaky(failing: range = range(0), refusing: range = range(0), lost: range = r
     return table(answer(row) for row in range(100) if row not in lost)
 
 
-@pytest.mark.parametrize("what", ["failing", "refusing", "lost"])
-def test_rows_that_a_side_loses_by_itself_are_excused_at_that_rate_and_told(what: str) -> None:
-    kind = {"failing": Kind.FAILURE, "refusing": Kind.REFUSAL, "lost": Kind.MISSING}[what]
-    noise = (flaky(), flaky(**{what: range(10)}))
-    few = judged(flaky(), flaky(**{what: range(50, 62)}), noise)
+def test_codes_that_a_side_changes_by_itself_are_excused_at_that_rate_and_told() -> None:
+    noise = (flaky(), flaky(refusing=range(10)))
+    few = judged(flaky(), flaky(refusing=range(50, 62)), noise)
     assert few.passed
-    assert few.facts[f"noise: {kind}"].startswith("12 of 100 rows excused")
-    assert kinds(judged(flaky(), flaky(**{what: range(50, 63)}), noise)) == {(kind, ""): 13}
+    assert few.facts["noise: refusal"].startswith("12 of 100 rows excused")
+    assert kinds(judged(flaky(), flaky(refusing=range(50, 63)), noise)) == {(Kind.REFUSAL, ""): 13}
+
+
+@pytest.mark.parametrize(("what", "kind"), [("failing", Kind.FAILURE), ("lost", Kind.MISSING)])
+def test_a_row_without_an_answer_is_never_excused(what: str, kind: Kind) -> None:
+    noise = (flaky(), flaky(**{what: range(10)}))
+    assert kinds(judged(flaky(), flaky(**{what: range(50, 52)}), noise)) == {(kind, ""): 2}
+
+
+def test_a_side_that_answers_nothing_at_all_cannot_be_compared() -> None:
+    silent = flaky(failing=range(100))
+    check = compare(silent, flaky(), EXACT, noise=(silent, silent))
+    assert check.error.startswith("a answered not one of 100 questions (100 timeout)")
+    assert compare(flaky(), silent, EXACT).error.startswith("b answered not one of 100 questions")
+
+
+def test_one_number_far_beyond_the_noise_is_found_however_noisy_the_rest() -> None:
+    noise = (side(jittered(1, 1000, 1e-6)), side(jittered(2, 1000, 1e-6)))
+    some = [price * (100 if row < 3 else 1) for row, price in enumerate(jittered(3, 1000, 1e-6))]
+    found = judged(noise[0], side(some), noise)
+    assert {one.row for one in found.findings} == {"r0", "r1", "r2"}
 
 
 def test_a_side_that_fails_by_itself_is_not_excused_from_refusing() -> None:
     noise = (flaky(), flaky(failing=range(50)))
     check = judged(flaky(), flaky(failing=range(50), refusing=range(50, 51)), noise)
-    assert kinds(check) == {(Kind.REFUSAL, ""): 1}
+    assert kinds(check) == {(Kind.FAILURE, ""): 50, (Kind.REFUSAL, ""): 1}
 
 
 def test_a_noise_of_no_answers_cannot_be_run() -> None:
