@@ -11,7 +11,7 @@ from anything import ANYTHING, changed, with_one_other, with_one_twice
 from how_long import examples
 from hypothesis import given
 from hypothesis import strategies as st
-from tables import ODD_CELLS, cells, number, once, spoiled, table
+from odd_tables import ODD_CELLS, cells, number, once, spoiled, table
 
 from model_package.schema import (
     BY_NAME,

@@ -16,7 +16,7 @@ from damaged_segments import NOW
 from how_long import examples
 from hypothesis import given
 from hypothesis import strategies as st
-from tables import ODD_CELLS, cells, number, once, spoiled, table
+from odd_tables import ODD_CELLS, cells, number, once, spoiled, table
 
 from model_package.schema import InvalidRows, MalformedBody, TooManyRows
 from shadow import outcomes
