@@ -51,13 +51,13 @@ def frame(payload: bytes, start: int = 0) -> bytes:
     return b"%08x %s\n" % (zlib.crc32(payload, start), payload)
 
 
-def unframe(line: bytes, start: int = 0) -> bytes | None:
+def unframe(line: bytes, *starts: int) -> bytes | None:
     """Return the payload of one line (without its newline), or None when it is damaged.
 
-    Lines of versions before 3 have no place.
+    Its checksum may start from any of `starts`; without one, from 0.
     """
     payload = line[_CHECKSUM_BYTES:]
-    good = (b"%08x " % zlib.crc32(payload, begun) for begun in (start, 0))
+    good = (b"%08x " % zlib.crc32(payload, start) for start in starts or (0,))
     return payload if line[:_CHECKSUM_BYTES] in good else None
 
 
@@ -185,8 +185,8 @@ class SegmentReader:
 
         Raises UnreadableSegment when another version of the format wrote it.
         """
-        facts = _json_object(unframe(os.pread(self._descriptor, HEADER_BYTES, 0)[:-1]))
-        if facts is None or facts.get("format") != FORMAT:
+        facts = self._header()
+        if facts is None:
             return None
         if facts.get("version") not in READABLE:
             raise UnreadableSegment(
@@ -194,6 +194,10 @@ class SegmentReader:
                 "let the version that wrote it empty the journal first"
             )
         return _counts(facts.get("dropped"))
+
+    def _header(self) -> dict[str, Any] | None:
+        facts = _json_object(unframe(os.pread(self._descriptor, HEADER_BYTES, 0)[:-1]))
+        return facts if facts is not None and facts.get("format") == FORMAT else None
 
     def read(self, start: int, most_bytes: int) -> Chunk:
         """Read whole lines from `start` (0: the first entry), about `most_bytes` of them."""
@@ -207,9 +211,12 @@ class SegmentReader:
         return Chunk(tuple(self._entries(whole, start)), start + len(whole), reached_end, torn)
 
     def _entries(self, lines: bytes, start: int) -> Iterator[bytes | None]:
+        # Lines of versions before 3 have no place; under a damaged header nobody knows the version.
+        header = self._header()
+        others = () if header is not None and header.get("version") == VERSION else (0,)
         for line in lines.split(b"\n"):
             if line:
-                yield unframe(line, place(self.name, start))
+                yield unframe(line, place(self.name, start), *others)
             start += len(line) + 1
 
     def read_tail(self, start: int, most_bytes: int) -> tuple[bytes | None, ...]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 from needed import missing
 from ports import free_port
 from sqlalchemy import create_engine
@@ -22,6 +23,12 @@ from shadow.store import Store, open_store
 from shadow.store.schema import migrate
 
 POSTGRES_VARIABLE = "UMBRA_TEST_POSTGRES_URL"
+
+
+def pytest_configure() -> None:
+    """Generated examples are the same everywhere, and no test is timed."""
+    settings.register_profile("umbra", deadline=None, derandomize=True)
+    settings.load_profile("umbra")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

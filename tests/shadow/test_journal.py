@@ -106,11 +106,14 @@ def lines(path: Path) -> list[bytes]:
     return path.read_bytes()[HEADER_BYTES:].splitlines(keepends=True)
 
 
-def test_lines_of_a_version_before_places_are_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("version", "entries"), [(1, (b'{"n":1}',)), (2, (b'{"n":1}',)), (3, (None,))])
+def test_lines_without_a_place_are_read_in_segments_of_the_versions_that_wrote_them(
+    tmp_path: Path, version: int, entries: tuple[bytes | None, ...]
+) -> None:
     path = write(tmp_path)
-    with path.open("ab") as file:
-        file.write(journal.frame(b'{"n":1}'))
-    assert read(path).entries == (b'{"n":1}',)
+    facts = f'{{"format":"umbra-journal","version":{version},"dropped":{{}}}}'
+    path.write_bytes(journal.frame(facts.encode().ljust(HEADER_BYTES - 10)) + journal.frame(b'{"n":1}'))
+    assert read(path).entries == entries
 
 
 @pytest.mark.parametrize("told", ["", '"dropped":5', '"dropped":{"full":"5"}', '"dropped":{"full":true}'])
@@ -146,7 +149,8 @@ def test_no_garbage_is_ever_taken_for_an_entry(
 ) -> None:
     path = write(tmp_path_factory.mktemp("journal"), b"1")
     with path.open("ab") as file:
-        file.write(b"\n" + garbage + b"\n" + journal.frame(b"2"))
+        file.write(b"\n" + garbage + b"\n")
+        file.write(journal.frame(b"2", journal.place("a", file.tell())))
     entries = read(path).entries
     assert entries[0] == b"1"
     assert entries[-1] == b"2"
