@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import pytest
-from hypothesis import settings
 from needed import missing
 from ports import free_port
 from sqlalchemy import create_engine
@@ -27,8 +27,8 @@ POSTGRES_VARIABLE = "UMBRA_TEST_POSTGRES_URL"
 
 def pytest_configure() -> None:
     """Generated examples are the same everywhere, and no test is timed."""
-    settings.register_profile("umbra", deadline=None, derandomize=True)
-    settings.load_profile("umbra")
+    hypothesis.settings.register_profile("umbra", deadline=None, derandomize=True)
+    hypothesis.settings.load_profile("umbra")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
