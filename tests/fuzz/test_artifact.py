@@ -107,7 +107,7 @@ def tampering(draw: st.DrawFn) -> Callable[[Path], None]:
             file.write_bytes(second.read_bytes())
             second.write_bytes(data)
         elif kind == "add":
-            (directory / f"{'.' * (bit % 2)}more{bit}.json").write_bytes(data)
+            (directory / f"{'.' * (bit % 2)}more{len(files)}.json").write_bytes(data)
         else:
             file.unlink()
             if kind == "link":
