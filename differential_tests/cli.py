@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
@@ -193,7 +194,7 @@ cli.add_command(levels)
 
 
 def main() -> None:
-    """Run a command; an error it knows becomes one line, without a trace."""
+    """Run a command; an error it knows becomes one line, without a trace, no other is taken for findings."""
     sys.exit(_status())
 
 
@@ -208,6 +209,11 @@ def _status() -> int:
         return COULD_NOT_RUN
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
+    except Exception:  # noqa: BLE001 (1 would say that two sides differ)
+        traceback.print_exc()
+        click.echo("differential_tests: this is a defect of the tool, and says nothing of what was asked: "
+                   "please report it with the lines above", err=True)  # fmt: skip
+        return COULD_NOT_RUN
     return status or 0
 
 

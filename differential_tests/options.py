@@ -19,7 +19,7 @@ from differential_tests.findings import Check
 from differential_tests.payloads import Payloads
 from differential_tests.recording import Questions
 from differential_tests.running import Manner
-from differential_tests.sides import Patience
+from differential_tests.sides import LETTERS, Patience, mapping
 from differential_tests.terms import Terms
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -131,8 +131,11 @@ def _all(command: Command, *options: Callable[[Command], Command]) -> Command:
 
 
 def read_terms(path: Path | None) -> Terms:
-    """The terms of a file, or Umbra's own; raises InvalidTerms or OSError."""
-    return terms.read(path)
+    """The terms of a file, or Umbra's own, with a mapping for each side; raises InvalidTerms or OSError."""
+    found = terms.read(path)
+    for letter in LETTERS:
+        mapping.read(found.service, letter)
+    return found
 
 
 def console() -> Console:

@@ -63,13 +63,13 @@ def write(path: Path, header: Header, answers: Iterable[Answer]) -> int:
 
 def header(path: Path) -> Header:
     """The first line; raises InvalidRun."""
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         return _header(file.readline(), path)
 
 
 def read(path: Path) -> Iterator[Answer]:
     """The answers, in the order of the file; raises InvalidRun naming file and line."""
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         _header(file.readline(), path)
         for number, line in enumerate(file, start=2):
             try:
@@ -78,7 +78,7 @@ def read(path: Path) -> Iterator[Answer]:
                 raise InvalidRun(f"{path}:{number}: expected an answer to one question: {error}") from error
 
 
-def _header(line: str, path: Path) -> Header:
+def _header(line: bytes, path: Path) -> Header:
     try:
         found = Header(**json.loads(line))
     except (ValueError, TypeError) as error:

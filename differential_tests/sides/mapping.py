@@ -33,6 +33,15 @@ def _one_place(text: str) -> str:
 Place = Annotated[str, AfterValidator(_one_place)]
 
 
+def _path(text: str) -> str:
+    if text and not (text.startswith("/") and text.isprintable() and not set("?#") & set(text)):
+        raise unexpected("a path that begins with /, without ? and #: the query has a key of its own")
+    return text
+
+
+URLPath = Annotated[str, AfterValidator(_path)]
+
+
 class Request(Keys):
     """How rows become a body. In `one` and `many` a text that is a placeholder stands for:
 
@@ -76,7 +85,7 @@ class About(Keys):
     `models` is the place of the list, `name`, `version` and `sha256` are places in each of it.
     """
 
-    path: str = "/v1/models"
+    path: URLPath = "/v1/models"
     models: Place = "$.models"
     name: Place = "$.name"
     version: Place = "$.version"
@@ -87,7 +96,7 @@ class Service(Keys):
     """One service. Headers and query may name variables of the environment: "Bearer $TOKEN"."""
 
     method: Literal["POST", "PUT"] = "POST"
-    path: str = "/v1/predictions"
+    path: URLPath = "/v1/predictions"
     headers: dict[str, str] = Field(default_factory=dict)
     query: dict[str, str] = Field(default_factory=dict)
     request: Request = Request()

@@ -133,6 +133,10 @@ def test_terms_say_how_much_may_differ(command, linear, gbm, tmp_path):
         (["record", "MODEL", "-o", "a", "--payloads", "torn.json"], "torn.json:1: expected"),
         (["record", "MODEL", "-o", "a", "--terms", "bad.toml"], "toleranze"),
         (["record", "MODEL", "-o", "a", "--terms", "service.toml"], "service.metod"),
+        (["run", "DEAD", "DEAD", "--terms", "path.toml"], "expected a path that begins with /"),
+        (["compare", "torn.json", "torn.json", "--terms", "service.toml"], "service.metod"),
+        (["compare", "torn.json", "torn.json", "--terms", "path.toml"], "service.path"),
+        (["levels", "MODEL", "--terms", "path.toml"], "service.path"),
         (["record", "MODEL", "-o", "a", "--timeout", "0"], "--timeout"),
         (["record", "DEAD", "-o", "a", "--terms", "secret.toml"], "environment variable NO_SUCH to be set"),
         (["record", "DEAD", "-o", "a"], "nothing came back from 20 requests in a row, the last: unreachable"),
@@ -156,6 +160,7 @@ def test_what_cannot_run_says_why_and_what_to_do_and_ends_with_2(
 ):
     files = {
         "torn.json": '{"a": ', "bad.toml": "[toleranze]\n", "service.toml": "[service]\nmetod = 'POST'\n",
+        "path.toml": "[service.b]\npath = 'v1/predictions'\n",
         "secret.toml": '[service]\nheaders = { Authorization = "$NO_SUCH" }\n',
     }  # fmt: skip
     for name, text in files.items():
@@ -170,6 +175,23 @@ def test_what_cannot_run_says_why_and_what_to_do_and_ends_with_2(
     assert told in " ".join((ended.out + ended.err).split())
     assert "Traceback" not in ended.out + ended.err
     assert not (tmp_path / "a").exists()
+
+
+def test_what_nobody_foresaw_is_no_finding_and_is_told_as_a_defect(command, monkeypatch):
+    monkeypatch.setattr(cli.corpus, "questions", lambda *_: 1 / 0)
+    ended = command("questions", "-o", "q.jsonl")
+    assert ended.status == 2
+    assert "ZeroDivisionError" in ended.err
+    assert "this is a defect of the tool" in ended.err
+
+
+def test_a_run_that_is_no_text_is_named(command, linear, tmp_path):
+    command("record", linear, "--payloads", "houses.jsonl", "-o", "a.jsonl")
+    whole = (tmp_path / "a.jsonl").read_bytes()
+    (tmp_path / "torn.jsonl").write_bytes(whole.replace(b"house-3", b"house-\xff"))
+    (tmp_path / "binary.jsonl").write_bytes(b"\xff\xfe\n")
+    assert "torn.jsonl:5: expected an answer" in command("compare", "a.jsonl", "torn.jsonl").out
+    assert "binary.jsonl: expected a run" in command("compare", "a.jsonl", "binary.jsonl").out
 
 
 def altered(model: Path, folder: Path) -> Path:

@@ -35,6 +35,10 @@ NESTED = {"a": [{"it's": {"b c": 7}}], "0": 8, "x": None}
         ("service.b", {"b": 7}),
         ("service.c", {"c": {"path": "/"}}),
         ("service.path", {"b": {"path": 7}}),
+        ("service.path", {"path": "v1/predictions"}),
+        ("service.path", {"path": "/v1/predictions?key=7"}),
+        ("service.path", {"path": "/v1/\n"}),
+        ("service.about.path", {"about": {"path": "v1/models"}}),
     ],
 )
 def test_what_cannot_be_right_is_refused_with_its_key(key: str, section: dict[str, Any]):
