@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from http import HTTPStatus
 
 from differential_tests.comparison import places, spreads
 from differential_tests.comparison.differences import Differences
@@ -20,7 +21,7 @@ from differential_tests.comparison.reading import (
     header,
 )
 from differential_tests.comparison.rows import Rows, joined
-from differential_tests.comparison.table import Table
+from differential_tests.comparison.table import Table, TooManyPlaces
 from differential_tests.comparison.weight import by_weight
 from differential_tests.findings import Check, Level, Pairs, Spread
 from differential_tests.runs import InvalidRun
@@ -29,6 +30,11 @@ from differential_tests.terms import Terms
 
 class NothingCompared(ValueError):
     """Runs without a single answer: no data is never a pass."""
+
+
+FAULTS = (
+    InvalidRun, DifferentQuestions, NothingCompared, TooManyPlaces, OSError, UnicodeError, RecursionError,
+)  # fmt: skip
 
 
 def _silent(done: int, total: int) -> None:
@@ -56,7 +62,7 @@ def compare(
     empty = Check(level, name, dataset, rows=0)
     try:
         found = _check(empty, a, b, terms, noise, progress)
-    except (InvalidRun, DifferentQuestions, NothingCompared, OSError, UnicodeError, RecursionError) as fault:
+    except FAULTS as fault:
         found = replace(empty, error=str(fault))
     return replace(found, seconds=clock() - started)
 
@@ -74,7 +80,12 @@ def _check(
         raise NothingCompared("neither run has an answer")
     for letter, one in (("a", table_a), ("b", table_b)):
         _require_answers(letter, one)
-    seen = _Seen(rows, sieve)
+    # What was refused is in no segment: its field may hold anything.
+    segments = [
+        name if table_a.statuses[row] < HTTPStatus.BAD_REQUEST else ""
+        for name, row in zip(rows.segments, rows.a.tolist(), strict=True)
+    ]
+    seen = _Seen(rows, segments, sieve)
     for place in places.compared(table_a, table_b, rows, terms.tolerance):
         seen.add(place)
     return replace(
@@ -83,7 +94,7 @@ def _check(
         a=table_a.header,
         b=table_b.header,
         findings=(*sieve.rows(rows), *by_weight(seen.found, rows)),
-        spreads=tuple(seen.spreads),
+        spreads=tuple(sorted(seen.spreads, key=lambda one: (-one.beyond, -one.compared))),
         pairs=seen.pairs,
         facts={"compared": f"{seen.places} places of {len(rows.ids)} rows"} | _facts(terms, sieve),
     )
@@ -110,9 +121,9 @@ def _noise(reading: Reading, pair: tuple[Run, Run], terms: Terms) -> Measured:
 class _Seen:
     """What the places have shown so far."""
 
-    def __init__(self, rows: Rows, sieve: Sieve) -> None:
+    def __init__(self, rows: Rows, segments: Sequence[str], sieve: Sieve) -> None:
         self._rows, self._sieve = rows, sieve
-        self._segments = spreads.Segments(rows.segments)
+        self._segments = spreads.Segments(segments)
         self.places = 0
         self.found: list[tuple[str, Differences]] = []
         self.spreads: list[Spread] = []

@@ -19,8 +19,14 @@ from differential_tests import json_path
 from differential_tests.json_path import Pattern
 from differential_tests.runs import Answer, Header, InvalidRun
 
+MOST_PLACES = 10_000
+"""A column costs more than its entries: answers in which every row has keys of its own are no table."""
 EXACT = 2**53
 """Up to here every whole number is one of float64."""
+
+
+class TooManyPlaces(ValueError):
+    """Answers that have too many different keys, or too long lists, to be compared place by place."""
 
 
 class Type(IntEnum):
@@ -219,6 +225,11 @@ class _Making:
         try:
             return self._columns[place]
         except KeyError:
+            if len(self._columns) == MOST_PLACES:
+                raise TooManyPlaces(
+                    f"answers with more than {MOST_PLACES:,} places, the next one {place[:80]!r}: expected the "
+                    'same keys in every row; `ignore` leaves out what changes: ["$.explanation.*"]'
+                ) from None
             return self._columns.setdefault(place, _Growing())
 
     def _shared(self, text: str) -> str:

@@ -99,3 +99,25 @@ def test_two_runs_without_answers_are_not_the_same(tmp_path: Path) -> None:
     empty = written(tmp_path / "a.jsonl", [])
     assert compare(empty, empty, EXACT).error == "neither run has an answer"
     assert compare(table([answer(1)]), table([answer(1)]), EXACT, noise=(empty, empty)).error
+
+
+def test_answers_with_keys_of_their_own_in_every_row_cannot_be_compared_but_for_what_is_ignored(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        Answer(f"r{row}", "o", status=200, value={"p": 1, "why": {f"k{row}-{key}": 1 for key in range(200)}})
+        for row in range(60)
+    ]
+    run = written(tmp_path / "a.jsonl", rows)
+    assert compare(run, run, EXACT).error.startswith("answers with more than 10,000 places, the next one")
+    assert compare(run, run, terms.parse('ignore = ["$.why.*"]')).passed
+
+
+def test_what_differs_most_stands_first_and_what_was_refused_is_in_no_segment() -> None:
+    refused = Answer("r9", "malformed", "no such place", 422, "invalid-rows", {"errors": [{"row": 0}]})
+    a = table([*(answer(row) for row in range(4)), refused])
+    other = [replace(answer(row), value={"price_dollars": 1.0}) for row in range(4)]
+    found = compare(a, table([*other, refused]), EXACT).spreads
+    assert [(one.path, one.segment) for one in found] == [
+        ("$.price_dollars", ""), ("$.price_dollars", "s0"), ("$.price_dollars", "s1"), ("$.errors[0].row", ""),
+    ]  # fmt: skip
