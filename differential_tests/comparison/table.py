@@ -227,8 +227,8 @@ class _Making:
         except KeyError:
             if len(self._columns) == MOST_PLACES:
                 raise TooManyPlaces(
-                    f"answers with more than {MOST_PLACES:,} places, the next one {place[:80]!r}: expected the "
-                    'same keys in every row; `ignore` leaves out what changes: ["$.explanation.*"]'
+                    f"answers with more than {MOST_PLACES:,} places, the next one {place[:80]!r}: expected "
+                    'the same keys in every row; `ignore` leaves out what changes: ["$.explanation.*"]'
                 ) from None
             return self._columns.setdefault(place, _Growing())
 

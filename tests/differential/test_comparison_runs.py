@@ -119,5 +119,8 @@ def test_what_differs_most_stands_first_and_what_was_refused_is_in_no_segment() 
     other = [replace(answer(row), value={"price_dollars": 1.0}) for row in range(4)]
     found = compare(a, table([*other, refused]), EXACT).spreads
     assert [(one.path, one.segment) for one in found] == [
-        ("$.price_dollars", ""), ("$.price_dollars", "s0"), ("$.price_dollars", "s1"), ("$.errors[0].row", ""),
-    ]  # fmt: skip
+        ("$.price_dollars", ""),
+        ("$.price_dollars", "s0"),
+        ("$.price_dollars", "s1"),
+        ("$.errors[0].row", ""),
+    ]
