@@ -34,12 +34,14 @@ TOGETHER = frozenset({"ordinary", "category", "boundary", "null", "harvested", "
 """Kinds of rows that may share a request: of the others each is refused, and would refuse its neighbours."""
 SILENCE = frozenset({"timeout", "unreachable", "broken"})
 """Failures of a side from which nothing comes at all."""
+TOO_LARGE = "too-large"
+"""As good as nothing, of a side that has never answered: each such reply takes long."""
 GIVEN_UP_AFTER = 20
 REFUSED = 400
 
 
 class SideDead(RuntimeError):
-    """A side from which nothing comes any more; the message says what has been seen of it."""
+    """A side from which nothing of use comes (any more); the message says what has been seen of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +82,30 @@ def record(
                 progress=progress,
             )
         )  # fmt: skip
+        _require_sense(found)
         header = side.header(asked.digest(questions), now)
         header = replace(header, facts={**header.facts, "rows per request": str(rows_per_request)})
         runs.write(partial, header, found)
     states = Counter(map(_state, found))
     return Recorded(path, header, states["answered"], states["refused"], states["failed"])
+
+
+def _require_sense(found: Sequence[Answer]) -> None:
+    """Raise SideDead when no question has a value, or a refusal as it should be: no data is never a pass."""
+    said = Counter(filter(None, map(_nonsense, found)))
+    if found and said.total() == len(found):
+        (words, count), *_ = said.most_common(1)
+        raise SideDead(
+            f"none of {len(found)} questions was answered with a value, or refused as [service] of the terms "
+            f"has it; {count} times came {words}. Is it the right address, and the right [service]?"
+        )
+
+
+def _nonsense(answer: Answer) -> str:
+    """What came instead of a value or a refusal; a refusal that is none of this service has details."""
+    if not answer.failure and not answer.detail:
+        return ""
+    return f"{answer.failure or 'a refusal'}, status {answer.status}: {answer.detail}"
 
 
 def _state(answer: Answer) -> str:
@@ -158,11 +179,14 @@ class _Pulse:
     def __init__(self, total: int) -> None:
         self._total, self._seen, self._heard, self._missed = total, 0, 0, 0
         self._last = ""
+        self._silence = SILENCE | {TOO_LARGE}
 
     def feel(self, found: Sequence[Answer]) -> None:
         """Look at the answers to one request."""
         self._seen += len(found)
-        if all(one.failure in SILENCE for one in found):
+        if any(not one.failure for one in found):
+            self._silence = SILENCE
+        if all(one.failure in self._silence for one in found):
             self._missed += 1
             self._last = f"{found[-1].failure}: {found[-1].detail}"
         else:
@@ -177,9 +201,9 @@ class _Pulse:
 
     def _dead(self, failed: str) -> SideDead:
         return SideDead(
-            f"nothing came back from {failed}, the last: {self._last}; {self._heard} of the {self._seen} "
-            f"questions asked ({self._total} in all) had an answer before. Is the service running, and is "
-            "--timeout long enough for it?"
+            f"nothing of use came back from {failed}, the last: {self._last}; {self._heard} of the "
+            f"{self._seen} questions asked ({self._total} in all) had an answer before. Is the service running, "
+            "and is --timeout long enough for it?"
         )
 
 

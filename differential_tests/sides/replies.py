@@ -13,7 +13,9 @@ from differential_tests.runs import Answer
 from differential_tests.sides.mapping import Response, reference, text_at, value_at
 
 SHOWN_CHARACTERS = 120
-REDIRECT, REFUSED = 300, 400
+REDIRECT, REFUSED, BROKEN = 300, 400, 500
+OF_ANY_QUESTION = frozenset({401, 403, 404, 405})
+"""Refused is who asks, or where: no question has anything to do with it."""
 
 
 class Unanswered(Exception):
@@ -44,8 +46,11 @@ def document(data: bytes, status: int) -> Any:
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as fault:
-        began = data[:SHOWN_CHARACTERS].decode("utf-8", "replace")
-        raise Unanswered("not-json", f"{fault}; it began with {began!r}", status) from fault
+        raise Unanswered("not-json", f"{fault}; it began with {_began(data)!r}", status) from fault
+
+
+def _began(data: bytes) -> str:
+    return data[:SHOWN_CHARACTERS].decode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +88,17 @@ def _answers(
 
 
 def _refusals(questions: Sequence[Question], status: int, data: bytes, response: Response) -> list[Answer]:
-    """A refusal is of the whole request. Where no place of a code is known, the status is all there is."""
+    """A refusal is of the whole request. Where no place of a code is known, the status is all there is.
+
+    `detail` tells of one that need not come from the service that was meant.
+    """
     told = document(data, status) if response.code else {}
     code = text_at(response.code, told).removeprefix(response.code_prefix)
     faults = {key: told[key] for key in response.faults if key in told} if isinstance(told, dict) else {}
-    return [answer(question, status, code=code, value=faults) for question in questions]
+    doubtful = not code and (response.code or status in OF_ANY_QUESTION or status >= BROKEN)
+    detail = f"no error code; it began with {_began(data)!r}" if doubtful else ""
+    shown = detail[:SHOWN_CHARACTERS]
+    return [answer(question, status, code=code, value=faults, detail=shown) for question in questions]
 
 
 def _found(told: Any, rows: int | None, status: int, response: Response) -> list[Any]:

@@ -139,12 +139,12 @@ def test_terms_say_how_much_may_differ(command, linear, gbm, tmp_path):
         (["levels", "MODEL", "--terms", "path.toml"], "service.path"),
         (["record", "MODEL", "-o", "a", "--timeout", "0"], "--timeout"),
         (["record", "DEAD", "-o", "a", "--terms", "secret.toml"], "environment variable NO_SUCH to be set"),
-        (["record", "DEAD", "-o", "a"], "nothing came back from 20 requests in a row, the last: unreachable"),
+        (["record", "DEAD", "-o", "a"], "from 20 requests in a row, the last: unreachable"),
         (["record", "ALTERED", "-o", "a"], "altered"),
         (["run", "MODEL", "nothing"], "expected http://HOST:PORT"),
         (["run", "MODEL", "MODEL", "--html", "no/such/page.html"], "in a folder that is there"),
-        (["run", "DEAD", "MODEL", "--payloads", "houses.jsonl"], "A: nothing came back"),
-        (["run", "MODEL", "DEAD", "--payloads", "houses.jsonl"], "B: nothing came back"),
+        (["run", "DEAD", "MODEL", "--payloads", "houses.jsonl"], "A: nothing of use came back"),
+        (["run", "MODEL", "DEAD", "--payloads", "houses.jsonl"], "B: nothing of use came back"),
         (["compare", "torn.json", "torn.json"], "expected a run of"),
         (["compare", "nothing", "torn.json"], "nothing"),
         (["compare", "MODEL", "torn.json"], "directory"),
@@ -231,7 +231,7 @@ def test_a_dead_side_is_in_the_reports_too(command, linear, tmp_path):
     ended = command("run", linear, dead, "--payloads", "houses.jsonl", *reports)
     assert ended.status == 2
     for name in ("r.xml", "r.html", "r.md", "r.jsonl"):
-        assert "nothing came back" in (tmp_path / name).read_text()
+        assert "nothing of use came back" in (tmp_path / name).read_text()
 
 
 def test_help_shows_an_example_of_every_command(command):

@@ -116,9 +116,50 @@ def test_a_side_that_answers_now_and_then_is_not_dead(tmp_path):
     assert recording.record(Echo(failing), ROWS, tmp_path / "a", now=NOW).failed == 28
 
 
-def test_a_side_that_says_nonsense_is_not_dead(tmp_path):
+def test_a_side_that_says_nothing_but_nonsense_is_no_run_and_what_it_says_is_told(tmp_path):
     failing = {one.id: "not-json" for one in ROWS}
-    assert recording.record(Echo(failing), ROWS, tmp_path / "a", now=NOW).failed == 30
+    with pytest.raises(SideDead, match=r"none of 30 questions .* 30 times came not-json, status 200"):
+        recording.record(Echo(failing), ROWS, tmp_path / "a", now=NOW)
+    assert list(tmp_path.iterdir()) == []
+    failing.pop("r7")
+    assert recording.record(Echo(failing), ROWS, tmp_path / "a", now=NOW).failed == 29
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (404, b"", "not-json, status 404"),
+        (404, {"detail": "Not Found"}, "a refusal, status 404: .*Not Found"),
+        (200, b"<html>hello</html>", "not-json, status 200: .*<html>hello"),
+        (200, {"result": 7}, "no-answer, status 200"),
+    ],
+)
+def test_a_service_that_is_not_the_one_that_was_meant_is_told_by_its_replies(
+    serve, said, tmp_path, status, body, told
+):
+    side = sides.of(serve(lambda _: said(body, status)))
+    with pytest.raises(SideDead, match=told):
+        recording.record(side, ROWS, tmp_path / "a", now=NOW)
+
+
+def test_a_wrong_address_is_told_where_refusals_have_no_code_and_a_bad_row_is_a_refusal(
+    serve, said, tmp_path
+):
+    without = {"response": {"code": ""}}
+    with pytest.raises(SideDead, match="status 404"):
+        recording.record(sides.of(serve(lambda _: said(b"no", 404)), without), ROWS, tmp_path / "a", now=NOW)
+    refusing = sides.of(serve(lambda _: said(b"no", 422)), without)
+    assert recording.record(refusing, ROWS, tmp_path / "a", now=NOW).refused == 30
+
+
+def test_a_side_of_which_every_reply_is_too_large_is_given_up_unless_it_ever_answered(tmp_path):
+    failing = {one.id: "too-large" for one in ROWS}
+    side = Echo(failing)
+    with pytest.raises(SideDead, match="20 requests in a row, the last: too-large"):
+        recording.record(side, ROWS, tmp_path / "a", now=NOW)
+    assert len(side.requests) < len(ROWS)
+    failing.pop("r0")
+    assert recording.record(Echo(failing), ROWS, tmp_path / "a", now=NOW).failed == 29
 
 
 def test_a_side_that_answered_nothing_at_all_is_dead_however_little_was_asked(tmp_path):
