@@ -61,9 +61,9 @@ def unframe(line: bytes, *starts: int) -> bytes | None:
     return payload if line[:_CHECKSUM_BYTES] in good else None
 
 
-def _header(dropped: Mapping[str, int]) -> bytes:
+def _header(name: str, dropped: Mapping[str, int]) -> bytes:
     payload = orjson.dumps({"format": FORMAT, "version": VERSION, "dropped": dropped})
-    return frame(payload.ljust(HEADER_BYTES - _CHECKSUM_BYTES - 1))
+    return frame(payload.ljust(HEADER_BYTES - _CHECKSUM_BYTES - 1), place(name, 0))
 
 
 class SegmentWriter:
@@ -83,7 +83,7 @@ class SegmentWriter:
         path = path_of(directory, name)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _write_all(descriptor, _header(dropped), 0)
+            _write_all(descriptor, _header(name, dropped), 0)
             hidden.rename(path)
         except OSError:
             os.close(descriptor)
@@ -115,7 +115,7 @@ class SegmentWriter:
 
     def note_dropped(self, dropped: Mapping[str, int]) -> None:
         """Rewrite the header in place, in blocks the file already owns; raises OSError."""
-        _write_all(self._descriptor, _header(dropped), 0)
+        _write_all(self._descriptor, _header(self._name, dropped), 0)
 
     def close(self) -> None:
         """Seal the segment."""
@@ -196,7 +196,8 @@ class SegmentReader:
         return _counts(facts.get("dropped"))
 
     def _header(self) -> dict[str, Any] | None:
-        facts = _json_object(unframe(os.pread(self._descriptor, HEADER_BYTES, 0)[:-1]))
+        line = os.pread(self._descriptor, HEADER_BYTES, 0)[:-1]
+        facts = _json_object(unframe(line, place(self.name, 0), 0))
         return facts if facts is not None and facts.get("format") == FORMAT else None
 
     def read(self, start: int, most_bytes: int) -> Chunk:

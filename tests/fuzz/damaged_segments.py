@@ -147,6 +147,7 @@ class Damage:
             "zero tail": lambda: found[:at] + bytes(len(found) - at),
             "garbage": lambda: _over(found, at, self.garbage),
             "more": lambda: found + self.garbage,
+            "header": lambda: source[: journal.HEADER_BYTES] + found[journal.HEADER_BYTES :],
             "block": lambda: _over(found, at, block),
             "line": lambda: _over(found, _line(found, at), source[_line(source, begin) :][: self.length]),
         }[self.kind]()
@@ -165,7 +166,7 @@ _SHARE = st.floats(0, 1, exclude_max=True)
 DAMAGES = st.lists(
     st.builds(
         Damage,
-        st.sampled_from(["bit", "cut", "zeros", "zero tail", "garbage", "more", "block", "line"]),
+        st.sampled_from(["bit", "cut", "zeros", "zero tail", "garbage", "more", "header", "block", "line"]),
         segment=st.integers(0, 3),
         at=_SHARE,
         length=st.integers(1, 1000),

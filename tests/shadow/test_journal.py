@@ -102,6 +102,16 @@ def test_a_line_is_good_only_in_its_own_place(tmp_path: Path) -> None:
         assert read(path).entries == entries
 
 
+def test_the_header_of_another_segment_is_a_damaged_one(tmp_path: Path) -> None:
+    path, writer = write(tmp_path, b"1"), SegmentWriter.create(tmp_path, "b", {"full": 7})
+    writer.close()
+    header = (tmp_path / "b.journal").read_bytes()
+    path.write_bytes(header + path.read_bytes()[HEADER_BYTES:])
+    with SegmentReader(path) as reader:
+        assert reader.dropped() is None
+        assert reader.read(0, 1024).entries == (b"1",)
+
+
 def lines(path: Path) -> list[bytes]:
     return path.read_bytes()[HEADER_BYTES:].splitlines(keepends=True)
 
