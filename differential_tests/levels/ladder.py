@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +39,7 @@ FAULTS = (
     AlteredArtifact, InvalidArtifact, InvalidDataset, InvalidDocument, InvalidQuestions, InvalidRun, NoBase,
     OSError, SideDead, UnknownRecipe, UnknownSource,
 )  # fmt: skip
+Step = Callable[[], Iterable[Check]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +69,20 @@ class Ladder:
             climb = _Climb(self, Path(models))
             for level, steps in climb.steps().items():
                 if level in self.levels:
-                    yield from (check for step in steps for check in _tried(level, step))
+                    for step in steps:
+                        yield from _tried(level, step)
 
 
-def _tried(level: Level, step: Callable[[], Sequence[Check]]) -> Sequence[Check]:
+def _tried(level: Level, step: Step) -> Iterator[Check]:
+    """The checks of a step; what ends it costs no check that was made, there or at another level."""
+    ended = Check(level, step.__name__.replace("_", " "), "", 0)
     try:
-        return step()
+        yield from step()
     except FAULTS as fault:
-        return [Check(level, step.__name__.replace("_", " "), "", 0, error=str(fault))]
+        yield replace(ended, error=str(fault))
+    except Exception as fault:  # noqa: BLE001 (a defect here, or in what is asked: the trace tells)
+        traceback.print_exc()
+        yield replace(ended, error=f"not foreseen, see the trace: {type(fault).__name__}: {fault}")
 
 
 class _Climb:
@@ -83,7 +91,7 @@ class _Climb:
     def __init__(self, ladder: Ladder, models: Path) -> None:
         self._ladder, self._terms, self._models = ladder, ladder.terms, models
 
-    def steps(self) -> Mapping[Level, Sequence[Callable[[], Sequence[Check]]]]:
+    def steps(self) -> Mapping[Level, Sequence[Step]]:
         """What there is to do."""
         ladder = self._ladder
         over_http, fitted = bool(ladder.service), ladder.sales is not None
@@ -102,20 +110,14 @@ class _Climb:
     def noise_of_service(self) -> list[Check]:
         return noise(self._service, self._houses[:NOISE_ROWS], self._terms, dataset="service")
 
-    def research(self) -> list[Check]:
+    def research(self) -> Iterator[Check]:
         """Each recipe fitted again against what is saved of it, and against the package if that is it."""
-        checks = []
         for one in self._refitted:
             pipeline, fresh = one.fitted.research, _side(one.directory)
-            checks.append(
-                research(pipeline, fresh, self._houses, self._terms, name=one.recipe, dataset="sales")
-            )
+            yield research(pipeline, fresh, self._houses, self._terms, name=one.recipe, dataset="sales")
             if one.recipe == self._model.name and is_of(self._model.card, self._split, self._seed):
                 name = f"{one.recipe} as it was saved"
-                checks.append(
-                    research(pipeline, self._package, self._houses, self._terms, name=name, dataset="sales")
-                )
-        return checks
+                yield research(pipeline, self._package, self._houses, self._terms, name=name, dataset="sales")
 
     def service(self) -> list[Check]:
         asking = [*self._houses, *(one for one in self._questions if not _is_house(one))]
@@ -133,35 +135,31 @@ class _Climb:
         with of_commit(self._ladder.base, self._ladder.golden) as base:
             return approved(base, self._ladder.golden, self._terms, approvals)
 
-    def candidates(self) -> list[Check]:
+    def candidates(self) -> Iterator[Check]:
         """The live model against the candidate that was named, else against all that was fitted again."""
         named = self._ladder.candidate
         others = {named: sides.of(named, self._terms.service)} if named else self._fresh
         live = asked(self._package, self._houses, self._terms)
-        checks = [
-            candidate(live, asked(side, self._houses, self._terms), self._terms, dataset=name)
-            for name, side in others.items()
-        ]
+        for name, side in others.items():
+            yield candidate(live, asked(side, self._houses, self._terms), self._terms, dataset=name)
         for name, side in others.items():
             worst = disagreement(self._package, side, self._rows, examples=self._ladder.examples)
-            checks.append(self._kept(worst, name))
-        return checks
+            yield self._kept(worst, name)
 
-    def relations(self) -> list[Check]:
+    def relations(self) -> Iterator[Check]:
         return self._related(self._package, self._houses, self._ladder.examples, "package")
 
-    def relations_of_service(self) -> list[Check]:
+    def relations_of_service(self) -> Iterator[Check]:
         few = max(1, self._ladder.examples // SERVICE_SHARE)
         return self._related(self._service, self._houses[:SERVICE_ROWS], few, "service")
 
-    def _related(self, side: Side, houses: Sequence[Question], examples: int, dataset: str) -> list[Check]:
+    def _related(
+        self, side: Side, houses: Sequence[Question], examples: int, dataset: str
+    ) -> Iterator[Check]:
         monotone = self._model.card.get("monotone", ())
-        tried = [
-            always(side, self._rows, monotone=monotone, examples=examples),
-            company(side, self._rows, examples=examples),
-        ]
-        known = relations(side, houses, monotone=monotone, dataset=dataset)
-        return [*known, *(self._kept(one, dataset) for one in tried)]
+        yield from relations(side, houses, monotone=monotone, dataset=dataset)
+        yield self._kept(always(side, self._rows, monotone=monotone, examples=examples), dataset)
+        yield self._kept(company(side, self._rows, examples=examples), dataset)
 
     def _kept(self, one: Found, dataset: str) -> Check:
         self._ladder.found.extend(one.houses)

@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings, strategies, target
-from hypothesis.errors import FlakyFailure
+from hypothesis.errors import Flaky
 from hypothesis.strategies import SearchStrategy
 
 from differential_tests.findings import Check, Finding, Level
@@ -137,6 +137,7 @@ def _searched(
     """Try so many examples; one that breaks becomes a finding."""
     started = time.monotonic()
     tried = 0
+    seen: list[Broken] = []
 
     @settings(
         max_examples=examples, derandomize=True, deadline=None, database=None, report_multiple_bugs=False,
@@ -147,9 +148,13 @@ def _searched(
     def search(example: Any) -> None:
         nonlocal tried
         tried += 1
-        holds(example)
+        try:
+            holds(example)
+        except Broken as broken:
+            seen.append(broken)
+            raise
 
-    broken = _broken_by(search)
+    broken = _broken_by(search, seen)
     findings = (broken.finding,) if broken else ()
     houses = (
         [Question(f"broken: {broken.finding.detail}", "given", row=row) for row in broken.houses]
@@ -160,16 +165,20 @@ def _searched(
     return Found(Check(level, name, "", tried, findings=findings, seconds=seconds), houses)
 
 
-def _broken_by(search: Callable[[], None]) -> Broken | None:
-    """What the search has come upon, also if it was gone when hypothesis looked again."""
+def _broken_by(search: Callable[[], None], seen: Sequence[Broken]) -> Broken | None:
+    """What the search has come upon, also if it was gone, or another, when hypothesis looked again."""
     try:
         search()
     except Broken as broken:
         return broken
-    except FlakyFailure as fault:
-        seen = next((one for one in fault.exceptions if isinstance(one, Broken)), None)
-        if seen is None:
+    except Flaky as fault:
+        if not seen:
             raise
-        seen.finding = replace(seen.finding, detail=f"{seen.finding.detail}: broken only now and then")
-        return seen
-    return None
+        return _now_and_then(seen[-1], fault)
+    return seen[-1] if seen else None
+
+
+def _now_and_then(broken: Broken, fault: Flaky) -> Broken:
+    said = " ".join(str(fault).split()).rpartition(": ")[2]  # what goes before is the whole house
+    detail = f"{broken.finding.detail}: broken only now and then; hypothesis: {said}"
+    return Broken(replace(broken.finding, detail=detail), broken.houses)

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from differential_tests import expected_change, golden, questions, runs, terms
 from differential_tests.findings import Check, Kind, Level
 from differential_tests.golden import recording
-from differential_tests.levels import candidate, noise, research, service
+from differential_tests.levels import candidate, ladder, noise, research, service
 from differential_tests.levels.asking import asked
 from differential_tests.levels.command import levels as command
 from differential_tests.levels.golden import NoBase, approved, of_commit, recorded
@@ -82,6 +82,24 @@ def test_a_side_that_counts_its_calls_is_noisy_at_the_second() -> None:
         return lot * 20 * (1 + 1e-9 * (len(calls) > len(HOUSES)))
 
     assert _kinds(noise(Made(later), HOUSES, TERMS)[0]) == {Kind.NUMBER}
+
+
+# -- the ladder
+
+
+def test_an_exception_nobody_foresaw_costs_the_checks_of_no_level(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(ladder, "company", fails)
+    wanted = frozenset({Level.D0, Level.D5})
+    climb = Ladder(models / "linear" / "1", TERMS, questions=HOUSES[:20], levels=wanted, examples=2)
+    *made, lost = list(climb.checks())
+    assert "ZeroDivisionError: planted" in lost.error
+    assert {"second call", "possible", "any house"} <= {check.name for check in made}
+    assert not any(check.error for check in made if check.level is Level.D0)
 
 
 # -- D1

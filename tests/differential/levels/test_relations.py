@@ -15,7 +15,7 @@ from differential_tests import corpus
 from differential_tests.findings import Check, Kind
 from differential_tests.levels import relations
 from differential_tests.levels.metamorphic import possible, refusal, relation
-from differential_tests.levels.search import always, company, disagreement
+from differential_tests.levels.search import MOST_HOUSES, always, company, disagreement
 from differential_tests.questions import Question
 from differential_tests.relations import ALWAYS, BUDGETED, REFUSED, Budget, Relation, budgets, more
 from differential_tests.relations.relation import InvalidBudget
@@ -241,9 +241,18 @@ def test_an_answer_that_depends_on_the_company_is_found() -> None:
 
 def test_an_answer_that_was_wrong_once_is_found_although_it_is_right_again() -> None:
     calls = count()
-    side = Made(lambda row: _dollars(row) + (next(calls) == 300))
+    side = Made(lambda row: _dollars(row) + (300 <= next(calls) < 300 + MOST_HOUSES + 1))
     (finding,) = company(side, ROWS, examples=EXAMPLES).check.findings
-    assert finding.detail.endswith("broken only now and then")
+    assert "broken only now and then; hypothesis: " in finding.detail
+
+
+@pytest.mark.parametrize("every", [7, 97, 101])
+def test_a_side_that_is_wrong_now_and_then_is_a_finding_whatever_hypothesis_makes_of_it(every: int) -> None:
+    for search in (always, company):
+        calls = count(1)
+        side = Made(lambda row, calls=calls: _dollars(row) * (1.01 if next(calls) % every == 0 else 1))  # type: ignore[misc]
+        (finding,) = search(side, ROWS, examples=EXAMPLES).check.findings
+        assert finding.kind is Kind.RELATION
 
 
 def test_the_search_climbs_to_where_two_models_disagree_most() -> None:
