@@ -220,8 +220,8 @@ def _status() -> int:
 def _level_of(a: Path, b: Path) -> Level:
     """By who answered; what is no run is said when it is compared."""
     try:
-        return running.level_of(runs.header(a).source, runs.header(b).source)
-    except (InvalidRun, OSError, UnicodeDecodeError):
+        return running.level_of(runs.header(a), runs.header(b))
+    except (InvalidRun, OSError):
         return Level.D3
 
 

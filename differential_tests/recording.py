@@ -202,8 +202,8 @@ class _Pulse:
     def _dead(self, failed: str) -> SideDead:
         return SideDead(
             f"nothing of use came back from {failed}, the last: {self._last}; {self._heard} of the "
-            f"{self._seen} questions asked ({self._total} in all) had an answer before. Is the service running, "
-            "and is --timeout long enough for it?"
+            f"{self._seen} questions asked ({self._total} in all) had an answer before. Is the service "
+            "running, and is --timeout long enough for it?"
         )
 
 

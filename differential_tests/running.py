@@ -12,6 +12,7 @@ from differential_tests import recording, sides
 from differential_tests.comparison import compare
 from differential_tests.findings import Check, Level
 from differential_tests.recording import Progress, Questions, Recorded, SideDead
+from differential_tests.runs import Header
 from differential_tests.sides import Patience, Side
 from differential_tests.terms import Terms
 
@@ -45,8 +46,6 @@ def run(
     A side that is dead is a check with an error; raises what `sides.of` raises, or OSError.
     """
     a, noisy, b = (folder / f"{name}.jsonl" for name in ("a", "noise", "b"))
-    level = level or (Level.D0 if sources[0] == sources[1] else level_of(*sources))
-    told = Check(level, " against ".join(map(sides.shown, sources)), dataset, rows=0)
     with ExitStack() as opened:
         first, second = (
             opened.enter_context(
@@ -54,6 +53,9 @@ def run(
             )
             for source, letter in zip(sources, sides.LETTERS, strict=True)
         )
+        heads = [side.header("", clock()) for side in (first, second)]  # whom services run is not known yet
+        level = level or (Level.D0 if sources[0] == sources[1] else level_of(*heads))
+        told = Check(level, " against ".join(map(sides.shown, sources)), dataset, rows=0)
         asked = [(first, a, "A"), *([(first, noisy, "A again")] if noise else []), (second, b, "B")]
         try:
             for side, path, what in asked:
@@ -89,6 +91,14 @@ def recorded(
             raise SideDead(f"{what}: {fault}") from fault
 
 
-def level_of(a: str, b: str) -> Level:
-    """A model against a service is D2; else it is one release against another."""
-    return Level.D3 if sides.is_service(a) == sides.is_service(b) else Level.D2
+def level_of(a: Header, b: Header) -> Level:
+    """D2: a model against a service; D4: models of two names; D3: one release against another."""
+    over_http = [sides.is_service(one.source) for one in (a, b)]
+    if any(over_http):
+        return Level.D3 if all(over_http) else Level.D2
+    return Level.D3 if _name(a) == _name(b) else Level.D4
+
+
+def _name(one: Header) -> str:
+    """Of NAME@VERSION."""
+    return one.model.partition("@")[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -103,6 +104,8 @@ def test_two_models_differ_and_every_report_says_so(command, linear, gbm, tmp_pa
 
 
 def test_what_it_is_called_follows_from_what_is_compared(command, linear, gbm, umbra, tmp_path):
+    copy = shutil.copytree(linear, tmp_path / "linear" / "1")
+
     def level(*arguments: object) -> str:
         return json.loads(command(*arguments, "--json").out.splitlines()[0])["level"]
 
@@ -110,8 +113,10 @@ def test_what_it_is_called_follows_from_what_is_compared(command, linear, gbm, u
     assert level("run", linear, linear, *asked) == "D0"
     assert level("run", linear, umbra, *asked, "--keep", ".") == "D2"
     assert level("compare", "a.jsonl", "b.jsonl") == "D2"
-    assert level("run", linear, gbm, *asked) == "D3"
-    assert level("run", linear, gbm, *asked, "--level", "D4") == "D4"
+    assert level("run", linear, copy, *asked) == "D3"
+    assert level("run", linear, gbm, *asked, "--keep", ".") == "D4"
+    assert level("compare", "a.jsonl", "b.jsonl") == "D4"
+    assert level("run", linear, gbm, *asked, "--level", "D3") == "D3"
 
 
 def test_terms_say_how_much_may_differ(command, linear, gbm, tmp_path):
