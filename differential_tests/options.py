@@ -12,7 +12,15 @@ from typing import Any, TypeVar
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from differential_tests import corpus, terms
 from differential_tests.findings import Check
@@ -152,3 +160,13 @@ def bar(what: str) -> Iterator[Bar]:
     with Progress(*columns, console=screen, disable=not screen.is_terminal, transient=True) as shown:
         task = shown.add_task(what, total=None)
         yield lambda done, total: shown.update(task, completed=done, total=total)
+
+
+@contextmanager
+def step() -> Iterator[Callable[[str], None]]:
+    """What is being done, and for how long by now: a line on stderr, where that is a terminal."""
+    screen = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=screen, disable=not screen.is_terminal, transient=True) as shown:
+        task = shown.add_task("", total=None)
+        yield lambda what: shown.update(task, description=what)

@@ -54,7 +54,8 @@ def levels(
     wanted = frozenset(map(Level, levels)) or frozenset(Level)
     asking = list(Payloads(payloads)) if payloads else None
     ladder = Ladder(package, options.read_terms(terms), questions=asking, levels=wanted, **given)
-    checks = list(ladder.checks())
+    with options.step() as begun:
+        checks = list(ladder.checks(begun))
     if found and ladder.found:
         known = list(questions.read(found)) if found.exists() else []
         questions.write(found, [*known, *ladder.found])

@@ -63,19 +63,23 @@ class Ladder:
     levels: frozenset[Level] = frozenset(Level)
     found: list[Question] = field(default_factory=list)
 
-    def checks(self) -> Iterator[Check]:
-        """All of them, in the order of the levels; what cannot be run is a check with an error."""
+    def checks(self, begun: Callable[[str], None] = lambda _: None) -> Iterator[Check]:
+        """All of them, in the order of the levels; what cannot be run is a check with an error.
+
+        `begun` is told the name of each step, some of which take minutes.
+        """
         with TemporaryDirectory() as models:
             climb = _Climb(self, Path(models))
             for level, steps in climb.steps().items():
                 if level in self.levels:
                     for step in steps:
+                        begun(f"{level} {_name(step)}")
                         yield from _tried(level, step)
 
 
 def _tried(level: Level, step: Step) -> Iterator[Check]:
     """The checks of a step; what ends it costs no check that was made, there or at another level."""
-    ended = Check(level, step.__name__.replace("_", " "), "", 0)
+    ended = Check(level, _name(step), "", 0)
     try:
         yield from step()
     except FAULTS as fault:
@@ -83,6 +87,10 @@ def _tried(level: Level, step: Step) -> Iterator[Check]:
     except Exception as fault:  # noqa: BLE001 (a defect here, or in what is asked: the trace tells)
         traceback.print_exc()
         yield replace(ended, error=f"not foreseen, see the trace: {type(fault).__name__}: {fault}")
+
+
+def _name(step: Step) -> str:
+    return str(step.__name__).replace("_", " ")
 
 
 class _Climb:

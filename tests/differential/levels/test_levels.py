@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -100,6 +103,23 @@ def test_an_exception_nobody_foresaw_costs_the_checks_of_no_level(
     assert "ZeroDivisionError: planted" in lost.error
     assert {"second call", "possible", "any house"} <= {check.name for check in made}
     assert not any(check.error for check in made if check.level is Level.D0)
+
+
+def test_on_a_terminal_it_says_meanwhile_what_is_being_done(models: Path, tmp_path: Path) -> None:
+    questions.write(tmp_path / "few.jsonl", HOUSES[:3])
+    ours, theirs = pty.openpty()
+    asking = ["levels", str(models / "linear" / "1"), "--payloads", "few.jsonl", "--level", "D0"]
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "differential_tests", *asking], cwd=tmp_path, stderr=theirs, check=False,
+            env={**os.environ, "PYTHONPATH": str(Path(ladder.__file__).parents[2])},
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert done.returncode == 0
+        assert "D0 noise" in os.read(ours, 1 << 16).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 # -- D1
