@@ -306,7 +306,9 @@ def encrypted(certificate, speak):
 
     def converse(connection: socket.socket) -> None:
         with context.wrap_socket(connection, server_side=True) as secure:
-            secure.recv(1 << 16)
+            received = secure.recv(1 << 16)
+            while received and not received.endswith(b"}"):  # the rest unread, the reply would be lost, too
+                received = secure.recv(1 << 16)
             speak(secure)
 
     return converse
