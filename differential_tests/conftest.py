@@ -30,6 +30,7 @@ from model_package.schema import NAMES
 from model_package.synthetic import synthetic
 
 HOUSES, SEED = 2500, 3
+RECIPES = ("linear", "gbm")
 TRAINED_AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 REPOSITORY = Path(__file__).parents[1]
 Climb = Callable[..., list[Check]]
@@ -83,7 +84,7 @@ def real_models(real: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _trained(sales: Path, directory: Path) -> Path:
-    for recipe in ("linear", "gbm"):
+    for recipe in RECIPES:
         train.train(recipe, read_csv(sales), directory, SEED, trained_at=TRAINED_AT)
     return directory
 
@@ -103,7 +104,10 @@ def climb() -> Climb:
 
     def checks(package: Path, *levels: Level, examples: int = 0, **given: object) -> list[Check]:
         tried = examples or int(os.environ.get("UMBRA_TEST_EXAMPLES", EXAMPLES))
-        ladder = Ladder(package, terms.read(), levels=frozenset(levels), examples=tried, **given)  # type: ignore[arg-type]
+        ladder = Ladder(
+            package, terms.read(), levels=frozenset(levels), recipes=RECIPES, examples=tried,
+            **given,  # type: ignore[arg-type]
+        )  # fmt: skip
         made = list(ladder.checks())
         _checks.extend(made)
         _keep(ladder.found)

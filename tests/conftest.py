@@ -14,7 +14,8 @@ from uuid import uuid4
 
 import hypothesis
 import pytest
-from needed import missing
+from needed import missing, program
+from playwright.sync_api import Browser, sync_playwright
 from ports import free_port
 from sqlalchemy import create_engine
 
@@ -35,6 +36,16 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """The whole suite runs in a process for each core; what is named on the command line, in this one."""
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     return (os.cpu_count() or 1) if whole else 0
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium without a window; in its sandbox, except that of root, for whom it has none."""
+    chromium = program("chromium", "chromium-browser")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, chromium_sandbox=os.getuid() != 0)
+        yield launched
+        launched.close()
 
 
 @dataclass(frozen=True, slots=True)

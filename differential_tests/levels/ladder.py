@@ -47,7 +47,8 @@ class Ladder:
     """What is there to be compared. `package` is the artifact of the live model, `service` where it answers.
 
     `sales` (CSV) are what the recipes are fitted to again, `questions` what is asked (else: the held-out
-    sales and the corpus), `candidate` an artifact or a service, `base` the commit whose golden answers count.
+    sales and the corpus), `candidate` an artifact or a service, `base` the commit whose golden answers count,
+    `recipes` those that are fitted again (else: all that are known).
     A level is left out when it has nothing to compare.
     """
 
@@ -59,6 +60,7 @@ class Ladder:
     candidate: str = ""
     golden: Path = golden.DIRECTORY
     base: str = ""
+    recipes: Sequence[str] = ()
     examples: int = EXAMPLES
     levels: frozenset[Level] = frozenset(Level)
     found: list[Question] = field(default_factory=list)
@@ -199,7 +201,8 @@ class _Climb:
 
     @cached_property
     def _refitted(self) -> list[Refitted]:
-        return [refit(name, self._split, self._seed, self._models) for name in recipes.names()]
+        names = self._ladder.recipes or recipes.names()
+        return [refit(name, self._split, self._seed, self._models) for name in names]
 
     @property
     def _fresh(self) -> dict[str, Side]:

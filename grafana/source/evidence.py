@@ -183,7 +183,8 @@ DRIFT = Section("Drift", (
         queries=[Query(newest("umbra_replay_differing_houses", JOB, "model"), "{{model}}")],
     ),
     Stat(
-        title="Age of the live model", unit="s", width=4, height=6, decimals=0, scale=limits.TRAINED, empty=EMPTY,
+        title="Age of the live model", unit="s", width=4, height=6, decimals=0, empty=EMPTY,
+        scale=limits.TRAINED,
         shows="Time since the live model was trained, as its card tells. Empty until a card can be read.",
         normal="Below nine months, yellow from then on.",
         act="A year: UmbraModelStale fires. Train on newer sales and add the result as a candidate.",

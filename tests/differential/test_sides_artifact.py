@@ -76,7 +76,7 @@ def _train(*_):
     raise NotImplementedError("there is nothing to learn")
 
 
-recipes.add(Recipe("odd", "does as it is told", _train, _load))
+recipes.add(Recipe("odd-side", "does as it is told", _train, _load))
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def odd(tmp_path):
 
     def ask(mode):
         files = {"card.json": b"{}", "profile.json": b"{}", "mode.json": json.dumps(mode).encode()}
-        saved = artifact.save(tmp_path / "models", "odd", "odd", lambda _: files, lambda _: None)
+        saved = artifact.save(tmp_path / "models", "odd", "odd-side", lambda _: files, lambda _: None)
         (answer,) = sides.of(str(saved)).ask([HOUSE])
         return answer
 

@@ -23,8 +23,9 @@ WINDOWS = {"__rate_interval": "20s", "__range": "1m", "__interval": "1s"}
 
 FILL_SECONDS = 90.0
 NO_EVIDENCE = "it takes outcomes, days that are mature, or 500 houses, which this stack does not have"
-FROM_THE_FIRST_VERDICT = {
+FROM_THE_START = {
     "Verdicts", "Outcomes", "Course of the verdicts", "Evidence for the candidate", "Last judged",
+    "Age of the live model",
 }  # fmt: skip
 NO_WEEK = "compares with the week before this hour, of which a new Prometheus knows nothing"
 EMPTY = {
@@ -39,7 +40,7 @@ def _why_empty(asked: Asked) -> str | None:
     if asked.place == "Verdict changes":
         return NO_EVIDENCE
     is_panel = asked.dashboard == "umbra-evidence" and asked.ref not in {"variable", "annotation"}
-    if is_panel and asked.place not in FROM_THE_FIRST_VERDICT:
+    if is_panel and asked.place not in FROM_THE_START:
         return NO_EVIDENCE
     return EMPTY.get((asked.dashboard, asked.place, asked.ref))
 

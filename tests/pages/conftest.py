@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from needed import program
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 from ports import free_ports
 
 HERE = Path(__file__).parent
@@ -37,16 +36,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.xdist_group("pages"))
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium without a window; in its sandbox, except that of root, for whom it has none."""
-    chromium = program("chromium", "chromium-browser")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, chromium_sandbox=os.getuid() != 0)
-        yield launched
-        launched.close()
 
 
 def settings_of(data_dir: Path) -> Settings:

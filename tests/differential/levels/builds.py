@@ -18,6 +18,8 @@ from differential_tests.reports import lines
 
 MANIFEST = "manifest.json"
 SECONDS = 120.0
+RECIPES = ("linear", "gbm")
+"""Those that are shipped: other tests of the same process make others known."""
 
 
 @dataclass(frozen=True, slots=True)

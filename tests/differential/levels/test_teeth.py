@@ -36,7 +36,8 @@ def _up_to(level: Level) -> list[Level]:
 def _first(package: Path, level: Level, sales: Path, **more: object) -> Level | None:
     """The first level that fails, of those up to `level`."""
     ladder = Ladder(
-        package, terms.read(), sales=sales, questions=EDGES, levels=frozenset(_up_to(level)),
+        package, terms.read(), sales=sales, questions=EDGES, recipes=builds.RECIPES,
+        levels=frozenset(_up_to(level)),
         examples=EXAMPLES, **more,  # type: ignore[arg-type]
     )  # fmt: skip
     checks = list(ladder.checks())

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from needed import program
-from playwright.sync_api import Browser, sync_playwright
 
 from differential_tests.findings import Check, Finding, Kind, Level, Pairs, Spread
 from differential_tests.runs import Header
@@ -123,13 +119,3 @@ def found() -> tuple[Check, ...]:
 def hostile() -> str:
     """A text that would be markup everywhere."""
     return HOSTILE
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium without a window; in its sandbox, except that of root, for whom it has none."""
-    chromium = program("chromium", "chromium-browser")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, chromium_sandbox=os.getuid() != 0)
-        yield launched
-        launched.close()
