@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import NoneType
 from typing import Any, Self
 from uuid import UUID
 
 import orjson
 
 from shadow.records import Capture, Inputs, ModelRef, Outcome, OutcomeState, capture_time
+
+_TEXT, _TEXT_OR_NULL, _WHOLE, _NUMBER = (str,), (str, NoneType), (int,), (int, float)
+_LIST, _OBJECT = (list,), (dict,)
 
 
 def encode(
@@ -73,10 +77,10 @@ class Entry:
     def parse(cls, payload: bytes) -> Self | None:
         """Read a payload; None when it is not an entry this version knows. Nothing is coerced."""
         try:
-            facts = _of(dict, orjson.loads(payload))
-            count = _of(int, facts["first"]), _of(int, facts["dropped"])
+            facts = _of(_OBJECT, orjson.loads(payload))
+            count = _of(_WHOLE, facts["first"]), _of(_WHOLE, facts["dropped"])
             if "outcomes" in facts:
-                return cls(*count, outcomes=tuple(_outcome(*one) for one in _of(list, facts["outcomes"])))
+                return cls(*count, outcomes=tuple(_outcome(*one) for one in _of(_LIST, facts["outcomes"])))
             return cls(*count, captures=tuple(_captures(facts)))
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
             return None
@@ -84,17 +88,17 @@ class Entry:
 
 def _captures(facts: Mapping[str, Any]) -> Iterator[Capture]:
     live, request_id = (
-        ModelRef(_of(str, facts["name"]), _of(str, facts["version"])),
-        _of(str, facts["request"]),
+        ModelRef(_of(_TEXT, facts["name"]), _of(_TEXT, facts["version"])),
+        _of(_TEXT, facts["request"]),
     )
-    told = [_of(list, facts[name]) for name in ("ids", "dollars", "rows")]
-    entities = _of(list, facts.get("entities") or [None] * len(told[0]))
+    told = [_of(_LIST, facts[name]) for name in ("ids", "dollars", "rows")]
+    entities = _of(_LIST, facts.get("entities") or [None] * len(told[0]))
     houses = zip(*told, entities, strict=True)
     for index, (text, dollars, inputs, entity_id) in enumerate(houses):
-        name = UUID(_of(str, text))
+        name = UUID(_of(_TEXT, text))
         yield Capture(
-            name, capture_time(name), request_id, index, live, float(_of(int | float, dollars)),
-            _of(dict, inputs), _of(str | None, entity_id),
+            name, capture_time(name), request_id, index, live, float(_of(_NUMBER, dollars)),
+            _of(_OBJECT, inputs), _of(_TEXT_OR_NULL, entity_id),
         )  # fmt: skip
 
 
@@ -102,11 +106,11 @@ def _outcome(
     name: str, state: str, price: float | None, sold_at: str | None, reported_by: str | None, received_at: str
 ) -> Outcome:
     return Outcome(
-        UUID(_of(str, name)),
+        UUID(_of(_TEXT, name)),
         OutcomeState(state),
-        None if price is None else float(_of(int | float, price)),
+        None if price is None else float(_of(_NUMBER, price)),
         None if sold_at is None else _moment(sold_at),
-        _of(str | None, reported_by),
+        _of(_TEXT_OR_NULL, reported_by),
         _moment(received_at),
     )
 
@@ -118,8 +122,8 @@ def _moment(text: str) -> datetime:
     return moment
 
 
-def _of(kind: Any, value: Any) -> Any:
-    """The value, if it is of that kind; raises TypeError."""
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError(f"{value!r:.80} is no {kind}")
-    return value
+def _of(kinds: tuple[type, ...], value: Any) -> Any:
+    """The value, if it is of one of those types exactly: true is no number. Raises TypeError."""
+    if type(value) in kinds:
+        return value
+    raise TypeError(f"{value!r:.80} is none of {kinds}")
