@@ -1,6 +1,13 @@
 """`python -m differential_tests`."""
 
-from differential_tests.cli import main
+import sys
+
+COULD_NOT_RUN = 2
 
 if __name__ == "__main__":
+    try:
+        from differential_tests.cli import main
+    except ModuleNotFoundError as fault:
+        sys.stderr.write(f"{fault}: install the extra, pip install 'umbra-shadow[differential]'\n")
+        sys.exit(COULD_NOT_RUN)
     main()

@@ -25,6 +25,7 @@ from shadow.store.schema import migrate
 
 HOUSES = [{**EXAMPLE, "id": f"house-{number}", "living_area": 900.0 + number} for number in range(12)]
 START_SECONDS = 30.0
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,3 +280,16 @@ def test_interrupted_it_ends_with_130_at_once_and_leaves_no_run(talk, over, tmp_
     assert url in said
     assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_the_libraries_it_needs_it_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "httpx.py").write_text(
+        "raise ModuleNotFoundError(\"No module named 'httpx'\", name='httpx')\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    ended = subprocess.run(
+        [sys.executable, "-m", "differential_tests", "--help"], env=environment, cwd=tmp_path,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert ended.stderr == f"{absent}: install the extra, pip install 'umbra-shadow[differential]'\n"
