@@ -283,9 +283,8 @@ def test_interrupted_it_ends_with_130_at_once_and_leaves_no_run(talk, over, tmp_
 
 
 def test_without_the_libraries_it_needs_it_says_what_to_install(tmp_path: Path) -> None:
-    (tmp_path / "httpx.py").write_text(
-        "raise ModuleNotFoundError(\"No module named 'httpx'\", name='httpx')\n"
-    )
+    absent = "No module named 'httpx'"
+    (tmp_path / "httpx.py").write_text(f"raise ModuleNotFoundError({absent!r})\n")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     ended = subprocess.run(
         [sys.executable, "-m", "differential_tests", "--help"], env=environment, cwd=tmp_path,
