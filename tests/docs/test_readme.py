@@ -122,17 +122,26 @@ def test_the_request_that_up_prints_works_as_printed(terminal: Terminal) -> None
     assert json.loads(terminal.run(command))["predictions"]
 
 
-def all_scored(status: dict[str, Any]) -> bool:
-    """Whether the candidate's lane says that it scores, and has scored everything."""
+def settled(status: dict[str, Any]) -> bool:
+    """Whether evidence has looked, the candidate's lane says that it scores, and has scored everything."""
+    looked = [
+        process["facts"].get("state") for process in status["processes"] if process["role"] == "evidence"
+    ]
     says = [process["facts"].get("state") for process in status["processes"] if process["role"] == "scoring"]
-    return says == ["scoring"] and status["journal"]["waiting"] == status["candidates"][0]["pending"] == 0
+    return (
+        any(looked)
+        and says == ["scoring"]
+        and status["journal"]["waiting"] == status["candidates"][0]["pending"] == 0
+    )
 
 
 def test_the_status_looks_as_shown(terminal: Terminal) -> None:
     shown = said("umbra status")
     deadline = time.monotonic() + COMMAND_SECONDS
-    while not all_scored(json.loads(terminal.run("umbra status --json"))):
-        assert time.monotonic() < deadline, "the candidate has not come to score what was asked"
+    while not settled(json.loads(terminal.run("umbra status --json"))):
+        assert time.monotonic() < deadline, (
+            "the candidate has not come to score what was asked, or evidence not to look"
+        )
     assert shape(terminal.run(shown.command)) == shape(shown.output)
 
 
