@@ -18,7 +18,7 @@ from model_package.schema import Fault, InvalidRows, MalformedBody, TooManyRows
 from monitoring import logs
 from shadow.rollout import NoDeployment, PromotionRefused, RolloutConflict, UnfitArtifact
 from shadow.saved import NoSuchModel
-from shadow.store import StoreUnavailable
+from shadow.store import StoreRefused, StoreUnavailable, StoreUnfit
 from shadow.store.candidates import CandidateConflict
 from shadow.store.deployments import DeployedMeanwhile
 
@@ -126,6 +126,9 @@ BAD_REQUEST = Problem("bad-request", HTTPStatus.BAD_REQUEST, "The request cannot
 CONFLICT = Problem(
     "deployment-conflict", HTTPStatus.CONFLICT, "It does not fit what is live and who is a candidate"
 )
+STORE_UNAVAILABLE = Problem(
+    "store-unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "The store is away for the moment", _LATER
+)
 UNFIT = Problem("unfit-artifact", HTTPStatus.CONFLICT, "The model's artifact cannot go live")
 
 BY_EXCEPTION: dict[type[Exception], Problem] = {
@@ -159,7 +162,9 @@ BY_EXCEPTION: dict[type[Exception], Problem] = {
     PromotionRefused: Problem(
         "promotion-refused", HTTPStatus.CONFLICT, "The evidence does not allow this promotion"
     ),
-    **dict.fromkeys((RolloutConflict, CandidateConflict, DeployedMeanwhile, NoDeployment), CONFLICT),
+    **dict.fromkeys(
+        (RolloutConflict, CandidateConflict, DeployedMeanwhile, NoDeployment, StoreRefused), CONFLICT
+    ),
     **dict.fromkeys((AlteredArtifact, InvalidArtifact, UnfitArtifact, UnknownRecipe, NoSuchModel), UNFIT),
     DecisionUnconfirmed: Problem(
         "decision-unconfirmed", HTTPStatus.GATEWAY_TIMEOUT, "It is not known whether the decision was made"
@@ -167,9 +172,7 @@ BY_EXCEPTION: dict[type[Exception], Problem] = {
     OutcomesNotKept: Problem(
         "outcome-not-kept", HTTPStatus.SERVICE_UNAVAILABLE, "The outcomes were not kept", _LATER
     ),
-    StoreUnavailable: Problem(
-        "store-unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "The store is away for the moment", _LATER
-    ),
+    **dict.fromkeys((StoreUnavailable, StoreUnfit), STORE_UNAVAILABLE),
     NoLiveModel: Problem("no-live-model", HTTPStatus.SERVICE_UNAVAILABLE, "No model is live yet", _LATER),
 }
 
@@ -196,7 +199,10 @@ _DETAILS: dict[type[Exception], Callable[[Any], str]] = {
     PromotionRefused: lambda fault: (
         f"{fault.candidate}: the verdict is {fault.state}; its reasons are listed under `verdict`"
     ),
-    StoreUnavailable: lambda _: "predictions can be made, but not looked up, until the store is back",
+    **dict.fromkeys(
+        (StoreUnavailable, StoreUnfit),
+        lambda _: "predictions can be made, but not looked up, until the store is back",
+    ),
 }
 
 

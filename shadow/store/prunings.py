@@ -25,8 +25,9 @@ from sqlalchemy.exc import OperationalError
 
 from shadow.records import capture_time
 from shadow.store import partitions
-from shadow.store.connection import Store, StoreUnavailable
+from shadow.store.connection import Store
 from shadow.store.dialects import take_time
+from shadow.store.errors import StoreUnavailable
 from shadow.store.pending import PruneRefused, refuse_pending
 from shadow.store.tables import captures, observations, outcomes, prunings, sources
 
