@@ -23,7 +23,8 @@ DAMAGED = "damaged"
 class Move:
     """What one reading of a segment is worth.
 
-    `lost` counts the houses that can never be scored, by reason, that were not recorded before.
+    `lost` counts the houses that can never be scored, by reason, that were not recorded before. `payloads`
+    are the entries as they were read; `is_again`: the store acknowledged them before, and forgot them.
     """
 
     captures: list[Capture]
@@ -31,6 +32,8 @@ class Move:
     lost: Counter[str]
     damaged_lines: int = 0
     outcomes: list[Outcome] = field(default_factory=list)
+    payloads: tuple[bytes | None, ...] = ()
+    is_again: bool = False
 
 
 def plan(

@@ -82,6 +82,7 @@ class SegmentWriter:
         descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         path = path_of(directory, name)
         try:
+            _give_to_owner(descriptor, directory)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _write_all(descriptor, _header(name, dropped), 0)
             hidden.rename(path)
@@ -130,6 +131,13 @@ class SegmentWriter:
             self._torn = True
 
 
+def _give_to_owner(descriptor: int, directory: Path) -> None:
+    """Let the owner of the journal, as whom ingest runs, read what root writes."""
+    if os.geteuid() == 0:
+        owner = directory.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+
 def _write_all(descriptor: int, data: bytes, offset: int) -> None:
     if os.pwrite(descriptor, data, offset) != len(data):
         raise OSError(errno.ENOSPC, "the disk took only a part of the entry")
@@ -152,20 +160,18 @@ class Chunk:
 class SegmentReader:
     """Reads one segment, perhaps while its writer appends; a context manager."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str | None = None) -> None:
+        """Open a file; `name` is the one that its lines know, where the file has another ending."""
         self.path = path
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.name = name_of(path) if name is None else name
+        # A pipe of that name would have its reader wait for a writer.
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)
-
-    @property
-    def name(self) -> str:
-        """The segment's name."""
-        return name_of(self.path)
 
     @property
     def size(self) -> int:

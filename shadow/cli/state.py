@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 import click
@@ -26,7 +26,8 @@ from shadow.store.outcomes import Counts
 def status(as_json: bool) -> None:
     """Show processes, deployment, journal, and every candidate's ledger.
 
-    Exits 1 when a ledger does not balance, or the store cannot be asked.
+    Exits 1 when a ledger does not balance, the store cannot be asked or lacks captures that it had, or a
+    journal file is held up.
 
     \b
     umbra status
@@ -37,7 +38,7 @@ def status(as_json: bool) -> None:
         click.echo(json.dumps(whole.as_json(now), indent=2))
     else:
         console().print(render(now))
-    sys.exit(0 if now.books is not None and now.books.balance else EXIT_FAILURE)
+    sys.exit(0 if now.in_order else EXIT_FAILURE)
 
 
 def console() -> Console:
@@ -48,7 +49,7 @@ def console() -> Console:
 
 def render(now: Status) -> RenderableType:
     """The status as people read it."""
-    parts: list[RenderableType] = [_processes(now), "", _journal(now.journal)]
+    parts: list[RenderableType] = [_processes(now), "", _journal(now.journal), *_troubles(now)]
     if now.books is None:
         parts += ["", Text(f"The store cannot be asked: {now.trouble}", style="bold red")]
     else:
@@ -72,8 +73,33 @@ def _journal(journal: JournalState) -> str:
         "captures waiting: unknown" if journal.waiting is None else f"{journal.waiting:,} captures waiting"
     )
     files = "file" if journal.segments == 1 else "files"
-    refused = f", {journal.refused_files} unreadable files set aside" if journal.refused_files else ""
+    refused = f", {journal.refused_files} set aside (see `umbra journal`)" if journal.refused_files else ""
     return f"Journal: {waiting}, {journal.size_bytes:,} bytes in {journal.segments} {files}{refused}"
+
+
+def _troubles(now: Status) -> Iterator[Text]:
+    """What keeps captures from the store, or has taken them out of it."""
+    bad = "bold red"
+    journal = now.journal
+    if now.other_directory is not None:
+        yield Text(now.other_directory, style=bad)
+    for name, reason in sorted(journal.held_up.items()):
+        yield Text(f"Journal file {visible(name)} cannot be moved: {visible(reason)}", style=bad)
+    if now.is_stuck and journal.oldest_waiting_at is not None:
+        span = _duration(now.taken_at - journal.oldest_waiting_at)
+        yield Text(f"Captures have waited for {span}, and ingest moves none.", style=bad)
+    if journal.missing or journal.missing_outcomes:
+        yield Text(
+            f"The store went back by {journal.missing or 0:,} captures and {journal.missing_outcomes or 0:,} "
+            "outcomes that no journal file holds any more: it was restored from an older copy, or is another "
+            "one. `umbra journal accept-loss` counts them as dropped; outcomes can be sent again.",
+            style=bad,
+        )
+
+
+def visible(text: str) -> str:
+    """Text of files and drivers with its control characters escaped."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def _books(books: Books) -> list[RenderableType]:
