@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, select, update
+from sqlalchemy import Connection, Select, delete, func, select, update
 
 from shadow.store import bulk
 from shadow.store.tables import drops, segments, sources
@@ -105,6 +106,23 @@ def forget(connection: Connection, source: Source, names: Collection[str]) -> No
     if names:
         gone = (segments.c.source_id == source.id) & segments.c.name.in_(names)
         connection.execute(delete(segments).where(gone))
+
+
+def record_new_drops(
+    connection: Connection, source: Source, name: str, rows: Mapping[str, int], now: datetime
+) -> Counter[str]:
+    """Record what is in `rows`, counted by reason from the beginning, and not yet under that name.
+
+    Gives what was new; doing it again records nothing.
+    """
+    if not rows:
+        return Counter()
+    mine = (drops.c.source_id == source.id) & (drops.c.segment == name)
+    query = select(drops.c.reason, func.sum(drops.c.houses)).where(mine).group_by(drops.c.reason)
+    recorded = Counter({reason: int(count) for reason, count in connection.execute(query)})
+    fresh = Counter(rows) - recorded
+    record_drops(connection, source, name, fresh, now)
+    return fresh
 
 
 def record_drops(
