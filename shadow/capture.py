@@ -100,12 +100,9 @@ class _Scribe:
     def look(self) -> None:
         """Put back the files that a reader of the directory does not find. Never raises."""
         self._look_at = self._monotonic() + LOOK_SECONDS
-        if (
-            self._segment is not None
-            and self._segment.is_missing(self._directory)
-            and not self._put_back(self._segment)
-        ):
-            self._missing.append(self._segment)
+        file = self._segment
+        if file is not None and file.is_missing(self._directory) and not self._put_back(file):
+            self._missing.append(file)
             self._forget_segment()
         for file in list(self._missing):
             if self._put_back(file):

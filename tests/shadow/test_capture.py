@@ -233,8 +233,9 @@ def test_a_recorder_without_traffic_puts_its_deleted_file_back(settings: Callabl
     deadline = time.monotonic() + 30
     while not list(journal.segments(here.journal_dir)) and time.monotonic() < deadline:
         threading.Event().wait(0.05)
-    assert account(here.journal_dir) == (2, Counter())
+    assert list(journal.segments(here.journal_dir))
     recorder.close()
+    assert account(here.journal_dir) == (2, Counter())
 
 
 def test_rows_that_cannot_be_put_back_are_counted_as_dropped(settings: Callable[..., Settings]) -> None:
