@@ -22,8 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from monitoring import logs, metrics
-from shadow import acknowledged, journal, journal_files, kept, processes, refused
-from shadow.accounting import Move, plan
+from shadow import acknowledged, dropped_counts, journal, journal_files, kept, processes, refused
+from shadow.accounting import Move, Promise, plan
 from shadow.acknowledged import Acknowledged, AcknowledgedFile
 from shadow.backoff import Backoff
 from shadow.entries import Entry
@@ -88,10 +88,12 @@ class Ingest:
         measures: metrics.ShadowMetrics,
         clock: Callable[[], datetime],
         lines: HouseLines = NO_LINES,
+        tally_dirs: Collection[Path] = (),
         retention: Retention = _KEEP_A_DAY,
         tenure: Tenure | None = None,
     ) -> None:
         self._lines = lines
+        self._tallies = dropped_counts.Tallies(tally_dirs, directory)
         self._measures = measures
         self._store = store
         self._directory = directory
@@ -129,6 +131,7 @@ class Ingest:
     def _step(self) -> int:
         if self._source is None:
             self._load()
+        self._tallies.take_over(self._store, self._directory_id, self._clock)
         paths = sorted(
             [*journal.segments(self._directory), *self._again.values()], key=lambda path: path.name
         )
@@ -267,13 +270,29 @@ class Ingest:
     def _read_one(self, reader: journal.SegmentReader) -> _Reading:
         sealed = reader.seal()  # before reading: what is read after it is all there will ever be
         at = self._at(reader.name)
-        dropped = reader.dropped()
+        header = reader.header()
         before = self._acknowledged_beyond(reader.name, reader.path) - at.position
         most = min(self._batch_bytes, before) if before > 0 else self._batch_bytes
         chunk = reader.read(at.position, most)
         last = sealed and chunk.reached_end
-        move = plan(at, chunk, dropped, last=last)
+        move = self._plan(reader.name, at, chunk, header, last=last)
         return _Reading(reader.path, replace(move, payloads=chunk.entries, is_again=before > 0), last)
+
+    def _plan(
+        self,
+        name: str,
+        at: SegmentProgress,
+        chunk: journal.Chunk,
+        header: journal.Header | None,
+        *,
+        last: bool,
+    ) -> Move:
+        if header is None:
+            return plan(at, chunk, None, last=last)
+        promise = None
+        if last and header.writer is not None:
+            promise = self._tallies.promise(name) if header.rows is None else Promise(header.rows)
+        return plan(at, chunk, header.dropped, last=last, writer=header.writer, promise=promise)
 
     def _acknowledged_beyond(self, name: str, path: Path) -> int:
         """Up to which position the store has once acknowledged a file: a kept one to its end."""
@@ -428,7 +447,7 @@ class Ingest:
         `careful` passes over rows that the store has already.
         """
         (expected, known), self._source = self._known(), None  # until the commit is known to have happened
-        now, started = self._clock(), time.perf_counter()
+        now, started, lost = self._clock(), time.perf_counter(), Counter[str]()
         removed = set(self._removed)
         try:
             with self._store.writing() as connection:
@@ -439,6 +458,9 @@ class Ingest:
                     sources.set_progress(connection, source, name, move.progress, known.get(name))
                     record = sources.record_drops if name in known else sources.settle_drops
                     record(connection, source, name, move.lost, now)
+                    lost += move.lost
+                    if move.writer is not None:
+                        lost += sources.record_new_drops(connection, source, move.writer, move.dropped, now)
                 for name, houses in refused_houses.items():
                     sources.settle_drops(connection, source, name, {REFUSED: houses}, now)
                 sources.forget(connection, source, removed | refused_houses.keys())
@@ -453,7 +475,7 @@ class Ingest:
         if moves:
             self.moved_at = now
         self._acknowledge(source, {name: move.progress for name, move in moves.items()})
-        self._tell(moves.values(), fresh, now, time.perf_counter() - started)
+        self._tell(moves.values(), fresh, lost, now, time.perf_counter() - started)
         if moves and source.acknowledged_outcomes > expected.acknowledged_outcomes:
             rows = source.acknowledged_outcomes - expected.acknowledged_outcomes
             logs.event(_log, "outcomes_stored", rows=rows)
@@ -519,10 +541,16 @@ class Ingest:
         if content != before:
             self._acknowledged.replace(content)
 
-    def _tell(self, moves: Collection[Move], rows: Sequence[Capture], now: datetime, seconds: float) -> None:
+    def _tell(
+        self,
+        moves: Collection[Move],
+        rows: Sequence[Capture],
+        lost: Counter[str],
+        now: datetime,
+        seconds: float,
+    ) -> None:
         if not moves:
             return
-        lost = sum((move.lost for move in moves), Counter[str]())
         self._measures.captures_stored.inc(len(rows))
         self._measures.journal_damaged.inc(sum(move.damaged_lines for move in moves))
         self._measures.ingest_batches.inc()
@@ -533,8 +561,7 @@ class Ingest:
                 _log, "captures_stored", rows=len(rows), oldest_age_seconds=age, duration_seconds=seconds
             )
         self._lines.captured(rows)
-        for reason, houses in lost.items():
-            logs.event(_log, "captures_lost", level=logging.ERROR, reason=reason, rows=houses)
+        dropped_counts.log_lost(lost)
 
 
 def _part(move: Move, at: SegmentProgress, rows: Sequence[Capture | Outcome]) -> Move:
@@ -584,6 +611,7 @@ def run(settings: Settings, stop: threading.Event, announcement: Announcement) -
         measures,
         _utc_now,
         HouseLines.of(settings),
+        settings.tally_dirs,
         Retention.of(settings),
         Tenure(settings.data_dir),
     )

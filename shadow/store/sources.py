@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -222,6 +223,23 @@ def settle_drops(
         record_drops(connection, source, name, {reason: houses.get(reason, 0)}, since)
     fresh = {reason: count for reason, count in houses.items() if reason not in recorded}
     record_drops(connection, source, name, fresh, now)
+
+
+def record_new_drops(
+    connection: Connection, source: Source, name: str, rows: Mapping[str, int], now: datetime
+) -> Counter[str]:
+    """Record what is in `rows`, counted by reason from the beginning, and not yet under that name.
+
+    Gives what was new; doing it again records nothing.
+    """
+    if not rows:
+        return Counter()
+    mine = (drops.c.source_id == source.id) & (drops.c.segment == name)
+    query = select(drops.c.reason, func.sum(drops.c.houses)).where(mine).group_by(drops.c.reason)
+    recorded = Counter({reason: int(count) for reason, count in connection.execute(query)})
+    fresh = Counter(rows) - recorded
+    record_drops(connection, source, name, fresh, now)
+    return fresh
 
 
 def record_drops(
