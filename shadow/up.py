@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import http.client
 import os
-import subprocess
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -99,6 +99,4 @@ def example_command(settings: Settings) -> str:
     """A request that works as printed, in any directory."""
     example = Path(settings.data_dir / "example.json")
     url = f"{address(settings)}/v1/predictions"
-    return subprocess.list2cmdline(
-        ["curl", "-s", url, "-H", "Content-Type: application/json", "-d", f"@{example}"]
-    ).replace('"', "'")
+    return shlex.join(["curl", "-s", url, "-H", "Content-Type: application/json", "-d", f"@{example}"])
