@@ -18,7 +18,7 @@ from shadow.store.schema import migrate
 def test_without_any_variable_everything_stays_on_this_machine() -> None:
     settings = Settings.from_environment({})
     assert settings.api_host == settings.metrics_host == "127.0.0.1"
-    assert settings.store == f"sqlite:///{Path('umbra-data').absolute() / 'umbra.db'}"
+    assert make_url(settings.store).database == str(Path("umbra-data").absolute() / "umbra.db")
     assert settings.models == Path("umbra-data").absolute() / "models"
 
 
