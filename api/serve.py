@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from api import live, server
 from monitoring import logs, metrics
+from monitoring.phrases import visible
 from shadow import processes
 from shadow.log_setup import write_lines
 from shadow.presence import Announcement
@@ -83,7 +84,7 @@ def _check_free(host: str, port: int) -> None:
 
 def _say(fault: Exception, status: int) -> int:
     logs.flush()
-    sys.stderr.write(f"umbra: {fault}\n")
+    sys.stderr.write(visible(f"umbra: {fault}") + "\n")
     return status
 
 

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from monitoring import logs
+from monitoring.phrases import visible
 from shadow.backoff import Backoff
 from shadow.log_setup import write_lines
 from shadow.presence import Announcement
@@ -51,7 +52,7 @@ def main(role: str, run: Run, *, when_orphaned: signal.Signals = signal.SIGTERM)
         settings = Settings.from_environment()
         write_lines("umbra.worker", settings)
     except InvalidSetting as fault:
-        sys.stderr.write(f"umbra: {fault}\n")
+        sys.stderr.write(visible(f"umbra: {fault}") + "\n")
         return EXIT_USAGE
     stand_back(settings.worker_niceness)
     announcement = Announcement(settings.run_dir, role, datetime.now(UTC))
@@ -60,7 +61,7 @@ def main(role: str, run: Run, *, when_orphaned: signal.Signals = signal.SIGTERM)
         run(settings, stop, announcement)
     except CannotRun as fault:
         logs.event(_log, "process_cannot_run", level=logging.ERROR, role=role, error=fault)
-        sys.stderr.write(f"umbra: {fault}\n")  # also to whoever started it and sees no log
+        sys.stderr.write(visible(f"umbra: {fault}") + "\n")  # also to whoever started it and sees no log
         return EXIT_FAILURE
     finally:
         announcement.withdraw()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import threading
 import time
@@ -10,16 +9,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import click
-from rich.console import Console
 from rich.live import Live
 
 from model_package import recipes
+from monitoring import terminal
 from shadow import policy as policies
 from shadow import prepare as preparing
 from shadow import processes
 from shadow import status as whole
 from shadow import up as running
 from shadow.cli import model, state
+from shadow.cli.operator import operator_name
 from shadow.processes import Child
 from shadow.records import Deployment
 from shadow.settings import Settings
@@ -43,7 +43,7 @@ def prepare(data: str) -> None:
     Example: UMBRA_STORE_URL=postgresql://umbra@db/umbra umbra prepare
     """
     deployment = _prepare(Settings.from_environment(), data)
-    click.echo(f"ready: {deployment.live} is live since {deployment.since:%Y-%m-%d %H:%M} UTC")
+    terminal.say(f"ready: {deployment.live} is live since {deployment.since:%Y-%m-%d %H:%M} UTC")
 
 
 @click.command(short_help="Start the API alone.")
@@ -99,7 +99,7 @@ def _prepare(settings: Settings, data: str, policy: str | None = None) -> Deploy
     store = open_store(settings.store)
     try:
         train = model.trainer(settings.models, data, model.DEFAULT_SEED)
-        return preparing.prepare(settings, store, train, getpass.getuser(), datetime.now(UTC), policy)
+        return preparing.prepare(settings, store, train, operator_name(), datetime.now(UTC), policy)
     finally:
         store.close()
 
@@ -116,9 +116,9 @@ def _run(settings: Settings, data: str, traffic_rate: float | None) -> None:
             _greet(settings, deployment)
             _stay(settings, children, stop, follow=is_demo)
     finally:
-        click.echo("\nstopping: the API first, then the worker once the journal is empty ...", err=True)
+        terminal.say("", "stopping: the API first, then the worker once the journal is empty ...", err=True)
         running.stop(children)
-    Console(highlight=False).print(state.render(whole.gather(settings, datetime.now(UTC))))
+    terminal.show(state.render(whole.gather(settings, datetime.now(UTC))))
 
 
 def _start(settings: Settings, children: list[Child], stop: threading.Event) -> None:
@@ -137,18 +137,24 @@ def _start(settings: Settings, children: list[Child], stop: threading.Event) -> 
 
 
 def _greet(settings: Settings, deployment: Deployment) -> None:
-    click.echo(f"\nUmbra answers on {running.address(settings)} with {deployment.live}. Try:\n")
-    click.echo(f"  {running.example_command(settings)}\n")
-    click.echo(f"Pages          {running.address(settings)}/")
-    click.echo(f"Documentation  {running.address(settings)}/docs")
-    click.echo("Verdict        umbra verdict gbm@1")
-    click.echo("Ledger         umbra status")
-    click.echo("Stop           Ctrl-C: nothing is lost, `umbra up` goes on where this stops\n")
+    terminal.say(
+        "",
+        f"Umbra answers on {running.address(settings)} with {deployment.live}. Try:",
+        "",
+        f"  {running.example_command(settings)}",
+        "",
+        f"Pages          {running.address(settings)}/",
+        f"Documentation  {running.address(settings)}/docs",
+        "Verdict        umbra verdict gbm@1",
+        "Ledger         umbra status",
+        "Stop           Ctrl-C: nothing is lost, `umbra up` goes on where this stops",
+        "",
+    )
 
 
 def _stay(settings: Settings, children: list[Child], stop: threading.Event, *, follow: bool) -> None:
     """Keep everything running until told to stop; with `follow`, on a terminal, show the status meanwhile."""
-    console = Console(highlight=False)
+    console = terminal.Screen()
     if not (follow and console.is_terminal):
         _tend_until(children, stop, lambda: None)
         return
@@ -166,6 +172,6 @@ def _stay(settings: Settings, children: list[Child], stop: threading.Event, *, f
 def _tend_until(children: list[Child], stop: threading.Event, show: Callable[[], None]) -> None:
     while not stop.is_set():
         for name, status in running.tend(children, starting=False):
-            click.echo(f"the {name} ended with status {status}; starting it again", err=True)
+            terminal.say(f"the {name} ended with status {status}; starting it again", err=True)
         show()
         stop.wait(_LOOK_SECONDS)
