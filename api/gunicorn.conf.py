@@ -1,17 +1,17 @@
 """gunicorn's configuration, made of Umbra's settings. Read by gunicorn, started by api.serve."""  # noqa: N999 (gunicorn's name for it)
 
-from pathlib import Path
+import os
 
 from gunicorn.arbiter import Arbiter
 
 from api import server
 from shadow.log_setup import write_lines
-from shadow.settings import Settings
+from shadow.settings import Settings, authority
 
 _settings = Settings.from_environment()
 write_lines("umbra.api", _settings)
 
-bind = f"{_settings.api_host}:{_settings.api_port}"
+bind = authority(_settings.api_host, _settings.api_port)
 workers = _settings.api_workers
 worker_class = "api.server.Worker"
 logger_class = "api.server.Logger"
@@ -22,7 +22,7 @@ preload_app = False  # each worker loads its own model: LightGBM does not surviv
 timeout = 30
 graceful_timeout = 20
 control_socket_disable = True
-if Path("/dev/shm").is_dir():  # noqa: S108 (the workers' heartbeat: on a disk it could block)
+if os.access("/dev/shm", os.W_OK):  # noqa: S108 (the workers' heartbeat: on a disk it could block)
     worker_tmp_dir = "/dev/shm"  # noqa: S108
 
 

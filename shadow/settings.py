@@ -68,7 +68,15 @@ def _switch(text: str) -> bool:
 
 
 def _path(text: str) -> Path:
-    return Path(text).expanduser().absolute()
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:  # nobody is called so, or nobody knows where we live
+        raise InvalidSetting("expected a path; whose home ~ stands for is unknown: write it out") from None
+
+
+def authority(host: str, port: int) -> str:
+    """HOST:PORT as it stands in a URL: an IPv6 address has brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -254,6 +262,10 @@ class Settings:
     def run_dir(self) -> Path:
         """The directory of the files by which processes tell of themselves."""
         return self.data_dir / "run"
+
+
+SECRETS = tuple(PREFIX + f.name.upper() for f in dataclasses.fields(Settings) if f.metadata["secret"])
+"""The variables whose values nobody may see who does not need them."""
 
 
 def _refuse_unknown(source: Mapping[str, str], fields: Mapping[str, Any]) -> None:
