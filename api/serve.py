@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from api import live, server
 from monitoring import logs, metrics
-from shadow import processes
+from shadow import addresses, processes
 from shadow.log_setup import write_lines
 from shadow.presence import Announcement
 from shadow.settings import InvalidSetting, Settings
@@ -45,9 +45,10 @@ def serve(settings: Settings) -> NoReturn:
         (settings.api_metrics_port, settings.metrics_host),
     ):
         _check_free(host, port)
+    server.heartbeat_directory(settings.run_dir)
     live.load(settings)
     announcement = Announcement(settings.run_dir, "api", datetime.now(UTC))
-    announcement.tell(address=f"http://{settings.api_host}:{settings.api_port}")
+    announcement.tell(address=addresses.url(settings.api_host, settings.api_port))
     environment = _environment(settings)
     logs.flush()
     command = [
@@ -62,7 +63,8 @@ def serve(settings: Settings) -> NoReturn:
 
 def _environment(settings: Settings) -> Mapping[str, str]:
     environment = {**os.environ, **_ONE_THREAD}
-    environment.pop(server.METRICS_VARIABLE, None)
+    for name in (server.METRICS_VARIABLE, "SCRIPT_NAME"):  # gunicorn would take the latter for a path prefix
+        environment.pop(name, None)
     directory = settings.metrics_files("api")
     if metrics.prepare_directory(directory):
         environment[server.METRICS_VARIABLE] = str(directory)
@@ -70,14 +72,14 @@ def _environment(settings: Settings) -> Mapping[str, str]:
 
 
 def _check_free(host: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
+    with socket.socket(addresses.family(host), socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as fault:
             raise CannotServe(
-                f"{host}:{port}: {fault.strerror}; stop what listens there, or set another port"
+                f"{addresses.authority(host, port)}: {fault.strerror}; stop what listens there, "
+                "or set another port"
             ) from fault
 
 

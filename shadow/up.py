@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from shadow import processes
+from shadow import addresses, processes
 from shadow.processes import Child
 from shadow.settings import Settings
 
@@ -51,13 +51,13 @@ def plan(settings: Settings, environment: Mapping[str, str], traffic_rate: float
 
 def address(settings: Settings) -> str:
     """Where the API answers."""
-    host = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
-    return f"http://{host}:{settings.api_port}"
+    return addresses.url(settings.api_host, settings.api_port)
 
 
 def is_ready(settings: Settings) -> bool:
     """Whether the API answers and has its live model."""
-    connection = http.client.HTTPConnection(settings.api_host, settings.api_port, timeout=_PROBE_SECONDS)
+    host = addresses.reachable(settings.api_host)
+    connection = http.client.HTTPConnection(host, settings.api_port, timeout=_PROBE_SECONDS)
     try:
         connection.request("GET", "/readyz")
         return connection.getresponse().status == http.HTTPStatus.OK
