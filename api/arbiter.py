@@ -13,12 +13,12 @@ from gunicorn.app.wsgiapp import WSGIApplication
 
 from api import live, server
 from monitoring import logs, metrics
-from shadow import processes, start
+from shadow import addresses, processes, start
 from shadow.data_directory import make_private
 from shadow.log_setup import write_lines
 from shadow.presence import Announcement
 from shadow.processes import CannotRun
-from shadow.settings import InvalidSetting, Settings, authority
+from shadow.settings import InvalidSetting, Settings
 
 _CONFIGURATION = Path(__file__).with_name("gunicorn.conf.py")
 
@@ -48,9 +48,10 @@ def serve(settings: Settings) -> NoReturn:
     write_lines("umbra.api", settings)
     processes.check_port(settings.api_host, settings.api_port)
     processes.check_port(settings.metrics_host, settings.api_metrics_port)
+    server.heartbeat_directory(settings.run_dir)
     _check_model(settings)
     announcement = Announcement(settings.run_dir, "api", datetime.now(UTC))
-    announcement.tell(address=f"http://{authority(settings.api_host, settings.api_port)}")
+    announcement.tell(address=addresses.url(settings.api_host, settings.api_port))
     _share_metrics(settings)
     sys.argv = [sys.argv[0], "--config", str(_CONFIGURATION)]
     _Gunicorn("%(prog)s [OPTIONS]", prog="gunicorn").run()
@@ -85,7 +86,8 @@ def _loaded(settings: Settings) -> int:
 
 
 def _share_metrics(settings: Settings) -> None:
-    os.environ.pop(server.METRICS_VARIABLE, None)
+    for name in (server.METRICS_VARIABLE, "SCRIPT_NAME"):  # gunicorn would take the latter for a path prefix
+        os.environ.pop(name, None)
     directory = settings.metrics_files("api")
     if metrics.prepare_directory(directory):
         os.environ[server.METRICS_VARIABLE] = str(directory)

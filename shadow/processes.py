@@ -20,12 +20,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from monitoring import logs
-from shadow import descendants, start
+from shadow import addresses, descendants, start
 from shadow.backoff import Backoff
 from shadow.data_directory import make_private
 from shadow.log_setup import write_lines
 from shadow.presence import Announcement
-from shadow.settings import InvalidSetting, Settings, authority
+from shadow.settings import InvalidSetting, Settings
 
 EXIT_FAILURE, EXIT_USAGE = 1, 2
 PARENT_VARIABLE = start.PARENT_VARIABLE
@@ -249,14 +249,14 @@ def check_unclaimed(data_dir: Path, what: str) -> None:
 
 def check_port(host: str, port: int) -> None:
     """Raise CannotRun if nobody could listen there now."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
+    with socket.socket(addresses.family(host), socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as fault:
             raise CannotRun(
-                f"{authority(host, port)}: {fault.strerror}; stop what listens there, or set another port"
+                f"{addresses.authority(host, port)}: {fault.strerror}; stop what listens there, "
+                "or set another port"
             ) from fault
 
 

@@ -74,11 +74,6 @@ def _path(text: str) -> Path:
         raise InvalidSetting("expected a path; whose home ~ stands for is unknown: write it out") from None
 
 
-def authority(host: str, port: int) -> str:
-    """HOST:PORT as it stands in a URL: an IPv6 address has brackets."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 

@@ -14,10 +14,10 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from shadow import descendants, processes, start
+from shadow import addresses, descendants, processes, start
 from shadow.backoff import Backoff
 from shadow.processes import Child
-from shadow.settings import SECRETS, Settings, authority
+from shadow.settings import SECRETS, Settings
 
 INSTANCE_VARIABLE = "_UMBRA_INSTANCE"
 INSTANCE_HEADER = "Umbra-Instance"
@@ -109,13 +109,14 @@ def train(settings: Settings, recipe: str, data: str, environment: Mapping[str, 
 
 def address(settings: Settings) -> str:
     """Where the API answers."""
-    return f"http://{authority(settings.api_host, settings.api_port)}"
+    return addresses.url(settings.api_host, settings.api_port)
 
 
 def is_ready(settings: Settings, children: Sequence[Child]) -> bool:
     """Whether the API among these children, and no other one, answers and has its live model."""
     instance = next(child.environment[INSTANCE_VARIABLE] for child in children if child.name == "api")
-    connection = http.client.HTTPConnection(settings.api_host, settings.api_port, timeout=_PROBE_SECONDS)
+    host = addresses.reachable(settings.api_host)
+    connection = http.client.HTTPConnection(host, settings.api_port, timeout=_PROBE_SECONDS)
     try:
         connection.request("GET", "/readyz")
         answer = connection.getresponse()

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from monitoring import logs, metrics
-from shadow import descendants, processes, start
+from shadow import addresses, descendants, processes, start
 from shadow.presence import Announcement
 from shadow.processes import Child
 from shadow.readings import JournalReading, StoreReading
@@ -121,7 +121,7 @@ def _serve_metrics(settings: Settings, store: StoreReading, files: Path | None) 
     readings: list[metrics.Reading] = [JournalReading(settings), store]
     host, port = settings.metrics_host, settings.worker_metrics_port
     try:
-        metrics.serve(host, port, directory=files, readings=readings)
+        metrics.serve(host, port, family=addresses.family(host), directory=files, readings=readings)
     except OSError as fault:
         raise processes.CannotRun(
             f"UMBRA_WORKER_METRICS_PORT={port}: cannot listen on {host}: {fault.strerror}; "
