@@ -44,10 +44,6 @@ class UnsupportedContent(Refusal):
     """The body is of a type or in an encoding that is not read here."""
 
 
-class NotAcceptable(Refusal):
-    """The client accepts none of the types an answer can have."""
-
-
 class OutcomesNotKept(Refusal):
     """The journal could not take outcomes; sending them again is harmless."""
 
@@ -146,7 +142,6 @@ BY_EXCEPTION: dict[type[Exception], Problem] = {
         "The body is of a kind that is not read here",
         {"Accept-Post": "application/json, text/csv", "Accept-Encoding": "identity"},
     ),
-    NotAcceptable: Problem("not-acceptable", HTTPStatus.NOT_ACCEPTABLE, "No acceptable kind of answer"),
     UnknownPrediction: Problem("unknown-prediction", HTTPStatus.NOT_FOUND, "No such prediction"),
     InvalidIdentifier: Problem("invalid-identifier", HTTPStatus.BAD_REQUEST, "Not a prediction's id"),
     UnknownCandidate: Problem("unknown-candidate", HTTPStatus.NOT_FOUND, "No such candidate"),

@@ -295,6 +295,10 @@ class Settings:
         return self.data_dir / "run"
 
 
+SECRETS = tuple(PREFIX + f.name.upper() for f in dataclasses.fields(Settings) if f.metadata["secret"])
+"""The variables whose values nobody may see who does not need them."""
+
+
 def _refuse_unknown(source: Mapping[str, str], fields: Mapping[str, Any]) -> None:
     for key, value in source.items():
         if key.startswith(PREFIX) and not key.startswith(TEST_PREFIX) and key not in fields:

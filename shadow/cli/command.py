@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -96,6 +97,9 @@ class _Group(click.Group):
             return None
         module, attribute = _COMMANDS[name].split(":")
         command: click.Command = getattr(import_module(module), attribute)
+        # While it was imported a signal ended the process; from now on there may be something to tidy up.
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         return command
 
     def resolve_command(
