@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from shadow import journal, presence
+from shadow.answer import Answer, NotAnswered
 from shadow.entries import Entry
 from shadow.ingest import directory_id
 from shadow.presence import Presence
@@ -26,6 +28,7 @@ from shadow.store.ledger import Account, Intake
 from shadow.store.sources import UNREAD, SegmentProgress
 
 _TAIL_BYTES = 1 << 16
+_STORE_SECONDS, _DISK_SECONDS = 6.5, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,10 @@ class Books:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`books` is None when the store is away; `trouble` then says why."""
+    """`books` is None when the store is away; `trouble` then says why.
+
+    `troubles` are processes that should be there or do not move, and disks that do not answer.
+    """
 
     data_dir: Path
     taken_at: datetime
@@ -64,23 +70,43 @@ class Status:
     journal: JournalState
     books: Books | None
     trouble: str | None
+    troubles: tuple[str, ...] = ()
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the store answers, everything adds up, and every process is there and moves."""
+        return self.books is not None and self.books.balance and not self.troubles
 
 
-def gather(settings: Settings, now: datetime) -> Status:
-    """Look at processes, journal and store."""
+def gather(settings: Settings, now: datetime, store_seconds: float = _STORE_SECONDS) -> Status:
+    """Look at processes, journal and store, within about ten seconds, whichever of them hangs."""
     store = open_store(settings.store)
     books: Books | None = None
     progress: dict[str, SegmentProgress] | None = None
     trouble = None
+    looking = Answer(lambda: presence.living(settings.run_dir))
     try:
-        progress = _progress(store, settings)
-        books = _books(store, now)
-    except StoreUnavailable as fault:
+        asking = Answer(lambda: (_progress(store, settings), _books(store, now)))
+        progress, books = asking.within(store_seconds, "the store")
+    except (StoreUnavailable, NotAnswered) as fault:
         trouble = str(fault)
     finally:
         store.close()
-    living = tuple(presence.living(settings.run_dir))
-    return Status(settings.data_dir, now, living, _journal(settings, progress), books, trouble)
+    living, troubles = _processes(looking)
+    try:
+        state = Answer(lambda: _journal(settings, progress)).within(_DISK_SECONDS, "the journal's disk")
+    except NotAnswered as fault:
+        state, troubles = JournalState(0, 0, 0, None), [*troubles, str(fault)]
+    return Status(settings.data_dir, now, living, state, books, trouble, tuple(troubles))
+
+
+def _processes(looking: Answer[list[Presence]]) -> tuple[tuple[Presence, ...], list[str]]:
+    """The living processes, and what is wrong with them."""
+    try:
+        living = looking.within(_DISK_SECONDS, "the disk of the data directory")
+    except NotAnswered as fault:
+        return (), [str(fault)]
+    return tuple(living), presence.troubles(living, time.monotonic())
 
 
 def _books(store: Store, now: datetime) -> Books:
@@ -144,6 +170,7 @@ def as_json(status: Status) -> dict[str, object]:
         "taken_at": status.taken_at.isoformat(),
         "data_dir": str(status.data_dir),
         "trouble": status.trouble,
+        "troubles": list(status.troubles),
         "balanced": None if books is None else books.balance,
         "processes": [
             {"role": p.role, "pid": p.pid, "since": p.since.isoformat(), "facts": dict(p.facts)}

@@ -26,7 +26,8 @@ from shadow.store.outcomes import Counts
 def status(as_json: bool) -> None:
     """Show processes, deployment, journal, and every candidate's ledger.
 
-    Exits 1 when a ledger does not balance, or the store cannot be asked.
+    Exits 1 when a ledger does not balance, the store cannot be asked, or a process is missing or does not
+    move. What hangs is waited for ten seconds at most.
 
     \b
     umbra status
@@ -37,12 +38,13 @@ def status(as_json: bool) -> None:
         terminal.say_json(whole.as_json(now))
     else:
         terminal.show(render(now))
-    sys.exit(0 if now.books is not None and now.books.balance else EXIT_FAILURE)
+    sys.exit(0 if now.in_order else EXIT_FAILURE)
 
 
 def render(now: Status) -> RenderableType:
     """The status as people read it."""
-    parts: list[RenderableType] = [_processes(now), "", _journal(now.journal)]
+    troubles = [styled(trouble[:1].upper() + trouble[1:], "bold red") for trouble in now.troubles]
+    parts: list[RenderableType] = [_processes(now), *troubles, "", _journal(now.journal)]
     if now.books is None:
         parts += ["", styled(f"The store cannot be asked: {now.trouble}", "bold red")]
     else:
