@@ -16,9 +16,10 @@ from model_package.artifact import AlteredArtifact, InvalidArtifact
 from model_package.recipes import UnknownRecipe
 from model_package.schema import Fault, InvalidRows, MalformedBody, TooManyRows
 from monitoring import logs
+from monitoring.phrases import count
 from shadow.rollout import NoDeployment, PromotionRefused, RolloutConflict, UnfitArtifact
 from shadow.saved import NoSuchModel
-from shadow.store import StoreRefused, StoreUnavailable, StoreUnfit
+from shadow.store import StoreRefused, StoreUnavailable, StoreUnfit, WrongStore
 from shadow.store.candidates import CandidateConflict
 from shadow.store.deployments import DeployedMeanwhile
 
@@ -41,10 +42,6 @@ class UnreadableBody(Refusal):
 
 class UnsupportedContent(Refusal):
     """The body is of a type or in an encoding that is not read here."""
-
-
-class NotAcceptable(Refusal):
-    """The client accepts none of the types an answer can have."""
 
 
 class OutcomesNotKept(Refusal):
@@ -75,7 +72,7 @@ class InvalidDecision(Refusal):
     """Not a promotion, or not a rollback: `faults` lists all that is wrong, by field."""
 
     def __init__(self, faults: tuple[Fault, ...]) -> None:
-        super().__init__(f"{len(faults)} faults; each is listed under `errors`")
+        super().__init__(f"{count(len(faults), 'fault')}; each is listed under `errors`")
         self.faults = faults
 
 
@@ -145,7 +142,6 @@ BY_EXCEPTION: dict[type[Exception], Problem] = {
         "The body is of a kind that is not read here",
         {"Accept-Post": "application/json, text/csv", "Accept-Encoding": "identity"},
     ),
-    NotAcceptable: Problem("not-acceptable", HTTPStatus.NOT_ACCEPTABLE, "No acceptable kind of answer"),
     UnknownPrediction: Problem("unknown-prediction", HTTPStatus.NOT_FOUND, "No such prediction"),
     InvalidIdentifier: Problem("invalid-identifier", HTTPStatus.BAD_REQUEST, "Not a prediction's id"),
     UnknownCandidate: Problem("unknown-candidate", HTTPStatus.NOT_FOUND, "No such candidate"),
@@ -172,7 +168,7 @@ BY_EXCEPTION: dict[type[Exception], Problem] = {
     OutcomesNotKept: Problem(
         "outcome-not-kept", HTTPStatus.SERVICE_UNAVAILABLE, "The outcomes were not kept", _LATER
     ),
-    **dict.fromkeys((StoreUnavailable, StoreUnfit), STORE_UNAVAILABLE),
+    **dict.fromkeys((StoreUnavailable, StoreUnfit, WrongStore), STORE_UNAVAILABLE),
     NoLiveModel: Problem("no-live-model", HTTPStatus.SERVICE_UNAVAILABLE, "No model is live yet", _LATER),
 }
 
@@ -195,12 +191,12 @@ BY_STATUS: dict[int, Problem] = {
 }
 
 _DETAILS: dict[type[Exception], Callable[[Any], str]] = {
-    InvalidRows: lambda fault: f"{len(fault.faults)} faults; each is listed under `errors`",
+    InvalidRows: lambda fault: f"{count(len(fault.faults), 'fault')}; each is listed under `errors`",
     PromotionRefused: lambda fault: (
         f"{fault.candidate}: the verdict is {fault.state}; its reasons are listed under `verdict`"
     ),
     **dict.fromkeys(
-        (StoreUnavailable, StoreUnfit),
+        (StoreUnavailable, StoreUnfit, WrongStore),
         lambda _: "predictions can be made, but not looked up, until the store is back",
     ),
 }

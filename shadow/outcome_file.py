@@ -12,6 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from model_package.schema import Fault
+from monitoring.phrases import count
 from shadow.backoff import Backoff
 from shadow.capture import DISK, Recorder
 from shadow.outcomes import Judged, header_faults, judge_line
@@ -27,7 +28,9 @@ class InvalidFile(ValueError):
 
     def __init__(self, path: Path, told: list[str], faults: int) -> None:
         more = [f"and {faults - len(told)} more"] if faults > len(told) else []
-        super().__init__("\n  ".join([f"{path}: nothing was imported; {faults} faults:", *told, *more]))
+        super().__init__(
+            "\n  ".join([f"{path}: nothing was imported; {count(faults, 'fault')}:", *told, *more])
+        )
 
 
 class JournalRefuses(OSError):

@@ -14,12 +14,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 PREFIX = "UMBRA_"
 TEST_PREFIX = "UMBRA_TEST_"
 _HIDDEN = "(not shown: it may hold a password)"
 _SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|URL|DSN")
+_SQLITE = "sqlite://"
+_ADDRESSES = "expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE or sqlite:////PATH"
+_ENCODED = f"{_ADDRESSES}; in a user, password or path percent-encode @ : / ? # [ ] and spaces (@ is %40)"
 _LISTS = frozenset({"recipe_modules", "masked_fields"})
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of its own below it
 
@@ -68,7 +71,17 @@ def _switch(text: str) -> bool:
 
 
 def _path(text: str) -> Path:
-    return Path(text).expanduser().absolute()
+    try:
+        text.encode()
+        return Path(text).expanduser().absolute()
+    except UnicodeError:
+        raise InvalidSetting("expected a path in UTF-8") from None
+    except RuntimeError:  # ~ of nobody
+        raise InvalidSetting("~ names no home directory here; write the path in full") from None
+    except OSError as fault:
+        raise InvalidSetting(
+            f"the current directory is gone ({fault.strerror}); change to another, or write the path in full"
+        ) from None
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -92,15 +105,41 @@ def _field_names(text: str) -> tuple[str, ...]:
     return names
 
 
+def sqlite_url(path: Path) -> str:
+    """The address of an SQLite store, whatever its path is called."""
+    return f"{_SQLITE}/{quote(str(path))}"
+
+
 def _store_url(text: str) -> str:
+    if text.startswith(_SQLITE):
+        return _sqlite_store(text.removeprefix(_SQLITE))
     try:
         parts = urlsplit(text)
-        right = parts.scheme in ("sqlite", "postgresql") and parts.port != 0
+        right = parts.scheme == "postgresql" and parts.port != 0
     except ValueError:  # a port that is no number, a bracket that is never closed
         right = False
+    address = text.partition("://")[2]
+    user = address.rpartition("@")[0]
+    if not text.isprintable() or any(character in user for character in " @/?#[]") or "#" in address:
+        raise InvalidSetting(_ENCODED)  # before libpq takes a part of a password for a host, and says so
     if not right:
-        raise InvalidSetting("expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE or sqlite:////PATH")
+        raise InvalidSetting(_ADDRESSES)
     return text
+
+
+def _sqlite_store(rest: str) -> str:
+    """The address of a file, from the root; `rest` is what stands behind sqlite://."""
+    path, _, options = rest.partition("?")
+    if options:
+        raise InvalidSetting(
+            f"an SQLite store has no options, got {options.partition('=')[0]!r}; write ? as %3F"
+        )
+    name = unquote(path.removeprefix("/"))
+    if not path.startswith("/") or name.startswith("file:"):
+        raise InvalidSetting(_ADDRESSES)
+    if name in ("", ":memory:"):
+        raise InvalidSetting("a database in memory is another one for each process; expected sqlite:////PATH")
+    return sqlite_url(_path(name))
 
 
 def _token(text: str) -> str:
@@ -235,7 +274,7 @@ class Settings:
     @property
     def store(self) -> str:
         """The store's URL, with the embedded default filled in."""
-        return self.store_url or f"sqlite:///{self.data_dir / 'umbra.db'}"
+        return self.store_url or sqlite_url(self.data_dir / "umbra.db")
 
     @property
     def models(self) -> Path:
@@ -270,6 +309,10 @@ class Settings:
     def run_dir(self) -> Path:
         """The directory of the files by which processes tell of themselves."""
         return self.data_dir / "run"
+
+
+SECRETS = tuple(PREFIX + f.name.upper() for f in dataclasses.fields(Settings) if f.metadata["secret"])
+"""The variables whose values nobody may see who does not need them."""
 
 
 def _refuse_unknown(source: Mapping[str, str], fields: Mapping[str, Any]) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from rich.table import Table
-from rich.text import Text
 
+from monitoring import terminal
+from monitoring.phrases import count
 from shadow import acknowledged, journal_files, kept, presence, refused
 from shadow import journal as files
 from shadow.acknowledged import Acknowledged
-from shadow.cli.state import console, visible
 from shadow.processes import CannotRun
 from shadow.refused import RefusedFile
 from shadow.settings import Settings
@@ -41,19 +39,16 @@ def journal(context: click.Context, as_json: bool) -> None:
     settings = Settings.from_environment()
     directory = settings.journal_dir
     held_up = journal_files.held_up(directory, presence.living(settings.run_dir))
-    rows = [("held up", name, visible(reason)) for name, reason in sorted(held_up.items())]
+    rows = [("held up", name, reason) for name, reason in sorted(held_up.items())]
     rows += [("set aside", path.name, _content(path)) for path in refused.paths(directory)]
     rows += [("waiting", path.name, _bytes(path)) for path in _waiting(directory, held_up)]
     rows += [("kept", path.name, _bytes(path)) for path in kept.paths(directory)]
     if as_json:
-        click.echo(
-            json.dumps([dict(zip(("state", "file", "about"), row, strict=True)) for row in rows], indent=2)
-        )
-        return
-    table = Table("State", "File", "", box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*(Text(visible(cell)) for cell in row))
-    console().print(table if rows else "The journal is empty.")
+        terminal.say_json([dict(zip(("state", "file", "about"), row, strict=True)) for row in rows])
+    elif rows:
+        terminal.show(terminal.table(("State", "File", ""), rows))
+    else:
+        terminal.say("The journal is empty.")
 
 
 def _waiting(directory: Path, held_up: dict[str, str]) -> list[Path]:
@@ -78,7 +73,8 @@ def _content(path: Path) -> str:
 
 
 def _told(file: RefusedFile) -> str:
-    return f"{file.captures:,} captures, {file.outcomes:,} outcomes in its entries"
+    captures, outcomes = count(file.captures, "capture"), count(file.outcomes, "outcome")
+    return f"{captures}, {outcomes} in its entries"
 
 
 @journal.command("put-back")
@@ -96,16 +92,16 @@ def put_back(names: Sequence[str]) -> None:
     chosen = [_found(directory, name) for name in names] if names else refused.paths(directory)
     for path in chosen:
         refused.put_back(path)
-        click.echo(f"{visible(path.name)} is back in the journal; a worker moves it into the store")
+        terminal.say(f"{path.name} is back in the journal; a worker moves it into the store")
     if not chosen:
-        click.echo("no file is set aside")
+        terminal.say("no file is set aside")
 
 
 def _found(directory: Path, name: str) -> Path:
     by_name = {path.name: path for path in refused.paths(directory)}
     path = by_name.get(Path(name).name) or by_name.get(f"{Path(name).name}{refused.SUFFIX}")
     if path is None:
-        raise CannotRun(f"{visible(name)} is not set aside in {directory}; `umbra journal` lists what is")
+        raise CannotRun(f"{name} is not set aside in {directory}; `umbra journal` lists what is")
     return path
 
 
@@ -136,7 +132,7 @@ def accept_loss() -> None:
             accepted_outcomes=missing_outcomes,
         )
     store.close()
-    click.echo(f"{lost:,} captures are counted as dropped now; {lost_outcomes:,} outcomes are let go")
+    terminal.say(f"{lost:,} captures are counted as dropped now; {lost_outcomes:,} outcomes are let go")
 
 
 @journal.command("take-over")
@@ -154,7 +150,7 @@ def take_over() -> None:
     store.close()
     if source is not None:
         Tenure(settings.data_dir).take_over(source)
-    click.echo(f"{settings.data_dir} writes the store from now on")
+    terminal.say(f"{settings.data_dir} writes the store from now on")
 
 
 def _source_id(settings: Settings) -> str:

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import click
-from rich.console import Console
 from rich.live import Live
 
-from model_package import recipes
+from model_package import artifact, recipes
+from monitoring import terminal
 from shadow import policy as policies
 from shadow import prepare as preparing
-from shadow import processes
+from shadow import processes, rollout, start
 from shadow import status as whole
 from shadow import up as running
 from shadow.cli import model, state
+from shadow.cli.operator import operator_name
+from shadow.data_directory import make_private
+from shadow.presence import Announcement
 from shadow.processes import Child
 from shadow.records import Deployment
 from shadow.settings import Settings
-from shadow.store import open_store
+from shadow.store import WrongStore, open_store
 
 _READY_SECONDS = 60.0
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 0.1
 _SHOW_SECONDS = 2.0
 # What takes days in earnest has to come within seconds.
 _DEMO_PACE = {"UMBRA_EVIDENCE_SECONDS": "1", "UMBRA_CANDIDATE_LATENCY_SHARE": "0.1"}
@@ -42,8 +46,9 @@ def prepare(data: str) -> None:
 
     Example: UMBRA_STORE_URL=postgresql://umbra@db/umbra umbra prepare
     """
-    deployment = _prepare(Settings.from_environment(), data)
-    click.echo(f"ready: {deployment.live} is live since {deployment.since:%Y-%m-%d %H:%M} UTC")
+    settings = Settings.from_environment()
+    deployment = _prepare(settings, model.trainer(settings.models, data, model.DEFAULT_SEED))
+    terminal.say(f"ready: {deployment.live} is live since {deployment.since:%Y-%m-%d %H:%M} UTC")
 
 
 @click.command(short_help="Start the API alone.")
@@ -63,7 +68,7 @@ def work() -> None:
     Example: UMBRA_LOG_DIR=/var/log/umbra umbra work
     """
     Settings.from_environment()
-    running.become("shadow.worker", os.environ)
+    running.become("shadow.worker", processes.without(os.environ, "UMBRA_ADMIN_TOKEN"))
 
 
 @click.command(short_help="Answer requests and score the candidate on all of them.")
@@ -93,64 +98,115 @@ def demo(data: str, rate: float) -> None:
     _run(Settings.from_environment(), data, traffic_rate=rate)
 
 
-def _prepare(settings: Settings, data: str, policy: str | None = None) -> Deployment:
+def _prepare(settings: Settings, train: preparing.Train, policy: str | None = None) -> Deployment:
     recipes.register(settings.recipe_modules)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_private(settings)
     store = open_store(settings.store)
     try:
-        train = model.trainer(settings.models, data, model.DEFAULT_SEED)
-        return preparing.prepare(settings, store, train, getpass.getuser(), datetime.now(UTC), policy)
+        return preparing.prepare(settings, store, train, operator_name(), datetime.now(UTC), policy)
     finally:
         store.close()
 
 
+def _prepared_or_remembered(settings: Settings, data: str, policy: str | None) -> Deployment:
+    """Prepare; while the store cannot be asked, the deployment that was served here last is enough."""
+
+    def train(recipe: str) -> Path:
+        running.train(settings, recipe, data, os.environ)
+        versions = [version for name, version in artifact.listing(settings.models) if name == recipe]
+        return artifact.directory_of(settings.models, recipe, versions[-1])
+
+    try:
+        return _prepare(settings, train, policy)
+    except running.NotTrained as fault:
+        raise click.exceptions.Exit(fault.status) from fault
+    except WrongStore:
+        raise
+    except Exception as fault:  # noqa: BLE001 - whatever else the store says, the API can do without it
+        try:
+            deployment = rollout.remembered(settings.data_dir)
+        except rollout.NoDeployment:
+            raise fault from None
+        reason = str(fault).partition("\n")[0]
+        terminal.say(
+            f"The store cannot be asked ({reason}): {deployment.live} answers, as it did here last, "
+            "and what it answers waits in the journal",
+            err=True,
+        )
+        return deployment
+
+
 def _run(settings: Settings, data: str, traffic_rate: float | None) -> None:
     is_demo = traffic_rate is not None
-    deployment = _prepare(settings, data, policies.demo_text() if is_demo else None)
+    make_private(settings)
+    running.check_alone(settings)
+    start.adopt_orphans()
+    deployment = _prepared_or_remembered(settings, data, policies.demo_text() if is_demo else None)
     stop = processes.stop_on_signals()  # only now: until here Ctrl-C ends the command at once
     environment = _DEMO_PACE | os.environ if is_demo else os.environ
     children = running.plan(settings, environment, traffic_rate)
+    announcement = Announcement(settings.run_dir, "up", datetime.now(UTC))
     try:
         _start(settings, children, stop)
         if not stop.is_set():
             _greet(settings, deployment)
-            _stay(settings, children, stop, follow=is_demo)
+            _stay(settings, children, announcement, stop, follow=is_demo)
     finally:
-        click.echo("\nstopping: the API first, then the worker once the journal is empty ...", err=True)
+        announcement.withdraw()
+        terminal.say("", "stopping: the API first, then the worker once the journal is empty ...", err=True)
         running.stop(children)
-    Console(highlight=False).print(state.render(whole.gather(settings, datetime.now(UTC))))
+    terminal.show(state.render(whole.gather(settings, datetime.now(UTC))))
 
 
 def _start(settings: Settings, children: list[Child], stop: threading.Event) -> None:
-    """Start the API and the worker, then traffic; raises NotStarted."""
+    """Start the API and the worker, then traffic; raises NotStarted, or CannotRun if a port is taken."""
     first = [child for child in children if child.name != "traffic"]
 
     def ready() -> bool:
         running.tend(first, starting=True)
-        return running.is_ready(settings)
+        return running.is_ready(settings, first)
 
-    if not processes.wait_until(ready, _READY_SECONDS, stop) and not stop.is_set():
+    try:
+        is_ready = processes.wait_until(ready, _READY_SECONDS, stop)
+    except running.NotStarted:
+        running.stop(first)
+        running.check_ports(settings)
+        raise
+    if not is_ready and not stop.is_set():
         raise running.NotStarted(
-            f"the API was not ready after {_READY_SECONDS:g} s; its log is in the data directory"
+            f"the API was not ready after {_READY_SECONDS:g} s; its log is in {running.log_dir(settings)}"
         )
     running.tend(children, starting=True)
 
 
 def _greet(settings: Settings, deployment: Deployment) -> None:
-    click.echo(f"\nUmbra answers on {running.address(settings)} with {deployment.live}. Try:\n")
-    click.echo(f"  {running.example_command(settings)}\n")
-    click.echo(f"Pages          {running.address(settings)}/")
-    click.echo(f"Documentation  {running.address(settings)}/docs")
-    click.echo("Verdict        umbra verdict gbm@1")
-    click.echo("Ledger         umbra status")
-    click.echo("Stop           Ctrl-C: nothing is lost, `umbra up` goes on where this stops\n")
+    terminal.say(
+        "",
+        f"Umbra answers on {running.address(settings)} with {deployment.live}. Try:",
+        "",
+        f"  {running.example_command(settings)}",
+        "",
+        f"Pages          {running.address(settings)}/",
+        f"Documentation  {running.address(settings)}/docs",
+        "Verdict        umbra verdict gbm@1",
+        "Ledger         umbra status",
+        "Stop           Ctrl-C: nothing is lost, `umbra up` goes on where this stops",
+        "",
+    )
 
 
-def _stay(settings: Settings, children: list[Child], stop: threading.Event, *, follow: bool) -> None:
+def _stay(
+    settings: Settings,
+    children: list[Child],
+    announcement: Announcement,
+    stop: threading.Event,
+    *,
+    follow: bool,
+) -> None:
     """Keep everything running until told to stop; with `follow`, on a terminal, show the status meanwhile."""
-    console = Console(highlight=False)
+    console = terminal.Screen()
     if not (follow and console.is_terminal):
-        _tend_until(children, stop, lambda: None)
+        _tend_until(children, announcement, stop, lambda: None)
         return
     with Live(console=console, auto_refresh=False) as screen:
         shown = [0.0]
@@ -160,12 +216,18 @@ def _stay(settings: Settings, children: list[Child], stop: threading.Event, *, f
                 screen.update(state.render(whole.gather(settings, datetime.now(UTC))), refresh=True)
                 shown[0] = time.monotonic()
 
-        _tend_until(children, stop, show)
+        _tend_until(children, announcement, stop, show)
 
 
-def _tend_until(children: list[Child], stop: threading.Event, show: Callable[[], None]) -> None:
+def _tend_until(
+    children: list[Child], announcement: Announcement, stop: threading.Event, show: Callable[[], None]
+) -> None:
+    orphans, standing = running.Orphans(), dict[str, Any]()
     while not stop.is_set():
         for name, status in running.tend(children, starting=False):
-            click.echo(f"the {name} ended with status {status}; starting it again", err=True)
+            terminal.say(f"the {name} ended with status {status}; starting it again", err=True)
+        orphans.tend(children, time.monotonic())
+        if standing != (standing := {child.name: child.standing() for child in children}):
+            announcement.tell(children=standing)
         show()
         stop.wait(_LOOK_SECONDS)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import click
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
+from monitoring import terminal
+from monitoring.phrases import count
+from monitoring.terminal import styled
 from shadow import status as whole
 from shadow.processes import EXIT_FAILURE
 from shadow.settings import Settings
@@ -26,8 +26,8 @@ from shadow.store.outcomes import Counts
 def status(as_json: bool) -> None:
     """Show processes, deployment, journal, and every candidate's ledger.
 
-    Exits 1 when a ledger does not balance, the store cannot be asked or lacks captures that it had, or a
-    journal file is held up.
+    Exits 1 when a ledger does not balance, the store cannot be asked or lacks captures that it had, a process
+    is missing or does not move, or a journal file is held up. What hangs is waited for ten seconds at most.
 
     \b
     umbra status
@@ -35,23 +35,18 @@ def status(as_json: bool) -> None:
     """
     now = whole.gather(Settings.from_environment(), datetime.now(UTC))
     if as_json:
-        click.echo(json.dumps(whole.as_json(now), indent=2))
+        terminal.say_json(whole.as_json(now))
     else:
-        console().print(render(now))
+        terminal.show(render(now))
     sys.exit(0 if now.in_order else EXIT_FAILURE)
-
-
-def console() -> Console:
-    """Where people read: as wide as their terminal, and wide enough where there is none."""
-    found = Console(highlight=False)
-    return found if found.is_terminal or "COLUMNS" in os.environ else Console(highlight=False, width=160)
 
 
 def render(now: Status) -> RenderableType:
     """The status as people read it."""
-    parts: list[RenderableType] = [_processes(now), "", _journal(now.journal), *_troubles(now)]
+    troubles = [styled(trouble[:1].upper() + trouble[1:], "bold red") for trouble in now.troubles]
+    parts: list[RenderableType] = [_processes(now), *troubles, "", _journal(now.journal)]
     if now.books is None:
-        parts += ["", Text(f"The store cannot be asked: {now.trouble}", style="bold red")]
+        parts += ["", styled(f"The store cannot be asked: {now.trouble}", "bold red")]
     else:
         parts += _books(now.books)
     return Group(*parts)
@@ -69,37 +64,13 @@ def _processes(now: Status) -> RenderableType:
 
 
 def _journal(journal: JournalState) -> str:
-    waiting = (
-        "captures waiting: unknown" if journal.waiting is None else f"{journal.waiting:,} captures waiting"
+    waiting, refused = journal.waiting, journal.refused_files
+    parts = (
+        "captures waiting: unknown" if waiting is None else f"{count(waiting, 'capture')} waiting",
+        f"{journal.size_bytes:,} bytes in {count(journal.segments, 'file')}",
+        *((f"{count(refused, 'file')} set aside (see `umbra journal`)",) if refused else ()),
     )
-    files = "file" if journal.segments == 1 else "files"
-    refused = f", {journal.refused_files} set aside (see `umbra journal`)" if journal.refused_files else ""
-    return f"Journal: {waiting}, {journal.size_bytes:,} bytes in {journal.segments} {files}{refused}"
-
-
-def _troubles(now: Status) -> Iterator[Text]:
-    """What keeps captures from the store, or has taken them out of it."""
-    bad = "bold red"
-    journal = now.journal
-    if now.other_directory is not None:
-        yield Text(now.other_directory, style=bad)
-    for name, reason in sorted(journal.held_up.items()):
-        yield Text(f"Journal file {visible(name)} cannot be moved: {visible(reason)}", style=bad)
-    if now.is_stuck and journal.oldest_waiting_at is not None:
-        span = _duration(now.taken_at - journal.oldest_waiting_at)
-        yield Text(f"Captures have waited for {span}, and ingest moves none.", style=bad)
-    if journal.missing or journal.missing_outcomes:
-        yield Text(
-            f"The store went back by {journal.missing or 0:,} captures and {journal.missing_outcomes or 0:,} "
-            "outcomes that no journal file holds any more: it was restored from an older copy, or is another "
-            "one. `umbra journal accept-loss` counts them as dropped; outcomes can be sent again.",
-            style=bad,
-        )
-
-
-def visible(text: str) -> str:
-    """Text of files and drivers with its control characters escaped."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return f"Journal: {', '.join(parts)}"
 
 
 def _books(books: Books) -> list[RenderableType]:
@@ -108,16 +79,16 @@ def _books(books: Books) -> list[RenderableType]:
     intake = books.intake
     pruned = f", {intake.pruned:,} pruned" if intake.pruned else ""
     verdict = (
-        Text("The ledger balances.", style="green")
+        styled("The ledger balances.", "green")
         if books.balance
-        else Text("The ledger does NOT balance: see `missing`.", style="bold red")
+        else styled("The ledger does NOT balance: see `missing`.", "bold red")
     )
     return [
         f"Live: {live}{since}",
-        f"Store: {intake.stored:,} captures{pruned}{_reasons(', dropped', intake.dropped)}",
+        f"Store: {count(intake.stored, 'capture')}{pruned}{_reasons(', dropped', intake.dropped)}",
         outcomes_line(books.outcomes),
         "",
-        _ledger(books) if books.accounts else Text("No candidate is being scored.", style="yellow"),
+        _ledger(books) if books.accounts else styled("No candidate is being scored.", "yellow"),
         "",
         verdict,
     ]

@@ -2,7 +2,16 @@
 
 from sqlalchemy import Connection
 
-from shadow.store.connection import Store, open_store
-from shadow.store.errors import StoreRefused, StoreUnavailable, StoreUnfit
+from shadow.store.connection import Store, open_store, sqlite_path
+from shadow.store.errors import StoreRefused, StoreUnavailable, StoreUnfit, WrongStore
 
-__all__ = ["Connection", "Store", "StoreRefused", "StoreUnavailable", "StoreUnfit", "open_store"]
+__all__ = [
+    "Connection",
+    "Store",
+    "StoreRefused",
+    "StoreUnavailable",
+    "StoreUnfit",
+    "WrongStore",
+    "open_store",
+    "sqlite_path",
+]

@@ -29,6 +29,7 @@ from model_package.schema import EXAMPLE
 from shadow import policy, status
 from shadow.presence import Announcement
 from shadow.records import Candidate, CandidateState, ModelRef
+from shadow.settings import sqlite_url
 from shadow.store import (
     StoreUnavailable,
     candidates,
@@ -286,7 +287,7 @@ def test_a_stream_that_has_ended_is_shown_as_that(judged, stream):
 
 
 def test_while_the_store_is_away_pages_tell_what_this_process_knows(bench, tmp_path):
-    away = Lookups(open_store(f"sqlite:///{tmp_path / 'no' / 'such' / 'folder' / 'umbra.db'}"))
+    away = Lookups(open_store(sqlite_url(tmp_path / "no" / "such" / "folder" / "umbra.db")))
     client = build(replace(bench.app.extensions["umbra"], lookups=away)).test_client()
     for path, code in (
         ("/", 200), ("/try", 200), ("/try?prediction=1", 200), ("/deployments", 503),

@@ -14,6 +14,7 @@ from model_package.artifact import AlteredArtifact
 from model_package.schema import EXAMPLE
 from shadow import rollout
 from shadow.records import Deployment, DeploymentKind, ModelRef
+from shadow.settings import sqlite_url
 from shadow.store import deployments, open_store
 
 ONE, TWO = ModelRef("plain", "1"), ModelRef("plain", "2")
@@ -166,7 +167,7 @@ def test_an_artifact_of_the_same_name_that_is_another_one_is_not_served(follower
 
 
 def test_while_the_store_is_away_it_serves_on_and_looks_less_often_but_within_bounds(follower, tmp_path):
-    away = open_store(f"sqlite:///{tmp_path / 'no' / 'such' / 'folder' / 'umbra.db'}")
+    away = open_store(sqlite_url(tmp_path / "no" / "such" / "folder" / "umbra.db"))
     lost = Follower(follower.bench, away)
     pauses = [lost.look() for _ in range(6)]
     assert pauses == sorted(pauses)

@@ -19,7 +19,7 @@ from uuid import UUID
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import create_engine, insert, select
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection, Engine, make_url
 
 from model_package import schema
 from shadow.cli import main
@@ -409,7 +409,7 @@ def test_a_candidate_added_afterwards_owes_what_is_left_though_numbers_are_missi
 @pytest.fixture
 def others(house: House) -> Iterator[Engine]:
     """Connections of others to the same Postgres; they give up when they wait for a lock."""
-    url = house.store.url.replace("postgresql:", "postgresql+psycopg2:")
+    url = make_url(house.store.url).set(drivername="postgresql+psycopg2")
     engine = create_engine(url, connect_args={"options": "-c lock_timeout=5s"})
     yield engine
     engine.dispose()

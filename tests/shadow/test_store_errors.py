@@ -15,6 +15,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
+from shadow.settings import sqlite_url
 from shadow.store import Store, StoreRefused, StoreUnavailable, StoreUnfit, open_store, revision
 from shadow.store.schema import migrate
 
@@ -174,7 +175,7 @@ def test_an_sqlite_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
         connection.execute("PRAGMA encoding = 'UTF-16'")
         connection.execute("CREATE TABLE x (y)")
     with pytest.raises(StoreUnfit, match="UTF-16"):
-        migrate(open_store(f"sqlite:///{tmp_path / 'umbra.db'}"))
+        migrate(open_store(sqlite_url(tmp_path / "umbra.db")))
 
 
 def test_a_text_that_no_utf_8_holds_is_refused(store: Store) -> None:
@@ -203,7 +204,7 @@ def test_an_sqlite_file_that_is_damaged_is_said_and_stays_as_it_is(
     tmp_path: Path, spoil: Callable[[Path], None]
 ) -> None:
     path = tmp_path / "umbra.db"
-    store = open_store(f"sqlite:///{path}")
+    store = open_store(sqlite_url(path))
     migrate(store)
     store.close()
     for beside in ("-wal", "-shm"):
@@ -220,14 +221,14 @@ def test_an_sqlite_file_that_is_damaged_is_said_and_stays_as_it_is(
 def test_looking_at_an_sqlite_file_that_is_not_there_makes_none(tmp_path: Path) -> None:
     path = tmp_path / "nothing" / "umbra.db"
     with pytest.raises(StoreUnavailable, match=rf"{path}.*UMBRA_DATA_DIR.*umbra prepare"):
-        open_store(f"sqlite:///{path}").candidates()
+        open_store(sqlite_url(path)).candidates()
     assert not path.parent.exists()
 
 
 def test_looking_at_an_empty_sqlite_file_leaves_it_empty(tmp_path: Path) -> None:
     path = tmp_path / "umbra.db"
     path.touch()
-    store = open_store(f"sqlite:///{path}")
+    store = open_store(sqlite_url(path))
     with pytest.raises(StoreUnfit, match="umbra prepare"):
         store.candidates()
     store.close()
