@@ -90,6 +90,12 @@ sources = Table(
     _number("last_seq"),
     Column("last_outcome_seq", BigInteger, nullable=False, server_default="0"),
     Column("pruned", BigInteger, nullable=False, server_default="0"),
+    # Captures and outcomes that were acknowledged before the store went back in time, and are not back.
+    Column("missing", BigInteger, nullable=False, server_default="0"),
+    Column("missing_outcomes", BigInteger, nullable=False, server_default="0"),
+    # Which data directory writes this source: a name of its own for each start of ingest, and where it runs.
+    Column("tenure", String(64), nullable=True),
+    Column("tenant", Text, nullable=True),
     Column("created_at", UtcTime, nullable=False),
 )
 
