@@ -21,8 +21,8 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from monitoring import logs, metrics
-from shadow import journal, processes
-from shadow.accounting import Move, plan
+from shadow import dropped_counts, journal, processes
+from shadow.accounting import Move, Promise, plan
 from shadow.backoff import Backoff
 from shadow.entries import Entry
 from shadow.house_lines import NO_LINES, HouseLines
@@ -50,8 +50,10 @@ class Ingest:
         measures: metrics.ShadowMetrics,
         clock: Callable[[], datetime],
         lines: HouseLines = NO_LINES,
+        tally_dirs: Collection[Path] = (),
     ) -> None:
         self._lines = lines
+        self._tallies = dropped_counts.Tallies(tally_dirs, directory)
         self._measures = measures
         self._store = store
         self._directory = directory
@@ -64,6 +66,7 @@ class Ingest:
 
     def step(self) -> int:
         """Move one batch; returns how many captures and outcomes. On StoreUnavailable nothing has changed."""
+        self._tallies.take_over(self._store, self._directory_id, self._clock)
         paths = list(journal.segments(self._directory))
         if not self._certain:
             self._progress = self._load({journal.name_of(path) for path in paths})
@@ -139,10 +142,20 @@ class Ingest:
     def _read_one(self, reader: journal.SegmentReader) -> tuple[Move, bool]:
         sealed = reader.seal()  # before reading: what is read after it is all there will ever be
         at = self._at(reader.name)
-        dropped = reader.dropped()
+        header = reader.header()
         chunk = reader.read(at.position, self._batch_bytes)
         last = sealed and chunk.reached_end
-        return plan(at, chunk, dropped, last=last), last
+        return self._plan(reader.name, at, chunk, header, last), last
+
+    def _plan(
+        self, name: str, at: SegmentProgress, chunk: journal.Chunk, header: journal.Header | None, last: bool
+    ) -> Move:
+        if header is None:
+            return plan(at, chunk, None, last=last)
+        promise = None
+        if last and header.writer is not None:
+            promise = self._tallies.promise(name) if header.rows is None else Promise(header.rows)
+        return plan(at, chunk, header.dropped, last=last, writer=header.writer, promise=promise)
 
     def _at(self, name: str) -> SegmentProgress:
         return self._progress.get(name, UNREAD)
@@ -165,7 +178,7 @@ class Ingest:
 
     def _commit(self, moves: Mapping[str, Move]) -> None:
         known, self._certain = self._progress, False  # until the commit is known to have happened
-        now, started = self._clock(), time.perf_counter()
+        now, started, lost = self._clock(), time.perf_counter(), Counter[str]()
         with self._store.writing() as connection:
             source = sources.lock(connection, self._directory_id, now)
             taken = [capture for move in moves.values() for capture in move.captures]
@@ -176,15 +189,17 @@ class Ingest:
             for name, move in moves.items():
                 sources.set_progress(connection, source, name, move.progress, known=name in known)
                 sources.record_drops(connection, source, name, move.lost, now)
+                lost += move.lost
+                if move.writer is not None:
+                    lost += sources.record_new_drops(connection, source, move.writer, move.dropped, now)
         self._progress = known | {name: move.progress for name, move in moves.items()}
         self._certain = True
-        self._tell(moves.values(), now, time.perf_counter() - started)
+        self._tell(moves.values(), lost, now, time.perf_counter() - started)
         if reported:
             logs.event(_log, "outcomes_stored", rows=last_outcome_seq - source.last_outcome_seq)
 
-    def _tell(self, moves: Collection[Move], now: datetime, seconds: float) -> None:
+    def _tell(self, moves: Collection[Move], lost: Counter[str], now: datetime, seconds: float) -> None:
         rows = [capture for move in moves for capture in move.captures]
-        lost = sum((move.lost for move in moves), Counter[str]())
         self._measures.captures_stored.inc(len(rows))
         self._measures.journal_damaged.inc(sum(move.damaged_lines for move in moves))
         self._measures.ingest_batches.inc()
@@ -195,8 +210,7 @@ class Ingest:
                 _log, "captures_stored", rows=len(rows), oldest_age_seconds=age, duration_seconds=seconds
             )
         self._lines.captured(rows)
-        for reason, houses in lost.items():
-            logs.event(_log, "captures_lost", level=logging.ERROR, reason=reason, rows=houses)
+        dropped_counts.log_lost(lost)
 
 
 def _readers(directory: Path) -> Iterator[journal.SegmentReader]:
@@ -234,6 +248,7 @@ def run(settings: Settings, stop: threading.Event, announcement: Announcement) -
         measures,
         _utc_now,
         HouseLines.of(settings),
+        settings.tally_dirs,
     )
     pause = Backoff(settings.poll_seconds, longest=5.0)
     with processes.sole(settings.data_dir, "ingest"):

@@ -285,6 +285,11 @@ class Settings:
         return self.data_dir / "metrics" / half
 
     @property
+    def tally_dirs(self) -> tuple[Path, Path]:
+        """Where API processes count what they drop: in memory if it can be, and on the disk of the data."""
+        return self.metrics_files("tallies"), self.run_dir
+
+    @property
     def withholds_texts(self) -> bool:
         """Whether no words of models, errors and clients, which may repeat a house's fields, reach a log."""
         return bool(self.masked_fields) or not self.log_inputs

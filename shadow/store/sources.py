@@ -193,13 +193,29 @@ def settle_drops(
         .where(drops.c.source_id == source.id, drops.c.segment == name)
         .group_by(drops.c.reason)
     ).all()
-    recorded = Counter({reason: int(count) for reason, count, _ in rows})
-    record_drops(connection, source, name, Counter(houses) - recorded, now)
+    record_new_drops(connection, source, name, houses, now)
     for reason, count, since in rows:
         if count > houses.get(reason, 0):
             this = (drops.c.source_id == source.id) & (drops.c.segment == name) & (drops.c.reason == reason)
             connection.execute(delete(drops).where(this))
             record_drops(connection, source, name, {reason: houses.get(reason, 0)}, since)
+
+
+def record_new_drops(
+    connection: Connection, source: Source, name: str, rows: Mapping[str, int], now: datetime
+) -> Counter[str]:
+    """Record what is in `rows`, counted by reason from the beginning, and not yet under that name.
+
+    Gives what was new; doing it again records nothing.
+    """
+    if not rows:
+        return Counter()
+    mine = (drops.c.source_id == source.id) & (drops.c.segment == name)
+    query = select(drops.c.reason, func.sum(drops.c.houses)).where(mine).group_by(drops.c.reason)
+    recorded = Counter({reason: int(count) for reason, count in connection.execute(query)})
+    fresh = Counter(rows) - recorded
+    record_drops(connection, source, name, fresh, now)
+    return fresh
 
 
 def record_drops(

@@ -67,6 +67,7 @@ def ingest(settings: Callable[..., Settings], store: Store) -> Callable[[], Inge
             1 << 20,
             measures,
             lambda: datetime.now(UTC),
+            tally_dirs=paths.tally_dirs,
         )
 
     return make

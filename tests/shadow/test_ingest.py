@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,6 +49,17 @@ def intake(store: Store) -> ledger.Intake:
 def segment(settings: Callable[..., Settings]) -> Path:
     (path,) = journal.segments(settings().journal_dir)
     return path
+
+
+def killed(work: Callable[[], object]) -> None:
+    """Let a process of its own do something and be killed."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+        finally:
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
 
 
 def damage(path: Path, needle: bytes) -> None:
@@ -142,17 +155,44 @@ def test_a_damaged_entry_costs_its_own_houses_and_they_are_counted(
     assert intake(store).dropped == {"damaged": 7}
 
 
-def test_a_damaged_last_entry_counts_as_one_house_at_least(
+def test_a_damaged_last_line_costs_exactly_its_own_rows(
     asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings]
 ) -> None:
     people = asker()
     people.ask(1)
-    people.ask(1)
+    people.ask(100)
     people.recorder.close()
     damage(segment(settings), b'"request":"request-1"')
     assert empty(ingest()) == 1
     empty(ingest())
-    assert intake(store).dropped == {"damaged": 1}
+    assert intake(store).dropped == {"damaged": 100}
+
+
+@pytest.mark.parametrize("is_killed", [False, True], ids=["stopped", "killed"])
+@pytest.mark.parametrize("cut_bytes", [1, 5, 400, 30_000])
+def test_acknowledged_rows_that_the_file_system_cut_off_are_counted_one_by_one(
+    asker,
+    ingest: MakeIngest,
+    store: Store,
+    settings: Callable[..., Settings],
+    *,
+    cut_bytes: int,
+    is_killed: bool,
+) -> None:
+    def work() -> None:
+        people = asker()
+        for rows in (30, 20, 10):
+            assert people.ask(rows) is None
+        people.recorder.close() if not is_killed else None
+
+    killed(work)
+    path = segment(settings)
+    os.truncate(path, path.stat().st_size - cut_bytes)
+    left = sum(line.count(b'"lot_area"') for line in path.read_bytes().split(b"\n")[:-1])
+    assert empty(ingest()) == left < 60
+    empty(ingest())
+    assert intake(store).dropped == {"damaged": 60 - left}
+    assert list(settings().tally_dirs[0].iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -174,15 +214,17 @@ def test_a_damaged_header_and_half_an_entry_are_told(
     assert not path.exists()
 
 
-def test_half_an_entry_at_the_end_of_a_dead_process_is_no_house(
-    asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings]
+@pytest.mark.parametrize("has_tally", [False, True], ids=["without its tally", "with its tally"])
+def test_half_a_line_whose_answer_never_left_counts_no_row(
+    asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings], *, has_tally: bool
 ) -> None:
-    people = asker()
-    people.ask(1)
-    people.ask(1)
-    people.recorder.close()
+    killed(lambda: asker().ask(1))
     path = segment(settings)
-    os.truncate(path, path.stat().st_size - 5)
+    with path.open("ab") as file:  # as a process leaves it that is killed in the middle of a write
+        line = journal.line_of(b"{}" * 50, 7, journal.place(journal.name_of(path), file.tell()))
+        file.write(line[:-5])
+    for directory in () if has_tally else settings().tally_dirs:
+        shutil.rmtree(directory)
     assert empty(ingest()) == 1
     assert intake(store).dropped == {}
     assert list(journal.segments(settings().journal_dir)) == []
