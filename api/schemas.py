@@ -6,6 +6,7 @@ from typing import Any
 
 from api import errors
 from model_package import schema
+from model_package.schema.fields import LEAST_DOLLARS, MOST_DOLLARS
 from shadow import outcomes
 from shadow.records import REFERENCE_PATTERN, DeploymentKind, OutcomeState, VerdictState
 from shadow.rollout.decision import REASON_CHARACTERS
@@ -112,7 +113,7 @@ def _reported_outcome() -> Schema:
 
 def _reported(state: OutcomeState) -> dict[str, Schema]:
     sold = state is OutcomeState.SOLD
-    price = {"type": "number", "minimum": outcomes.LEAST_DOLLARS, "maximum": outcomes.MOST_DOLLARS}
+    price = {"type": "number", "minimum": LEAST_DOLLARS, "maximum": MOST_DOLLARS}
     moments = [{"type": "string", "format": form} for form in ("date-time", "date")]
     kinds: dict[str, Schema] = {
         "prediction_id": {"type": "string", "pattern": outcomes.ID_PATTERN},

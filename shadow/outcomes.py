@@ -17,19 +17,20 @@ from model_package.schema import (
     csv_lines,
     cut,
     json_rows,
-    number,
     shown,
 )
+from model_package.schema.fields import LEAST_DOLLARS, MOST_DOLLARS
+from model_package.tables import number
 from shadow.records import Outcome, OutcomeState
 
 SOURCE_CHARACTERS = 64
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-LEAST_DOLLARS, MOST_DOLLARS = 1.0, 1e9
 LATEST_AHEAD = timedelta(days=1)
 EXPECTED: Mapping[str, str] = {
     "prediction_id": "the id of a prediction, a UUIDv7 as the answer gave it",
     "price_dollars": "a number of US dollars from 1 to 1,000,000,000",
-    "sold_at": "an RFC 3339 date-time with its zone, or a date; from 1970 on, not after tomorrow",
+    "sold_at": "a date such as 2026-11-20, or a date-time with its zone such as 2026-11-20T12:00:00Z; from "
+    "1970 on, not after tomorrow",
     "state": "sold or withdrawn",
     "source": f"1 to {SOURCE_CHARACTERS} printable characters",
 }

@@ -57,12 +57,13 @@ def import_file(file: Path, as_json: bool) -> None:
     Columns: prediction_id, price_dollars, sold_at; if need be state (sold, withdrawn) and source.
     Works with the API up or down. What is known already changes nothing: it may run again.
     umbra outcomes import sales.csv
+    umbra outcomes import <(zcat sales.csv.gz)
     umbra outcomes import sales.csv --json
     """
     settings = Settings.from_environment()
     if not settings.data_dir.is_dir():
         raise CannotRun(f"{settings.data_dir} does not exist: set UMBRA_DATA_DIR to the one a worker serves")
-    counts = _import(settings, OutcomeFile(file, datetime.now(UTC)))
+    counts = _import(settings, OutcomeFile(file, datetime.now(UTC), _waiting))
     if as_json:
         click.echo(json.dumps({"file": str(file), **counts}, indent=2))
     else:
@@ -72,10 +73,14 @@ def import_file(file: Path, as_json: bool) -> None:
         )
 
 
+def _waiting(words: str) -> None:
+    click.echo(f"umbra: {words}", err=True)
+
+
 def _import(settings: Settings, given: OutcomeFile) -> dict[str, int]:
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("checking", total=given.path.stat().st_size)
+        task = bar.add_task("checking", total=given.size)
         states = given.check(lambda characters: bar.advance(task, characters))
         bar.reset(task, total=states.total(), description="importing")
 
