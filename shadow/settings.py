@@ -162,6 +162,11 @@ class Settings:
     store_url: str = _setting(
         "", _store_url, "where captures and observations go; empty: SQLite in the data directory", secret=True
     )
+    store_disk_dir: Path | None = _setting(
+        "",
+        _path,
+        "a directory on the database's disk, whose free bytes are watched; empty: that of the SQLite file",
+    )
     models_dir: Path | None = _setting("", _path, "model artifacts; empty: models/ in the data directory")
     recipe_modules: tuple[str, ...] = _setting(
         "", _modules, "importable modules, comma separated, that add recipes of your own"

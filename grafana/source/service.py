@@ -39,8 +39,8 @@ AT_A_GLANCE = Section("At a glance", (
         shows="Umbra's alerts that fire now.",
         normal="0.",
         act="Open Alertmanager: each alert names its runbook in docs/monitoring.md.",
-        queries=[Query('count(ALERTS{alertname=~"Umbra.*", alertstate="firing"}) or vector(0)', "alerts",
-                       instant=True)],
+        queries=[Query('count(ALERTS{alertname=~"Umbra.*", severity!="none", alertstate="firing"})'
+                       " or vector(0)", "alerts", instant=True)],
     ),
     Stat(
         title="Available", unit="percentunit", scale=limits.AVAILABLE, spark=False, decimals=3,
@@ -126,7 +126,7 @@ OBJECTIVES = Section("Objectives", (
             Column("Candidate", label="candidate"),
             Column("Instance", label="instance"),
             Column("", expr='max by (severity, alertname, alertstate, candidate, instance)'
-                            ' (ALERTS{alertname=~"Umbra.*"})'),
+                            ' (ALERTS{alertname=~"Umbra.*", severity!="none"})'),
         ),
     ),
 ))  # fmt: skip

@@ -134,6 +134,15 @@ def counts(connection: Connection) -> Counts:
     return Counts(matched, _withdrawn(connection), houses - matched, int(told or 0) - houses)
 
 
+def newest_matched(connection: Connection) -> datetime | None:
+    """When the last outcome of an answered house was stored; None when there is none."""
+    captured = exists().where(captures.c.id == outcomes.c.capture_id)
+    newest: datetime | None = connection.execute(
+        select(func.max(outcomes.c.recorded_at)).where(captured)
+    ).scalar_one()
+    return newest
+
+
 def _withdrawn(connection: Connection) -> int:
     """Captured houses whose outcome in force is that they were withdrawn."""
     newer = outcomes.alias()
