@@ -21,7 +21,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from monitoring import logs, metrics
-from shadow import dropped_counts, journal, processes
+from shadow import dropped_counts, journal, processes, purpose
 from shadow.accounting import Move, Promise, plan
 from shadow.backoff import Backoff
 from shadow.entries import Entry
@@ -238,6 +238,7 @@ def directory_id(data_dir: Path) -> str:
 def run(settings: Settings, stop: threading.Event, announcement: Announcement) -> None:
     """Move the journal until told to stop, then once more until it is empty."""
     store = open_store(settings.store)
+    purpose.keep_apart(settings, store)
     measures = metrics.shadowing(settings.metrics_files("worker"))
     measures.build[(umbra_version(),)].set(1)
     ingest = Ingest(

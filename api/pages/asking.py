@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from shadow.records import Candidate, Deployment, ModelRef
+from shadow.records import Candidate, Deployment, ModelRef, Purpose
 from shadow.status import Status
-from shadow.store import Store, arrivals, candidates, deployments, dossiers
+from shadow.store import Store, arrivals, candidates, deployments, dossiers, purposes
 from shadow.store.dossiers import Dossier
 from shadow.store.snapshots import Kind
 
@@ -23,6 +23,7 @@ class Situation:
     deployment: Deployment | None
     candidates: tuple[Candidate, ...]
     dossiers: tuple[Dossier, ...]
+    purpose: Purpose | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ def situation(store: Store, kinds: Collection[Kind]) -> Situation:
             deployments.newest(connection),
             tuple(candidates.present(connection)),
             tuple(dossiers.current(connection, kinds)),
+            purposes.recorded(connection),
         )
 
 

@@ -18,13 +18,14 @@ from model_package.dataset import InvalidDataset
 from model_package.quality import BelowStandard
 from model_package.recipes import UnknownRecipe
 from monitoring import logs
+from shadow import purpose
 from shadow.outcome_file import InvalidFile
 from shadow.policy import InvalidPolicy
 from shadow.processes import EXIT_FAILURE, EXIT_USAGE, CannotRun
 from shadow.records import InvalidReference
 from shadow.rollout import NoDeployment, PromotionRefused, RolloutConflict, UnfitArtifact
 from shadow.saved import NoSuchModel
-from shadow.settings import InvalidSetting
+from shadow.settings import InvalidSetting, Settings
 from shadow.store import StoreRefused, StoreUnavailable
 from shadow.store.candidates import CandidateConflict
 from shadow.store.deployments import DeployedMeanwhile
@@ -55,6 +56,10 @@ _FAILURE = (
     StoreUnavailable,
     UnfitArtifact,
 )
+
+
+_NOT_HERE = (NoDeployment, NoSuchModel, NotJudged, StoreUnavailable)
+"""What somebody is told who looks in another directory than the one that is used."""
 
 
 # Each is imported when it is called: `umbra status` need not wait for what only training uses.
@@ -107,6 +112,8 @@ class _Group(click.Group):
 
 def _fail(fault: Exception, status: int) -> None:
     click.echo(f"umbra: {fault}", err=True)
+    if isinstance(fault, _NOT_HERE) and (hint := purpose.demo_hint(Settings.from_environment())):
+        click.echo(hint, err=True)
     sys.exit(status)
 
 

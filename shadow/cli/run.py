@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import getpass
 import os
+import shlex
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.live import Live
 
 from model_package import recipes
-from shadow import policy as policies
 from shadow import prepare as preparing
-from shadow import processes
+from shadow import processes, purpose
 from shadow import status as whole
 from shadow import up as running
 from shadow.cli import model, state
+from shadow.pace import Pace
 from shadow.processes import Child
-from shadow.records import Deployment
+from shadow.records import Deployment, Purpose
 from shadow.settings import Settings
-from shadow.store import open_store
+from shadow.store import StoreUnavailable, open_store
 
 _READY_SECONDS = 60.0
 _LOOK_SECONDS = 0.5
@@ -42,7 +44,7 @@ def prepare(data: str) -> None:
 
     Example: UMBRA_STORE_URL=postgresql://umbra@db/umbra umbra prepare
     """
-    deployment = _prepare(Settings.from_environment(), data)
+    deployment = _prepare(Settings.from_environment(), data, Purpose.REAL)
     click.echo(f"ready: {deployment.live} is live since {deployment.since:%Y-%m-%d %H:%M} UTC")
 
 
@@ -52,7 +54,7 @@ def serve() -> None:
 
     Example: UMBRA_API_WORKERS=4 umbra serve
     """
-    Settings.from_environment()
+    purpose.mark_directory(Settings.from_environment(), Purpose.REAL)
     running.become("api.serve", os.environ)
 
 
@@ -62,7 +64,7 @@ def work() -> None:
 
     Example: UMBRA_LOG_DIR=/var/log/umbra umbra work
     """
-    Settings.from_environment()
+    purpose.mark_directory(Settings.from_environment(), Purpose.REAL)
     running.become("shadow.worker", os.environ)
 
 
@@ -76,7 +78,7 @@ def up(data: str) -> None:
     umbra up
     umbra up --data ames.csv
     """
-    _run(Settings.from_environment(), data, traffic_rate=None)
+    _run(os.environ, data, traffic_rate=None)
 
 
 @click.command(short_help="The same with traffic and a status that follows.")
@@ -87,33 +89,35 @@ def demo(data: str, rate: float) -> None:
     """`umbra up` with realistic traffic, houses that are sold, and a status that follows it, until stopped.
 
     Candidates are judged by the demo policy, to which a second is a day: a verdict takes about three minutes.
+    Its data is in umbra-demo, unless UMBRA_DATA_DIR names another directory: a demo and real requests never
+    share one.
 
     Example: umbra demo --rate 50
     """
-    _run(Settings.from_environment(), data, traffic_rate=rate)
+    data_dir = os.environ.get("UMBRA_DATA_DIR") or purpose.DEMO_DIRECTORY
+    _run(_DEMO_PACE | os.environ | {"UMBRA_DATA_DIR": data_dir}, data, traffic_rate=rate)
 
 
-def _prepare(settings: Settings, data: str, policy: str | None = None) -> Deployment:
+def _prepare(settings: Settings, data: str, wanted: Purpose) -> Deployment:
     recipes.register(settings.recipe_modules)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     store = open_store(settings.store)
     try:
         train = model.trainer(settings.models, data, model.DEFAULT_SEED)
-        return preparing.prepare(settings, store, train, getpass.getuser(), datetime.now(UTC), policy)
+        return preparing.prepare(settings, store, train, getpass.getuser(), datetime.now(UTC), wanted)
     finally:
         store.close()
 
 
-def _run(settings: Settings, data: str, traffic_rate: float | None) -> None:
-    is_demo = traffic_rate is not None
-    deployment = _prepare(settings, data, policies.demo_text() if is_demo else None)
+def _run(environment: Mapping[str, str], data: str, traffic_rate: float | None) -> None:
+    settings, is_demo = Settings.from_environment(environment), traffic_rate is not None
+    deployment = _prepare(settings, data, Purpose.DEMO if is_demo else Purpose.REAL)
     stop = processes.stop_on_signals()  # only now: until here Ctrl-C ends the command at once
-    environment = _DEMO_PACE | os.environ if is_demo else os.environ
     children = running.plan(settings, environment, traffic_rate)
     try:
         _start(settings, children, stop)
         if not stop.is_set():
-            _greet(settings, deployment)
+            _greet(settings, deployment, is_demo=is_demo)
             _stay(settings, children, stop, follow=is_demo)
     finally:
         click.echo("\nstopping: the API first, then the worker once the journal is empty ...", err=True)
@@ -136,14 +140,38 @@ def _start(settings: Settings, children: list[Child], stop: threading.Event) -> 
     running.tend(children, starting=True)
 
 
-def _greet(settings: Settings, deployment: Deployment) -> None:
+def _greet(settings: Settings, deployment: Deployment, *, is_demo: bool) -> None:
     click.echo(f"\nUmbra answers on {running.address(settings)} with {deployment.live}. Try:\n")
     click.echo(f"  {running.example_command(settings)}\n")
     click.echo(f"Pages          {running.address(settings)}/")
     click.echo(f"Documentation  {running.address(settings)}/docs")
-    click.echo("Verdict        umbra verdict gbm@1")
-    click.echo("Ledger         umbra status")
-    click.echo("Stop           Ctrl-C: nothing is lost, `umbra up` goes on where this stops\n")
+    for line in _judging(settings, is_demo=is_demo):
+        click.echo(line)
+    here = _for_another_terminal(settings)
+    click.echo(f"Verdict        {here}umbra verdict gbm@1")
+    click.echo(f"Ledger         {here}umbra status")
+    again = "umbra demo" if is_demo else "umbra up"
+    click.echo(f"Stop           Ctrl-C: nothing is lost, `{again}` goes on where this stops\n")
+
+
+def _judging(settings: Settings, *, is_demo: bool) -> Iterator[str]:
+    """By which policies candidates are judged, and in what time."""
+    if is_demo:
+        yield "Demo           houses and sales are invented, and a day takes a second"
+    store = open_store(settings.store)
+    try:
+        for candidate in store.candidates():
+            yield f"Judged         {candidate.model} by the policy {Pace.of(candidate.policy).words}"
+    except StoreUnavailable as fault:  # answers do not need it
+        yield f"Judged         not known: {fault}"
+    finally:
+        store.close()
+
+
+def _for_another_terminal(settings: Settings) -> str:
+    """What has to stand before a command for it to find this directory."""
+    usual = Path(purpose.DEFAULT_DIRECTORY).absolute()
+    return "" if settings.data_dir == usual else f"UMBRA_DATA_DIR={shlex.quote(str(settings.data_dir))} "
 
 
 def _stay(settings: Settings, children: list[Child], stop: threading.Event, *, follow: bool) -> None:

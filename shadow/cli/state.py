@@ -13,12 +13,17 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from shadow import purpose
 from shadow import status as whole
+from shadow.pace import Pace
 from shadow.processes import EXIT_FAILURE
+from shadow.records import Purpose
 from shadow.settings import Settings
 from shadow.status import Books, JournalState, Status
 from shadow.store.ledger import Account
 from shadow.store.outcomes import Counts
+
+DEMO = "This is a demo: houses and sales are invented."
 
 
 @click.command(short_help="Processes, journal, deployment, ledger.")
@@ -32,11 +37,14 @@ def status(as_json: bool) -> None:
     umbra status
     umbra status --json | jq '.candidates[].pending'
     """
-    now = whole.gather(Settings.from_environment(), datetime.now(UTC))
+    settings = Settings.from_environment()
+    now = whole.gather(settings, datetime.now(UTC))
     if as_json:
         click.echo(json.dumps(whole.as_json(now), indent=2))
     else:
         console().print(render(now))
+        if hint := purpose.demo_hint(settings):
+            click.echo(f"\n{hint}")
     sys.exit(0 if now.books is not None and now.books.balance else EXIT_FAILURE)
 
 
@@ -87,6 +95,7 @@ def _books(books: Books) -> list[RenderableType]:
         else Text("The ledger does NOT balance: see `missing`.", style="bold red")
     )
     return [
+        *([DEMO] if books.purpose is Purpose.DEMO else []),
         f"Live: {live}{since}",
         f"Store: {intake.stored:,} captures{pruned}{_reasons(', dropped', intake.dropped)}",
         outcomes_line(books.outcomes),
@@ -130,7 +139,8 @@ def _column(account: Account, lag_seconds: float) -> dict[str, str]:
         "missing": account.missing,
     }
     sample, lag = f"{candidate.sample:.0%}", f"{lag_seconds:.1f} s"
-    facts = {"state": candidate.state.value, "sample": sample, "lag": lag}
+    judged_by = Pace.of(candidate.policy).words
+    facts = {"state": candidate.state.value, "policy": judged_by, "sample": sample, "lag": lag}
     return facts | {name: f"{count:,}" for name, count in counts.items()}
 
 

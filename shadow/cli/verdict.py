@@ -14,6 +14,7 @@ from rich.text import Text
 
 from shadow.cli.state import console
 from shadow.evidence.judgement import judge
+from shadow.pace import Pace
 from shadow.records import ModelRef, VerdictState
 from shadow.settings import Settings
 from shadow.store import open_store
@@ -100,24 +101,32 @@ def _facts(told: dict[str, Any]) -> list[str]:
     """What the numbers rest on, and what is likely needed still."""
     counts, mark, difference = told["counts"], told["watermark"], told["difference"]
     preview, policy_ = told["preliminary"], told["policy"]
+    pace = Pace(policy_["name"], policy_["day_seconds"])
     return [
         f"Difference    {_number(difference['mean'])} log units, between {_number(difference['lower'])} and "
         f"{_number(difference['upper'])} (positive: the candidate is better; margin {policy_['margin']:.5f})",
         f"Mature days   {counts['days']} up to {mark['date'] or 'none yet'}: {counts['sold']:,} sold, "
         f"{counts['unsold']:,} not yet, {counts['withdrawn']:,} withdrawn",
-        f"Needed        {_needed(told['needed'])}",
-        f"Not excluded  bad days in {told['bad_day_rate_not_excluded']:.1%} of days",
+        f"Needed        {told['needed'].get('words') or _needed(told['needed'])}",
+        f"Not excluded  {_not_excluded(told)}",
         f"Tipping point {_tipping(told['tipping_point'])}",
         f"Preliminary   {preview['sold']:,} sold on days not mature yet, mean {_number(preview['mean'])}",
-        f"Policy        {policy_['name']} {policy_['sha256'][:12]}, alpha {policy_['alpha']:.4g}",
+        f"Policy        {pace.words}, {policy_['sha256'][:12]}, alpha {policy_['alpha']:.4g}",
     ]
 
 
 def _needed(needed: dict[str, Any]) -> str:
+    """Of a document that 0.1.0 left, which has no words of its own."""
     if needed["houses_50"] is None:
-        return "not foreseeable: so far the candidate does not look good enough"
+        return "not foreseeable"
     days = "unknown" if needed["days"] is None else f"about {needed['days']:,}"
     return f"{needed['houses_50']:,} more houses (half of cases) to {needed['houses_90']:,}; days: {days}"
+
+
+def _not_excluded(told: dict[str, Any]) -> str:
+    if not told["counts"]["days"]:
+        return "nothing yet: no mature day has a sold house"
+    return f"bad days in {told['bad_day_rate_not_excluded']:.1%} of days"
 
 
 def _tipping(share: float | None) -> str:

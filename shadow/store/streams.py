@@ -116,6 +116,13 @@ def of_candidate(connection: Connection, candidate_id: int) -> list[Stream]:
     return [_stream(row) for row in connection.execute(query)]
 
 
+def live_digest(connection: Connection, deployment_id: int) -> str | None:
+    """The digest of the live artifact that the evidence of a deployment is about; None: there is none."""
+    query = select(streams.c.live_digest).where(streams.c.deployment_id == deployment_id)
+    digest: str | None = connection.execute(query.order_by(streams.c.id).limit(1)).scalar()
+    return digest
+
+
 def of_model(connection: Connection, model: ModelRef, moment: datetime) -> Stream | None:
     """The stream in which `model` was the candidate at a moment; None: in none."""
     lasted = (streams.c.started_at <= moment) & (streams.c.ended_at.is_(None) | (streams.c.ended_at > moment))

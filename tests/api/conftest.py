@@ -73,7 +73,7 @@ def deploy(made: Settings) -> None:
     save_model(made.models)
     store = open_store(made.store)
     migrate(store)
-    first_deployment(store, ModelRef("plain", "1"), "test", NOW)
+    first_deployment(store, made.models, ModelRef("plain", "1"), "test", NOW)
     store.close()
 
 

@@ -140,7 +140,10 @@ def test_what_cannot_be_done_is_said_in_one_line(
 def test_a_verdict_without_any_outcome_says_what_is_missing(umbra: Umbra, stream: Stream) -> None:
     shown = umbra("verdict", "faulty@2").stdout
     assert "INSUFFICIENT" in shown
-    assert "Houses judged: 0 of 500 sold houses" in shown
+    assert "nothing is known yet: it takes 500 sold houses on 28 days" in shown
+    assert "Needed        at least 500 sold houses on 28 days" in shown
+    assert "Not excluded  nothing yet" in shown
+    assert "good enough" not in shown
     assert "unknown" in shown
 
 
