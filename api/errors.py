@@ -47,6 +47,14 @@ class NotAcceptable(Refusal):
     """The client accepts none of the types an answer can have."""
 
 
+class InvalidKey(Refusal):
+    """An Idempotency-Key that cannot be one."""
+
+
+class KeyReused(Refusal):
+    """An Idempotency-Key that named another request before."""
+
+
 class OutcomesNotKept(Refusal):
     """The journal could not take outcomes; sending them again is harmless."""
 
@@ -146,6 +154,10 @@ BY_EXCEPTION: dict[type[Exception], Problem] = {
         {"Accept-Post": "application/json, text/csv", "Accept-Encoding": "identity"},
     ),
     NotAcceptable: Problem("not-acceptable", HTTPStatus.NOT_ACCEPTABLE, "No acceptable kind of answer"),
+    InvalidKey: Problem("invalid-idempotency-key", HTTPStatus.BAD_REQUEST, "Not a key of a request"),
+    KeyReused: Problem(
+        "idempotency-key-reused", HTTPStatus.UNPROCESSABLE_ENTITY, "The key belongs to another request"
+    ),
     UnknownPrediction: Problem("unknown-prediction", HTTPStatus.NOT_FOUND, "No such prediction"),
     InvalidIdentifier: Problem("invalid-identifier", HTTPStatus.BAD_REQUEST, "Not a prediction's id"),
     UnknownCandidate: Problem("unknown-candidate", HTTPStatus.NOT_FOUND, "No such candidate"),
