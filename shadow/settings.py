@@ -10,6 +10,7 @@ import hashlib
 import math
 import os
 import re
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -243,10 +244,9 @@ class Settings:
         """Where the processes of one half (`api`, `worker`) share their metrics; in memory if it can be."""
         if self.metrics_dir is not None:
             return self.metrics_dir / half
-        if _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK):
-            this = hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:12]
-            return _SHARED_MEMORY / f"umbra-{os.getuid()}-{this}" / half
-        return self.data_dir / "metrics" / half
+        this = hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:12]
+        shared = _SHARED_MEMORY / f"umbra-{os.getuid()}-{this}"
+        return (shared if _is_ours(shared) else self.data_dir / "metrics") / half
 
     @property
     def withholds_texts(self) -> bool:
@@ -257,6 +257,18 @@ class Settings:
     def run_dir(self) -> Path:
         """The directory of the files by which processes tell of themselves."""
         return self.data_dir / "run"
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether this is a directory of this user alone, or can become one; others may know its name, too."""
+    try:
+        facts = path.lstat()
+    except FileNotFoundError:
+        return os.access(path.parent, os.W_OK)
+    except OSError:
+        return False
+    others_write = facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid() and not others_write
 
 
 SECRETS = tuple(PREFIX + f.name.upper() for f in dataclasses.fields(Settings) if f.metadata["secret"])
