@@ -22,6 +22,10 @@ TEST_PREFIX = "UMBRA_TEST_"
 _HIDDEN = "(not shown: it may hold a password)"
 _SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|URL|DSN")
 _LISTS = frozenset({"recipe_modules", "masked_fields"})
+_SERVICE_LINK = re.compile(
+    r"_SERVICE_HOST\Z|_SERVICE_PORT(_[A-Z0-9_]+)?\Z|_PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?\Z"
+)
+_SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+:\d+\Z", re.ASCII)
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of its own below it
 
 
@@ -214,11 +218,14 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
         """Read and check every `UMBRA_*` variable; raises InvalidSetting naming key and value."""
-        source = os.environ if environment is None else environment
+        given = os.environ if environment is None else environment
+        source = {name: value for name, value in given.items() if not _is_service_link(name, value)}
         fields = {PREFIX + f.name.upper(): f for f in dataclasses.fields(cls)}
         _refuse_unknown(source, fields)
         values = {f.name: _read(key, f, source) for key, f in fields.items()}
         settings = cls(**values)
+        if (settings.api_port, settings.api_host) == (settings.api_metrics_port, settings.metrics_host):
+            raise InvalidSetting(f"UMBRA_API_PORT={settings.api_port}: the API's metrics use that port")
         if settings.api_metrics_port == settings.worker_metrics_port:
             raise InvalidSetting(
                 f"UMBRA_WORKER_METRICS_PORT={settings.worker_metrics_port}: the API's metrics use that port"
@@ -273,6 +280,17 @@ def _is_ours(path: Path) -> bool:
 
 SECRETS = tuple(PREFIX + f.name.upper() for f in dataclasses.fields(Settings) if f.metadata["secret"])
 """The variables whose values nobody may see who does not need them."""
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    """Whether Kubernetes made the variable, for a Service that is called as Umbra or a part of it is.
+
+    Such as UMBRA_SERVICE_HOST, UMBRA_PORT_8000_TCP, and UMBRA_API_PORT=tcp://10.96.0.12:8000.
+    """
+    if not name.startswith(PREFIX):
+        return False
+    is_address = name.endswith("_PORT") and _SERVICE_ADDRESS.match(value) is not None
+    return is_address or _SERVICE_LINK.search(name) is not None
 
 
 def _refuse_unknown(source: Mapping[str, str], fields: Mapping[str, Any]) -> None:
