@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from shadow.capture import open_recorder
 from shadow.settings import Settings
 from shadow.status import Status
 from shadow.store import open_store
+from shadow.up import INSTANCE_VARIABLE
 from shadow.version import umbra_version
 
 
@@ -60,6 +62,8 @@ class Parts:
     """Who may decide over HTTP; None: nobody."""
     take_status: Callable[[datetime], Status] | None = None
     """What the overview shows of processes, journal and ledger; None: nothing."""
+    instance: str | None = None
+    """What `umbra up` knows this API by."""
 
 
 def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
@@ -86,6 +90,7 @@ def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
                 Deployments(settings.admin_token, store, settings.models) if settings.admin_token else None
             ),
             take_status=lambda now: status.gather(settings, now),
+            instance=os.environ.get(INSTANCE_VARIABLE),
         )
     )
     switching.follow(settings, serving, store, measured)
@@ -124,7 +129,7 @@ def build(parts: Parts) -> Flask:
 
 def _route(app: Flask, parts: Parts, predictions: Predictions) -> None:
     models = Models(parts.live, parts.lookups, parts.models_dir)
-    health = Health(parts.live)
+    health = Health(parts.live, parts.instance)
     verdicts = Verdicts(parts.lookups)
     outcomes = Outcomes(parts.recorder, parts.lookups, parts.limits, lambda: datetime.now(UTC))
     document = openapi.document(

@@ -43,10 +43,6 @@ class UnsupportedContent(Refusal):
     """The body is of a type or in an encoding that is not read here."""
 
 
-class NotAcceptable(Refusal):
-    """The client accepts none of the types an answer can have."""
-
-
 class InvalidKey(Refusal):
     """An Idempotency-Key that cannot be one."""
 
@@ -153,7 +149,6 @@ BY_EXCEPTION: dict[type[Exception], Problem] = {
         "The body is of a kind that is not read here",
         {"Accept-Post": "application/json, text/csv", "Accept-Encoding": "identity"},
     ),
-    NotAcceptable: Problem("not-acceptable", HTTPStatus.NOT_ACCEPTABLE, "No acceptable kind of answer"),
     InvalidKey: Problem("invalid-idempotency-key", HTTPStatus.BAD_REQUEST, "Not a key of a request"),
     KeyReused: Problem(
         "idempotency-key-reused", HTTPStatus.UNPROCESSABLE_ENTITY, "The key belongs to another request"

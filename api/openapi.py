@@ -179,7 +179,7 @@ def _create(max_rows: int, max_body_bytes: int) -> Schema:
                     },
                 },
             },
-            **_problems(400, 406, 413, 415, 422, 500, 503),
+            **_problems(400, 413, 415, 422, 500, 503),
         },
     }
 

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 it could not be done or does not add up, 2 the command or 
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from importlib import import_module
 from importlib.metadata import version
@@ -96,6 +97,9 @@ class _Group(click.Group):
             return None
         module, attribute = _COMMANDS[name].split(":")
         command: click.Command = getattr(import_module(module), attribute)
+        # While it was imported a signal ended the process; from now on there may be something to tidy up.
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         return command
 
     def invoke(self, context: click.Context) -> Any:

@@ -15,12 +15,13 @@ import click
 from rich.console import Console
 from rich.live import Live
 
-from model_package import recipes
+from model_package import artifact, recipes
 from shadow import prepare as preparing
-from shadow import processes, purpose
+from shadow import processes, purpose, rollout, start
 from shadow import status as whole
 from shadow import up as running
 from shadow.cli import model, state
+from shadow.data_directory import make_private
 from shadow.pace import Pace
 from shadow.processes import Child
 from shadow.records import Deployment, Purpose
@@ -28,7 +29,7 @@ from shadow.settings import Settings
 from shadow.store import StoreUnavailable, open_store
 
 _READY_SECONDS = 60.0
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 0.1
 _SHOW_SECONDS = 2.0
 # What takes days in earnest has to come within seconds.
 _DEMO_PACE = {"UMBRA_EVIDENCE_SECONDS": "1", "UMBRA_CANDIDATE_LATENCY_SHARE": "0.1"}
@@ -44,7 +45,8 @@ def prepare(data: str) -> None:
 
     Example: UMBRA_STORE_URL=postgresql://umbra@db/umbra umbra prepare
     """
-    deployment = _prepare(Settings.from_environment(), data, Purpose.REAL)
+    settings = Settings.from_environment()
+    deployment = _prepare(settings, model.trainer(settings.models, data, model.DEFAULT_SEED), Purpose.REAL)
     click.echo(f"ready: {deployment.live} is live since {deployment.since:%Y-%m-%d %H:%M} UTC")
 
 
@@ -65,7 +67,7 @@ def work() -> None:
     Example: UMBRA_LOG_DIR=/var/log/umbra umbra work
     """
     purpose.mark_directory(Settings.from_environment(), Purpose.REAL)
-    running.become("shadow.worker", os.environ)
+    running.become("shadow.worker", processes.without(os.environ, "UMBRA_ADMIN_TOKEN"))
 
 
 @click.command(short_help="Answer requests and score the candidate on all of them.")
@@ -98,20 +100,54 @@ def demo(data: str, rate: float) -> None:
     _run(_DEMO_PACE | os.environ | {"UMBRA_DATA_DIR": data_dir}, data, traffic_rate=rate)
 
 
-def _prepare(settings: Settings, data: str, wanted: Purpose) -> Deployment:
+def _prepare(settings: Settings, train: preparing.Train, wanted: Purpose) -> Deployment:
     recipes.register(settings.recipe_modules)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_private(settings)
     store = open_store(settings.store)
     try:
-        train = model.trainer(settings.models, data, model.DEFAULT_SEED)
         return preparing.prepare(settings, store, train, getpass.getuser(), datetime.now(UTC), wanted)
     finally:
         store.close()
 
 
+def _prepared_or_remembered(
+    settings: Settings, environment: Mapping[str, str], data: str, wanted: Purpose
+) -> Deployment:
+    """Prepare; while the store cannot be asked, the deployment that was served here last is enough."""
+
+    def train(recipe: str) -> Path:
+        running.train(settings, recipe, data, environment)
+        versions = [version for name, version in artifact.listing(settings.models) if name == recipe]
+        return artifact.directory_of(settings.models, recipe, versions[-1])
+
+    try:
+        return _prepare(settings, train, wanted)
+    except running.NotTrained as fault:
+        raise click.exceptions.Exit(fault.status) from fault
+    except processes.CannotRun:
+        raise
+    except Exception as fault:  # noqa: BLE001 - whatever the store says, the API can do without it
+        try:
+            deployment = rollout.remembered(settings.data_dir)
+        except rollout.NoDeployment:
+            raise fault from None
+        reason = str(fault).partition("\n")[0]
+        click.echo(
+            f"The store cannot be asked ({reason}): {deployment.live} answers, as it did here last, "
+            "and what it answers waits in the journal",
+            err=True,
+        )
+        return deployment
+
+
 def _run(environment: Mapping[str, str], data: str, traffic_rate: float | None) -> None:
     settings, is_demo = Settings.from_environment(environment), traffic_rate is not None
-    deployment = _prepare(settings, data, Purpose.DEMO if is_demo else Purpose.REAL)
+    make_private(settings)
+    running.check_alone(settings)
+    start.adopt_orphans()
+    deployment = _prepared_or_remembered(
+        settings, environment, data, Purpose.DEMO if is_demo else Purpose.REAL
+    )
     stop = processes.stop_on_signals()  # only now: until here Ctrl-C ends the command at once
     children = running.plan(settings, environment, traffic_rate)
     try:
@@ -126,16 +162,22 @@ def _run(environment: Mapping[str, str], data: str, traffic_rate: float | None) 
 
 
 def _start(settings: Settings, children: list[Child], stop: threading.Event) -> None:
-    """Start the API and the worker, then traffic; raises NotStarted."""
+    """Start the API and the worker, then traffic; raises NotStarted, or CannotRun if a port is taken."""
     first = [child for child in children if child.name != "traffic"]
 
     def ready() -> bool:
         running.tend(first, starting=True)
-        return running.is_ready(settings)
+        return running.is_ready(settings, first)
 
-    if not processes.wait_until(ready, _READY_SECONDS, stop) and not stop.is_set():
+    try:
+        is_ready = processes.wait_until(ready, _READY_SECONDS, stop)
+    except running.NotStarted:
+        running.stop(first)
+        running.check_ports(settings)
+        raise
+    if not is_ready and not stop.is_set():
         raise running.NotStarted(
-            f"the API was not ready after {_READY_SECONDS:g} s; its log is in the data directory"
+            f"the API was not ready after {_READY_SECONDS:g} s; its log is in {running.log_dir(settings)}"
         )
     running.tend(children, starting=True)
 
@@ -192,8 +234,10 @@ def _stay(settings: Settings, children: list[Child], stop: threading.Event, *, f
 
 
 def _tend_until(children: list[Child], stop: threading.Event, show: Callable[[], None]) -> None:
+    orphans = running.Orphans()
     while not stop.is_set():
         for name, status in running.tend(children, starting=False):
             click.echo(f"the {name} ended with status {status}; starting it again", err=True)
+        orphans.tend(children, time.monotonic())
         show()
         stop.wait(_LOOK_SECONDS)

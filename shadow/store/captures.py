@@ -76,9 +76,7 @@ def insert(connection: Connection, source: Source, rows: Sequence[Capture]) -> i
     return source.last_seq + len(rows)
 
 
-def sort_out(
-    connection: Connection, rows: Sequence[Capture]
-) -> tuple[list[Capture], list[Capture]]:
+def sort_out(connection: Connection, rows: Sequence[Capture]) -> tuple[list[Capture], list[Capture]]:
     """The captures that the store does not have yet, and those whose id belongs to another answer.
 
     What is stored already, or comes twice in `rows`, is in neither. Inputs are not compared: they may have

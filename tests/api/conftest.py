@@ -277,6 +277,26 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         server.process.wait(30)
 
 
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server in which plain@1 is live, for all tests of a file: they ask it and change nothing."""
+    home = tmp_path_factory.mktemp("shared")
+    port, metrics_port = free_ports(2)
+    values = {
+        "DATA_DIR": home / "data", "RECIPE_MODULES": "plain_recipe", "API_PORT": port,
+        "API_METRICS_PORT": metrics_port, "API_MAX_BODY_BYTES": 100_000,
+    }  # fmt: skip
+    made = Settings.from_environment({f"UMBRA_{name}": str(value) for name, value in values.items()})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(HERE)
+        deploy(made)
+    server = start(made, home / "serve.log")
+    server.wait_until(lambda: server.ready() and server.workers_ready() == made.api_workers)
+    yield server
+    server.process.terminate()
+    server.process.wait(30)
+
+
 @pytest.fixture
 def serving(launch: Callable[..., Server], settings: Callable[..., Settings]) -> Callable[..., Server]:
     """Start a server in which plain@1 is live, and wait until its workers (or so many of them) are ready."""
