@@ -13,6 +13,7 @@ from gunicorn.app.wsgiapp import WSGIApplication
 
 from api import live, server
 from monitoring import logs, metrics
+from monitoring.phrases import visible
 from shadow import addresses, processes, start
 from shadow.data_directory import make_private
 from shadow.log_setup import write_lines
@@ -95,5 +96,5 @@ def _share_metrics(settings: Settings) -> None:
 
 def _say(fault: Exception, status: int) -> int:
     logs.flush()
-    sys.stderr.write(f"umbra: {fault}\n")
+    sys.stderr.write(visible(f"umbra: {fault}") + "\n")
     return status

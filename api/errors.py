@@ -16,6 +16,7 @@ from model_package.artifact import AlteredArtifact, InvalidArtifact
 from model_package.recipes import UnknownRecipe
 from model_package.schema import Fault, InvalidRows, MalformedBody, TooManyRows
 from monitoring import logs
+from monitoring.phrases import count
 from shadow.rollout import NoDeployment, PromotionRefused, RolloutConflict, UnfitArtifact
 from shadow.saved import NoSuchModel
 from shadow.store import StoreRefused, StoreUnavailable, StoreUnfit
@@ -79,7 +80,7 @@ class InvalidDecision(Refusal):
     """Not a promotion, or not a rollback: `faults` lists all that is wrong, by field."""
 
     def __init__(self, faults: tuple[Fault, ...]) -> None:
-        super().__init__(f"{len(faults)} faults; each is listed under `errors`")
+        super().__init__(f"{count(len(faults), 'fault')}; each is listed under `errors`")
         self.faults = faults
 
 
@@ -202,7 +203,7 @@ BY_STATUS: dict[int, Problem] = {
 }
 
 _DETAILS: dict[type[Exception], Callable[[Any], str]] = {
-    InvalidRows: lambda fault: f"{len(fault.faults)} faults; each is listed under `errors`",
+    InvalidRows: lambda fault: f"{count(len(fault.faults), 'fault')}; each is listed under `errors`",
     PromotionRefused: lambda fault: (
         f"{fault.candidate}: the verdict is {fault.state}; its reasons are listed under `verdict`"
     ),

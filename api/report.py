@@ -19,6 +19,7 @@ from api.pages.assets import Assets
 from api.pages.candidate import COMPARISON, DRIFT, EVIDENCE
 from api.pages.documents import Document
 from api.pages.rendering import Rendering
+from monitoring import terminal
 from shadow.records import ModelRef
 from shadow.settings import Settings
 from shadow.store import dossiers, open_store
@@ -54,7 +55,7 @@ def report(candidate: str, output: Path) -> None:
     if found is None:
         raise NotJudged(f"{model} was never judged; `umbra candidates` lists who is, the worker judges them")
     output.write_text(render(found, Rendering(Assets())), encoding="utf-8")
-    click.echo(f"{output}: {_state(found)}, {output.stat().st_size:,} bytes")
+    terminal.say(f"{output}: {_state(found)}, {output.stat().st_size:,} bytes")
 
 
 def render(found: Dossier, rendering: Rendering) -> str:

@@ -13,6 +13,7 @@ from model_package import tables
 from model_package.schema import Fault
 from model_package.spool import Spool
 from model_package.tables import InvalidTable
+from monitoring.phrases import count
 from shadow.backoff import Backoff
 from shadow.capture import DISK, Recorder
 from shadow.outcomes import Judged, header_faults, judge_line
@@ -30,11 +31,10 @@ class InvalidFile(ValueError):
 
     def __init__(self, path: Path, told: list[str], faults: int, imported: int = 0) -> None:
         more = [f"and {faults - len(told)} more"] if faults > len(told) else []
-        counted = "1 fault" if faults == 1 else f"{faults:,} faults"
         done = (
             f"at most its first {imported:,} outcomes were imported" if imported else "nothing was imported"
         )
-        super().__init__("\n  ".join([f"{path}: {done}; {counted}:", *told, *more]))
+        super().__init__("\n  ".join([f"{path}: {done}; {count(faults, 'fault')}:", *told, *more]))
 
 
 class JournalRefuses(OSError):

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from monitoring import logs
+from monitoring.phrases import visible
 from shadow import addresses, descendants, start
 from shadow.backoff import Backoff
 from shadow.data_directory import make_private
@@ -57,10 +58,10 @@ def main(role: str, run: Run, *, when_orphaned: signal.Signals = signal.SIGTERM)
         make_private(settings)
         write_lines("umbra.worker", settings)
     except InvalidSetting as fault:
-        sys.stderr.write(f"umbra: {fault}\n")
+        sys.stderr.write(visible(f"umbra: {fault}") + "\n")
         return EXIT_USAGE
     except OSError as fault:
-        sys.stderr.write(f"umbra: {fault}\n")
+        sys.stderr.write(visible(f"umbra: {fault}") + "\n")
         return EXIT_FAILURE
     stand_back(settings.worker_niceness)
     announcement = Announcement(settings.run_dir, role, datetime.now(UTC))
@@ -69,7 +70,7 @@ def main(role: str, run: Run, *, when_orphaned: signal.Signals = signal.SIGTERM)
         run(settings, stop, announcement)
     except CannotRun as fault:
         logs.event(_log, "process_cannot_run", level=logging.ERROR, role=role, error=fault)
-        sys.stderr.write(f"umbra: {fault}\n")  # also to whoever started it and sees no log
+        sys.stderr.write(visible(f"umbra: {fault}") + "\n")  # also to whoever started it and sees no log
         return EXIT_FAILURE
     finally:
         announcement.withdraw()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -30,6 +29,7 @@ from model_package.artifact import AlteredArtifact, InvalidArtifact, Model
 from model_package.dataset import InvalidDataset, Split
 from model_package.recipes import UnknownRecipe
 from model_package.schema import Row
+from monitoring.terminal import say_trace
 
 NOISE_ROWS, SERVICE_ROWS, SEARCHED_FROM = 500, 100, 50
 HOUSES = frozenset({"ordinary", "harvested", "given"})
@@ -87,7 +87,7 @@ def _tried(level: Level, step: Step) -> Iterator[Check]:
     except FAULTS as fault:
         yield replace(ended, error=str(fault))
     except Exception as fault:  # noqa: BLE001 (a defect here, or in what is asked: the trace tells)
-        traceback.print_exc()
+        say_trace()
         yield replace(ended, error=f"not foreseen, see the trace: {type(fault).__name__}: {fault}")
 
 

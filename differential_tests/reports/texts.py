@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from typing import Any
 
+from monitoring.phrases import count, escaped, visible
+
+__all__ = ["SHOWN_CHARACTERS", "count", "cut", "escaped", "line", "number", "value", "visible"]
+__test__ = {"count": count, "visible": visible}
+
 SHOWN_CHARACTERS = 80
-# Control, format (which turn the direction of writing), surrogate, not assigned; line and paragraph ends.
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
-_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-
-
-def visible(text: str) -> str:
-    r"""What cannot be seen, or is no character of XML 1.0, as an escape.
-
-    >>> visible("a\x00\nb")
-    'a\\u0000\\nb'
-    """
-    return "".join(_escaped(each) if unicodedata.category(each) in _UNSEEN else each for each in text)
-
-
-def escaped(character: str) -> str:
-    r"""One character as JSON writes it in ASCII: `\u007c`, or two of them beyond U+FFFF."""
-    return json.dumps(character)[1:-1] if ord(character) > 0x7F else f"\\u{ord(character):04x}"
-
-
-def _escaped(character: str) -> str:
-    return _ESCAPES.get(character) or escaped(character)
 
 
 def cut(text: str, most: int = SHOWN_CHARACTERS) -> str:
@@ -56,12 +39,3 @@ def number(found: float | None, unit: str = "") -> str:
         return ""
     large = 1e4 <= abs(found) < 1e15
     return (f"{found:,.0f}" if large else f"{found:.4g}") + unit
-
-
-def count(number_of: int, noun: str) -> str:
-    """A number and what is counted.
-
-    >>> count(1, "finding"), count(1200, "finding")
-    ('1 finding', '1,200 findings')
-    """
-    return f"{number_of:,} {noun}{'' if number_of == 1 else 's'}"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 
 import click
-from rich.table import Table
 
 from model_package import artifact
+from monitoring import terminal
 from shadow import policy, saved
-from shadow.cli.state import console
+from shadow.cli.moment import MOMENT
 from shadow.pace import Pace
 from shadow.policy import Policy
 from shadow.records import Candidate, CandidateState, ModelRef, Purpose
@@ -35,12 +34,11 @@ def candidates(context: click.Context, as_json: bool) -> None:
         return
     found = _store().candidates()
     if as_json:
-        click.echo(json.dumps([_facts(candidate) for candidate in found], indent=2))
+        terminal.say_json([_facts(candidate) for candidate in found])
         return
-    table = Table("Candidate", "State", "Sample", "Replays from", "Added", "Policy", box=None, pad_edge=False)
-    for candidate in found:
-        table.add_row(*_row(candidate))
-    console().print(table if found else "No candidates. `umbra candidates add NAME@VERSION` begins one.")
+    rows = [_row(candidate) for candidate in found]
+    table = terminal.table(("Candidate", "State", "Sample", "Replays from", "Added", "Policy"), rows)
+    terminal.show(table if rows else "No candidates. `umbra candidates add NAME@VERSION` begins one.")
 
 
 @candidates.command()
@@ -52,8 +50,7 @@ def candidates(context: click.Context, as_json: bool) -> None:
     show_default=True,
     help="Share of captures it sees; smaller shares lie inside larger ones.",
 )
-@click.option("--from", "replay_from", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
-              help="Score stored captures since this moment (UTC) too.")  # fmt: skip
+@click.option("--from", "replay_from", type=MOMENT, help="Score stored captures since this moment too.")
 @click.option(
     "--policy",
     "policy_name",
@@ -71,11 +68,10 @@ def add(model: str, sample: float, replay_from: datetime | None, policy_name: st
     reference = ModelRef.parse(model)
     chosen = None if policy_name is None else policy.chosen(policy_name)
     artifact.verify(saved.existing(settings.models, reference))
-    moment = None if replay_from is None else replay_from.replace(tzinfo=UTC)
     with open_store(settings.store).writing() as connection:
         judged_by = _judged_by(chosen, purposes.recorded(connection))
-        stored.add(connection, reference, sample, moment, datetime.now(UTC), judged_by.text)
-    click.echo(
+        stored.add(connection, reference, sample, replay_from, datetime.now(UTC), judged_by.text)
+    terminal.say(
         f"{reference} is a candidate now, judged by the policy {Pace.of(judged_by.text).words}; a running "
         "worker begins within a second."
     )
@@ -100,7 +96,7 @@ def _setter(name: str, state: CandidateState, done: str, purpose: str) -> click.
         reference = ModelRef.parse(model)
         with _store().writing() as connection:
             stored.set_state(connection, reference, state)
-        click.echo(f"{reference} {done}.")
+        terminal.say(f"{reference} {done}.")
 
     return change
 

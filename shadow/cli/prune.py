@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskProgressColumn, TimeRemainingColumn
 
+from monitoring import terminal
+from monitoring.phrases import count
 from shadow.settings import Settings
 from shadow.store import Store, open_store, prunings
 from shadow.store.prunings import Extent
@@ -57,17 +57,17 @@ def prune(age: timedelta, dry_run: bool, as_json: bool) -> None:
     gone = total if dry_run else _prune(store, before, now, total)
     store.close()
     if as_json:
-        click.echo(json.dumps({"before": before.isoformat(), "dry_run": dry_run, **asdict(gone)}, indent=2))
+        terminal.say_json({"before": before.isoformat(), "dry_run": dry_run, **asdict(gone)})
         return
-    click.echo(
-        f"{'would remove' if dry_run else 'removed'} {gone.captures:,} captures,"
-        f" {gone.observations:,} observations and {gone.outcomes:,} outcomes"
+    terminal.say(
+        f"{'would remove' if dry_run else 'removed'} {count(gone.captures, 'capture')},"
+        f" {count(gone.observations, 'observation')} and {count(gone.outcomes, 'outcome')}"
         f" of before {before:%Y-%m-%d %H:%M:%S} UTC"
     )
 
 
 def _prune(store: Store, before: datetime, now: datetime, total: Extent) -> Extent:
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    columns = terminal.Words(), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    with terminal.progress(*columns, transient=True) as bar:
         task = bar.add_task("removing", total=total.rows)
         return prunings.prune(store, before, now, lambda gone: bar.advance(task, gone.rows))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import shlex
 import threading
@@ -12,15 +11,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.live import Live
 
 from model_package import artifact, recipes
+from monitoring import terminal
 from shadow import prepare as preparing
 from shadow import processes, purpose, rollout, start
 from shadow import status as whole
 from shadow import up as running
 from shadow.cli import model, state
+from shadow.cli.operator import operator_name
 from shadow.data_directory import make_private
 from shadow.pace import Pace
 from shadow.processes import Child
@@ -47,7 +47,7 @@ def prepare(data: str) -> None:
     """
     settings = Settings.from_environment()
     deployment = _prepare(settings, model.trainer(settings.models, data, model.DEFAULT_SEED), Purpose.REAL)
-    click.echo(f"ready: {deployment.live} is live since {deployment.since:%Y-%m-%d %H:%M} UTC")
+    terminal.say(f"ready: {deployment.live} is live since {deployment.since:%Y-%m-%d %H:%M} UTC")
 
 
 @click.command(short_help="Start the API alone.")
@@ -105,7 +105,7 @@ def _prepare(settings: Settings, train: preparing.Train, wanted: Purpose) -> Dep
     make_private(settings)
     store = open_store(settings.store)
     try:
-        return preparing.prepare(settings, store, train, getpass.getuser(), datetime.now(UTC), wanted)
+        return preparing.prepare(settings, store, train, operator_name(), datetime.now(UTC), wanted)
     finally:
         store.close()
 
@@ -132,7 +132,7 @@ def _prepared_or_remembered(
         except rollout.NoDeployment:
             raise fault from None
         reason = str(fault).partition("\n")[0]
-        click.echo(
+        terminal.say(
             f"The store cannot be asked ({reason}): {deployment.live} answers, as it did here last, "
             "and what it answers waits in the journal",
             err=True,
@@ -156,9 +156,9 @@ def _run(environment: Mapping[str, str], data: str, traffic_rate: float | None) 
             _greet(settings, deployment, is_demo=is_demo)
             _stay(settings, children, stop, follow=is_demo)
     finally:
-        click.echo("\nstopping: the API first, then the worker once the journal is empty ...", err=True)
+        terminal.say("", "stopping: the API first, then the worker once the journal is empty ...", err=True)
         running.stop(children)
-    Console(highlight=False).print(state.render(whole.gather(settings, datetime.now(UTC))))
+    terminal.show(state.render(whole.gather(settings, datetime.now(UTC))))
 
 
 def _start(settings: Settings, children: list[Child], stop: threading.Event) -> None:
@@ -183,17 +183,21 @@ def _start(settings: Settings, children: list[Child], stop: threading.Event) -> 
 
 
 def _greet(settings: Settings, deployment: Deployment, *, is_demo: bool) -> None:
-    click.echo(f"\nUmbra answers on {running.address(settings)} with {deployment.live}. Try:\n")
-    click.echo(f"  {running.example_command(settings)}\n")
-    click.echo(f"Pages          {running.address(settings)}/")
-    click.echo(f"Documentation  {running.address(settings)}/docs")
-    for line in _judging(settings, is_demo=is_demo):
-        click.echo(line)
-    here = _for_another_terminal(settings)
-    click.echo(f"Verdict        {here}umbra verdict gbm@1")
-    click.echo(f"Ledger         {here}umbra status")
-    again = "umbra demo" if is_demo else "umbra up"
-    click.echo(f"Stop           Ctrl-C: nothing is lost, `{again}` goes on where this stops\n")
+    here, again = _for_another_terminal(settings), "umbra demo" if is_demo else "umbra up"
+    terminal.say(
+        "",
+        f"Umbra answers on {running.address(settings)} with {deployment.live}. Try:",
+        "",
+        f"  {running.example_command(settings)}",
+        "",
+        f"Pages          {running.address(settings)}/",
+        f"Documentation  {running.address(settings)}/docs",
+        *_judging(settings, is_demo=is_demo),
+        f"Verdict        {here}umbra verdict gbm@1",
+        f"Ledger         {here}umbra status",
+        f"Stop           Ctrl-C: nothing is lost, `{again}` goes on where this stops",
+        "",
+    )
 
 
 def _judging(settings: Settings, *, is_demo: bool) -> Iterator[str]:
@@ -218,7 +222,7 @@ def _for_another_terminal(settings: Settings) -> str:
 
 def _stay(settings: Settings, children: list[Child], stop: threading.Event, *, follow: bool) -> None:
     """Keep everything running until told to stop; with `follow`, on a terminal, show the status meanwhile."""
-    console = Console(highlight=False)
+    console = terminal.Screen()
     if not (follow and console.is_terminal):
         _tend_until(children, stop, lambda: None)
         return
@@ -237,7 +241,7 @@ def _tend_until(children: list[Child], stop: threading.Event, show: Callable[[],
     orphans = running.Orphans()
     while not stop.is_set():
         for name, status in running.tend(children, starting=False):
-            click.echo(f"the {name} ended with status {status}; starting it again", err=True)
+            terminal.say(f"the {name} ended with status {status}; starting it again", err=True)
         orphans.tend(children, time.monotonic())
         show()
         stop.wait(_LOOK_SECONDS)

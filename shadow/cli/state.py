@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import click
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
+from monitoring import terminal
+from monitoring.phrases import count
+from monitoring.terminal import styled
 from shadow import purpose
 from shadow import status as whole
 from shadow.pace import Pace
@@ -40,25 +40,19 @@ def status(as_json: bool) -> None:
     settings = Settings.from_environment()
     now = whole.gather(settings, datetime.now(UTC))
     if as_json:
-        click.echo(json.dumps(whole.as_json(now), indent=2))
+        terminal.say_json(whole.as_json(now))
     else:
-        console().print(render(now))
+        terminal.show(render(now))
         if hint := purpose.demo_hint(settings):
-            click.echo(f"\n{hint}")
+            terminal.say("", hint)
     sys.exit(0 if now.books is not None and now.books.balance else EXIT_FAILURE)
-
-
-def console() -> Console:
-    """Where people read: as wide as their terminal, and wide enough where there is none."""
-    found = Console(highlight=False)
-    return found if found.is_terminal or "COLUMNS" in os.environ else Console(highlight=False, width=160)
 
 
 def render(now: Status) -> RenderableType:
     """The status as people read it."""
     parts: list[RenderableType] = [_processes(now), "", _journal(now.journal)]
     if now.books is None:
-        parts += ["", Text(f"The store cannot be asked: {now.trouble}", style="bold red")]
+        parts += ["", styled(f"The store cannot be asked: {now.trouble}", "bold red")]
     else:
         parts += _books(now.books)
     return Group(*parts)
@@ -76,12 +70,13 @@ def _processes(now: Status) -> RenderableType:
 
 
 def _journal(journal: JournalState) -> str:
-    waiting = (
-        "captures waiting: unknown" if journal.waiting is None else f"{journal.waiting:,} captures waiting"
+    waiting, refused = journal.waiting, journal.refused_files
+    parts = (
+        "captures waiting: unknown" if waiting is None else f"{count(waiting, 'capture')} waiting",
+        f"{journal.size_bytes:,} bytes in {count(journal.segments, 'file')}",
+        *((f"{count(refused, 'unreadable file')} set aside",) if refused else ()),
     )
-    files = "file" if journal.segments == 1 else "files"
-    refused = f", {journal.refused_files} unreadable files set aside" if journal.refused_files else ""
-    return f"Journal: {waiting}, {journal.size_bytes:,} bytes in {journal.segments} {files}{refused}"
+    return f"Journal: {', '.join(parts)}"
 
 
 def _books(books: Books) -> list[RenderableType]:
@@ -90,17 +85,17 @@ def _books(books: Books) -> list[RenderableType]:
     intake = books.intake
     pruned = f", {intake.pruned:,} pruned" if intake.pruned else ""
     verdict = (
-        Text("The ledger balances.", style="green")
+        styled("The ledger balances.", "green")
         if books.balance
-        else Text("The ledger does NOT balance: see `missing`.", style="bold red")
+        else styled("The ledger does NOT balance: see `missing`.", "bold red")
     )
     return [
         *([DEMO] if books.purpose is Purpose.DEMO else []),
         f"Live: {live}{since}",
-        f"Store: {intake.stored:,} captures{pruned}{_reasons(', dropped', intake.dropped)}",
+        f"Store: {count(intake.stored, 'capture')}{pruned}{_reasons(', dropped', intake.dropped)}",
         outcomes_line(books.outcomes),
         "",
-        _ledger(books) if books.accounts else Text("No candidate is being scored.", style="yellow"),
+        _ledger(books) if books.accounts else styled("No candidate is being scored.", "yellow"),
         "",
         verdict,
     ]

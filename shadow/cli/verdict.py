@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -10,9 +9,10 @@ from typing import Any
 import click
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
-from shadow.cli.state import console
+from monitoring import terminal
+from monitoring.terminal import styled
+from shadow.cli.moment import MOMENT
 from shadow.evidence.judgement import judge
 from shadow.pace import Pace
 from shadow.records import ModelRef, VerdictState
@@ -27,8 +27,7 @@ _RESULT_STYLES = {"pass": "green", "fail": "red", "unknown": "yellow"}
 @click.command(short_help="What the evidence says of a candidate, rule by rule.")
 @click.argument("candidate")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole verdict as JSON.")
-@click.option("--as-of", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f"]),
-              help="What it was then (UTC), from what had been recorded by then.")  # fmt: skip
+@click.option("--as-of", type=MOMENT, help="What it was then, from what had been recorded by then.")
 @click.option("--exit-code", is_flag=True, help="Exit with 3 unless the verdict is promote.")
 def verdict(candidate: str, as_json: bool, as_of: datetime | None, exit_code: bool) -> None:
     """Judge CANDIDATE (NAME@VERSION) by its policy and what is known now.
@@ -44,57 +43,55 @@ def verdict(candidate: str, as_json: bool, as_of: datetime | None, exit_code: bo
     """
     settings = Settings.from_environment()
     model = ModelRef.parse(candidate)
-    moment = None if as_of is None else as_of.replace(tzinfo=UTC)
     store = open_store(settings.store)
     try:
-        found = judge(store, settings.models, model, datetime.now(UTC), moment)
+        found = judge(store, settings.models, model, datetime.now(UTC), as_of)
     finally:
         store.close()
     told = found.as_json()
     if as_json:
-        click.echo(json.dumps(told, indent=2))
+        terminal.say_json(told)
     else:
-        console().print(render(told))
+        terminal.show(render(told))
     sys.exit(0 if found.state is VerdictState.PROMOTE or not exit_code else _EXIT_NOT_PROMOTE)
 
 
 def render(told: dict[str, Any]) -> RenderableType:
     """A verdict's document as people read it."""
-    state = Text(told["state"].upper(), style=_STATE_STYLES.get(told["state"], "bold yellow"))
-    head = Text.assemble(
-        f"{told['candidate']} against {told['live']}: ", state, f" since {told['since'][:19]} UTC"
-    )
-    parts: list[RenderableType] = [head, *(Text(f"  - {reason}") for reason in told["reasons"]), ""]
+    state = styled(told["state"].upper(), _STATE_STYLES.get(told["state"], "bold yellow"))
+    head = styled(f"{told['candidate']} against {told['live']}: ").append_text(state)
+    head.append_text(styled(f" since {told['since'][:19]} UTC"))
+    parts: list[RenderableType] = [head, *(f"  - {reason}" for reason in told["reasons"]), ""]
     if told["rollback"] is not None:
         parts += [*_rollback(told["rollback"]), ""]
     parts += [_rules(told["rules"]), ""]
     if told["segments"]:
         parts += [_segments(told["segments"]), ""]
-    return Group(*parts, *map(Text, _facts(told)))
+    return Group(*parts, *_facts(told))
 
 
 def _rollback(rollback: dict[str, Any]) -> list[RenderableType]:
     if not rollback["alarm"]:
-        return [Text("Watched since the promotion: no reason to roll back.", style="green")]
-    because = (Text(f"  - {reason}") for reason in rollback["because"])
-    return [Text("ROLL BACK: `umbra rollback`", style="bold red"), *because]
+        return [styled("Watched since the promotion: no reason to roll back.", "green")]
+    because = (f"  - {reason}" for reason in rollback["because"])
+    return [styled("ROLL BACK: `umbra rollback`", "bold red"), *because]
 
 
 def _rules(rules: list[dict[str, Any]]) -> Table:
-    table = Table("Rule", "Value", "Threshold", "Unit", "Result", "", box=None, pad_edge=False)
+    rows = []
     for rule in rules:
-        result = Text(rule["result"], style=_RESULT_STYLES[rule["result"]])
+        result = styled(rule["result"], _RESULT_STYLES[rule["result"]])
         numbers = (_number(rule["value"]), _number(rule["threshold"]))
-        table.add_row(rule["title"], *numbers, rule["unit"], result, rule["detail"])
-    return table
+        rows.append((rule["title"], *numbers, rule["unit"], result, rule["detail"]))
+    return terminal.table(("Rule", "Value", "Threshold", "Unit", "Result", ""), rows)
 
 
 def _segments(segments: list[dict[str, Any]]) -> Table:
-    table = Table("Segment", "Pairs", "Sold", "Mean", "ln E", "", box=None, pad_edge=False)
+    rows = []
     for one in segments:
         counts = (f"{one['pairs']:,}", f"{one['sold']:,}")
-        table.add_row(one["segment"], *counts, _number(one["mean"]), _number(one["ln_e"]), one["result"])
-    return table
+        rows.append((one["segment"], *counts, _number(one["mean"]), _number(one["ln_e"]), one["result"]))
+    return terminal.table(("Segment", "Pairs", "Sold", "Mean", "ln E", ""), rows)
 
 
 def _facts(told: dict[str, Any]) -> list[str]:
