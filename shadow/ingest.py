@@ -7,6 +7,7 @@ worker keeps it running.
 
 from __future__ import annotations
 
+import heapq
 import logging
 import os
 import signal
@@ -182,7 +183,9 @@ class Ingest:
         with self._store.writing() as connection:
             source = sources.lock(connection, self._directory_id, now)
             taken = [capture for move in moves.values() for capture in move.captures]
-            reported = [outcome for move in moves.values() for outcome in move.outcomes]
+            # Within a file its order counts, whatever the clock did; between files there are only clocks.
+            files = [move.outcomes for move in moves.values()]
+            reported = list(heapq.merge(*files, key=lambda outcome: outcome.received_at))
             last_seq = captures.insert(connection, source, taken)
             last_outcome_seq = outcomes.insert(connection, source, reported, now)
             sources.advance(connection, source, last_seq, last_outcome_seq)
