@@ -132,7 +132,7 @@ JOURNAL = Section("Journal", (
         title="Database", unit="bytes", width=8, minimum=None,
         shows="Bytes of the database.",
         normal="Grows evenly with the traffic, and stays level once `umbra prune` runs daily.",
-        act="Steeper than the traffic: keep less (`umbra prune --older-than`), or give its disk more room.",
+        act="Steeper than the traffic: keep less (`umbra prune`), or give its disk more room.",
         queries=[Query(f"max(umbra_store_bytes{{{WORKER}}})", "database")],
     ),
     TimeSeries(

@@ -70,8 +70,21 @@ def metrics_of(expression: str) -> set[str]:
     return set(re.findall(r"[a-z_]+(?::\w+)+|\b(?:umbra|prometheus|alertmanager)_\w+|\bup\b", bare))
 
 
-def test_the_configuration_is_valid(promtool: Tool) -> None:
-    promtool("check", "config", ROOT / "prometheus" / "prometheus.yml")
+@pytest.mark.parametrize("name", ["prometheus.yml", "demo.yml"])
+def test_the_configuration_is_valid(promtool: Tool, name: str) -> None:
+    promtool("check", "config", ROOT / "prometheus" / name)
+
+
+def test_the_prometheus_of_the_demo_tells_nobody_and_scrapes_the_demo_alone() -> None:
+    demo = parsed(ROOT / "prometheus" / "demo.yml")
+    assert "alerting" not in demo
+    addresses = {
+        target.partition(":")[0]
+        for job in demo["scrape_configs"]
+        for targets in job["static_configs"]
+        for target in targets["targets"]
+    }
+    assert addresses == {"demo"}
 
 
 def test_the_rules_are_valid_and_none_is_written_twice(promtool: Tool) -> None:
