@@ -79,7 +79,7 @@ def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
         Parts(
             live=serving,
             recorder=open_recorder(settings),
-            lookups=Lookups(store),
+            lookups=Lookups(store, masked=settings.masked_fields),
             metrics=measured,
             models_dir=settings.models,
             limits=Limits(settings.api_max_rows, settings.api_max_body_bytes),

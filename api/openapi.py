@@ -93,7 +93,7 @@ def _verdict() -> Schema:
         "schema": {"type": "string"},
         "example": "gbm@1",
     }
-    summary = "What the evidence says of a candidate, and how that came."
+    summary = "What the evidence says of a candidate, or said last of one that was, and how that came."
     return {
         **_get("showVerdict", summary, "VerdictHistory", 404, 503, tag="models"),
         "parameters": [candidate, _REQUEST_ID],

@@ -63,7 +63,19 @@ def schemas(max_rows: int) -> Schema:
         "Deployment": _deployment(),
         "DeploymentMade": _object(**_deployment_made()),
         "Verdicts": _object(verdicts={"type": "array", "items": _object(**_verdict())}),
-        "VerdictHistory": _object(**_verdict(), history={"type": "array", "items": _verdict_change()}),
+        "VerdictHistory": _object(
+            **_verdict(),
+            over={
+                "type": "boolean",
+                "description": "Nothing more is added: it was removed, or another model is live.",
+            },
+            ended_at={
+                "type": ["string", "null"],
+                "format": "date-time",
+                "description": "When another model went live; null: none has.",
+            },
+            history={"type": "array", "items": _verdict_change()},
+        ),
         "Promotion": _body(
             ["candidate", "reason"], candidate=_reference(), reason=_line(), override={"type": "boolean"}
         ),

@@ -197,7 +197,7 @@ def _size(store: Store) -> Values:
 
 def _evidence(store: Store, masked: Collection[str]) -> Values:
     with store.reading() as connection:
-        return gauges(snapshots.current(connection), masked)
+        return gauges(snapshots.current(connection, masked))
 
 
 def _progress(present: list[Candidate], lags: Mapping[str, tuple[int, float]]) -> dict[str, dict[str, float]]:

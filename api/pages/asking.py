@@ -34,23 +34,23 @@ class Standing:
     arrivals: list[tuple[datetime, int]]
 
 
-def situation(store: Store, kinds: Collection[Kind]) -> Situation:
+def situation(store: Store, kinds: Collection[Kind], masked: Collection[str]) -> Situation:
     """Who is there now."""
     with store.reading() as connection:
         return Situation(
             deployments.newest(connection),
             tuple(candidates.present(connection)),
-            tuple(dossiers.current(connection, kinds)),
+            tuple(dossiers.current(connection, kinds, masked)),
             purposes.recorded(connection),
         )
 
 
 def dossier(
-    store: Store, model: ModelRef | None, kinds: Collection[Kind]
+    store: Store, model: ModelRef | None, kinds: Collection[Kind], masked: Collection[str]
 ) -> tuple[Dossier | None, list[Candidate]]:
     """The newest stream of a model with these documents, and the candidates there are."""
     with store.reading() as connection:
-        found = None if model is None else dossiers.newest(connection, model, kinds)
+        found = None if model is None else dossiers.newest(connection, model, kinds, masked)
         return found, candidates.present(connection)
 
 
@@ -59,7 +59,7 @@ def history(store: Store) -> tuple[list[Deployment], Situation]:
     with store.reading() as connection:
         made = deployments.history(connection)[::-1]
         present = tuple(candidates.present(connection))
-        found = tuple(dossiers.current(connection, _VERDICT))
+        found = tuple(dossiers.current(connection, _VERDICT, ()))
     return made, Situation(made[0] if made else None, present, found)
 
 

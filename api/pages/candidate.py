@@ -34,6 +34,7 @@ def shown(tab: Tab, candidate: str, dossier: Dossier | None, asked: str | None =
         "lacking": tab.lacking,
         "remedy": tab.remedy,
         "stream": dossier.stream if dossier else None,
+        "is_over": dossier is not None and dossier.is_over,
         "judged_by": Pace.of(dossier.stream.terms.policy).words if dossier else None,
         "changes": dossier.changes if dossier else (),
         "verdict": Document.of(dossier, "verdict"),

@@ -59,11 +59,7 @@ def verdict(checks: Sequence[Check]) -> str:
     of, rows = count(len(checks), "check"), count(sum(check.rows for check in checks), "row")
     found = sum(len(check.findings) for check in checks)
     silent = sum(check.unanswered for check in checks if not check.error)
-    more = (
-        f"; {count(silent, 'row')} that should be answered {_BE[silent == 1]} not, by either side"
-        if silent
-        else ""
-    )
+    more = f"; neither side answered {count(silent, 'row')} that should be answered" if silent else ""
     match overall(checks):
         case State.ERROR:
             return f"could not run: {_errors(checks)} of {of}; {count(found, 'finding')} in all"

@@ -138,6 +138,17 @@ def end_older(connection: Connection, deployment: Deployment) -> int:
     return connection.execute(update(streams).where(older).values(ended_at=deployment.since)).rowcount
 
 
+def is_over(connection: Connection, stream: Stream) -> bool:
+    """Whether nothing more is added: its candidate was removed, or another model is live.
+
+    One that nobody has ended yet may be over all the same.
+    """
+    newest = connection.execute(select(func.max(deployments.c.id))).scalar()
+    state = select(candidates.c.state).where(candidates.c.id == stream.terms.candidate_id)
+    is_removed = connection.execute(state).scalar() == CandidateState.REMOVED.value
+    return is_removed or stream.ended_at is not None or newest != stream.terms.deployment_id
+
+
 def lock(connection: Connection, stream: Stream) -> None:
     """Keep others from computing the same evidence until this transaction ends.
 
