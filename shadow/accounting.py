@@ -82,6 +82,7 @@ def plan(
         reported.extend(entry.outcomes)
     if last:
         lost, tail = lost + _lost_at_the_end(tail, expected, promise), 0
+        expected = expected if promise is None else max(expected, promise.rows + promise.late)
         damaged += chunk.torn + (dropped is None)
     if writer is None:
         lost += Counter(dropped or {}) - Counter(progress.dropped)

@@ -166,7 +166,14 @@ class Tally:
                     path.unlink(missing_ok=True)
                 os.close(descriptor)
         self._copies = []
+        self._unmap()
         return saved
+
+    def _unmap(self) -> None:
+        with self._lock:
+            page, self._page = self._page, bytearray(self._page)
+        if isinstance(page, mmap.mmap):
+            page.close()  # it has a descriptor of its own, and with it the lock
 
     def _settle(self) -> None:
         self._under_way = self._late = 0

@@ -180,10 +180,11 @@ def test_acknowledged_rows_that_the_file_system_cut_off_are_counted_one_by_one(
     is_killed: bool,
 ) -> None:
     def work() -> None:
-        people = asker()
+        people = asker(journal_write_seconds=5)
         for rows in (30, 20, 10):
             assert people.ask(rows) is None
-        people.recorder.close() if not is_killed else None
+        if not is_killed:
+            people.recorder.close()
 
     killed(work)
     path = segment(settings)
@@ -218,7 +219,7 @@ def test_a_damaged_header_and_half_an_entry_are_told(
 def test_half_a_line_whose_answer_never_left_counts_no_row(
     asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings], *, has_tally: bool
 ) -> None:
-    killed(lambda: asker().ask(1))
+    killed(lambda: asker(journal_write_seconds=5).ask(1))
     path = segment(settings)
     with path.open("ab") as file:  # as a process leaves it that is killed in the middle of a write
         line = journal.line_of(b"{}" * 50, 7, journal.place(journal.name_of(path), file.tell()))
