@@ -58,8 +58,6 @@ def verdict(checks: Sequence[Check]) -> str:
         return "could not run: there was nothing to check"
     of, rows = count(len(checks), "check"), count(sum(check.rows for check in checks), "row")
     found = sum(len(check.findings) for check in checks)
-    silent = sum(check.unanswered for check in checks if not check.error)
-    more = f"; neither side answered {count(silent, 'row')} that should be answered" if silent else ""
     match overall(checks):
         case State.ERROR:
             return f"could not run: {_errors(checks)} of {of}; {count(found, 'finding')} in all"
