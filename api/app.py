@@ -25,6 +25,7 @@ from api.models import Models
 from api.outcomes import Outcomes
 from api.pages.site import Site
 from api.predictions import Limits, Predictions, Recorder
+from api.retries import Retries
 from api.verdicts import Verdicts
 from monitoring import metrics
 from monitoring.metrics import ServingMetrics
@@ -53,6 +54,9 @@ class Parts:
     metrics: ServingMetrics
     models_dir: Path
     limits: Limits
+    retries: Retries
+    """The keys of requests that were answered."""
+    request_id_is_key: bool = False
     withholds_texts: bool = False
     deployments: Deployments | None = None
     """Who may decide over HTTP; None: nobody."""
@@ -75,10 +79,12 @@ def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
         Parts(
             live=serving,
             recorder=open_recorder(settings),
-            lookups=Lookups(store),
+            lookups=Lookups(store, masked=settings.masked_fields),
             metrics=measured,
             models_dir=settings.models,
             limits=Limits(settings.api_max_rows, settings.api_max_body_bytes),
+            retries=Retries(settings.metrics_files("retries")),
+            request_id_is_key=settings.api_request_id_is_key,
             withholds_texts=settings.withholds_texts,
             deployments=(
                 Deployments(settings.admin_token, store, settings.models) if settings.admin_token else None
@@ -98,7 +104,16 @@ def build(parts: Parts) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     ids = Identifiers(time.time_ns, Random().getrandbits)  # noqa: S311 (unique, not secret)
-    predictions = Predictions(parts.live, parts.recorder, parts.lookups, parts.metrics, ids, parts.limits)
+    predictions = Predictions(
+        parts.live,
+        parts.recorder,
+        parts.lookups,
+        parts.metrics,
+        ids,
+        parts.limits,
+        parts.retries,
+        request_id_is_key=parts.request_id_is_key,
+    )
     _route(app, parts, predictions)
     refuse = _refuser(parts.metrics)
     app.register_error_handler(Exception, lambda fault: refuse(fault, request.environ).as_response())

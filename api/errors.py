@@ -44,6 +44,14 @@ class UnsupportedContent(Refusal):
     """The body is of a type or in an encoding that is not read here."""
 
 
+class InvalidKey(Refusal):
+    """An Idempotency-Key that cannot be one."""
+
+
+class KeyReused(Refusal):
+    """An Idempotency-Key that named another request before."""
+
+
 class OutcomesNotKept(Refusal):
     """The journal could not take outcomes; sending them again is harmless."""
 
@@ -141,6 +149,10 @@ BY_EXCEPTION: dict[type[Exception], Problem] = {
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         "The body is of a kind that is not read here",
         {"Accept-Post": "application/json, text/csv", "Accept-Encoding": "identity"},
+    ),
+    InvalidKey: Problem("invalid-idempotency-key", HTTPStatus.BAD_REQUEST, "Not a key of a request"),
+    KeyReused: Problem(
+        "idempotency-key-reused", HTTPStatus.UNPROCESSABLE_ENTITY, "The key belongs to another request"
     ),
     UnknownPrediction: Problem("unknown-prediction", HTTPStatus.NOT_FOUND, "No such prediction"),
     InvalidIdentifier: Problem("invalid-identifier", HTTPStatus.BAD_REQUEST, "Not a prediction's id"),

@@ -9,6 +9,7 @@ and what it has forgotten is read again, from journal files that are kept for th
 
 from __future__ import annotations
 
+import heapq
 import logging
 import signal
 import sys
@@ -22,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from monitoring import logs, metrics
-from shadow import acknowledged, dropped_counts, journal, journal_files, kept, processes, refused
+from shadow import acknowledged, dropped_counts, journal, journal_files, kept, processes, purpose, refused
 from shadow.accounting import Move, Promise, plan
 from shadow.acknowledged import Acknowledged, AcknowledgedFile
 from shadow.backoff import Backoff
@@ -182,6 +183,7 @@ class Ingest:
                     missing_outcomes=source.missing_outcomes + behind[1],
                 )
         self._source, self._progress = source, known
+        self._tallies.forget_recorded()
         self._again = {
             journal.name_of(path): path for path in kept.paths(self._directory) if self._lacks(path)
         }
@@ -275,17 +277,11 @@ class Ingest:
         most = min(self._batch_bytes, before) if before > 0 else self._batch_bytes
         chunk = reader.read(at.position, most)
         last = sealed and chunk.reached_end
-        move = self._plan(reader.name, at, chunk, header, last=last)
+        move = self._plan(reader.name, at, chunk, header, last)
         return _Reading(reader.path, replace(move, payloads=chunk.entries, is_again=before > 0), last)
 
     def _plan(
-        self,
-        name: str,
-        at: SegmentProgress,
-        chunk: journal.Chunk,
-        header: journal.Header | None,
-        *,
-        last: bool,
+        self, name: str, at: SegmentProgress, chunk: journal.Chunk, header: journal.Header | None, last: bool
     ) -> Move:
         if header is None:
             return plan(at, chunk, None, last=last)
@@ -496,7 +492,9 @@ class Ingest:
             if not mine:
                 continue
             taken = [capture for move in mine for capture in move.captures]
-            reported = [outcome for move in mine for outcome in move.outcomes]
+            # Within a file its order counts, whatever the clock did; between files there are only clocks.
+            files = [move.outcomes for move in mine]
+            reported = list(heapq.merge(*files, key=lambda outcome: outcome.received_at))
             if careful:
                 taken, contradicting = captures.sort_out(connection, taken)
                 if contradicting:
@@ -601,6 +599,7 @@ def _changed_ns(path: Path) -> int:
 def run(settings: Settings, stop: threading.Event, announcement: Announcement) -> None:
     """Move the journal until told to stop, then once more until it is empty."""
     store = open_store(settings.store)
+    purpose.keep_apart(settings, store)
     measures = metrics.shadowing(settings.metrics_files("worker"))
     measures.build[(umbra_version(),)].set(1)
     ingest = Ingest(

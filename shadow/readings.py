@@ -26,6 +26,7 @@ from shadow.store import (
     deployments,
     ledger,
     outcomes,
+    size,
     snapshots,
     sources,
 )
@@ -50,13 +51,13 @@ class JournalReading:
         directory = self._settings.journal_dir
         living = presence.living(self._settings.run_dir)
         return {
-            "umbra_journal_bytes": _size(directory),
+            "umbra_journal_bytes": _journal_bytes(directory),
             "umbra_journal_bound_bytes": float(self._settings.journal_max_bytes),
             "umbra_journal_kept_bytes": float(kept.size_bytes(directory)),
             "umbra_journal_refused_files": float(len(refused.paths(directory))),
             "umbra_journal_held_up_files": float(len(journal_files.held_up(directory, living))),
             "umbra_journal_oldest_entry_age_seconds": self._age(time.time()),
-            **_disk(directory),
+            **_disk("journal", directory),
         }
 
     def _age(self, now: float) -> float:
@@ -69,7 +70,7 @@ class JournalReading:
         return 0.0 if oldest is None else max(0.0, now - oldest.timestamp())
 
 
-def _size(directory: Path) -> float:
+def _journal_bytes(directory: Path) -> float:
     with suppress(OSError):
         return float(journal.size_bytes(directory))
     return 0.0
@@ -81,12 +82,23 @@ def _source_id(settings: Settings) -> str:
     return ""
 
 
-def _disk(directory: Path) -> dict[str, float]:
+class StoreDiskReading:
+    """The disk of the database: looked at here, so that it is told also of one that a full disk stopped."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._directory = settings.store_disk_dir or size.directory_of(settings.store)
+
+    def __call__(self) -> Values:
+        """Look at the disk now; nothing where it is not known."""
+        return {} if self._directory is None else _disk("store", self._directory)
+
+
+def _disk(of: str, directory: Path) -> dict[str, float]:
     with suppress(OSError):  # nothing has been answered yet, or the disk is away
         disk = shutil.disk_usage(directory)
         return {
-            "umbra_journal_disk_free_bytes": float(disk.free),
-            "umbra_journal_disk_size_bytes": float(disk.total),
+            f"umbra_{of}_disk_free_bytes": float(disk.free),
+            f"umbra_{of}_disk_size_bytes": float(disk.total),
         }
     return {}
 
@@ -110,6 +122,7 @@ class StoreReading:
         self.ledger = Lookup(lambda: _ledger(store), clock)
         self.outcomes = Lookup(lambda: _outcomes(store), clock)
         self.evidence = Lookup(lambda: _evidence(store, masked), clock)
+        self.size = Lookup(lambda: _size(store), clock)
 
     def __call__(self) -> Values:
         """What was found last; the state only while it is fresh."""
@@ -123,11 +136,12 @@ class StoreReading:
             **self.ledger.found,
             **self.outcomes.found,
             **self.evidence.found,
+            **self.size.found,
         }
 
     def follow(self, stop: threading.Event) -> None:
         """Look again and again, in threads that end with the process, until told to stop."""
-        for lookup in (self.state, self.ledger, self.outcomes, self.evidence):
+        for lookup in (self.state, self.ledger, self.outcomes, self.evidence, self.size):
             threading.Thread(target=lookup.follow, args=(stop,), name="umbra-readings", daemon=True).start()
 
 
@@ -193,16 +207,22 @@ def _ledger(store: Store) -> Values:
 
 def _outcomes(store: Store) -> Values:
     with store.reading() as connection:
-        known = outcomes.counts(connection)
+        known, newest = outcomes.counts(connection), outcomes.newest_matched(connection)
     return {
+        "umbra_outcome_newest_timestamp_seconds": {} if newest is None else newest.timestamp(),
         "umbra_outcomes_matched": float(known.sold),
         "umbra_outcomes_unmatched": float(known.unmatched),
     }
 
 
+def _size(store: Store) -> Values:
+    with store.reading() as connection:
+        return {"umbra_store_bytes": float(size.size_bytes(connection))}
+
+
 def _evidence(store: Store, masked: Collection[str]) -> Values:
     with store.reading() as connection:
-        return gauges(snapshots.current(connection), masked)
+        return gauges(snapshots.current(connection, masked))
 
 
 def _progress(present: list[Candidate], lags: Mapping[str, tuple[int, float]]) -> dict[str, dict[str, float]]:

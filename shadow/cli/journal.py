@@ -45,10 +45,8 @@ def journal(context: click.Context, as_json: bool) -> None:
     rows += [("kept", path.name, _bytes(path)) for path in kept.paths(directory)]
     if as_json:
         terminal.say_json([dict(zip(("state", "file", "about"), row, strict=True)) for row in rows])
-    elif rows:
-        terminal.show(terminal.table(("State", "File", ""), rows))
-    else:
-        terminal.say("The journal is empty.")
+        return
+    terminal.show(terminal.table(("State", "File", ""), rows) if rows else "The journal is empty.")
 
 
 def _waiting(directory: Path, held_up: dict[str, str]) -> list[Path]:
@@ -73,8 +71,7 @@ def _content(path: Path) -> str:
 
 
 def _told(file: RefusedFile) -> str:
-    captures, outcomes = count(file.captures, "capture"), count(file.outcomes, "outcome")
-    return f"{captures}, {outcomes} in its entries"
+    return f"{count(file.captures, 'capture')}, {count(file.outcomes, 'outcome')} in its entries"
 
 
 @journal.command("put-back")

@@ -54,7 +54,8 @@ def trainer(models: Path, source: str, seed: int) -> Callable[[str], Path]:
         with _bar() as bar:
             task = bar.add_task(f"training {recipe}", total=1.0, stage="reading sales")
             if not sales:
-                sales.append(sources.sales(None if source == "synthetic" else source, seed))
+                named = None if source == "synthetic" else source
+                sales.append(sources.sales(named, seed, bar.console.out))
             return training.train(
                 recipe,
                 sales[0],

@@ -61,13 +61,14 @@ def import_file(file: Path, as_json: bool) -> None:
     Columns: prediction_id, price_dollars, sold_at; if need be state (sold, withdrawn) and source.
     Works with the API up or down. What is known already changes nothing: it may run again.
     umbra outcomes import sales.csv
+    umbra outcomes import <(zcat sales.csv.gz)
     umbra outcomes import sales.csv --json
     """
     settings = Settings.from_environment()
     if not settings.data_dir.is_dir():
         raise CannotRun(f"{settings.data_dir} does not exist: set UMBRA_DATA_DIR to the one a worker serves")
     _write_as_owner(settings)
-    counts = _import(settings, OutcomeFile(file, datetime.now(UTC)))
+    counts = _import(settings, OutcomeFile(file, datetime.now(UTC), _waiting))
     if as_json:
         terminal.say_json({"file": str(file), **counts})
     else:
@@ -76,6 +77,10 @@ def import_file(file: Path, as_json: bool) -> None:
             f"{count(counts['rows'], 'outcome')} {verb} in the journal ({counts['sold']:,} sold, "
             f"{counts['withdrawn']:,} withdrawn); a worker moves them into the store"
         )
+
+
+def _waiting(words: str) -> None:
+    terminal.say(f"umbra: {words}", err=True)
 
 
 def _write_as_owner(settings: Settings) -> None:
@@ -105,7 +110,7 @@ def _user_name(uid: int) -> str:
 def _import(settings: Settings, given: OutcomeFile) -> dict[str, int]:
     columns = terminal.Words(), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     with terminal.progress(*columns, transient=True) as bar:
-        task = bar.add_task("checking", total=given.path.stat().st_size)
+        task = bar.add_task("checking", total=given.size)
         states = given.check(lambda characters: bar.advance(task, characters))
         bar.reset(task, total=states.total(), description="importing")
 

@@ -237,6 +237,16 @@ deployments = Table(
     _sha256("policy_sha256", nullable=True),
 )
 
+# A single row: whether the store holds a demo or real houses.
+purposes = Table(
+    "purposes",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("purpose", String(8), nullable=False),
+    Column("since", UtcTime, nullable=False),
+    CheckConstraint("id = 1", name="single"),
+)
+
 # One candidate against one deployment under one frozen policy: what evidence is about.
 streams = Table(
     "streams",
@@ -381,4 +391,5 @@ prunings = Table(
     _number("captures"),
     _number("observations"),
     _number("outcomes"),
+    Column("excerpts", BigInteger, nullable=False, server_default="0"),
 )

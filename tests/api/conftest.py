@@ -28,6 +28,7 @@ from api.app import Parts, build
 from api.live import Live, load
 from api.lookups import Lookups
 from api.predictions import Limits
+from api.retries import Retries
 from model_package import artifact
 from model_package.schema import EXAMPLE
 from monitoring import metrics
@@ -73,7 +74,7 @@ def deploy(made: Settings) -> None:
     save_model(made.models)
     store = open_store(made.store)
     migrate(store)
-    first_deployment(store, ModelRef("plain", "1"), "test", NOW)
+    first_deployment(store, made.models, ModelRef("plain", "1"), "test", NOW)
     store.close()
 
 
@@ -149,6 +150,7 @@ def bench(deployed: Settings) -> Iterator[Bench]:
     parts = Parts(
         live, recorder, Lookups(store), measured, deployed.models,
         Limits(deployed.api_max_rows, deployed.api_max_body_bytes),
+        Retries(deployed.data_dir / "retries"),
     )  # fmt: skip
     yield Bench(build(parts), deployed, registry, live, store, recorder)
     recorder.close()

@@ -9,7 +9,7 @@ import pytest
 from api import live
 from api.live import OtherArtifact
 from api.switching import LOOK_SECONDS, Switching
-from model_package import artifact
+from model_package import artifact, manifest
 from model_package.artifact import AlteredArtifact
 from model_package.schema import EXAMPLE
 from shadow import rollout
@@ -243,3 +243,20 @@ def test_an_answer_under_way_keeps_the_model_it_began_with(follower):
     follower.look()
     assert serving.price([EXAMPLE]) == [100.0 * EXAMPLE["living_area"]]
     assert (serving.label, follower.served) == ("plain@1", "plain@2")
+
+
+def test_the_first_model_is_refused_once_it_is_altered_together_with_its_manifest(follower):
+    """Every file agrees with the manifest; the deployment knows another one."""
+    settings = follower.bench.settings
+    directory = settings.models / "plain" / "1"
+    stated = manifest.read(directory)
+    files = manifest.contents(directory, stated) | {"card.json": b'{"altered": true}'}
+    for name, content in {
+        **files,
+        manifest.MANIFEST: manifest.compose(stated.name, stated.version, stated.recipe, files),
+    }.items():
+        (directory / name).unlink()
+        (directory / name).write_bytes(content)
+    artifact.verify(directory)
+    with pytest.raises(OtherArtifact, match="plain@1"):
+        live.load(settings)
