@@ -10,15 +10,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import hypothesis
 import pytest
+from databases import make_database
 from needed import missing, program
 from playwright.sync_api import Browser, sync_playwright
 from ports import free_port
-from sqlalchemy import create_engine
-from sqlalchemy.engine import make_url
 
 from shadow.settings import Settings, sqlite_url
 from shadow.store import Store, open_store
@@ -137,18 +135,6 @@ def postgres_url(request: pytest.FixtureRequest) -> str:
         return given
     cluster: PostgresCluster = request.getfixturevalue("postgres_cluster")
     return cluster.url
-
-
-def make_database(server_url: str) -> str:
-    """Make an empty database; returns its URL."""
-    name = f"umbra_test_{uuid4().hex[:12]}"
-    admin = create_engine(
-        make_url(server_url).set(drivername="postgresql+psycopg2"), isolation_level="AUTOCOMMIT"
-    )
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
-    admin.dispose()
-    return make_url(server_url).set(database=name).render_as_string(hide_password=False)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

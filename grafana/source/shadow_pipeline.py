@@ -138,10 +138,14 @@ JOURNAL = Section("Journal", (
     TimeSeries(
         title="Set aside", unit="short", width=8, limits=True, scale=limits.NONE_ALLOWED, steps=True,
         decimals=0,
-        shows="Journal files set aside, and damaged entries over the time of one rate interval.",
+        shows="Journal files set aside or held up, damaged entries over the time of one rate interval, and "
+              "captures that the database has forgotten.",
         normal="0.",
-        act="Files: of another version, or stored before (`*.refused`). Damaged entries: look at the disk.",
-        queries=[Query(f"umbra_journal_refused_files{{{WORKER}}}", "files {{instance}}"),
+        act="`umbra journal` names the files. Damaged entries: look at the disk. Forgotten captures: the database "
+            "was restored from an older copy.",
+        queries=[Query(f"umbra_journal_refused_files{{{WORKER}}}", "set aside {{instance}}"),
+                 Query(f"umbra_journal_held_up_files{{{WORKER}}}", "held up {{instance}}"),
+                 Query(f"umbra_store_missing_captures{{{WORKER}}}", "forgotten captures {{instance}}"),
                  Query("sum by (instance) (increase(umbra_journal_damaged_entries_total"
                        f"{{{WORKER}}}[$__rate_interval]))", "damaged entries {{instance}}")],
     ),

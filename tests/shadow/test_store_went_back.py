@@ -73,7 +73,7 @@ def test_what_a_restored_store_forgot_is_read_again_while_nothing_else_happens(
     people.ask(3)
     mover = ingest()
     empty(mover)
-    copy = StoreCopy(store)
+    copy = StoreCopy(store.url)
     people.ask(4)
     if closed:
         people.recorder.close()
@@ -100,7 +100,7 @@ def test_a_store_that_is_restored_in_the_middle_of_traffic_gets_everything_again
     mover = ingest()
     first.ask(2)
     empty(mover)
-    copy = StoreCopy(store)
+    copy = StoreCopy(store.url)
     second.ask(3)
     second.recorder.close()
     empty(mover)
@@ -114,7 +114,7 @@ def test_a_store_that_is_restored_in_the_middle_of_traffic_gets_everything_again
 def test_a_store_that_is_made_anew_gets_everything_that_is_kept(
     asker, ingest: MakeIngest, store: Store
 ) -> None:
-    blank = StoreCopy(store)
+    blank = StoreCopy(store.url)
     people, mover = asker(), ingest()
     people.ask(3)
     people.recorder.close()
@@ -131,7 +131,7 @@ def test_outcomes_that_a_restored_store_forgot_are_read_again(
     people, mover = asker(), ingest()
     people.ask(1)
     empty(mover)
-    copy = StoreCopy(store)
+    copy = StoreCopy(store.url)
     (name,) = people.kept
     now = datetime.now(UTC)
     sold = Outcome(UUID(name), OutcomeState.SOLD, 1e5, now, "agent", now)
@@ -150,7 +150,7 @@ def test_a_candidate_scores_what_came_back_after_its_cursor(asker, ingest: MakeI
     empty(mover)
     with store.writing() as connection:
         candidate = candidates.add(connection, ModelRef("gbm", "1"), 1.0, None, datetime.now(UTC))
-    copy = StoreCopy(store)
+    copy = StoreCopy(store.url)
     people.ask(3)
     empty(mover)
     copy.put_back()
@@ -170,7 +170,7 @@ def test_captures_that_no_file_holds_any_more_are_counted_until_somebody_accepts
     people.ask(2)
     people.recorder.close()
     empty(mover)
-    copy = StoreCopy(store)
+    copy = StoreCopy(store.url)
     lost = asker()
     lost.ask(5)
     lost.recorder.close()
@@ -203,7 +203,7 @@ def test_a_loss_is_accepted_also_when_ingest_has_not_noticed_it(
     asker, store: Store, settings: MakeSettings, run_umbra
 ) -> None:
     mover = ingest_that_keeps(settings, store, Retention(seconds=0))
-    copy = StoreCopy(store)
+    copy = StoreCopy(store.url)
     people = asker()
     people.ask(4)
     people.recorder.close()
@@ -363,7 +363,7 @@ def test_an_older_database_file_after_the_other_was_removed_is_not_mixed_with_th
     people, mover = asker(), ingest()
     people.ask(3)
     empty(mover)
-    copy = StoreCopy(store)
+    copy = StoreCopy(store.url)
     people.ask(300)
     empty(mover)
     (tmp_path / "umbra.db").unlink()
@@ -379,7 +379,7 @@ def test_an_older_database_file_after_the_other_was_removed_is_not_mixed_with_th
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_a_commit_into_a_file_that_was_replaced_meanwhile_is_refused(store: Store) -> None:
-    copy = StoreCopy(store)
+    copy = StoreCopy(store.url)
     with pytest.raises(StoreUnavailable, match="replaced"), store.writing() as connection:
         sources.lock(connection, "here", datetime.now(UTC))
         copy.put_back()
