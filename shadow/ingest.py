@@ -635,12 +635,15 @@ def _step(ingest: Ingest, pause: Backoff, idle_seconds: float) -> float:
     """Move one batch; returns how long to wait before the next."""
     try:
         moved = ingest.step()
-    except (StoreUnavailable, OSError) as fault:
+    except StoreUnavailable as fault:
         if pause.failures == 0:
-            event = "store_away" if isinstance(fault, StoreUnavailable) else "journal_away"
-            logs.event(_log, event, level=logging.ERROR, error=fault)
+            logs.event(_log, "store_away", level=logging.ERROR, error=fault)
         with suppress(OSError):  # of a journal that is away itself
             ingest.sync()
+        return pause.next()
+    except OSError as fault:
+        if pause.failures == 0:
+            logs.event(_log, "journal_away", level=logging.ERROR, error=fault)
         return pause.next()
     if pause.failures:
         logs.event(_log, "store_back")

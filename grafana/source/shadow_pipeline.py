@@ -107,10 +107,12 @@ JOURNAL = Section("Journal", (
     TimeSeries(
         title="Journal on disk", unit="bytes", table=True, logarithmic=True, minimum=None,
         looks=(Look("/bound$/", color=BAD, dashed=True),),
-        shows="Bytes of journal, against the bound at which captures begin to be dropped.",
+        shows="Bytes of journal, against the bound at which captures begin to be dropped; and of files that were "
+              "stored and are kept, which do not count.",
         normal="Level, far below the red line: an open file per API process.",
         act="Climbing: read off when it meets the line. That is the time left to bring store or worker back.",
         queries=[Query(f"{BYTES}{{{WORKER}}}", "{{instance}}"),
+                 Query(f"umbra_journal_kept_bytes{{{WORKER}}}", "kept {{instance}}"),
                  Query(f"max({BOUND}{{{WORKER}}})", "bound")],
     ),
     TimeSeries(
