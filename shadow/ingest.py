@@ -107,6 +107,7 @@ class Ingest:
         self._source: Source | None = None  # None: what the store knows has to be read (again)
         self._progress: dict[str, SegmentProgress] = {}
         self._again: dict[str, Path] = {}  # kept files that the store has forgotten, in whole or in part
+        self._compared: set[str] = set()  # kept files that were compared with what the store knows
         self._removed: set[str] = set()  # files that are gone for good, which the store still knows
         self._served = ""  # the file that was read last
         self._clear_at = 0.0
@@ -184,9 +185,8 @@ class Ingest:
                 )
         self._source, self._progress = source, known
         self._tallies.forget_recorded()
-        self._again = {
-            journal.name_of(path): path for path in kept.paths(self._directory) if self._lacks(path)
-        }
+        self._again, self._compared = {}, set()
+        self._compare_kept()
         present = {journal.name_of(path) for path in journal.segments(self._directory)}
         self._acknowledge(source, {name: at for name, at in known.items() if name in present})
         self._is_lack_told = False
@@ -199,6 +199,15 @@ class Ingest:
                 outcomes=behind[1],
                 files=len(self._again),
             )
+
+    def _compare_kept(self) -> None:
+        """Find the kept files that the store has not read to their end, also where they come back later."""
+        for path in kept.paths(self._directory):
+            name = journal.name_of(path)
+            if name not in self._compared:
+                self._compared.add(name)
+                if self._lacks(path):
+                    self._again[name] = path
 
     def _lacks(self, path: Path) -> bool:
         """Whether the store has not read a kept file to its end."""
@@ -346,7 +355,9 @@ class Ingest:
         if self._again.pop(name, None) is not None:
             return
         try:
-            if not self._kept.add(path):
+            if self._kept.add(path):
+                self._compared.add(name)
+            else:
                 self._removed.add(name)
         except OSError as fault:
             self._block(path, fault)
@@ -361,6 +372,7 @@ class Ingest:
         if time.monotonic() < self._clear_at:
             return
         self._clear_at = time.monotonic() + _CLEAR_SECONDS
+        self._compare_kept()
         with suppress(OSError):  # no journal yet, or one that is away: a step that needs it says so
             self._removed |= self._progress.keys() & set(self._kept.remove_old(self._again.keys()))
 

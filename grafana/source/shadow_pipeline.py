@@ -107,8 +107,8 @@ JOURNAL = Section("Journal", (
     TimeSeries(
         title="Journal on disk", unit="bytes", table=True, logarithmic=True, minimum=None,
         looks=(Look("/bound$/", color=BAD, dashed=True),),
-        shows="Bytes of journal, against the bound at which captures begin to be dropped; and of files that were "
-              "stored and are kept, which do not count.",
+        shows="Bytes of journal, against the bound at which captures begin to be dropped; and of files that "
+              "were stored and are kept, which do not count.",
         normal="Level, far below the red line: an open file per API process.",
         act="Climbing: read off when it meets the line. That is the time left to bring store or worker back.",
         queries=[Query(f"{BYTES}{{{WORKER}}}", "{{instance}}"),
@@ -143,8 +143,8 @@ JOURNAL = Section("Journal", (
         shows="Journal files set aside or held up, damaged entries over the time of one rate interval, and "
               "captures that the database has forgotten.",
         normal="0.",
-        act="`umbra journal` names the files. Damaged entries: look at the disk. Forgotten captures: the database "
-            "was restored from an older copy.",
+        act="`umbra journal` names the files. Damaged entries: look at the disk. Forgotten captures: the "
+            "database was restored from an older copy.",
         queries=[Query(f"umbra_journal_refused_files{{{WORKER}}}", "set aside {{instance}}"),
                  Query(f"umbra_journal_held_up_files{{{WORKER}}}", "held up {{instance}}"),
                  Query(f"umbra_store_missing_captures{{{WORKER}}}", "forgotten captures {{instance}}"),
