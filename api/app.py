@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from api.models import Models
 from api.outcomes import Outcomes
 from api.pages.site import Site
 from api.predictions import Limits, Predictions, Recorder
+from api.retries import Retries
 from api.verdicts import Verdicts
 from monitoring import metrics
 from monitoring.metrics import ServingMetrics
@@ -32,6 +34,7 @@ from shadow.capture import open_recorder
 from shadow.settings import Settings
 from shadow.status import Status
 from shadow.store import open_store
+from shadow.up import INSTANCE_VARIABLE
 from shadow.version import umbra_version
 
 
@@ -51,11 +54,16 @@ class Parts:
     metrics: ServingMetrics
     models_dir: Path
     limits: Limits
+    retries: Retries
+    """The keys of requests that were answered."""
+    request_id_is_key: bool = False
     withholds_texts: bool = False
     deployments: Deployments | None = None
     """Who may decide over HTTP; None: nobody."""
     take_status: Callable[[datetime], Status] | None = None
     """What the overview shows of processes, journal and ledger; None: nothing."""
+    instance: str | None = None
+    """What `umbra up` knows this API by."""
 
 
 def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
@@ -71,15 +79,18 @@ def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
         Parts(
             live=serving,
             recorder=open_recorder(settings),
-            lookups=Lookups(store),
+            lookups=Lookups(store, masked=settings.masked_fields),
             metrics=measured,
             models_dir=settings.models,
             limits=Limits(settings.api_max_rows, settings.api_max_body_bytes),
+            retries=Retries(settings.metrics_files("retries")),
+            request_id_is_key=settings.api_request_id_is_key,
             withholds_texts=settings.withholds_texts,
             deployments=(
                 Deployments(settings.admin_token, store, settings.models) if settings.admin_token else None
             ),
             take_status=lambda now: status.gather(settings, now),
+            instance=os.environ.get(INSTANCE_VARIABLE),
         )
     )
     switching.follow(settings, serving, store, measured)
@@ -93,7 +104,16 @@ def build(parts: Parts) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     ids = Identifiers(time.time_ns, Random().getrandbits)  # noqa: S311 (unique, not secret)
-    predictions = Predictions(parts.live, parts.recorder, parts.lookups, parts.metrics, ids, parts.limits)
+    predictions = Predictions(
+        parts.live,
+        parts.recorder,
+        parts.lookups,
+        parts.metrics,
+        ids,
+        parts.limits,
+        parts.retries,
+        request_id_is_key=parts.request_id_is_key,
+    )
     _route(app, parts, predictions)
     refuse = _refuser(parts.metrics)
     app.register_error_handler(Exception, lambda fault: refuse(fault, request.environ).as_response())
@@ -109,7 +129,7 @@ def build(parts: Parts) -> Flask:
 
 def _route(app: Flask, parts: Parts, predictions: Predictions) -> None:
     models = Models(parts.live, parts.lookups, parts.models_dir)
-    health = Health(parts.live)
+    health = Health(parts.live, parts.instance)
     verdicts = Verdicts(parts.lookups)
     outcomes = Outcomes(parts.recorder, parts.lookups, parts.limits, lambda: datetime.now(UTC))
     document = openapi.document(

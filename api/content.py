@@ -1,22 +1,25 @@
-"""Content: what a body is, all of its bytes, and what the answer should be."""
+"""Content: what a body is, all of its bytes, and what the answer should be (RFC 9110, leniently read)."""
 
 from __future__ import annotations
 
-import time
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from gunicorn.http.errors import ParseException
-from werkzeug.datastructures import MIMEAccept
-from werkzeug.http import parse_accept_header, parse_options_header
+from werkzeug.http import parse_options_header
 
-from api.errors import BodyTooLarge, NotAcceptable, UnreadableBody, UnsupportedContent
+from api.errors import BodyTooLarge, UnreadableBody, UnsupportedContent
 
 JSON = "application/json"
 CSV = "text/csv"
-DISCARDED_BYTES = 32 << 20
-DISCARDING_SECONDS = 1.0
-_CHARSETS = frozenset({"utf-8", "utf8"})
+HTML = "text/html"
+_PAGES = frozenset({HTML, "application/xhtml+xml"})
+_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _ANYTHING = frozenset({"", "*/*"})
+_QUALITY = re.compile(r"\s*q\s*=\s*\"?\s*(\d*\.?\d*)", re.IGNORECASE)
+# Past these many nobody reads what else a client would take: an answer in the kind of its body is right, too.
+_RANGES_MOST = 64
 
 
 def of_body(environ: dict[str, Any]) -> str:
@@ -30,13 +33,18 @@ def of_body(environ: dict[str, Any]) -> str:
 
 def _parsed(declared: str) -> str:
     kind, options = parse_options_header(declared)
-    kind = kind.lower()
+    kind = _without_suffix(kind.lower())
     if kind not in (JSON, CSV):
         raise UnsupportedContent(f"Content-Type {declared[:80]!r}: expected {JSON} or {CSV}")
-    charset = options.get("charset", "utf-8")
+    charset = options.get("charset", "utf-8").strip(" '\"")
     if charset.lower() not in _CHARSETS:
         raise UnsupportedContent(f"charset {charset[:80]!r}: expected utf-8")
     return kind
+
+
+def _without_suffix(kind: str) -> str:
+    """JSON for a kind that is written as JSON, such as application/ld+json (RFC 6839)."""
+    return JSON if kind.startswith("application/") and kind.endswith("+json") else kind
 
 
 def read(environ: dict[str, Any], max_bytes: int) -> bytes:
@@ -52,7 +60,6 @@ def read(environ: dict[str, Any], max_bytes: int) -> bytes:
     # More digits than any limit has are not worth converting.
     length = int(declared) if len(declared) < 20 else max_bytes + 1
     if length > max_bytes:
-        _discard(environ, length)
         raise BodyTooLarge(f"a body of {declared[:20]} bytes: expected at most {max_bytes}")
     body = _read(environ, length)
     if len(body) != length:
@@ -65,19 +72,8 @@ def _read_chunked(environ: dict[str, Any], max_bytes: int) -> bytes:
         return b""
     body = _read(environ, max_bytes + 1)
     if len(body) > max_bytes:
-        _discard(environ, DISCARDED_BYTES)
         raise BodyTooLarge(f"a body of more than {max_bytes} bytes: expected at most that many")
     return body
-
-
-def _discard(environ: dict[str, Any], length: int) -> None:
-    """Take in what is still coming, within reason: a client that cannot finish sending reads no answer."""
-    rest, deadline = min(length, DISCARDED_BYTES), time.monotonic() + DISCARDING_SECONDS
-    while rest > 0 and time.monotonic() < deadline:
-        piece = _read(environ, min(rest, 1 << 16))
-        if not piece:
-            return
-        rest -= len(piece)
 
 
 def _read(environ: dict[str, Any], length: int) -> bytes:
@@ -89,12 +85,60 @@ def _read(environ: dict[str, Any], length: int) -> bytes:
 
 
 def of_answer(environ: dict[str, Any], body: str) -> str:
-    """JSON or CSV, as the client prefers; the kind of its body when it has no preference."""
+    """JSON or CSV, as the client prefers; the kind of its body when it has no preference, or wants neither.
+
+    (An answer in a kind that was not asked for is allowed, RFC 9110, 12.4.1, and serves a client better than
+    a refusal.)
+    """
     accept = environ.get("HTTP_ACCEPT", "")
     if accept in _ANYTHING or accept == body:
         return body
-    other = CSV if body == JSON else JSON
-    best = parse_accept_header(accept, MIMEAccept).best_match([body, other])
-    if best is None:
-        raise NotAcceptable(f"Accept {accept[:80]!r}: an answer is {JSON} or {CSV}")
-    return best
+    return preferred(accept, [body, CSV if body == JSON else JSON]) or body
+
+
+def prefers_page(environ: dict[str, Any]) -> bool:
+    """Whether the client would rather read a page than JSON: only who names HTML does, as browsers do."""
+    accept = environ.get("HTTP_ACCEPT", "")
+    return "html" in accept.lower() and preferred(accept, [JSON, HTML]) == HTML
+
+
+def preferred(accept: str, offered: Sequence[str]) -> str | None:
+    """The kind of `offered` that an Accept header asks for; None: none of them.
+
+    Parameters do not count. Of kinds that are wanted as much as each other, one that is named goes before one
+    that a wildcard covers, and otherwise the first.
+    """
+    wishes = dict.fromkeys(offered, (0, 0.0))
+    for asked, quality in _ranges(accept):
+        for kind, wish in wishes.items():
+            closeness = _closeness(asked, kind)
+            # The closest range decides about a kind (RFC 9110, 12.5.1), of equally close ones the best.
+            wishes[kind] = max(wish, (closeness, quality)) if closeness else wish
+    best = max(wishes, key=lambda kind: (wishes[kind][1], wishes[kind][0]))
+    return best if wishes[best][1] > 0 else None
+
+
+def _ranges(accept: str) -> Iterator[tuple[str, float]]:
+    """Each media range of the header, in lower case, with its quality from 0 to 1."""
+    for text in accept.split(",", _RANGES_MOST)[:_RANGES_MOST]:
+        asked, *parameters = text.split(";")
+        if asked := asked.strip().lower():
+            yield asked, _quality(parameters)
+
+
+def _quality(parameters: Sequence[str]) -> float:
+    """The value of `q=0.5`, however it is written (`Q = .5`); 1 where it is left out, or no number."""
+    matches = (_QUALITY.match(parameter) for parameter in parameters)
+    written = next((match[1] for match in matches if match), "")
+    return 1.0 if written in ("", ".") else min(float(written), 1.0)
+
+
+def _closeness(asked: str, kind: str) -> int:
+    """How closely a media range names a kind, from 4 (itself) to 1 (anything); 0: not at all."""
+    if asked == kind or (kind == HTML and asked in _PAGES):
+        return 4
+    if _without_suffix(asked) == kind:
+        return 3
+    if asked == kind.partition("/")[0] + "/*":
+        return 2
+    return 1 if asked in ("*/*", "*") else 0

@@ -16,9 +16,10 @@ from model_package.artifact import AlteredArtifact, InvalidArtifact
 from model_package.recipes import UnknownRecipe
 from model_package.schema import Fault, InvalidRows, MalformedBody, TooManyRows
 from monitoring import logs
+from monitoring.phrases import count
 from shadow.rollout import NoDeployment, PromotionRefused, RolloutConflict, UnfitArtifact
 from shadow.saved import NoSuchModel
-from shadow.store import StoreUnavailable
+from shadow.store import StoreRefused, StoreUnavailable, StoreUnfit
 from shadow.store.candidates import CandidateConflict
 from shadow.store.deployments import DeployedMeanwhile
 
@@ -43,8 +44,12 @@ class UnsupportedContent(Refusal):
     """The body is of a type or in an encoding that is not read here."""
 
 
-class NotAcceptable(Refusal):
-    """The client accepts none of the types an answer can have."""
+class InvalidKey(Refusal):
+    """An Idempotency-Key that cannot be one."""
+
+
+class KeyReused(Refusal):
+    """An Idempotency-Key that named another request before."""
 
 
 class OutcomesNotKept(Refusal):
@@ -75,7 +80,7 @@ class InvalidDecision(Refusal):
     """Not a promotion, or not a rollback: `faults` lists all that is wrong, by field."""
 
     def __init__(self, faults: tuple[Fault, ...]) -> None:
-        super().__init__(f"{len(faults)} faults; each is listed under `errors`")
+        super().__init__(f"{count(len(faults), 'fault')}; each is listed under `errors`")
         self.faults = faults
 
 
@@ -126,6 +131,9 @@ BAD_REQUEST = Problem("bad-request", HTTPStatus.BAD_REQUEST, "The request cannot
 CONFLICT = Problem(
     "deployment-conflict", HTTPStatus.CONFLICT, "It does not fit what is live and who is a candidate"
 )
+STORE_UNAVAILABLE = Problem(
+    "store-unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "The store is away for the moment", _LATER
+)
 UNFIT = Problem("unfit-artifact", HTTPStatus.CONFLICT, "The model's artifact cannot go live")
 
 BY_EXCEPTION: dict[type[Exception], Problem] = {
@@ -142,7 +150,10 @@ BY_EXCEPTION: dict[type[Exception], Problem] = {
         "The body is of a kind that is not read here",
         {"Accept-Post": "application/json, text/csv", "Accept-Encoding": "identity"},
     ),
-    NotAcceptable: Problem("not-acceptable", HTTPStatus.NOT_ACCEPTABLE, "No acceptable kind of answer"),
+    InvalidKey: Problem("invalid-idempotency-key", HTTPStatus.BAD_REQUEST, "Not a key of a request"),
+    KeyReused: Problem(
+        "idempotency-key-reused", HTTPStatus.UNPROCESSABLE_ENTITY, "The key belongs to another request"
+    ),
     UnknownPrediction: Problem("unknown-prediction", HTTPStatus.NOT_FOUND, "No such prediction"),
     InvalidIdentifier: Problem("invalid-identifier", HTTPStatus.BAD_REQUEST, "Not a prediction's id"),
     UnknownCandidate: Problem("unknown-candidate", HTTPStatus.NOT_FOUND, "No such candidate"),
@@ -159,7 +170,9 @@ BY_EXCEPTION: dict[type[Exception], Problem] = {
     PromotionRefused: Problem(
         "promotion-refused", HTTPStatus.CONFLICT, "The evidence does not allow this promotion"
     ),
-    **dict.fromkeys((RolloutConflict, CandidateConflict, DeployedMeanwhile, NoDeployment), CONFLICT),
+    **dict.fromkeys(
+        (RolloutConflict, CandidateConflict, DeployedMeanwhile, NoDeployment, StoreRefused), CONFLICT
+    ),
     **dict.fromkeys((AlteredArtifact, InvalidArtifact, UnfitArtifact, UnknownRecipe, NoSuchModel), UNFIT),
     DecisionUnconfirmed: Problem(
         "decision-unconfirmed", HTTPStatus.GATEWAY_TIMEOUT, "It is not known whether the decision was made"
@@ -167,9 +180,7 @@ BY_EXCEPTION: dict[type[Exception], Problem] = {
     OutcomesNotKept: Problem(
         "outcome-not-kept", HTTPStatus.SERVICE_UNAVAILABLE, "The outcomes were not kept", _LATER
     ),
-    StoreUnavailable: Problem(
-        "store-unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "The store is away for the moment", _LATER
-    ),
+    **dict.fromkeys((StoreUnavailable, StoreUnfit), STORE_UNAVAILABLE),
     NoLiveModel: Problem("no-live-model", HTTPStatus.SERVICE_UNAVAILABLE, "No model is live yet", _LATER),
 }
 
@@ -192,11 +203,14 @@ BY_STATUS: dict[int, Problem] = {
 }
 
 _DETAILS: dict[type[Exception], Callable[[Any], str]] = {
-    InvalidRows: lambda fault: f"{len(fault.faults)} faults; each is listed under `errors`",
+    InvalidRows: lambda fault: f"{count(len(fault.faults), 'fault')}; each is listed under `errors`",
     PromotionRefused: lambda fault: (
         f"{fault.candidate}: the verdict is {fault.state}; its reasons are listed under `verdict`"
     ),
-    StoreUnavailable: lambda _: "predictions can be made, but not looked up, until the store is back",
+    **dict.fromkeys(
+        (StoreUnavailable, StoreUnfit),
+        lambda _: "predictions can be made, but not looked up, until the store is back",
+    ),
 }
 
 

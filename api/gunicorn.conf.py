@@ -1,17 +1,16 @@
 """gunicorn's configuration, made of Umbra's settings. Read by gunicorn, started by api.serve."""  # noqa: N999 (gunicorn's name for it)
 
-from pathlib import Path
-
 from gunicorn.arbiter import Arbiter
 
 from api import server
+from shadow import addresses
 from shadow.log_setup import write_lines
 from shadow.settings import Settings
 
 _settings = Settings.from_environment()
 write_lines("umbra.api", _settings)
 
-bind = f"{_settings.api_host}:{_settings.api_port}"
+bind = addresses.authority(addresses.numeric(_settings.api_host), _settings.api_port)
 workers = _settings.api_workers
 worker_class = "api.server.Worker"
 logger_class = "api.server.Logger"
@@ -22,18 +21,22 @@ preload_app = False  # each worker loads its own model: LightGBM does not surviv
 timeout = 30
 graceful_timeout = 20
 control_socket_disable = True
-if Path("/dev/shm").is_dir():  # noqa: S108 (the workers' heartbeat: on a disk it could block)
-    worker_tmp_dir = "/dev/shm"  # noqa: S108
+worker_tmp_dir = server.heartbeat_directory(_settings.run_dir)
+# Nobody in front of us is believed about scheme, path or script name: the settings say all there is to know.
+forwarded_allow_ips = ""
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
+header_map = "refuse"
 
 
 def on_starting(arbiter: Arbiter) -> None:
     """gunicorn's hook."""
-    server.when_starting(arbiter)
+    server.when_starting(arbiter, _settings)
 
 
-def when_ready(_arbiter: Arbiter) -> None:
+def when_ready(arbiter: Arbiter) -> None:
     """gunicorn's hook."""
-    server.when_ready(_settings)
+    server.when_ready(arbiter, _settings)
 
 
 def pre_fork(arbiter: Arbiter, worker: server.Worker) -> None:
@@ -41,9 +44,9 @@ def pre_fork(arbiter: Arbiter, worker: server.Worker) -> None:
     server.pre_fork(arbiter, worker)
 
 
-def post_fork(_arbiter: Arbiter, worker: server.Worker) -> None:
+def post_fork(arbiter: Arbiter, worker: server.Worker) -> None:
     """gunicorn's hook."""
-    server.post_fork(worker)
+    server.post_fork(arbiter, worker)
 
 
 def on_exit(_arbiter: Arbiter) -> None:

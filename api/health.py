@@ -7,13 +7,16 @@ from flask import Response
 
 from api.content import JSON
 from api.live import Live
+from shadow.up import INSTANCE_HEADER
 
 
 class Health:
     """The two views."""
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Live, instance: str | None = None) -> None:
+        """`instance` is what `umbra up` knows its own API by; None: nobody asks."""
         self._live = live
+        self._headers = {} if instance is None else {INSTANCE_HEADER: instance}
 
     def livez(self) -> Response:
         """Always 200."""
@@ -23,4 +26,4 @@ class Health:
         """200 with the model served and the one wanted, which may not load here; raises NoLiveModel."""
         served = self._live.serving().label
         body = {"status": "ready", "model": served, "wanted": str(self._live.wanted)}
-        return Response(orjson.dumps(body), content_type=JSON)
+        return Response(orjson.dumps(body), content_type=JSON, headers=self._headers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api import access, content, errors
+from api import access, content, errors, retries
 from api.deployments import ACTOR_HEADER, ACTOR_PATTERN
 from api.predictions import MODEL_HEADER
 from api.schemas import Schema, ref, schemas
@@ -93,7 +93,7 @@ def _verdict() -> Schema:
         "schema": {"type": "string"},
         "example": "gbm@1",
     }
-    summary = "What the evidence says of a candidate, and how that came."
+    summary = "What the evidence says of a candidate, or said last of one that was, and how that came."
     return {
         **_get("showVerdict", summary, "VerdictHistory", 404, 503, tag="models"),
         "parameters": [candidate, _REQUEST_ID],
@@ -158,7 +158,7 @@ def _create(max_rows: int, max_body_bytes: int) -> Schema:
             "listed. The answer has the kind of the body unless `Accept` prefers the other: JSON, or CSV "
             "with a header line of field names, in which an empty cell is null."
         ),
-        "parameters": [_REQUEST_ID],
+        "parameters": [_REQUEST_ID, _idempotency_key()],
         "requestBody": {
             "required": True,
             "content": {
@@ -179,7 +179,7 @@ def _create(max_rows: int, max_body_bytes: int) -> Schema:
                     },
                 },
             },
-            **_problems(400, 406, 413, 415, 422, 500, 503),
+            **_problems(400, 413, 415, 422, 500, 503),
         },
     }
 
@@ -332,6 +332,19 @@ def _request_id() -> Schema:
             "32 hex digits is taken over."
         ),
         "schema": {"type": "string"},
+    }
+
+
+def _idempotency_key() -> Schema:
+    return {
+        "name": retries.HEADER,
+        "in": "header",
+        "description": (
+            "Names this request, so that the same request sent again gets the same ids and is captured once: "
+            "1 to 255 printable ASCII characters, a UUID for instance. With another body it is refused. "
+            f"Known for {retries.KEPT_SECONDS // 3600} hours at most, on the host that answered."
+        ),
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-~]+$"},
     }
 
 

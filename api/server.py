@@ -8,12 +8,14 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from gunicorn import glogging
 from gunicorn.arbiter import Arbiter
@@ -21,12 +23,13 @@ from gunicorn.http import errors as http_errors
 from gunicorn.workers.base import Worker as BaseWorker
 from gunicorn.workers.sync import SyncWorker
 
-from api import access, errors
+from api import access, cpus, errors
 from api.app import create_app
+from api.lingering import Lingering
 from model_package.artifact import AlteredArtifact, InvalidArtifact
 from model_package.recipes import UnknownRecipe
 from monitoring import logs, metrics
-from shadow import processes
+from shadow import addresses, processes
 from shadow.rollout import NoDeployment
 from shadow.settings import Settings
 
@@ -34,6 +37,7 @@ CANNOT_START = (NoDeployment, InvalidArtifact, AlteredArtifact, UnknownRecipe, O
 """What can be wrong before the first answer; each says what to do."""
 
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
 _CLIENT_SECONDS = 5.0
 _REQUEST_SECONDS = 10.0
@@ -73,36 +77,60 @@ class Worker(SyncWorker):  # type: ignore[misc]
     """One process, one request at a time."""
 
     def init_process(self) -> None:
-        """Leave with the arbiter: an orphan would hold the port against the next start."""
-        os.environ[processes.PARENT_VARIABLE] = str(self.ppid)
-        processes.leave_with_parent()
-        if Settings.from_environment().api_pinned:
-            pin(self.place, self.cfg.workers)
-        logs.keep_to_lines()
-        _wait_for_bytes(self.sockets)
-        super().init_process()
+        """Prepare, load, and answer until told to stop.
 
-    def load_wsgi(self) -> None:
-        """Load, or say in one line why not.
-
-        Before any worker was ready that halts the start; later it costs this worker alone, which the arbiter
-        tries again, while the others answer on.
+        What goes wrong before any worker was ready halts the start. Later it costs this worker alone,
+        whatever it is: the arbiter tries again, while the others answer on.
         """
         try:
-            super().load_wsgi()
-            self.ever_ready[0] = True
-            logs.event(_log, "worker_ready", live_model=str(self.wsgi.extensions["umbra"].live.serving().ref))
-        except CANNOT_START as fault:
-            logs.event(_log, "cannot_start", level=logging.ERROR, error=fault)
-            if not self.ever_ready[0]:
-                sys.exit(Arbiter.WORKER_BOOT_ERROR)
-            time.sleep(_BOOT_PAUSE_SECONDS)
-            sys.exit(1)
+            self._prepare()
+            super().init_process()
+        except Exception as fault:
+            if self.booted or not (self.ever_ready[0] or isinstance(fault, CANNOT_START)):
+                raise  # gunicorn logs it, and halts if nothing was ready
+            self._end(fault)
+
+    def load_wsgi(self) -> None:
+        """Load, and tell all others that the start has succeeded."""
+        super().load_wsgi()
+        self.ever_ready[0] = True
+        logs.event(_log, "worker_ready", live_model=str(self.wsgi.extensions["umbra"].live.serving().ref))
+
+    def run(self) -> None:
+        """Answer until told to stop. Then nothing keeps the port: the next start may need it at once."""
+        self.wait_fds.append(self.lingering)
+        super().run()
+        for listener in self.sockets:
+            listener.close()
+        self.lingering.finish()
+
+    def wait(self, timeout: float) -> Any:
+        """Wait for a connection; also for what those that were answered do."""
+        left = self.lingering.seconds_left()
+        ready = super().wait(timeout if left is None else min(timeout, left))
+        return ready and [source for source in ready if source is not self.lingering]
 
     def accept(self, listener: Any) -> None:
         """Take a connection, which may not keep us waiting for long: it holds this process."""
+        self.lingering.tend()
         client, address = listener.accept()
-        self.handle(listener, _Client(client), address)
+        self.handle(listener, _Client(client, self.lingering), address)
+
+    def _prepare(self) -> None:
+        # An orphan would hold the port against the next start.
+        os.environ[processes.PARENT_VARIABLE] = str(self.ppid)
+        processes.leave_with_parent()
+        cpus.keep_to(self.claimed_cpus, self.place)
+        logs.keep_to_lines()
+        _wait_for_bytes(self.sockets)
+        self.lingering = Lingering()
+
+    def _end(self, fault: Exception) -> NoReturn:
+        logs.event(_log, "cannot_start", level=logging.ERROR, error=fault)
+        if not self.ever_ready[0]:
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+        time.sleep(_BOOT_PAUSE_SECONDS)
+        sys.exit(1)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:  # noqa: ARG002
         """Answer what never became a request, as every other error is answered."""
@@ -129,19 +157,39 @@ class Worker(SyncWorker):  # type: ignore[misc]
 
 
 class _Client(socket.socket):
-    """A connection with one deadline for all that is read from it, however slowly it drips."""
+    """A connection with one deadline for all that is read from it, however slowly it drips.
 
-    def __init__(self, accepted: socket.socket) -> None:
+    gunicorn closes it for sending, reads until the client closes it, too, and closes it: here it has nothing
+    to read once it is closed for sending, and whoever closes it then hands it over to `lingering`.
+    """
+
+    def __init__(self, accepted: socket.socket, lingering: Lingering) -> None:
         super().__init__(accepted.family, accepted.type, accepted.proto, accepted.detach())
         self._deadline = time.monotonic() + _REQUEST_SECONDS
+        self._lingering = lingering
+        self._is_answered = False
         self.settimeout(_CLIENT_SECONDS)
 
     def recv(self, *arguments: Any) -> bytes:
         """Read within the deadline; raises TimeoutError."""
+        if self._is_answered:
+            return b""
         left = self._deadline - time.monotonic()
         if left < _CLIENT_SECONDS:
             self.settimeout(max(0.001, left))
         return super().recv(*arguments)
+
+    def shutdown(self, how: int) -> None:
+        """Close it for sending: all is answered."""
+        super().shutdown(how)
+        self._is_answered = True
+
+    def close(self) -> None:
+        """Close it, or let it linger if it was answered."""
+        if self._is_answered and self.fileno() >= 0:
+            self._lingering.add(socket.socket(self.family, self.type, self.proto, self.detach()))
+        else:
+            super().close()
 
 
 def _problem(status: int, fault: BaseException, request_id: str) -> bytes:
@@ -205,44 +253,66 @@ class Logger(glogging.Logger):  # type: ignore[misc]
         """Nothing: every file is opened so."""
 
 
-def when_ready(settings: Settings) -> None:
+def when_ready(arbiter: Arbiter, settings: Settings) -> None:
     """In the arbiter: show the metrics of all workers. A port taken meanwhile costs only them."""
+    host, port = settings.metrics_host, settings.api_metrics_port
     try:
-        metrics.serve(settings.metrics_host, settings.api_metrics_port, directory=metrics_directory())
-    except OSError as fault:
-        logs.event(
-            _log, "metrics_not_served", level=logging.ERROR, error=fault, port=settings.api_metrics_port
+        arbiter.metrics_server = metrics.serve(
+            host, port, family=addresses.family(host), directory=metrics_directory()
         )
+    except OSError as fault:
+        logs.event(_log, "metrics_not_served", level=logging.ERROR, error=fault, port=port)
 
 
-def when_starting(arbiter: Arbiter) -> None:
-    """In the arbiter, first of all: make the memory in which all workers see whether any was ever ready."""
+def when_starting(arbiter: Arbiter, settings: Settings) -> None:
+    """In the arbiter, first of all: make what all workers share.
+
+    That is the memory in which they see whether any was ever ready, and the CPUs that they keep to.
+    """
     arbiter.ever_ready = mmap.mmap(-1, 1)
+    arbiter.metrics_server = None
+    arbiter.claims = cpus.Claims(settings.api_workers, cpus.usable() if settings.api_pinned else ())
+
+
+def heartbeat_directory(run_dir: Path) -> str:
+    """Where the workers can show the arbiter that they live; raises OSError.
+
+    In shared memory, if it can be: a disk could block them.
+    """
+    for directory in (_SHARED_MEMORY, _temporary_directory(), run_dir):
+        with suppress(OSError):
+            directory.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=directory).close()
+            return str(directory)
+    tried = f"{_SHARED_MEMORY}, {_temporary_directory()} and {run_dir}"
+    raise PermissionError(f"no file can be made in {tried}: the API's processes need one of them")
+
+
+def _temporary_directory() -> Path:
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:  # no file can be made in any of those there are
+        return Path("/tmp")  # noqa: S108
 
 
 def pre_fork(arbiter: Arbiter, worker: BaseWorker) -> None:
-    """In the arbiter: give the worker that memory, and the first place that no living one has."""
+    """In the arbiter: give the worker what is shared, and the first place that no living one has."""
     worker.ever_ready = arbiter.ever_ready
+    worker.claimed_cpus = arbiter.claims.cpus
     taken = {other.place for other in arbiter.WORKERS.values()}
     worker.place = next(place for place in count() if place not in taken)
 
 
-def pin(place: int, workers: int) -> None:
-    """Keep this process on the CPU of its place, while there is one for each worker.
+def post_fork(arbiter: Arbiter, worker: BaseWorker) -> None:
+    """In a new worker, at once: let go of what is the arbiter's.
 
-    Its two threads take turns (shadow.capture) and never run together; woken on two CPUs each hand-over costs
-    60 us more (python -m benchmarks.steps).
+    Its handler would lose a SIGTERM; its port of metrics and its CPUs would stay taken for as long as this
+    worker lives, which may hang in a disk when the arbiter is long gone.
     """
-    if hasattr(os, "sched_setaffinity"):
-        allowed = sorted(os.sched_getaffinity(0))
-        if workers <= len(allowed):
-            # While gunicorn reloads, old and new workers live side by side: more places than CPUs.
-            os.sched_setaffinity(0, {allowed[place % len(allowed)]})
-
-
-def post_fork(worker: BaseWorker) -> None:
-    """In a new worker, at once: the arbiter's handler, which it took over, would lose a SIGTERM."""
     signal.signal(signal.SIGTERM, worker.handle_exit)
+    arbiter.claims.release()
+    if arbiter.metrics_server is not None:
+        arbiter.metrics_server.forget()
 
 
 def child_exit(worker: BaseWorker) -> None:

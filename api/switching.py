@@ -76,7 +76,7 @@ class Switching:
         except StoreUnavailable:  # ingest tells of it; answers do not need the store
             return self._away.next()
         self._away.reset()
-        if newest is not None and newest.id != self._live.serving().deployment.id:
+        if newest is not None and newest != self._live.serving().deployment:
             self._bring_in(newest)
         return LOOK_SECONDS
 

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg2
+from sqlalchemy.engine import make_url
 
 from model_package import synthetic, train
 from model_package.schema import Row
@@ -112,7 +113,7 @@ class Postgres:
         connection.autocommit = True
         connection.cursor().execute(f'CREATE DATABASE "{name}"')
         connection.close()
-        return self.url.rsplit("/", 1)[0] + f"/{name}"
+        return make_url(self.url).set(database=name).render_as_string(hide_password=False)
 
     def run(self, program: str, *arguments: str) -> None:
         """Run one of the cluster's programs; raises CalledProcessError."""

@@ -32,7 +32,7 @@ from shadow.records import Candidate, ModelRef, new_capture_ids
 from shadow.scoring.breaker import Breaker
 from shadow.scoring.lane import Lane
 from shadow.scoring.scorer import Scorer, ScorerPlan
-from shadow.settings import Settings
+from shadow.settings import Settings, sqlite_url
 from shadow.store import Store, candidates, open_store, schema
 
 LIVE, CANDIDATE = ModelRef("linear", "1"), ModelRef("gbm", "1")
@@ -97,9 +97,7 @@ def main(
 def _servers(directory: Path, chosen: Sequence[str]) -> Iterator[dict[str, Callable[[], str]]]:
     """By kind of store: what makes the URL of a new, empty one."""
     numbers = iter(range(1_000_000))
-    servers: dict[str, Callable[[], str]] = {
-        "sqlite": lambda: f"sqlite:///{directory / f'{next(numbers)}.db'}"
-    }
+    servers: dict[str, Callable[[], str]] = {"sqlite": lambda: sqlite_url(directory / f"{next(numbers)}.db")}
     if "postgres" not in chosen:
         yield servers
         return

@@ -14,7 +14,7 @@ from benchmarks.servers import Processes, Server
 from benchmarks.targets import classic
 from shadow import journal, prepare, status
 from shadow.ingest import directory_id
-from shadow.settings import Settings
+from shadow.settings import Settings, sqlite_url
 from shadow.store import Store, candidates, open_store, sources
 
 _CATCH_UP_SECONDS = 300.0
@@ -117,7 +117,7 @@ def prepared(store: str) -> Iterator[Site]:
         cluster = stack.enter_context(ground.postgres()) if store == "postgres" else None
 
         def new_database(name: str) -> str:
-            return cluster.new_database() if cluster else f"sqlite:///{home / f'{name}-{next(numbers)}.db'}"
+            return cluster.new_database() if cluster else sqlite_url(home / f"{name}-{next(numbers)}.db")
 
         bodies = load.write_bodies(home / "bodies.jsonl", ground.houses(_HOUSES))
         yield Site(home, ground.models(home / "models"), bodies, new_database)

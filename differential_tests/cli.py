@@ -5,10 +5,8 @@ Exit codes: 0 same, 1 findings, 2 it could not be run, 130 interrupted.
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
-import traceback
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
@@ -31,6 +29,8 @@ from differential_tests.runs import InvalidRun
 from differential_tests.sides import Letter, UnknownSource
 from model_package.artifact import AlteredArtifact, InvalidArtifact
 from model_package.recipes import UnknownRecipe
+from monitoring import terminal
+from monitoring.phrases import visible
 
 COULD_NOT_RUN, INTERRUPTED = 2, 130
 KNOWN = (
@@ -83,7 +83,10 @@ def record(source: str, output: Path, side: Letter, as_json: bool, terms: Path |
             bar=options.bar,
             what=sides.shown(source),
         )
-    click.echo(json.dumps(_told(done)) if as_json else _sentence(done))
+    if as_json:
+        terminal.say_json(_told(done), indent=None)
+    else:
+        terminal.say(_sentence(done))
     return 0
 
 
@@ -111,7 +114,7 @@ def compare(
             a, b, read, noise=(a, noise) if noise else None, level=Level(level) if level else _level_of(a, b),
             name=f"{a.name} against {b.name}", progress=progress,
         )  # fmt: skip
-    return _reported(check, Reports(**reports))
+    return _reported(findings.require_answers(check), Reports(**reports))
 
 
 @cli.command()
@@ -159,7 +162,7 @@ def questions(output: Path, seed: int, houses: int) -> int:
     made = corpus.questions(seed, houses)
     with recording.whole(output) as partial:
         asked.write(partial, made)
-    click.echo(f"{output}: {len(made)} questions")
+    terminal.say(f"{output}: {len(made)} questions")
     return 0
 
 
@@ -183,10 +186,10 @@ def harvest(store: str, output: Path, limit: int, mask: tuple[str, ...]) -> int:
         masked = harvesting.configured_mask() | set(mask)
         found = harvesting.harvest(store, limit=limit, masked=masked, existing=existing)
     except harvesting.FAULTS as fault:
-        raise click.ClickException(str(fault)) from fault
+        raise click.ClickException(visible(str(fault))) from fault
     with recording.whole(output) as partial:
         asked.write(partial, found)
-    click.echo(f"{output}: {len(found) - len(existing)} questions more, {len(found)} in all")
+    terminal.say(f"{output}: {len(found) - len(existing)} questions more, {len(found)} in all")
     return 0
 
 
@@ -205,13 +208,13 @@ def _status() -> int:
         fault.show()
         return COULD_NOT_RUN
     except KNOWN as fault:
-        click.echo(f"differential_tests: {fault}", err=True)
+        terminal.say_why("differential_tests", fault)
         return COULD_NOT_RUN
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except Exception:  # noqa: BLE001 (1 would say that two sides differ)
-        traceback.print_exc()
-        click.echo("differential_tests: this is a defect of the tool, and says nothing of what was asked: "
+        terminal.say_trace()
+        terminal.say("differential_tests: this is a defect of the tool, and says nothing of what was asked: "
                    "please report it with the lines above", err=True)  # fmt: skip
         return COULD_NOT_RUN
     return status or 0

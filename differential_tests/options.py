@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     SpinnerColumn,
-    TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
@@ -29,6 +26,7 @@ from differential_tests.recording import Questions
 from differential_tests.running import Manner
 from differential_tests.sides import LETTERS, Patience, mapping
 from differential_tests.terms import Terms
+from monitoring.terminal import Screen, Words, progress, say_lines
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Bar = Callable[[int, int], None]
@@ -61,7 +59,7 @@ class Asking:
     @property
     def questions(self) -> Questions:
         """Those of the file, or the corpus."""
-        return Payloads(self.payloads) if self.payloads else corpus.questions()
+        return payloads(self.payloads) if self.payloads else corpus.questions()
 
     @property
     def dataset(self) -> str:
@@ -99,11 +97,16 @@ class Reports:
         from differential_tests.reports import lines, terminal  # noqa: PLC0415
 
         if not self.as_json:
-            terminal.show(console(), checks)
+            terminal.show(Screen(), checks)
             return
         with tempfile.TemporaryDirectory() as folder:
             lines.write(Path(folder, "lines"), checks)
-            click.echo(Path(folder, "lines").read_text(encoding="utf-8"), nl=False)
+            say_lines(Path(folder, "lines").read_text(encoding="utf-8"))
+
+
+def payloads(path: Path) -> Payloads:
+    """Those of a file, saying on the terminal when it is a pipe that is waited for."""
+    return Payloads(path, lambda words: click.echo(f"differential_tests: {words}", err=True))
 
 
 def asking(command: Command) -> Command:
@@ -146,18 +149,11 @@ def read_terms(path: Path | None) -> Terms:
     return found
 
 
-def console() -> Console:
-    """Where people read: as wide as their terminal, and wide enough where there is none."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=160)
-
-
 @contextmanager
 def bar(what: str) -> Iterator[Bar]:
     """A progress bar on stderr, where that is a terminal."""
-    screen = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=screen, disable=not screen.is_terminal, transient=True) as shown:
+    columns = (Words(), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with progress(*columns, live_only=True, transient=True) as shown:
         task = shown.add_task(what, total=None)
         yield lambda done, total: shown.update(task, completed=done, total=total)
 
@@ -165,8 +161,7 @@ def bar(what: str) -> Iterator[Bar]:
 @contextmanager
 def step() -> Iterator[Callable[[str], None]]:
     """What is being done, and for how long by now: a line on stderr, where that is a terminal."""
-    screen = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=screen, disable=not screen.is_terminal, transient=True) as shown:
+    columns = (SpinnerColumn(), Words(), TimeElapsedColumn())
+    with progress(*columns, live_only=True, transient=True) as shown:
         task = shown.add_task("", total=None)
         yield lambda what: shown.update(task, description=what)

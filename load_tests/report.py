@@ -26,6 +26,7 @@ from load_tests.ledger import Unbalanced
 from load_tests.load import ROOT, Crossed, Load, Measured, measure, send
 from load_tests.umbra import Umbra
 from load_tests.workload import Budgets
+from monitoring import terminal
 
 PAGE = ROOT / "docs" / "load_tests.md"
 PLOTS = {
@@ -161,7 +162,7 @@ def main(
         _publish(found, conditions(plan, command, before, datetime.now(UTC)), path)
     except (Crossed, Unbalanced, NotReady, page.NoPlace) as fault:
         raise click.ClickException(str(fault)) from fault
-    click.echo(f"{path}: written")
+    terminal.say(f"{path}: written")
 
 
 def _command(

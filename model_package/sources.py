@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from model_package.dataset import Dataset, openml, read_csv
@@ -10,8 +11,11 @@ from model_package.synthetic import DEFAULT_HOUSES, synthetic
 OPENML = "openml"
 
 
-def sales(source: str | None, seed: int) -> Dataset:
-    """A CSV file by its path, `openml`, or None for synthetic houses; raises dataset.InvalidDataset."""
+def sales(source: str | None, seed: int, waiting: Callable[[str], None] = lambda _: None) -> Dataset:
+    """A CSV file by its path, `openml`, or None for synthetic houses; raises dataset.InvalidDataset.
+
+    `waiting` is told in words when the file is a pipe.
+    """
     if source is None:
         return synthetic(DEFAULT_HOUSES, seed)
-    return openml() if source == OPENML else read_csv(Path(source))
+    return openml() if source == OPENML else read_csv(Path(source), waiting)

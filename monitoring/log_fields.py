@@ -37,7 +37,7 @@ FIELDS: tuple[LogField, ...] = (
     LogField("rows", "long", "houses that the line is about"),
     LogField("model.name", "keyword", "name of the model that answered"),
     LogField("model.version", "keyword", "version of the model that answered"),
-    LogField("capture", "keyword", "what became of the capture: written, late, or why it was dropped"),
+    LogField("capture", "keyword", "the capture: written, late, repeated (a retry), or why it was dropped"),
     LogField("problem", "keyword", "kind of problem the request was refused with"),
     LogField("refused_fields", "keyword", "fields of the house that were wrong, at most 20", many=True),
     LogField("capture_id", "keyword", "id of the answered house"),

@@ -25,7 +25,7 @@ KEPT = 5
 GONE_BYTES = 512 * 1024 * 1024
 GONE_SECONDS = 3 * 24 * 3600.0
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
-_READABLE = 0o644  # by a shipper that is another user; the umask may take that away
+_FILE_MODE, _DIRECTORY_MODE = 0o640, 0o750  # whatever the umask: a shipper of the same group may read
 
 
 class LogFile:
@@ -78,7 +78,9 @@ class LogFile:
                 os.close(descriptor)
 
     def _open(self) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True)
+        if not self._directory.is_dir():
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self._directory.chmod(_DIRECTORY_MODE)
         self.path, self._descriptor = self._claim()
         self._size = os.fstat(self._descriptor).st_size
         # A process that had this name before may have been killed in the middle of a line.
@@ -90,11 +92,13 @@ class LogFile:
         for number in count():
             path = self._directory / f"{self._stem}{f'_{number}' if number else ''}.jsonl"
             try:
-                descriptor = os.open(path, _FLAGS | os.O_CREAT, _READABLE)
+                descriptor = os.open(path, _FLAGS | os.O_CREAT, _FILE_MODE)
             except PermissionError:
                 if path.exists():  # another user's
                     continue
                 raise
+            with suppress(OSError):  # one without modes
+                os.fchmod(descriptor, _FILE_MODE)
             with suppress(OSError):  # a file system without locks: then names alone keep writers apart
                 if not _lock(descriptor) or not os.fstat(descriptor).st_nlink:  # 0: swept a moment ago
                     os.close(descriptor)

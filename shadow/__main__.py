@@ -1,5 +1,6 @@
 """`python -m shadow` is `umbra`."""
 
-from shadow.cli import main
+from shadow.start import umbra
 
-main()
+if __name__ == "__main__":
+    umbra()

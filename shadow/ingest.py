@@ -7,6 +7,7 @@ worker keeps it running.
 
 from __future__ import annotations
 
+import heapq
 import logging
 import os
 import signal
@@ -21,7 +22,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from monitoring import logs, metrics
-from shadow import dropped_counts, journal, processes
+from shadow import dropped_counts, journal, processes, purpose
 from shadow.accounting import Move, Promise, plan
 from shadow.backoff import Backoff
 from shadow.entries import Entry
@@ -182,7 +183,9 @@ class Ingest:
         with self._store.writing() as connection:
             source = sources.lock(connection, self._directory_id, now)
             taken = [capture for move in moves.values() for capture in move.captures]
-            reported = [outcome for move in moves.values() for outcome in move.outcomes]
+            # Within a file its order counts, whatever the clock did; between files there are only clocks.
+            files = [move.outcomes for move in moves.values()]
+            reported = list(heapq.merge(*files, key=lambda outcome: outcome.received_at))
             last_seq = captures.insert(connection, source, taken)
             last_outcome_seq = outcomes.insert(connection, source, reported, now)
             sources.advance(connection, source, last_seq, last_outcome_seq)
@@ -238,6 +241,7 @@ def directory_id(data_dir: Path) -> str:
 def run(settings: Settings, stop: threading.Event, announcement: Announcement) -> None:
     """Move the journal until told to stop, then once more until it is empty."""
     store = open_store(settings.store)
+    purpose.keep_apart(settings, store)
     measures = metrics.shadowing(settings.metrics_files("worker"))
     measures.build[(umbra_version(),)].set(1)
     ingest = Ingest(

@@ -17,19 +17,23 @@ from model_package.schema import (
     csv_lines,
     cut,
     json_rows,
-    number,
     shown,
 )
+from model_package.schema.fields import LEAST_DOLLARS, MOST_DOLLARS
+from model_package.tables import number
 from shadow.records import Outcome, OutcomeState
 
 SOURCE_CHARACTERS = 64
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-LEAST_DOLLARS, MOST_DOLLARS = 1.0, 1e9
 LATEST_AHEAD = timedelta(days=1)
+LATEST_ID = datetime(2100, 1, 1, tzinfo=UTC)
+"""Ids carry a time before this one. The clock has no say: it may have been set back since an id was made. An
+id that nobody was given makes no partition (only captures do) and is counted as unmatched."""
 EXPECTED: Mapping[str, str] = {
     "prediction_id": "the id of a prediction, a UUIDv7 as the answer gave it",
     "price_dollars": "a number of US dollars from 1 to 1,000,000,000",
-    "sold_at": "an RFC 3339 date-time with its zone, or a date; from 1970 on, not after tomorrow",
+    "sold_at": "a date such as 2026-11-20, or a date-time with its zone such as 2026-11-20T12:00:00Z; from "
+    "1970 on, not after tomorrow",
     "state": "sold or withdrawn",
     "source": f"1 to {SOURCE_CHARACTERS} printable characters",
 }
@@ -141,14 +145,14 @@ def _contradictions(read: Mapping[str, Any], value: Mapping[str, object], row: i
         yield Fault(row, "price_dollars", "no price: it was withdrawn", shown(value["price_dollars"]))
 
 
-def _prediction_id(value: object, now: datetime) -> UUID:
+def _prediction_id(value: object, _now: datetime) -> UUID:
     if not (isinstance(value, str) and _ID.fullmatch(value)):
         raise _Unfit
-    number_ = UUID(value)
+    prediction_id = UUID(value)
     # As a number: what the greatest ids say is beyond the last year a datetime can have.
-    if (number_.int >> 80) / 1000 > (now + LATEST_AHEAD).timestamp():
+    if (prediction_id.int >> 80) / 1000 >= LATEST_ID.timestamp():
         raise _Unfit
-    return number_
+    return prediction_id
 
 
 def _price(value: object, _now: datetime) -> float:

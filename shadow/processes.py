@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
+import errno
 import fcntl
 import logging
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -18,15 +20,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from monitoring import logs
+from monitoring.phrases import visible
+from shadow import addresses, descendants, start
 from shadow.backoff import Backoff
+from shadow.data_directory import make_private
 from shadow.log_setup import write_lines
 from shadow.presence import Announcement
 from shadow.settings import InvalidSetting, Settings
 
 EXIT_FAILURE, EXIT_USAGE = 1, 2
-PARENT_VARIABLE = "_UMBRA_PARENT_PID"
+PARENT_VARIABLE = start.PARENT_VARIABLE
 _STEADY_SECONDS = 30.0
-_PR_SET_PDEATHSIG = 1
+_FLOCK = "hhqqi4x"  # struct flock: type, whence, start, length, pid
 _log = logging.getLogger("umbra.processes")
 
 
@@ -45,14 +50,19 @@ def main(role: str, run: Run, *, when_orphaned: signal.Signals = signal.SIGTERM)
     `when_orphaned` is what the kernel sends when the parent dies: SIGKILL for a process that may be stuck in
     a call that no other signal interrupts, and that can be killed at any time.
     """
+    start.begin()
     stop = stop_on_signals()
     leave_with_parent(when_orphaned)
     try:
         settings = Settings.from_environment()
+        make_private(settings)
         write_lines("umbra.worker", settings)
     except InvalidSetting as fault:
-        sys.stderr.write(f"umbra: {fault}\n")
+        sys.stderr.write(visible(f"umbra: {fault}") + "\n")
         return EXIT_USAGE
+    except OSError as fault:
+        sys.stderr.write(visible(f"umbra: {fault}") + "\n")
+        return EXIT_FAILURE
     stand_back(settings.worker_niceness)
     announcement = Announcement(settings.run_dir, role, datetime.now(UTC))
     logs.event(_log, "process_started", role=role)
@@ -60,7 +70,7 @@ def main(role: str, run: Run, *, when_orphaned: signal.Signals = signal.SIGTERM)
         run(settings, stop, announcement)
     except CannotRun as fault:
         logs.event(_log, "process_cannot_run", level=logging.ERROR, role=role, error=fault)
-        sys.stderr.write(f"umbra: {fault}\n")  # also to whoever started it and sees no log
+        sys.stderr.write(visible(f"umbra: {fault}") + "\n")  # also to whoever started it and sees no log
         return EXIT_FAILURE
     finally:
         announcement.withdraw()
@@ -81,15 +91,9 @@ def leave_with_parent(how: signal.Signals = signal.SIGTERM) -> None:
     parent = os.environ.pop(PARENT_VARIABLE, None)
     if parent is None:
         return
-    end_with_parent(how)
+    start.end_with_parent(how)
     if os.getppid() != int(parent):  # it died before we asked
         os.kill(os.getpid(), how)
-
-
-def end_with_parent(how: signal.Signals = signal.SIGTERM) -> None:
-    """Have the kernel send a signal when the parent dies from now on."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, how)
 
 
 def stand_back(niceness: int) -> None:
@@ -115,6 +119,9 @@ class Child:
     output: int | None = None
     backoff: Backoff = field(default_factory=lambda: Backoff(0.2, 30.0))
     process: subprocess.Popen[bytes] | None = None
+    starts: int = 0
+    lasted: float = 0.0
+    """Seconds that the last run which has ended took."""
     _started: float = 0.0
     _start_again: float = 0.0
 
@@ -138,7 +145,8 @@ class Child:
         if status is None:
             return None
         self.process = None
-        if now - self._started > _STEADY_SECONDS:
+        self.lasted = now - self._started
+        if self.lasted > _STEADY_SECONDS:
             self.backoff.reset()
         self._start_again = now + self.backoff.next()
         return status
@@ -147,6 +155,17 @@ class Child:
         """Send SIGTERM."""
         if self.process is not None:
             self.process.terminate()
+
+    def wait(self) -> int:
+        """Wait for it to end by itself; returns its exit status, 0 if it does not run."""
+        return 0 if self.process is None else self.process.wait()
+
+    def kill(self) -> None:
+        """Kill it and whatever it has started, if it runs."""
+        if self.process is not None:
+            descendants.kill_tree(self.pid)
+            self.process.wait()
+            self.process = None
 
     def end(self, seconds: float) -> None:
         """Wait for it to end after `tell_to_stop`; kill it when it has not in `seconds`."""
@@ -171,6 +190,7 @@ class Child:
             stdout=self.output,
         )
         self._started = now
+        self.starts += 1
 
 
 def end_together(children: Sequence[Child], seconds: float) -> None:
@@ -182,23 +202,83 @@ def end_together(children: Sequence[Child], seconds: float) -> None:
         child.end(max(0.0, deadline - time.monotonic()))
 
 
+def claim(data_dir: Path, what: str) -> int:
+    """Be the only `what` of this data directory until this process ends, execs included; raises CannotRun.
+
+    A record lock (POSIX): it stays with the process through an exec, and forks do not have it. So it is free
+    the moment the process is gone, even if forks of it hang. Returns the open file, which keeps it.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(_lock_file(data_dir, what), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as fault:
+        os.close(descriptor)
+        if fault.errno not in (errno.EAGAIN, errno.EACCES):
+            raise
+        raise _served(data_dir, what) from None
+    os.set_inheritable(descriptor, True)
+    return descriptor
+
+
 @contextmanager
 def sole(data_dir: Path, what: str) -> Iterator[None]:
-    """Be the only `what` of this data directory; raises CannotRun."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with (data_dir / f"{what}.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CannotRun(
-                f"another {what} already serves {data_dir}; stop it, or give this one its own UMBRA_DATA_DIR"
-            ) from None
+    """Be the only `what` of this data directory while the context lasts; raises CannotRun."""
+    descriptor = claim(data_dir, what)
+    try:
         yield
+    finally:
+        os.close(descriptor)
+
+
+def check_unclaimed(data_dir: Path, what: str) -> None:
+    """Raise CannotRun if a living process is the `what` of this data directory; disturbs nobody."""
+    if sys.platform != "linux":
+        return
+    try:
+        descriptor = os.open(_lock_file(data_dir, what), os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return
+    try:
+        question = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, question))[0]
+    finally:
+        os.close(descriptor)
+    if kind != fcntl.F_UNLCK:
+        raise _served(data_dir, what)
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise CannotRun if nobody could listen there now."""
+    with socket.socket(addresses.family(host), socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as fault:
+            raise CannotRun(
+                f"{addresses.authority(host, port)}: {fault.strerror}; stop what listens there, "
+                "or set another port"
+            ) from fault
+
+
+def _lock_file(data_dir: Path, what: str) -> Path:
+    return data_dir / f"{what}.lock"
+
+
+def _served(data_dir: Path, what: str) -> CannotRun:
+    return CannotRun(
+        f"another {what} already serves {data_dir}; stop it, or give this one its own UMBRA_DATA_DIR"
+    )
 
 
 def python(module: str, *arguments: str) -> list[str]:
-    """The command that runs a module of this installation."""
-    return [sys.executable, "-m", module, *arguments]
+    """The command that runs a module of this installation; the current directory is never imported from."""
+    return [sys.executable, "-P", "-m", "shadow.start", module, *arguments]
+
+
+def without(environment: Mapping[str, str], *secrets: str) -> dict[str, str]:
+    """The environment of a child that has no business with these variables."""
+    return {name: value for name, value in environment.items() if name not in secrets}
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, stop: threading.Event) -> bool:

@@ -17,7 +17,7 @@ from shadow import journal, presence
 from shadow.evidence.gauges import gauges
 from shadow.records import Candidate, CandidateState, Deployment
 from shadow.settings import Settings
-from shadow.store import Store, StoreUnavailable, candidates, deployments, ledger, outcomes, snapshots
+from shadow.store import Store, StoreUnavailable, candidates, deployments, ledger, outcomes, size, snapshots
 from shadow.store.ledger import Account
 
 Values = Mapping[str, float | Mapping[str, float] | Mapping[tuple[str, str], float]]
@@ -49,7 +49,7 @@ class JournalReading:
             "umbra_journal_bound_bytes": float(self._settings.journal_max_bytes),
             "umbra_journal_refused_files": float(len(list(directory.glob("*.refused")))),
             "umbra_journal_oldest_entry_age_seconds": self._age(time.time()),
-            **_disk(directory),
+            **_disk("journal", directory),
         }
 
     def _age(self, now: float) -> float:
@@ -59,12 +59,23 @@ class JournalReading:
         return silent if silent > _SILENT_SECONDS else 0.0
 
 
-def _disk(directory: Path) -> dict[str, float]:
+class StoreDiskReading:
+    """The disk of the database: looked at here, so that it is told also of one that a full disk stopped."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._directory = settings.store_disk_dir or size.directory_of(settings.store)
+
+    def __call__(self) -> Values:
+        """Look at the disk now; nothing where it is not known."""
+        return {} if self._directory is None else _disk("store", self._directory)
+
+
+def _disk(of: str, directory: Path) -> dict[str, float]:
     with suppress(FileNotFoundError):  # nothing has been answered yet
         disk = shutil.disk_usage(directory)
         return {
-            "umbra_journal_disk_free_bytes": float(disk.free),
-            "umbra_journal_disk_size_bytes": float(disk.total),
+            f"umbra_{of}_disk_free_bytes": float(disk.free),
+            f"umbra_{of}_disk_size_bytes": float(disk.total),
         }
     return {}
 
@@ -88,6 +99,7 @@ class StoreReading:
         self.ledger = Lookup(lambda: _ledger(store), clock)
         self.outcomes = Lookup(lambda: _outcomes(store), clock)
         self.evidence = Lookup(lambda: _evidence(store, masked), clock)
+        self.size = Lookup(lambda: _size(store), clock)
 
     def __call__(self) -> Values:
         """What was found last; the state only while it is fresh."""
@@ -101,11 +113,12 @@ class StoreReading:
             **self.ledger.found,
             **self.outcomes.found,
             **self.evidence.found,
+            **self.size.found,
         }
 
     def follow(self, stop: threading.Event) -> None:
         """Look again and again, in threads that end with the process, until told to stop."""
-        for lookup in (self.state, self.ledger, self.outcomes, self.evidence):
+        for lookup in (self.state, self.ledger, self.outcomes, self.evidence, self.size):
             threading.Thread(target=lookup.follow, args=(stop,), name="umbra-readings", daemon=True).start()
 
 
@@ -169,16 +182,22 @@ def _ledger(store: Store) -> Values:
 
 def _outcomes(store: Store) -> Values:
     with store.reading() as connection:
-        known = outcomes.counts(connection)
+        known, newest = outcomes.counts(connection), outcomes.newest_matched(connection)
     return {
+        "umbra_outcome_newest_timestamp_seconds": {} if newest is None else newest.timestamp(),
         "umbra_outcomes_matched": float(known.sold),
         "umbra_outcomes_unmatched": float(known.unmatched),
     }
 
 
+def _size(store: Store) -> Values:
+    with store.reading() as connection:
+        return {"umbra_store_bytes": float(size.size_bytes(connection))}
+
+
 def _evidence(store: Store, masked: Collection[str]) -> Values:
     with store.reading() as connection:
-        return gauges(snapshots.current(connection), masked)
+        return gauges(snapshots.current(connection, masked))
 
 
 def _progress(present: list[Candidate], lags: Mapping[str, tuple[int, float]]) -> dict[str, dict[str, float]]:

@@ -173,6 +173,13 @@ class Deployment:
     policy_sha256: str | None = None
 
 
+class Purpose(StrEnum):
+    """What a data directory and a store are for: a demo's invented houses, or real ones. Never both."""
+
+    DEMO = "demo"
+    REAL = "real"
+
+
 class VerdictState(StrEnum):
     """What the evidence says of a candidate now."""
 

@@ -10,17 +10,25 @@ import hashlib
 import math
 import os
 import re
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 PREFIX = "UMBRA_"
 TEST_PREFIX = "UMBRA_TEST_"
 _HIDDEN = "(not shown: it may hold a password)"
 _SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|URL|DSN")
+_SQLITE = "sqlite://"
+_ADDRESSES = "expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE or sqlite:////PATH"
+_ENCODED = f"{_ADDRESSES}; in a user, password or path percent-encode @ : / ? # [ ] and spaces (@ is %40)"
 _LISTS = frozenset({"recipe_modules", "masked_fields"})
+_SERVICE_LINK = re.compile(
+    r"_SERVICE_HOST\Z|_SERVICE_PORT(_[A-Z0-9_]+)?\Z|_PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?\Z"
+)
+_SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+:\d+\Z", re.ASCII)
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of its own below it
 
 
@@ -68,7 +76,17 @@ def _switch(text: str) -> bool:
 
 
 def _path(text: str) -> Path:
-    return Path(text).expanduser().absolute()
+    try:
+        text.encode()
+        return Path(text).expanduser().absolute()
+    except UnicodeError:
+        raise InvalidSetting("expected a path in UTF-8") from None
+    except RuntimeError:  # ~ of nobody
+        raise InvalidSetting("~ names no home directory here; write the path in full") from None
+    except OSError as fault:
+        raise InvalidSetting(
+            f"the current directory is gone ({fault.strerror}); change to another, or write the path in full"
+        ) from None
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -92,15 +110,41 @@ def _field_names(text: str) -> tuple[str, ...]:
     return names
 
 
+def sqlite_url(path: Path) -> str:
+    """The address of an SQLite store, whatever its path is called."""
+    return f"{_SQLITE}/{quote(str(path))}"
+
+
 def _store_url(text: str) -> str:
+    if text.startswith(_SQLITE):
+        return _sqlite_store(text.removeprefix(_SQLITE))
     try:
         parts = urlsplit(text)
-        right = parts.scheme in ("sqlite", "postgresql") and parts.port != 0
+        right = parts.scheme == "postgresql" and parts.port != 0
     except ValueError:  # a port that is no number, a bracket that is never closed
         right = False
+    address = text.partition("://")[2]
+    user = address.rpartition("@")[0]
+    if not text.isprintable() or any(character in user for character in " @/?#[]") or "#" in address:
+        raise InvalidSetting(_ENCODED)  # before libpq takes a part of a password for a host, and says so
     if not right:
-        raise InvalidSetting("expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE or sqlite:////PATH")
+        raise InvalidSetting(_ADDRESSES)
     return text
+
+
+def _sqlite_store(rest: str) -> str:
+    """The address of a file, from the root; `rest` is what stands behind sqlite://."""
+    path, _, options = rest.partition("?")
+    if options:
+        raise InvalidSetting(
+            f"an SQLite store has no options, got {options.partition('=')[0]!r}; write ? as %3F"
+        )
+    name = unquote(path.removeprefix("/"))
+    if not path.startswith("/") or name.startswith("file:"):
+        raise InvalidSetting(_ADDRESSES)
+    if name in ("", ":memory:"):
+        raise InvalidSetting("a database in memory is another one for each process; expected sqlite:////PATH")
+    return sqlite_url(_path(name))
 
 
 def _token(text: str) -> str:
@@ -123,6 +167,11 @@ class Settings:
     store_url: str = _setting(
         "", _store_url, "where captures and observations go; empty: SQLite in the data directory", secret=True
     )
+    store_disk_dir: Path | None = _setting(
+        "",
+        _path,
+        "a directory on the database's disk, whose free bytes are watched; empty: that of the SQLite file",
+    )
     models_dir: Path | None = _setting("", _path, "model artifacts; empty: models/ in the data directory")
     recipe_modules: tuple[str, ...] = _setting(
         "", _modules, "importable modules, comma separated, that add recipes of your own"
@@ -136,6 +185,9 @@ class Settings:
     )
     api_max_rows: int = _setting("1000", _whole(1, 100_000), "houses in one request at most")
     api_max_body_bytes: int = _setting("4194304", _whole(1024, 1 << 30), "bytes of one request body at most")
+    api_request_id_is_key: bool = _setting(
+        "false", _switch, "take a request with the X-Request-ID and body of an earlier one for its retry"
+    )
 
     admin_token: str | None = _setting(
         "",
@@ -210,11 +262,14 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
         """Read and check every `UMBRA_*` variable; raises InvalidSetting naming key and value."""
-        source = os.environ if environment is None else environment
+        given = os.environ if environment is None else environment
+        source = {name: value for name, value in given.items() if not _is_service_link(name, value)}
         fields = {PREFIX + f.name.upper(): f for f in dataclasses.fields(cls)}
         _refuse_unknown(source, fields)
         values = {f.name: _read(key, f, source) for key, f in fields.items()}
         settings = cls(**values)
+        if (settings.api_port, settings.api_host) == (settings.api_metrics_port, settings.metrics_host):
+            raise InvalidSetting(f"UMBRA_API_PORT={settings.api_port}: the API's metrics use that port")
         if settings.api_metrics_port == settings.worker_metrics_port:
             raise InvalidSetting(
                 f"UMBRA_WORKER_METRICS_PORT={settings.worker_metrics_port}: the API's metrics use that port"
@@ -224,7 +279,7 @@ class Settings:
     @property
     def store(self) -> str:
         """The store's URL, with the embedded default filled in."""
-        return self.store_url or f"sqlite:///{self.data_dir / 'umbra.db'}"
+        return self.store_url or sqlite_url(self.data_dir / "umbra.db")
 
     @property
     def models(self) -> Path:
@@ -240,10 +295,9 @@ class Settings:
         """Where the processes of one half (`api`, `worker`) share their metrics; in memory if it can be."""
         if self.metrics_dir is not None:
             return self.metrics_dir / half
-        if _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK):
-            this = hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:12]
-            return _SHARED_MEMORY / f"umbra-{os.getuid()}-{this}" / half
-        return self.data_dir / "metrics" / half
+        this = hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:12]
+        shared = _SHARED_MEMORY / f"umbra-{os.getuid()}-{this}"
+        return (shared if _is_ours(shared) else self.data_dir / "metrics") / half
 
     @property
     def tally_dirs(self) -> tuple[Path, Path]:
@@ -259,6 +313,33 @@ class Settings:
     def run_dir(self) -> Path:
         """The directory of the files by which processes tell of themselves."""
         return self.data_dir / "run"
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether this is a directory of this user alone, or can become one; others may know its name, too."""
+    try:
+        facts = path.lstat()
+    except FileNotFoundError:
+        return os.access(path.parent, os.W_OK)
+    except OSError:
+        return False
+    others_write = facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid() and not others_write
+
+
+SECRETS = tuple(PREFIX + f.name.upper() for f in dataclasses.fields(Settings) if f.metadata["secret"])
+"""The variables whose values nobody may see who does not need them."""
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    """Whether Kubernetes made the variable, for a Service that is called as Umbra or a part of it is.
+
+    Such as UMBRA_SERVICE_HOST, UMBRA_PORT_8000_TCP, and UMBRA_API_PORT=tcp://10.96.0.12:8000.
+    """
+    if not name.startswith(PREFIX):
+        return False
+    is_address = name.endswith("_PORT") and _SERVICE_ADDRESS.match(value) is not None
+    return is_address or _SERVICE_LINK.search(name) is not None
 
 
 def _refuse_unknown(source: Mapping[str, str], fields: Mapping[str, Any]) -> None:

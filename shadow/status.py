@@ -9,8 +9,9 @@ from pathlib import Path
 from shadow import journal, presence
 from shadow.entries import Entry
 from shadow.ingest import directory_id
+from shadow.pace import Pace
 from shadow.presence import Presence
-from shadow.records import Candidate, Deployment
+from shadow.records import Candidate, Deployment, Purpose
 from shadow.settings import Settings
 from shadow.store import (
     Store,
@@ -20,6 +21,7 @@ from shadow.store import (
     ledger,
     open_store,
     outcomes,
+    purposes,
     sources,
 )
 from shadow.store.ledger import Account, Intake
@@ -40,13 +42,14 @@ class JournalState:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What the store says at one moment."""
+    """What the store says at one moment. `purpose` None: it has not been used yet."""
 
     deployment: Deployment | None
     intake: Intake
     outcomes: outcomes.Counts
     accounts: tuple[Account, ...]
     lags: dict[int, float]
+    purpose: Purpose | None = None
 
     @property
     def balance(self) -> bool:
@@ -92,6 +95,7 @@ def _books(store: Store, now: datetime) -> Books:
             outcomes=outcomes.counts(connection),
             accounts=tuple(ledger.account(connection, candidate) for candidate in present),
             lags={c.id: candidates.lag(connection, c, now)[1] for c in present},
+            purpose=purposes.recorded(connection),
         )
 
 
@@ -144,6 +148,7 @@ def as_json(status: Status) -> dict[str, object]:
         "taken_at": status.taken_at.isoformat(),
         "data_dir": str(status.data_dir),
         "trouble": status.trouble,
+        "purpose": None if books is None else books.purpose,
         "balanced": None if books is None else books.balance,
         "processes": [
             {"role": p.role, "pid": p.pid, "since": p.since.isoformat(), "facts": dict(p.facts)}
@@ -179,9 +184,12 @@ def _intake(intake: Intake) -> dict[str, object]:
 
 def _account(account: Account, lags: dict[int, float]) -> dict[str, object]:
     candidate: Candidate = account.candidate
+    pace = Pace.of(candidate.policy)
     return {
         "candidate": str(candidate.model),
         "state": candidate.state.value,
+        "policy": pace.policy,
+        "day_seconds": pace.day_seconds,
         "sample": candidate.sample,
         "eligible": account.eligible,
         "scored": account.scored,

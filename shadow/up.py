@@ -8,59 +8,120 @@ from __future__ import annotations
 
 import http.client
 import os
+import secrets
+import shlex
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from shadow import processes
+from shadow import addresses, descendants, processes, start
+from shadow.backoff import Backoff
 from shadow.processes import Child
-from shadow.settings import Settings
+from shadow.settings import SECRETS, Settings
+
+INSTANCE_VARIABLE = "_UMBRA_INSTANCE"
+INSTANCE_HEADER = "Umbra-Instance"
+"""By which `umbra up` knows the answer of its own API from one that has its port."""
 
 _API_STOP_SECONDS = 30.0
 _WORKER_STOP_SECONDS = 60.0
 _PROBE_SECONDS = 2.0
+_ORPHAN_SECONDS = 15.0
+_FIRST_SECONDS = 10.0
+_SECRETS = (*SECRETS, "PGPASSWORD")
 
 
 class NotStarted(RuntimeError):
     """A process ended before it was ready; it has said why on standard error."""
 
 
+class NotTrained(RuntimeError):
+    """The training of a first model ended with `status`, and has said why on standard error."""
+
+    def __init__(self, recipe: str, status: int) -> None:
+        super().__init__(f"training {recipe} ended with status {status}")
+        self.status = status
+
+
+def check_alone(settings: Settings) -> None:
+    """Raise CannotRun if another Umbra serves this data directory, or a port is taken. Touches nothing."""
+    for what in ("api", "worker"):
+        processes.check_unclaimed(settings.data_dir, what)
+    check_ports(settings)
+
+
+def check_ports(settings: Settings) -> None:
+    """Raise CannotRun, naming it, if one of the three ports is taken."""
+    processes.check_port(settings.api_host, settings.api_port)
+    processes.check_port(settings.metrics_host, settings.api_metrics_port)
+    processes.check_port(settings.metrics_host, settings.worker_metrics_port)
+
+
 def environment_for(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
     """As given, with log lines into files, so that the terminal stays readable."""
     own = {
         "UMBRA_DATA_DIR": str(settings.data_dir),
-        "UMBRA_LOG_DIR": str(settings.log_dir or settings.data_dir / "logs"),
+        "UMBRA_LOG_DIR": str(log_dir(settings)),
         "UMBRA_LOG_STDOUT": "false",
     }
     return dict(environment) | own
 
 
+def log_dir(settings: Settings) -> Path:
+    """Where log lines go while `umbra up` runs."""
+    return settings.log_dir or settings.data_dir / "logs"
+
+
 def plan(settings: Settings, environment: Mapping[str, str], traffic_rate: float | None) -> list[Child]:
     """The processes, in the order in which they are stopped."""
     own = environment_for(settings, environment)
+    instance = {INSTANCE_VARIABLE: secrets.token_hex(8)}
+    # Live answers wait for no back-off: whatever ends the API, it is started again at once.
     children = [
-        Child("api", processes.python("api.serve"), own),
-        Child("worker", processes.python("shadow.worker"), own),
+        Child("api", processes.python("api.serve"), own | instance, backoff=Backoff(0.05, 0.2)),
+        Child("worker", processes.python("shadow.worker"), processes.without(own, "UMBRA_ADMIN_TOKEN")),
     ]
     if traffic_rate is not None:
         arguments = (address(settings), str(traffic_rate), str(os.getpid()))
-        children.insert(0, Child("traffic", processes.python("shadow.traffic", *arguments), own))
+        command = processes.python("shadow.traffic", *arguments)
+        children.insert(0, Child("traffic", command, processes.without(own, *_SECRETS)))
     return children
+
+
+def train(settings: Settings, recipe: str, data: str, environment: Mapping[str, str]) -> None:
+    """Train and save one recipe in a process of its own, whose libraries' memory goes with it.
+
+    Raises NotTrained.
+    """
+    command = processes.python("shadow", "train", recipe, "--data", data)
+    own = processes.without(environment, *_SECRETS) | {"UMBRA_DATA_DIR": str(settings.data_dir)}
+    child = Child(f"training of {recipe}", command, own, output=subprocess.DEVNULL)
+    try:
+        child.tend(time.monotonic())
+        status = child.wait()
+    finally:
+        child.kill()
+    if status < 0:
+        raise NotStarted(f"the training of {recipe} was killed by signal {-status}")
+    if status > 0:
+        raise NotTrained(recipe, status)
 
 
 def address(settings: Settings) -> str:
     """Where the API answers."""
-    host = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
-    return f"http://{host}:{settings.api_port}"
+    return addresses.url(settings.api_host, settings.api_port)
 
 
-def is_ready(settings: Settings) -> bool:
-    """Whether the API answers and has its live model."""
-    connection = http.client.HTTPConnection(settings.api_host, settings.api_port, timeout=_PROBE_SECONDS)
+def is_ready(settings: Settings, children: Sequence[Child]) -> bool:
+    """Whether the API among these children, and no other one, answers and has its live model."""
+    instance = next(child.environment[INSTANCE_VARIABLE] for child in children if child.name == "api")
+    host = addresses.reachable(settings.api_host)
+    connection = http.client.HTTPConnection(host, settings.api_port, timeout=_PROBE_SECONDS)
     try:
         connection.request("GET", "/readyz")
-        return connection.getresponse().status == http.HTTPStatus.OK
+        answer = connection.getresponse()
+        return answer.status == http.HTTPStatus.OK and answer.headers[INSTANCE_HEADER] == instance
     except (OSError, http.client.HTTPException):
         return False
     finally:
@@ -70,16 +131,40 @@ def is_ready(settings: Settings) -> bool:
 def tend(children: Sequence[Child], *, starting: bool) -> list[tuple[str, int]]:
     """Start what does not run; returns what has just ended, by name, with its exit status.
 
-    While `starting`, a process that ends is not started again: NotStarted.
+    While `starting`, a process that ends is not started again: NotStarted. So it is with one that says within
+    its first seconds that it cannot run.
     """
     ended = []
     for child in children:
         status = child.tend(time.monotonic())
-        if status is not None and starting:
-            raise NotStarted(f"the {child.name} ended with status {status} before it was ready")
+        if status is not None and (starting or _cannot_run(child, status)):
+            raise NotStarted(
+                f"the {child.name} ended with status {status} before it was ready; its log is in "
+                f"{child.environment['UMBRA_LOG_DIR']}"
+            )
         if status is not None:
             ended.append((child.name, status))
     return ended
+
+
+def _cannot_run(child: Child, status: int) -> bool:
+    says_so = status in (processes.EXIT_FAILURE, processes.EXIT_USAGE)
+    return says_so and child.starts == 1 and child.lasted < _FIRST_SECONDS
+
+
+class Orphans:
+    """What killed processes have left to this one: it is stopping by itself, and gets time for that."""
+
+    def __init__(self) -> None:
+        self._first_seen: dict[int, float] = {}
+
+    def tend(self, children: Sequence[Child], now: float) -> None:
+        """Bury those that have ended and kill those that go on for long; `now` is monotonic seconds."""
+        ours = {child.pid for child in children}
+        present = [pid for pid in descendants.children() if pid not in ours]
+        self._first_seen = {pid: self._first_seen.get(pid, now) for pid in present}
+        late = {pid for pid, since in self._first_seen.items() if now - since > _ORPHAN_SECONDS}
+        descendants.end(present, kill=late)
 
 
 def stop(children: Sequence[Child]) -> None:
@@ -87,6 +172,8 @@ def stop(children: Sequence[Child]) -> None:
     for child in children:
         child.tell_to_stop()
         child.end(_WORKER_STOP_SECONDS if child.name == "worker" else _API_STOP_SECONDS)
+    if start.adopts_orphans():
+        descendants.kill_orphans()
 
 
 def become(module: str, environment: Mapping[str, str]) -> None:
@@ -99,6 +186,4 @@ def example_command(settings: Settings) -> str:
     """A request that works as printed, in any directory."""
     example = Path(settings.data_dir / "example.json")
     url = f"{address(settings)}/v1/predictions"
-    return subprocess.list2cmdline(
-        ["curl", "-s", url, "-H", "Content-Type: application/json", "-d", f"@{example}"]
-    ).replace('"', "'")
+    return shlex.join(["curl", "-s", url, "-H", "Content-Type: application/json", "-d", f"@{example}"])

@@ -15,10 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from monitoring import logs, metrics
-from shadow import processes
+from shadow import addresses, descendants, processes, start
 from shadow.presence import Announcement
 from shadow.processes import Child
-from shadow.readings import JournalReading, StoreReading
+from shadow.readings import JournalReading, StoreDiskReading, StoreReading
 from shadow.records import Candidate, CandidateState
 from shadow.settings import Settings
 from shadow.store import Store, StoreUnavailable, open_store
@@ -72,11 +72,18 @@ class Worker:
         for child in [child for child in self._leaving if not child.running]:
             metrics.worker_exited(self._metrics_dir, child.pid)
             self._leaving.remove(child)
+        self._end_orphans()
 
     def stop(self) -> None:
         """Let ingest empty the journal, then each lane score what that brought; kill what does not end."""
         processes.end_together([self._ingest, self._evidence], _STOP_SECONDS)
         processes.end_together([*self._lanes.values(), *self._leaving], _STOP_SECONDS)
+        self._end_orphans()
+
+    def _end_orphans(self) -> None:
+        """End what a killed lane has left behind: helpers of its model."""
+        ours = (self._ingest, self._evidence, *self._lanes.values(), *self._leaving)
+        descendants.kill_orphans({child.pid for child in ours})
 
     def _follow_roster(self) -> None:
         wanted = self._roster.wanted()
@@ -95,25 +102,26 @@ class Worker:
 
 def run(settings: Settings, stop: threading.Event, _announcement: Announcement) -> None:
     """Keep the worker's processes running until told to stop."""
+    processes.claim(settings.data_dir, "worker")  # before anything of a running one could be touched
+    start.adopt_orphans()
     store = open_store(settings.store)
     files = settings.metrics_files("worker")
-    with processes.sole(settings.data_dir, "worker"):  # before the files of a running one could be wiped
-        reading = StoreReading(store, settings.models, masked=settings.masked_fields)
-        _serve_metrics(settings, reading, files if metrics.prepare_directory(files) else None)
-        reading.follow(stop)
-        worker = Worker(settings, Roster(store), os.environ)
-        while not stop.is_set():
-            worker.tend(time.monotonic())
-            stop.wait(_LOOK_SECONDS)
-        worker.stop()
-        metrics.remove_directory(files)
+    reading = StoreReading(store, settings.models, masked=settings.masked_fields)
+    _serve_metrics(settings, reading, files if metrics.prepare_directory(files) else None)
+    reading.follow(stop)
+    worker = Worker(settings, Roster(store), processes.without(os.environ, "UMBRA_ADMIN_TOKEN"))
+    while not stop.is_set():
+        worker.tend(time.monotonic())
+        stop.wait(_LOOK_SECONDS)
+    worker.stop()
+    metrics.remove_directory(files)
 
 
 def _serve_metrics(settings: Settings, store: StoreReading, files: Path | None) -> None:
-    readings: list[metrics.Reading] = [JournalReading(settings), store]
+    readings: list[metrics.Reading] = [JournalReading(settings), StoreDiskReading(settings), store]
     host, port = settings.metrics_host, settings.worker_metrics_port
     try:
-        metrics.serve(host, port, directory=files, readings=readings)
+        metrics.serve(host, port, family=addresses.family(host), directory=files, readings=readings)
     except OSError as fault:
         raise processes.CannotRun(
             f"UMBRA_WORKER_METRICS_PORT={port}: cannot listen on {host}: {fault.strerror}; "

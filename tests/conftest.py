@@ -18,8 +18,9 @@ from needed import missing, program
 from playwright.sync_api import Browser, sync_playwright
 from ports import free_port
 from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
 
-from shadow.settings import Settings
+from shadow.settings import Settings, sqlite_url
 from shadow.store import Store, open_store
 from shadow.store.schema import migrate
 
@@ -142,19 +143,19 @@ def make_database(server_url: str) -> str:
     """Make an empty database; returns its URL."""
     name = f"umbra_test_{uuid4().hex[:12]}"
     admin = create_engine(
-        server_url.replace("postgresql:", "postgresql+psycopg2:"), isolation_level="AUTOCOMMIT"
+        make_url(server_url).set(drivername="postgresql+psycopg2"), isolation_level="AUTOCOMMIT"
     )
     with admin.connect() as connection:
         connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
     admin.dispose()
-    return server_url.rsplit("/", 1)[0] + f"/{name}"
+    return make_url(server_url).set(database=name).render_as_string(hide_password=False)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store, on each database in turn."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'umbra.db'}"
+        return sqlite_url(tmp_path / "umbra.db")
     return make_database(request.getfixturevalue("postgres_url"))
 
 

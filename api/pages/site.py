@@ -65,7 +65,9 @@ class Site:
     def overview(self) -> Response:
         """Who is live, and how it stands."""
         found = _unless_away(
-            lambda: self._lookups.ask(lambda store: asking.situation(store, ("verdict", "drift")))
+            lambda: self._lookups.ask(
+                lambda store: asking.situation(store, ("verdict", "drift"), self._lookups.masked)
+            )
         )
         served = self._served()
         shown = overview.shown(found, self._counted(), served, self._wanted(), datetime.now(UTC))
@@ -74,7 +76,11 @@ class Site:
     def candidate(self, tab: Tab, identifier: str) -> Response:
         """One of the pages about a candidate."""
         model = _reference(identifier)
-        found = _unless_away(lambda: self._lookups.ask(lambda store: asking.dossier(store, model, tab.kinds)))
+        found = _unless_away(
+            lambda: self._lookups.ask(
+                lambda store: asking.dossier(store, model, tab.kinds, self._lookups.masked)
+            )
+        )
         dossier, present = found if found is not None else (None, [])
         if found is not None and dossier is None and model not in {one.model for one in present}:
             return self._lost(
@@ -98,7 +104,7 @@ class Site:
             away=candidates is None,
             live=self._label(),
             limits=self._limits,
-            **trial.shown(candidates or [], found, source),
+            **trial.shown(candidates or [], found, source, self._lookups.masked),
         )
 
     def deployments(self) -> Response:
@@ -141,7 +147,7 @@ class Site:
             return None, Source(
                 "No such prediction is in the store yet: this is the example house.", failed=True
             )
-        return found, trial.asked_before(found)
+        return found, trial.asked_before(found, self._lookups.masked)
 
     def _counted(self) -> Standing | None:
         return _unless_away(self._standing.look) if self._standing is not None else None

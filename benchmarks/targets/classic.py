@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 from flask import Flask, request
 from sqlalchemy import JSON, DateTime, ForeignKey, create_engine
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
 from benchmarks import ground
@@ -52,8 +53,8 @@ def create_tables(url: str) -> None:
     engine.dispose()
 
 
-def _with_driver(url: str) -> str:
-    return url.replace("postgresql:", "postgresql+psycopg2:")
+def _with_driver(url: str) -> URL:
+    return make_url(url).set(drivername="postgresql+psycopg2")
 
 
 def application() -> Flask:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from differential_tests.golden import DIRECTORY, recording
+from monitoring import terminal
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,11 +25,11 @@ def main(directory: Path, *, questions: bool, train: bool) -> None:
     """
     directory.mkdir(parents=True, exist_ok=True)
     if questions:
-        click.echo(f"{len(recording.choose(directory))} questions")
+        terminal.say(f"{len(recording.choose(directory))} questions")
     if train:
         recording.train(directory / "models")
     for one in recording.record(directory):
-        click.echo(f"{one.answers}: {one.artifact.parent.name}@{one.artifact.name}")
+        terminal.say(f"{one.answers}: {one.artifact.parent.name}@{one.artifact.name}")
 
 
 if __name__ == "__main__":

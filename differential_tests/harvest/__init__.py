@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
-from pathlib import Path
 
 from differential_tests.harvest import cover
 from differential_tests.harvest.cover import Cover
@@ -23,13 +22,12 @@ from differential_tests.questions import Question
 from model_package.schema import Row
 from shadow.records import Inputs
 from shadow.settings import InvalidSetting, Settings
-from shadow.store import Connection, StoreRefused, StoreUnavailable, open_store
+from shadow.store import Connection, StoreRefused, StoreUnavailable, open_store, sqlite_path
 from shadow.store import harvest as stored
 
 LIMIT, NEWEST, FOR_PARTS = 500, 1_000_000, 10_000
 SEGMENT = "neighborhood"
 _TIMES = 20  # as often the same house may have been asked about
-_SQLITE = "sqlite:///"
 
 
 class NoStore(ValueError):
@@ -106,7 +104,8 @@ def _url(store: str) -> str:
     """The URL of a store, or of the one in a data directory; raises NoStore for an SQLite file not there."""
     name = "UMBRA_STORE_URL" if "://" in store else "UMBRA_DATA_DIR"
     url = Settings.from_environment({name: store}).store
-    if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).is_file():
+    path = sqlite_path(url)
+    if path is not None and not path.is_file():
         raise NoStore(
             f"{store}: no store is there; expected a data directory, sqlite:////PATH or postgresql://..."
         )

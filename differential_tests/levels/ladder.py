@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from differential_tests import corpus, expected_change, golden, sides
 from differential_tests.document import InvalidDocument
-from differential_tests.findings import Check, Level
+from differential_tests.findings import Check, Level, require_answers
 from differential_tests.levels.asking import asked
 from differential_tests.levels.candidate import candidate
 from differential_tests.levels.golden import NoBase, approved, of_commit, recorded
@@ -30,6 +29,7 @@ from model_package.artifact import AlteredArtifact, InvalidArtifact, Model
 from model_package.dataset import InvalidDataset, Split
 from model_package.recipes import UnknownRecipe
 from model_package.schema import Row
+from monitoring.terminal import say_trace
 
 NOISE_ROWS, SERVICE_ROWS, SEARCHED_FROM = 500, 100, 50
 HOUSES = frozenset({"ordinary", "harvested", "given"})
@@ -83,11 +83,11 @@ def _tried(level: Level, step: Step) -> Iterator[Check]:
     """The checks of a step; what ends it costs no check that was made, there or at another level."""
     ended = Check(level, _name(step), "", 0)
     try:
-        yield from step()
+        yield from map(require_answers, step())
     except FAULTS as fault:
         yield replace(ended, error=str(fault))
     except Exception as fault:  # noqa: BLE001 (a defect here, or in what is asked: the trace tells)
-        traceback.print_exc()
+        say_trace()
         yield replace(ended, error=f"not foreseen, see the trace: {type(fault).__name__}: {fault}")
 
 

@@ -4,33 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from differential_tests.findings import Check, Finding, Kind
 from differential_tests.reports import summary
 from differential_tests.reports.summary import State
-from differential_tests.reports.texts import line, number, visible
+from differential_tests.reports.texts import line, number
+from monitoring.terminal import Screen, styled
 
 WORST = 10
 _EXCUSES = ("noise", "expected change", "stale expected change", "unused expected change")
 _STYLES = {State.SAME: "green", State.FINDINGS: "red", State.ERROR: "yellow"}
 
 
-def show(console: Console, checks: Sequence[Check]) -> None:
+def show(console: Screen, checks: Sequence[Check]) -> None:
     """Print what was checked and what was found."""
     if checks:
         console.print(_checks(checks))
     for check in checks:
         if check.error:
-            console.print(Text(f"{check.level} {summary.title(check)}: {line(check.error, 300)}", "yellow"))
+            console.print(styled(f"{check.level} {summary.title(check)}: {line(check.error, 300)}", "yellow"))
+        elif said := summary.unanswered(check):
+            console.print(styled(f"{check.level} {summary.title(check)}: {said}", "yellow"))
     found = summary.worst(checks, WORST)
     if found:
         console.print(_worst(found))
+        for said in list(dict.fromkeys(summary.who(check) for check, _ in found))[:WORST]:
+            console.print(styled(said))
     for remark in _remarks(checks):
-        console.print(Text(remark))
-    console.print(Text(summary.verdict(checks), f"bold {_STYLES[summary.overall(checks)]}"))
+        console.print(styled(remark))
+    console.print(styled(summary.verdict(checks), f"bold {_STYLES[summary.overall(checks)]}"))
 
 
 def _remarks(checks: Sequence[Check]) -> Iterator[str]:
@@ -41,7 +44,7 @@ def _remarks(checks: Sequence[Check]) -> Iterator[str]:
                 yield f"{check.level} {name}: {line(text, 300)}"
         for finding in check.findings[:WORST]:
             if finding.kind is Kind.BUDGET and "\n" in finding.detail:
-                yield "\n".join(map(visible, finding.detail.splitlines()))
+                yield from finding.detail.splitlines()
 
 
 def _checks(checks: Sequence[Check]) -> Table:
@@ -53,7 +56,7 @@ def _checks(checks: Sequence[Check]) -> Table:
         for check in members:
             ended = summary.state(check)
             counts = (f"{check.rows:,}", f"{len(check.findings):,}", f"{check.seconds:.1f}")
-            table.add_row(check.level, Text(summary.title(check)), *counts, Text(ended, _STYLES[ended]))
+            table.add_row(check.level, styled(summary.title(check)), *counts, styled(ended, _STYLES[ended]))
     return table
 
 
@@ -68,5 +71,5 @@ def _worst(found: Sequence[tuple[Check, Finding]]) -> Table:
         texts = (line(finding.row), line(finding.path), finding.kind, *summary.sides(finding))
         numbers = number(finding.difference), number(finding.percent)
         detail = (line(finding.detail, 200),) if detailed else ()
-        table.add_row(check.level, *map(Text, (*texts, *numbers, *detail)))
+        table.add_row(check.level, *map(styled, (*texts, *numbers, *detail)))
     return table

@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 import json
-import unicodedata
+import math
 from typing import Any
 
+from monitoring.phrases import count, escaped, visible
+
+__all__ = ["SHOWN_CHARACTERS", "apart", "count", "cut", "escaped", "line", "number", "value", "visible"]
+__test__ = {"count": count, "visible": visible}
+
 SHOWN_CHARACTERS = 80
-# Control, format (which turn the direction of writing), surrogate, not assigned; line and paragraph ends.
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
-_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-
-
-def visible(text: str) -> str:
-    r"""What cannot be seen, or is no character of XML 1.0, as an escape.
-
-    >>> visible("a\x00\nb")
-    'a\\u0000\\nb'
-    """
-    return "".join(_escaped(each) if unicodedata.category(each) in _UNSEEN else each for each in text)
-
-
-def escaped(character: str) -> str:
-    r"""One character as JSON writes it in ASCII: `\u007c`, or two of them beyond U+FFFF."""
-    return json.dumps(character)[1:-1] if ord(character) > 0x7F else f"\\u{ord(character):04x}"
-
-
-def _escaped(character: str) -> str:
-    return _ESCAPES.get(character) or escaped(character)
 
 
 def cut(text: str, most: int = SHOWN_CHARACTERS) -> str:
@@ -58,10 +42,18 @@ def number(found: float | None, unit: str = "") -> str:
     return (f"{found:,.0f}" if large else f"{found:.4g}") + unit
 
 
-def count(number_of: int, noun: str) -> str:
-    """A number and what is counted.
+def apart(a: float, b: float) -> tuple[str, str]:
+    """Two numbers with as many digits as it takes to see how far apart they are; as JSON if that is short."""
+    return _apart(a, b), _apart(b, a)
 
-    >>> count(1, "finding"), count(1200, "finding")
-    ('1 finding', '1,200 findings')
-    """
-    return f"{number_of:,} {noun}{'' if number_of == 1 else 's'}"
+
+def _apart(shown: float, other: float) -> str:
+    exact = value(shown)
+    if isinstance(shown, bool) or not (math.isfinite(shown) and math.isfinite(other)) or len(exact) <= 8:
+        return exact
+    larger, difference = max(abs(shown), abs(other)), abs(shown - other)
+    digits = 6 if not difference else max(6, 3 + math.ceil(math.log10(larger) - math.log10(difference)))
+    if digits > 12 or not 1e-4 <= abs(shown) < 1e12:
+        return exact
+    places = max(0, digits - 1 - math.floor(math.log10(abs(shown))))
+    return f"{shown:,.{places}f}"

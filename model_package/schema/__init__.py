@@ -1,6 +1,6 @@
 """What a house is: its fields, how requests are read, and how rows become numbers."""
 
-from model_package.schema.csv_body import at_most, column_faults, csv_lines, number, parse_csv
+from model_package.schema.csv_body import at_most, column_faults, csv_lines, parse_csv
 from model_package.schema.faults import Fault, InvalidRows, MalformedBody, TooManyRows, cut, shown
 from model_package.schema.fields import (
     BY_NAME,
@@ -42,7 +42,6 @@ __all__ = [
     "json_rows",
     "json_schema",
     "matrix",
-    "number",
     "parse_csv",
     "parse_json",
     "shown",

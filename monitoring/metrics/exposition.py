@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import socket
 import struct
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from socketserver import TCPServer
 from typing import Any, Protocol
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
@@ -19,6 +21,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from monitoring import logs
+from monitoring.metrics import ended
 from monitoring.metrics.read import READINGS
 
 _log = logging.getLogger(__name__)
@@ -49,11 +52,16 @@ class MetricsServer:
         self.server.shutdown()
         self.server.server_close()
 
+    def forget(self) -> None:
+        """In a process forked from the one that serves: do not hold the port beside it."""
+        self.server.socket.close()
+
 
 def serve(
     host: str,
     port: int,
     *,
+    family: socket.AddressFamily = socket.AF_INET,
     directory: Path | None = None,
     registries: Sequence[CollectorRegistry] = (),
     readings: Sequence[Reading] = (),
@@ -68,10 +76,27 @@ def serve(
         collectors.append(_Files(directory))
     for collector in (*collectors, *(_Of(other) for other in registries)):
         registry.register(collector)
-    server = ThreadingWSGIServer((host, port), _SilentHandler)
+    server = _SERVERS[family]((host, port), _SilentHandler)
     server.set_app(_application(registry))
     threading.Thread(target=server.serve_forever, args=(0.2,), name="umbra-metrics", daemon=True).start()
     return MetricsServer(server, server.server_address[1])
+
+
+class _Server(ThreadingWSGIServer):
+    def server_bind(self) -> None:
+        """Bind it, without asking a name server who we are."""
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # `::` is IPv4, too
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+        self.setup_environ()
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
+
+_SERVERS = {socket.AF_INET: _Server, socket.AF_INET6: _Server6}
 
 
 class _SilentHandler(WSGIRequestHandler):
@@ -123,7 +148,8 @@ class _Files(Collector):
 
     def collect(self) -> Iterator[Metric]:
         try:
-            families = list(self._files.collect())  # type: ignore[no-untyped-call]
+            with ended.reading_or_moving:
+                families = list(self._files.collect())  # type: ignore[no-untyped-call]
         except (OSError, RuntimeError, ValueError, KeyError, IndexError, struct.error) as fault:
             logs.event(_log, "metrics_unreadable", level=logging.WARNING, error=fault)
             yield _family("umbra_metrics_files_readable", 0)

@@ -47,6 +47,9 @@ EVIDENCE = {
         "Sampled houses that the packaged artifact prices otherwise than it did in service.",
         ("model",),
     ),
+    "umbra_outcome_newest_timestamp_seconds": ReadingDeclaration(
+        "gauge", "When the last outcome of an answered house came in."
+    ),
     "umbra_outcomes_matched": ReadingDeclaration("gauge", "Answered houses whose sale price is known."),
     "umbra_outcomes_unmatched": ReadingDeclaration(
         "gauge", "Outcomes of predictions that the store does not have."
@@ -96,6 +99,13 @@ READINGS = {
         "gauge", "When the model that is live was trained.", ("model",)
     ),
     "umbra_store_up": ReadingDeclaration("gauge", "1 while the worker gets answers from the store, else 0."),
+    "umbra_store_bytes": ReadingDeclaration("gauge", "Bytes of the database."),
+    "umbra_store_disk_free_bytes": ReadingDeclaration(
+        "gauge", "Bytes free on the database's disk, where UMBRA_STORE_DISK_DIR or SQLite tells which it is."
+    ),
+    "umbra_store_disk_size_bytes": ReadingDeclaration(
+        "gauge", "Bytes of the database's disk, where it is known."
+    ),
     **EVIDENCE,
     "umbra_metrics_files_readable": ReadingDeclaration(
         "gauge", "1 when the files that share metrics between processes could be read, else 0."

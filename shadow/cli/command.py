@@ -6,9 +6,15 @@ Exit codes: 0 done, 1 it could not be done or does not add up, 2 the command or 
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
+from collections.abc import Callable
+from contextlib import suppress
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import version
+from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -17,14 +23,15 @@ from model_package.artifact import AlteredArtifact, InvalidArtifact
 from model_package.dataset import InvalidDataset
 from model_package.quality import BelowStandard
 from model_package.recipes import UnknownRecipe
-from monitoring import logs
+from monitoring import logs, terminal
+from shadow import purpose
 from shadow.outcome_file import InvalidFile
 from shadow.policy import InvalidPolicy
 from shadow.processes import EXIT_FAILURE, EXIT_USAGE, CannotRun
 from shadow.records import InvalidReference
 from shadow.rollout import NoDeployment, PromotionRefused, RolloutConflict, UnfitArtifact
 from shadow.saved import NoSuchModel
-from shadow.settings import InvalidSetting
+from shadow.settings import InvalidSetting, Settings
 from shadow.store import StoreRefused, StoreUnavailable
 from shadow.store.candidates import CandidateConflict
 from shadow.store.deployments import DeployedMeanwhile
@@ -55,6 +62,10 @@ _FAILURE = (
     StoreUnavailable,
     UnfitArtifact,
 )
+
+
+_NOT_HERE = (NoDeployment, NoSuchModel, NotJudged, StoreUnavailable)
+"""What somebody is told who looks in another directory than the one that is used."""
 
 
 # Each is imported when it is called: `umbra status` need not wait for what only training uses.
@@ -91,23 +102,91 @@ class _Group(click.Group):
             return None
         module, attribute = _COMMANDS[name].split(":")
         command: click.Command = getattr(import_module(module), attribute)
+        # While it was imported a signal ended the process; from now on there may be something to tidy up.
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         return command
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command, or say which one may be meant."""
+        name = arguments[0]
+        if not name.startswith("-") and name not in _COMMANDS:
+            likely = get_close_matches(name, _COMMANDS, n=1)
+            meant = f" Did you mean {likely[0]!r}?" if likely else " `umbra --help` lists them all."
+            context.fail(f"No such command {name!r}.{meant}")
+        return super().resolve_command(context, arguments)
 
     def invoke(self, context: click.Context) -> Any:
         """Run a command; an error it knows becomes one line, without a trace."""
         try:
-            return super().invoke(context)
+            return _flushed(lambda: super(_Group, self).invoke(context))
+        except BrokenPipeError:  # whoever read the output has seen enough
+            _drop_output()
+            sys.exit(EXIT_FAILURE)
         except _USAGE as fault:
             _fail(fault, EXIT_USAGE)
         except _FAILURE as fault:
             _fail(fault, EXIT_FAILURE)
         except KeyboardInterrupt:
             sys.exit(130)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception:  # noqa: BLE001 - a trace may hold foreign texts, too
+            terminal.say_trace()
+            terminal.say("umbra: this is a defect of Umbra: please report it with the lines above", err=True)
+            sys.exit(EXIT_FAILURE)
+
+
+def _flushed(run: Callable[[], Any]) -> Any:
+    """Run a command to the end of its output, so that a full disk or a closed pipe is its own error."""
+    try:
+        return run()
+    finally:
+        if sys.stdout is not None:
+            sys.stdout.flush()
 
 
 def _fail(fault: Exception, status: int) -> None:
-    click.echo(f"umbra: {fault}", err=True)
+    with suppress(OSError):
+        terminal.say_why("umbra", _sentence(fault))
+        if isinstance(fault, _NOT_HERE) and (hint := purpose.demo_hint(Settings.from_environment())):
+            terminal.say(hint, err=True)
+    _drop_output()
     sys.exit(status)
+
+
+def _sentence(fault: Exception) -> str:
+    """What is wrong, in words: of an error of the system without its number."""
+    if isinstance(fault, OSError) and fault.strerror:
+        return f"{os.fsdecode(fault.filename)}: {fault.strerror}" if fault.filename else fault.strerror
+    return str(fault) or type(fault).__name__
+
+
+def _drop_output() -> None:
+    """Forget what could not be written: it would fail again when the interpreter ends."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _open_streams() -> None:
+    """Make the three streams fit for what commands do.
+
+    Where one is closed, the next file that is opened, the store's perhaps, would take its number; and a
+    character that a terminal's encoding lacks is shown as an escape.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -123,5 +202,6 @@ def main() -> None:
 
     Settings are environment variables; `umbra settings` lists them.
     """
+    _open_streams()
     logs.configure("umbra.worker", "WARNING", None, descriptor=2)
     logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -8,16 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.markdown import Markdown
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.progress import BarColumn, Progress, SpinnerColumn, TimeElapsedColumn
 
 from model_package import artifact, manifest, recipes, sources
 from model_package import train as training
 from model_package.dataset import Dataset
+from monitoring import terminal
 from shadow import saved
-from shadow.cli.state import console
 from shadow.records import ModelRef
 from shadow.settings import Settings
 
@@ -34,7 +31,8 @@ DEFAULT_SEED = 20_061
     metavar="FILE.csv|openml|synthetic",
     help="Sales to learn from: a CSV in Ames or schema names, the public table, or made-up houses.",
 )
-@click.option("--seed", default=DEFAULT_SEED, show_default=True, help="The same seed trains the same model.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=DEFAULT_SEED, show_default=True,
+              help="The same seed trains the same model.")  # fmt: skip
 def train(recipe: str, source: str, seed: int) -> None:
     """Train RECIPE and save it as the next version of the model of that name.
 
@@ -45,7 +43,7 @@ def train(recipe: str, source: str, seed: int) -> None:
     settings = Settings.from_environment()
     recipes.register(settings.recipe_modules)
     saved = trainer(settings.models, source, seed)(recipe)
-    click.echo(f"saved {saved.parent.name}@{saved.name} in {saved}")
+    terminal.say(f"saved {saved.parent.name}@{saved.name} in {saved}")
 
 
 def trainer(models: Path, source: str, seed: int) -> Callable[[str], Path]:
@@ -56,7 +54,8 @@ def trainer(models: Path, source: str, seed: int) -> Callable[[str], Path]:
         with _bar() as bar:
             task = bar.add_task(f"training {recipe}", total=1.0, stage="reading sales")
             if not sales:
-                sales.append(sources.sales(None if source == "synthetic" else source, seed))
+                named = None if source == "synthetic" else source
+                sales.append(sources.sales(named, seed, bar.console.out))
             return training.train(
                 recipe,
                 sales[0],
@@ -70,13 +69,8 @@ def trainer(models: Path, source: str, seed: int) -> Callable[[str], Path]:
 
 
 def _bar() -> Progress:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[stage]}"),
-    )
-    return Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True))
+    stage = terminal.Words("stage")
+    return terminal.progress(SpinnerColumn(), terminal.Words(), BarColumn(), stage, TimeElapsedColumn())
 
 
 @click.group(invoke_without_command=True)
@@ -92,14 +86,14 @@ def models(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    rows = [_facts(Settings.from_environment().models, name, version) for name, version in _listing()]
+    models_dir = Settings.from_environment().models
+    rows = [_facts(models_dir, name, version) for name, version in artifact.listing(models_dir)]
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        terminal.say_json(rows)
         return
-    table = Table("Model", "Trained", "Data", "RMSE of log price", "Digest", box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*map(str, row.values()))
-    console().print(table if rows else "No models yet. `umbra train linear` makes one.")
+    columns = ("Model", "Trained", "Data", "RMSE of log price", "Digest")
+    table = terminal.table(columns, [[str(value) for value in row.values()] for row in rows])
+    terminal.show(table if rows else f"No models in {models_dir} yet. `umbra train linear` makes one.")
 
 
 @models.command()
@@ -113,9 +107,9 @@ def show(model: str, as_json: bool) -> None:
     directory = _directory(ModelRef.parse(model))
     artifact.verify(directory)
     if as_json:
-        click.echo((directory / "card.json").read_text(encoding="utf-8"))
+        terminal.say_lines((directory / "card.json").read_text(encoding="utf-8"))
     else:
-        Console().print(Markdown((directory / "card.md").read_text(encoding="utf-8")))
+        terminal.show(terminal.markdown((directory / "card.md").read_text(encoding="utf-8")))
 
 
 @models.command()
@@ -128,7 +122,7 @@ def verify(model: tuple[str, ...]) -> None:
     chosen = [ModelRef.parse(text) for text in model] or [ModelRef(*found) for found in _listing()]
     for reference in chosen:
         artifact.verify(_directory(reference))
-        click.echo(f"{reference}: every file is as it was saved")
+        terminal.say(f"{reference}: every file is as it was saved")
 
 
 def _listing() -> list[tuple[str, str]]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskProgressColumn, TimeRemainingColumn
 
+from monitoring import terminal
+from monitoring.phrases import count
 from shadow import outcome_file
 from shadow.capture import open_recorder
 from shadow.cli.state import outcomes_line
@@ -21,11 +21,13 @@ from shadow.settings import Settings
 from shadow.store import open_store
 from shadow.store import outcomes as stored
 
+_MOST_LISTED = 1_000_000
 _WAITING = "the journal is full: waiting for a worker (umbra up, umbra work) to empty it"
 
 
 @click.group(invoke_without_command=True, short_help="What answered houses sold for.")
-@click.option("--limit", default=20, show_default=True, help="Unmatched ids listed at most.")
+@click.option("--limit", type=click.IntRange(0, _MOST_LISTED), default=20, show_default=True,
+              help="Unmatched ids listed at most.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def outcomes(context: click.Context, limit: int, as_json: bool) -> None:
@@ -42,9 +44,9 @@ def outcomes(context: click.Context, limit: int, as_json: bool) -> None:
         known, strangers = stored.counts(connection), stored.unmatched(connection, limit)
     if as_json:
         names = [str(name) for name in strangers]
-        click.echo(json.dumps({**known.facts(), "unmatched_ids": names}, indent=2))
+        terminal.say_json({**known.facts(), "unmatched_ids": names})
         return
-    click.echo("\n".join([outcomes_line(known), *(f"  unmatched: {name}" for name in strangers)]))
+    terminal.say(outcomes_line(known), *(f"  unmatched: {name}" for name in strangers))
 
 
 @outcomes.command("import")
@@ -57,25 +59,31 @@ def import_file(file: Path, as_json: bool) -> None:
     Columns: prediction_id, price_dollars, sold_at; if need be state (sold, withdrawn) and source.
     Works with the API up or down. What is known already changes nothing: it may run again.
     umbra outcomes import sales.csv
+    umbra outcomes import <(zcat sales.csv.gz)
     umbra outcomes import sales.csv --json
     """
     settings = Settings.from_environment()
     if not settings.data_dir.is_dir():
         raise CannotRun(f"{settings.data_dir} does not exist: set UMBRA_DATA_DIR to the one a worker serves")
-    counts = _import(settings, OutcomeFile(file, datetime.now(UTC)))
+    counts = _import(settings, OutcomeFile(file, datetime.now(UTC), _waiting))
     if as_json:
-        click.echo(json.dumps({"file": str(file), **counts}, indent=2))
+        terminal.say_json({"file": str(file), **counts})
     else:
-        click.echo(
-            f"{counts['rows']:,} outcomes are in the journal ({counts['sold']:,} sold, "
+        verb = "is" if counts["rows"] == 1 else "are"
+        terminal.say(
+            f"{count(counts['rows'], 'outcome')} {verb} in the journal ({counts['sold']:,} sold, "
             f"{counts['withdrawn']:,} withdrawn); a worker moves them into the store"
         )
 
 
+def _waiting(words: str) -> None:
+    terminal.say(f"umbra: {words}", err=True)
+
+
 def _import(settings: Settings, given: OutcomeFile) -> dict[str, int]:
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("checking", total=given.path.stat().st_size)
+    columns = terminal.Words(), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    with terminal.progress(*columns, transient=True) as bar:
+        task = bar.add_task("checking", total=given.size)
         states = given.check(lambda characters: bar.advance(task, characters))
         bar.reset(task, total=states.total(), description="importing")
 

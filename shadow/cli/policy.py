@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from monitoring import terminal
 from shadow import policy as policies
 
 
@@ -25,7 +26,7 @@ def show(name: str) -> None:
 
     Example: umbra policy show demo
     """
-    click.echo(policies.chosen(name).text, nl=False)
+    terminal.say_lines(policies.chosen(name).text)
 
 
 @policy.command()
@@ -36,4 +37,4 @@ def check(file: str) -> None:
     Example: umbra policy check mine.toml
     """
     found = policies.chosen(file)
-    click.echo(f"{found.name}: {found.sha256}\nsegments: {', '.join(found.segment_names) or 'none'}")
+    terminal.say(f"{found.name}: {found.sha256}", f"segments: {', '.join(found.segment_names) or 'none'}")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskProgressColumn, TimeRemainingColumn
 
+from monitoring import terminal
+from monitoring.phrases import count
+from shadow import leftovers
 from shadow.settings import Settings
 from shadow.store import Store, open_store, prunings
 from shadow.store.prunings import Extent
@@ -40,7 +41,9 @@ def prune(age: timedelta, dry_run: bool, as_json: bool) -> None:
     umbra prune --older-than 720h --json
 
     Evidence, verdicts and deployments stay, but days that were pruned are never computed again: an outcome
-    that comes later finds no house. Keep captures for longer than outcomes take.
+    that comes later finds no house. Keep captures for longer than outcomes take. Single rows that pages and
+    reports quote go too, also those about candidates of the past, and of this data directory journal files
+    that were set aside or are kept although they are stored.
 
     Everything goes on meanwhile. Interrupted, it is run again. It refuses while a candidate has yet to look
     at something that would go.
@@ -51,23 +54,32 @@ def prune(age: timedelta, dry_run: bool, as_json: bool) -> None:
     """
     now = datetime.now(UTC)
     before = now - age
-    store = open_store(Settings.from_environment().store)
+    settings = Settings.from_environment()
+    store = open_store(settings.store)
     with store.reading() as connection:
         total = prunings.expected(connection, before)
     gone = total if dry_run else _prune(store, before, now, total)
     store.close()
+    files = (leftovers.older if dry_run else leftovers.remove_older)(settings.journal_dir, before)
     if as_json:
-        click.echo(json.dumps({"before": before.isoformat(), "dry_run": dry_run, **asdict(gone)}, indent=2))
+        pruned = {
+            "before": before.isoformat(),
+            "dry_run": dry_run,
+            **asdict(gone),
+            "journal_files": len(files),
+        }
+        terminal.say_json(pruned)
         return
-    click.echo(
-        f"{'would remove' if dry_run else 'removed'} {gone.captures:,} captures,"
-        f" {gone.observations:,} observations and {gone.outcomes:,} outcomes"
+    terminal.say(
+        f"{'would remove' if dry_run else 'removed'} {count(gone.captures, 'capture')},"
+        f" {count(gone.observations, 'observation')}, {count(gone.outcomes, 'outcome')},"
+        f" {count(gone.excerpts, 'row')} that documents quote and {count(len(files), 'journal file')}"
         f" of before {before:%Y-%m-%d %H:%M:%S} UTC"
     )
 
 
 def _prune(store: Store, before: datetime, now: datetime, total: Extent) -> Extent:
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    columns = terminal.Words(), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    with terminal.progress(*columns, transient=True) as bar:
         task = bar.add_task("removing", total=total.rows)
         return prunings.prune(store, before, now, lambda gone: bar.advance(task, gone.rows))

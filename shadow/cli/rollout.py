@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
-import json
 from datetime import UTC, datetime
 
 import click
-from rich.table import Table
 
 from model_package import recipes
+from monitoring import terminal
 from shadow import rollout
-from shadow.cli.state import console
+from shadow.cli.operator import operator_name
 from shadow.records import Deployment, ModelRef
 from shadow.rollout import Decision
 from shadow.settings import Settings
@@ -85,21 +83,19 @@ def deployments(as_json: bool) -> None:
     with open_store(Settings.from_environment().store).reading() as connection:
         found = stored.history(connection)
     if as_json:
-        click.echo(json.dumps([_facts(one) for one in found], indent=2))
+        terminal.say_json([_facts(one) for one in found])
         return
-    table = Table("Since (UTC)", "Kind", "Live", "Verdict", "By", "Reason", "Artifact", "Policy", box=None,
-                  pad_edge=False)  # fmt: skip
-    for one in found:
-        table.add_row(*_row(one))
-    console().print(table if found else "No deployment yet. `umbra prepare` makes the first one.")
+    columns = ("Since (UTC)", "Kind", "Live", "Verdict", "By", "Reason", "Artifact", "Policy")
+    table = terminal.table(columns, map(_row, found))
+    terminal.show(table if found else "No deployment yet. `umbra prepare` makes the first one.")
 
 
 def _decision(reason: str | None) -> Decision:
-    return Decision(getpass.getuser(), reason or _BY_VERDICT, datetime.now(UTC))
+    return Decision(operator_name(), reason or _BY_VERDICT, datetime.now(UTC))
 
 
 def _say(made: Deployment, how: str) -> None:
-    click.echo(
+    terminal.say(
         f"{made.live} is live{how} (deployment {made.id}); every API process answers with it within two "
         "seconds. What was live is a candidate now."
     )

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import shlex
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.live import Live
 
-from model_package import recipes
-from shadow import policy as policies
+from model_package import artifact, recipes
+from monitoring import terminal
 from shadow import prepare as preparing
-from shadow import processes
+from shadow import processes, purpose, rollout, start
 from shadow import status as whole
 from shadow import up as running
 from shadow.cli import model, state
+from shadow.cli.operator import operator_name
+from shadow.data_directory import make_private
+from shadow.pace import Pace
 from shadow.processes import Child
-from shadow.records import Deployment
+from shadow.records import Deployment, Purpose
 from shadow.settings import Settings
-from shadow.store import open_store
+from shadow.store import StoreUnavailable, open_store
 
 _READY_SECONDS = 60.0
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 0.1
 _SHOW_SECONDS = 2.0
 # What takes days in earnest has to come within seconds.
 _DEMO_PACE = {"UMBRA_EVIDENCE_SECONDS": "1", "UMBRA_CANDIDATE_LATENCY_SHARE": "0.1"}
@@ -42,8 +45,9 @@ def prepare(data: str) -> None:
 
     Example: UMBRA_STORE_URL=postgresql://umbra@db/umbra umbra prepare
     """
-    deployment = _prepare(Settings.from_environment(), data)
-    click.echo(f"ready: {deployment.live} is live since {deployment.since:%Y-%m-%d %H:%M} UTC")
+    settings = Settings.from_environment()
+    deployment = _prepare(settings, model.trainer(settings.models, data, model.DEFAULT_SEED), Purpose.REAL)
+    terminal.say(f"ready: {deployment.live} is live since {deployment.since:%Y-%m-%d %H:%M} UTC")
 
 
 @click.command(short_help="Start the API alone.")
@@ -52,7 +56,7 @@ def serve() -> None:
 
     Example: UMBRA_API_WORKERS=4 umbra serve
     """
-    Settings.from_environment()
+    purpose.mark_directory(Settings.from_environment(), Purpose.REAL)
     running.become("api.serve", os.environ)
 
 
@@ -62,8 +66,8 @@ def work() -> None:
 
     Example: UMBRA_LOG_DIR=/var/log/umbra umbra work
     """
-    Settings.from_environment()
-    running.become("shadow.worker", os.environ)
+    purpose.mark_directory(Settings.from_environment(), Purpose.REAL)
+    running.become("shadow.worker", processes.without(os.environ, "UMBRA_ADMIN_TOKEN"))
 
 
 @click.command(short_help="Answer requests and score the candidate on all of them.")
@@ -76,7 +80,7 @@ def up(data: str) -> None:
     umbra up
     umbra up --data ames.csv
     """
-    _run(Settings.from_environment(), data, traffic_rate=None)
+    _run(os.environ, data, traffic_rate=None)
 
 
 @click.command(short_help="The same with traffic and a status that follows.")
@@ -87,68 +91,138 @@ def demo(data: str, rate: float) -> None:
     """`umbra up` with realistic traffic, houses that are sold, and a status that follows it, until stopped.
 
     Candidates are judged by the demo policy, to which a second is a day: a verdict takes about three minutes.
+    Its data is in umbra-demo, unless UMBRA_DATA_DIR names another directory: a demo and real requests never
+    share one.
 
     Example: umbra demo --rate 50
     """
-    _run(Settings.from_environment(), data, traffic_rate=rate)
+    data_dir = os.environ.get("UMBRA_DATA_DIR") or purpose.DEMO_DIRECTORY
+    _run(_DEMO_PACE | os.environ | {"UMBRA_DATA_DIR": data_dir}, data, traffic_rate=rate)
 
 
-def _prepare(settings: Settings, data: str, policy: str | None = None) -> Deployment:
+def _prepare(settings: Settings, train: preparing.Train, wanted: Purpose) -> Deployment:
     recipes.register(settings.recipe_modules)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_private(settings)
     store = open_store(settings.store)
     try:
-        train = model.trainer(settings.models, data, model.DEFAULT_SEED)
-        return preparing.prepare(settings, store, train, getpass.getuser(), datetime.now(UTC), policy)
+        return preparing.prepare(settings, store, train, operator_name(), datetime.now(UTC), wanted)
     finally:
         store.close()
 
 
-def _run(settings: Settings, data: str, traffic_rate: float | None) -> None:
-    is_demo = traffic_rate is not None
-    deployment = _prepare(settings, data, policies.demo_text() if is_demo else None)
+def _prepared_or_remembered(
+    settings: Settings, environment: Mapping[str, str], data: str, wanted: Purpose
+) -> Deployment:
+    """Prepare; while the store cannot be asked, the deployment that was served here last is enough."""
+
+    def train(recipe: str) -> Path:
+        running.train(settings, recipe, data, environment)
+        versions = [version for name, version in artifact.listing(settings.models) if name == recipe]
+        return artifact.directory_of(settings.models, recipe, versions[-1])
+
+    try:
+        return _prepare(settings, train, wanted)
+    except running.NotTrained as fault:
+        raise click.exceptions.Exit(fault.status) from fault
+    except processes.CannotRun:
+        raise
+    except Exception as fault:  # noqa: BLE001 - whatever the store says, the API can do without it
+        try:
+            deployment = rollout.remembered(settings.data_dir)
+        except rollout.NoDeployment:
+            raise fault from None
+        reason = str(fault).partition("\n")[0]
+        terminal.say(
+            f"The store cannot be asked ({reason}): {deployment.live} answers, as it did here last, "
+            "and what it answers waits in the journal",
+            err=True,
+        )
+        return deployment
+
+
+def _run(environment: Mapping[str, str], data: str, traffic_rate: float | None) -> None:
+    settings, is_demo = Settings.from_environment(environment), traffic_rate is not None
+    make_private(settings)
+    running.check_alone(settings)
+    start.adopt_orphans()
+    deployment = _prepared_or_remembered(
+        settings, environment, data, Purpose.DEMO if is_demo else Purpose.REAL
+    )
     stop = processes.stop_on_signals()  # only now: until here Ctrl-C ends the command at once
-    environment = _DEMO_PACE | os.environ if is_demo else os.environ
     children = running.plan(settings, environment, traffic_rate)
     try:
         _start(settings, children, stop)
         if not stop.is_set():
-            _greet(settings, deployment)
+            _greet(settings, deployment, is_demo=is_demo)
             _stay(settings, children, stop, follow=is_demo)
     finally:
-        click.echo("\nstopping: the API first, then the worker once the journal is empty ...", err=True)
+        terminal.say("", "stopping: the API first, then the worker once the journal is empty ...", err=True)
         running.stop(children)
-    Console(highlight=False).print(state.render(whole.gather(settings, datetime.now(UTC))))
+    terminal.show(state.render(whole.gather(settings, datetime.now(UTC))))
 
 
 def _start(settings: Settings, children: list[Child], stop: threading.Event) -> None:
-    """Start the API and the worker, then traffic; raises NotStarted."""
+    """Start the API and the worker, then traffic; raises NotStarted, or CannotRun if a port is taken."""
     first = [child for child in children if child.name != "traffic"]
 
     def ready() -> bool:
         running.tend(first, starting=True)
-        return running.is_ready(settings)
+        return running.is_ready(settings, first)
 
-    if not processes.wait_until(ready, _READY_SECONDS, stop) and not stop.is_set():
+    try:
+        is_ready = processes.wait_until(ready, _READY_SECONDS, stop)
+    except running.NotStarted:
+        running.stop(first)
+        running.check_ports(settings)
+        raise
+    if not is_ready and not stop.is_set():
         raise running.NotStarted(
-            f"the API was not ready after {_READY_SECONDS:g} s; its log is in the data directory"
+            f"the API was not ready after {_READY_SECONDS:g} s; its log is in {running.log_dir(settings)}"
         )
     running.tend(children, starting=True)
 
 
-def _greet(settings: Settings, deployment: Deployment) -> None:
-    click.echo(f"\nUmbra answers on {running.address(settings)} with {deployment.live}. Try:\n")
-    click.echo(f"  {running.example_command(settings)}\n")
-    click.echo(f"Pages          {running.address(settings)}/")
-    click.echo(f"Documentation  {running.address(settings)}/docs")
-    click.echo("Verdict        umbra verdict gbm@1")
-    click.echo("Ledger         umbra status")
-    click.echo("Stop           Ctrl-C: nothing is lost, `umbra up` goes on where this stops\n")
+def _greet(settings: Settings, deployment: Deployment, *, is_demo: bool) -> None:
+    here, again = _for_another_terminal(settings), "umbra demo" if is_demo else "umbra up"
+    terminal.say(
+        "",
+        f"Umbra answers on {running.address(settings)} with {deployment.live}. Try:",
+        "",
+        f"  {running.example_command(settings)}",
+        "",
+        f"Pages          {running.address(settings)}/",
+        f"Documentation  {running.address(settings)}/docs",
+        *_judging(settings, is_demo=is_demo),
+        f"Verdict        {here}umbra verdict gbm@1",
+        f"Ledger         {here}umbra status",
+        f"Stop           Ctrl-C: nothing is lost, `{again}` goes on where this stops",
+        "",
+    )
+
+
+def _judging(settings: Settings, *, is_demo: bool) -> Iterator[str]:
+    """By which policies candidates are judged, and in what time."""
+    if is_demo:
+        yield "Demo           houses and sales are invented, and a day takes a second"
+    store = open_store(settings.store)
+    try:
+        for candidate in store.candidates():
+            yield f"Judged         {candidate.model} by the policy {Pace.of(candidate.policy).words}"
+    except StoreUnavailable as fault:  # answers do not need it
+        yield f"Judged         not known: {fault}"
+    finally:
+        store.close()
+
+
+def _for_another_terminal(settings: Settings) -> str:
+    """What has to stand before a command for it to find this directory."""
+    usual = Path(purpose.DEFAULT_DIRECTORY).absolute()
+    return "" if settings.data_dir == usual else f"UMBRA_DATA_DIR={shlex.quote(str(settings.data_dir))} "
 
 
 def _stay(settings: Settings, children: list[Child], stop: threading.Event, *, follow: bool) -> None:
     """Keep everything running until told to stop; with `follow`, on a terminal, show the status meanwhile."""
-    console = Console(highlight=False)
+    console = terminal.Screen()
     if not (follow and console.is_terminal):
         _tend_until(children, stop, lambda: None)
         return
@@ -164,8 +238,10 @@ def _stay(settings: Settings, children: list[Child], stop: threading.Event, *, f
 
 
 def _tend_until(children: list[Child], stop: threading.Event, show: Callable[[], None]) -> None:
+    orphans = running.Orphans()
     while not stop.is_set():
         for name, status in running.tend(children, starting=False):
-            click.echo(f"the {name} ended with status {status}; starting it again", err=True)
+            terminal.say(f"the {name} ended with status {status}; starting it again", err=True)
+        orphans.tend(children, time.monotonic())
         show()
         stop.wait(_LOOK_SECONDS)

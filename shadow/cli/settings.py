@@ -6,9 +6,8 @@ import dataclasses
 import os
 
 import click
-from rich.table import Table
 
-from shadow.cli.state import console
+from monitoring import terminal
 from shadow.settings import PREFIX, TEST_PREFIX, Settings
 
 
@@ -22,12 +21,12 @@ def settings_table() -> None:
     now = Settings.from_environment({key: os.environ[key] for key in known & os.environ.keys()})
     for key in sorted(key for key in os.environ if key.startswith(PREFIX) and key not in known):
         if not key.startswith(TEST_PREFIX):
-            click.echo(f"umbra: {key}: no such setting", err=True)
-    table = Table("Setting", "Value now", "Default", "Purpose", box=None, pad_edge=False)
+            terminal.say(f"umbra: {key}: no such setting", err=True)
+    rows = []
     for field in dataclasses.fields(Settings):
         value = getattr(now, field.name)
         hidden = field.metadata["secret"] and value
         shown = "(set)" if hidden else "" if value in (None, ()) else str(value)
         default = field.metadata["default"]
-        table.add_row(PREFIX + field.name.upper(), shown, default, field.metadata["purpose"])
-    console().print(table)
+        rows.append((PREFIX + field.name.upper(), shown, default, field.metadata["purpose"]))
+    terminal.show(terminal.table(("Setting", "Value now", "Default", "Purpose"), rows))

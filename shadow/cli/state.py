@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import click
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
+from monitoring import terminal
+from monitoring.phrases import count
+from monitoring.terminal import styled
+from shadow import purpose
 from shadow import status as whole
+from shadow.pace import Pace
 from shadow.processes import EXIT_FAILURE
+from shadow.records import Purpose
 from shadow.settings import Settings
 from shadow.status import Books, JournalState, Status
 from shadow.store.ledger import Account
 from shadow.store.outcomes import Counts
+
+DEMO = "This is a demo: houses and sales are invented."
 
 
 @click.command(short_help="Processes, journal, deployment, ledger.")
@@ -32,25 +37,22 @@ def status(as_json: bool) -> None:
     umbra status
     umbra status --json | jq '.candidates[].pending'
     """
-    now = whole.gather(Settings.from_environment(), datetime.now(UTC))
+    settings = Settings.from_environment()
+    now = whole.gather(settings, datetime.now(UTC))
     if as_json:
-        click.echo(json.dumps(whole.as_json(now), indent=2))
+        terminal.say_json(whole.as_json(now))
     else:
-        console().print(render(now))
+        terminal.show(render(now))
+        if hint := purpose.demo_hint(settings):
+            terminal.say("", hint)
     sys.exit(0 if now.books is not None and now.books.balance else EXIT_FAILURE)
-
-
-def console() -> Console:
-    """Where people read: as wide as their terminal, and wide enough where there is none."""
-    found = Console(highlight=False)
-    return found if found.is_terminal or "COLUMNS" in os.environ else Console(highlight=False, width=160)
 
 
 def render(now: Status) -> RenderableType:
     """The status as people read it."""
     parts: list[RenderableType] = [_processes(now), "", _journal(now.journal)]
     if now.books is None:
-        parts += ["", Text(f"The store cannot be asked: {now.trouble}", style="bold red")]
+        parts += ["", styled(f"The store cannot be asked: {now.trouble}", "bold red")]
     else:
         parts += _books(now.books)
     return Group(*parts)
@@ -68,12 +70,13 @@ def _processes(now: Status) -> RenderableType:
 
 
 def _journal(journal: JournalState) -> str:
-    waiting = (
-        "captures waiting: unknown" if journal.waiting is None else f"{journal.waiting:,} captures waiting"
+    waiting, refused = journal.waiting, journal.refused_files
+    parts = (
+        "captures waiting: unknown" if waiting is None else f"{count(waiting, 'capture')} waiting",
+        f"{journal.size_bytes:,} bytes in {count(journal.segments, 'file')}",
+        *((f"{count(refused, 'unreadable file')} set aside",) if refused else ()),
     )
-    files = "file" if journal.segments == 1 else "files"
-    refused = f", {journal.refused_files} unreadable files set aside" if journal.refused_files else ""
-    return f"Journal: {waiting}, {journal.size_bytes:,} bytes in {journal.segments} {files}{refused}"
+    return f"Journal: {', '.join(parts)}"
 
 
 def _books(books: Books) -> list[RenderableType]:
@@ -82,16 +85,17 @@ def _books(books: Books) -> list[RenderableType]:
     intake = books.intake
     pruned = f", {intake.pruned:,} pruned" if intake.pruned else ""
     verdict = (
-        Text("The ledger balances.", style="green")
+        styled("The ledger balances.", "green")
         if books.balance
-        else Text("The ledger does NOT balance: see `missing`.", style="bold red")
+        else styled("The ledger does NOT balance: see `missing`.", "bold red")
     )
     return [
+        *([DEMO] if books.purpose is Purpose.DEMO else []),
         f"Live: {live}{since}",
-        f"Store: {intake.stored:,} captures{pruned}{_reasons(', dropped', intake.dropped)}",
+        f"Store: {count(intake.stored, 'capture')}{pruned}{_reasons(', dropped', intake.dropped)}",
         outcomes_line(books.outcomes),
         "",
-        _ledger(books) if books.accounts else Text("No candidate is being scored.", style="yellow"),
+        _ledger(books) if books.accounts else styled("No candidate is being scored.", "yellow"),
         "",
         verdict,
     ]
@@ -130,7 +134,8 @@ def _column(account: Account, lag_seconds: float) -> dict[str, str]:
         "missing": account.missing,
     }
     sample, lag = f"{candidate.sample:.0%}", f"{lag_seconds:.1f} s"
-    facts = {"state": candidate.state.value, "sample": sample, "lag": lag}
+    judged_by = Pace.of(candidate.policy).words
+    facts = {"state": candidate.state.value, "policy": judged_by, "sample": sample, "lag": lag}
     return facts | {name: f"{count:,}" for name, count in counts.items()}
 
 

@@ -14,7 +14,8 @@ from math import inf, log
 
 from monitoring import logs
 from shadow.records import Candidate, CandidateState, ModelRef
-from shadow.scoring.scorer import BatchFailed, Scorer, ScorerPlan, ScorerUnavailable, Stopped
+from shadow.scoring.reply import BatchFailed
+from shadow.scoring.scorer import Scorer, ScorerPlan, ScorerUnavailable, Stopped
 from shadow.settings import Settings
 from shadow.store import Store, partitions, replays
 from shadow.store.captures import Waiting

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import os
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
 
 from monitoring import logs
 from shadow.records import Deployment, DeploymentKind, ModelRef
 from shadow.settings import Settings
-from shadow.store import StoreUnavailable, open_store
+from shadow.store import open_store
 
 _log = logging.getLogger("umbra.rollout")
 
@@ -24,18 +24,36 @@ class NoDeployment(RuntimeError):
 
 
 def current_deployment(settings: Settings) -> Deployment:
-    """The deployment in force, or the one remembered when the store is away; raises NoDeployment."""
-    store = open_store(settings.store)
+    """The deployment in force, or the one remembered when the store cannot tell it; raises NoDeployment.
+
+    Whatever the store answers with, rights taken away, a column of a later Umbra, a file that is no database:
+    what was served here before can be served again.
+    """
     try:
-        found = store.deployment()
-    except StoreUnavailable as fault:
+        found = _stored(settings.store)
+    except Exception as fault:  # noqa: BLE001 (a live answer does not need the store)
         logs.event(_log, "deployment_from_memory", level=logging.WARNING, error=fault)
         return remembered(settings.data_dir)
+    return found or _only_remembered(settings.data_dir)
+
+
+def _only_remembered(data_dir: Path) -> Deployment:
+    """What was served here before, although the store knows of no deployment: somebody emptied it."""
+    absent = NoDeployment("no model has been deployed yet; `umbra prepare` trains and deploys the first one")
+    try:
+        found = remembered(data_dir)
+    except NoDeployment:
+        raise absent from None
+    logs.event(_log, "deployment_from_memory", level=logging.WARNING, error=absent)
+    return found
+
+
+def _stored(url: str) -> Deployment | None:
+    store = open_store(url)
+    try:
+        return store.deployment()
     finally:
         store.close()
-    if found is None:
-        raise NoDeployment("no model has been deployed yet; `umbra prepare` trains and deploys the first one")
-    return found
 
 
 def remember(data_dir: Path, deployment: Deployment) -> None:
@@ -58,10 +76,11 @@ def remembered(data_dir: Path) -> Deployment:
         facts = json.loads(path.read_text(encoding="utf-8"))
         read = {"live": ModelRef.parse(facts["live"]), "since": datetime.fromisoformat(facts["since"])}
         kind = DeploymentKind(facts.get("kind", DeploymentKind.FIRST))
-        return Deployment(**(facts | read | {"kind": kind}))
+        known = {field.name: facts[field.name] for field in fields(Deployment) if field.name in facts}
+        return Deployment(**(known | read | {"kind": kind}))
     except (OSError, ValueError, KeyError, TypeError) as fault:
         raise NoDeployment(
-            f"the store is away and {path} remembers no deployment ({fault}); "
+            f"the store cannot be asked and {path} remembers no deployment ({fault}); "
             "start the store, or run `umbra prepare` against it once"
         ) from fault
 

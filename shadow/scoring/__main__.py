@@ -10,14 +10,15 @@ import time
 from datetime import UTC, datetime
 
 from monitoring import logs, metrics
-from shadow import processes
+from shadow import processes, start
 from shadow.backoff import Backoff
 from shadow.house_lines import HouseLines
 from shadow.presence import Announcement
 from shadow.records import Candidate, ObservationState
 from shadow.scoring.breaker import Breaker
 from shadow.scoring.lane import Lane
-from shadow.scoring.scorer import FAILURE_REASONS, Scorer, ScorerPlan, ScorerUnavailable
+from shadow.scoring.reply import FAILURE_REASONS
+from shadow.scoring.scorer import Scorer, ScorerPlan, ScorerUnavailable
 from shadow.settings import Settings
 from shadow.store import Store, StoreUnavailable, candidates, observations, open_store
 
@@ -64,6 +65,7 @@ class _Watch:
 
 def run(settings: Settings, stop: threading.Event, announcement: Announcement) -> None:
     """Score one candidate until told to stop, then for a short while what is still pending."""
+    start.adopt_orphans()  # those of the model, to end them with it
     store = open_store(settings.store)
     measures = metrics.shadowing(settings.metrics_files("worker"))
     away = Backoff(settings.poll_seconds, longest=5.0)

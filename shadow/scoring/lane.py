@@ -15,7 +15,8 @@ from monitoring import logs, metrics
 from shadow.house_lines import NO_LINES, HouseLines
 from shadow.records import Candidate, CandidateState
 from shadow.scoring.breaker import Breaker
-from shadow.scoring.scorer import BatchFailed, Scorer, Stopped
+from shadow.scoring.reply import BatchFailed
+from shadow.scoring.scorer import Scorer, Stopped
 from shadow.store import Store, candidates, captures, observations
 from shadow.store.candidates import Cursor
 from shadow.store.captures import Waiting

@@ -6,7 +6,7 @@ here. Run as `python -m shadow.scoring.model_process SOCKET ARTIFACT MEMORY_BYTE
 
 A message is its length (8 bytes, big endian) and its body. A request is a JSON object {"rows": [house,
 ...], "timed": [index, ...]}; the answer is JSON: {"dollars": [...], "seconds": {index: seconds}} with
-null for what is not finite, or {"fault": reason, "detail": text}.
+null for what is not finite, or {"fault": reason, "detail": text}. No reply is longer than `reply.most_bytes`.
 """
 
 from __future__ import annotations
@@ -25,9 +25,13 @@ import numpy as np
 import orjson
 
 from model_package import artifact, recipes
-from shadow import processes
+from shadow import start
 
 _LENGTH = struct.Struct(">Q")
+
+
+class MessageTooLong(ValueError):
+    """The other side announces more than it may send."""
 
 
 def send(connection: socket.socket, body: bytes) -> None:
@@ -40,10 +44,20 @@ def framed(body: bytes) -> bytes:
     return _LENGTH.pack(len(body)) + body
 
 
-def receive(connection: socket.socket, wait: Callable[[], None] = lambda: None) -> bytes | None:
-    """Receive one message, or None when the other side is gone; calls `wait` before each piece."""
+def receive(
+    connection: socket.socket, wait: Callable[[], None] = lambda: None, most_bytes: int | None = None
+) -> bytes | None:
+    """Receive one message, or None when the other side is gone; calls `wait` before each piece.
+
+    Raises MessageTooLong if it announces more than `most_bytes`.
+    """
     head = _exactly(connection, _LENGTH.size, wait)
-    return None if head is None else _exactly(connection, _LENGTH.unpack(head)[0], wait)
+    if head is None:
+        return None
+    length: int = _LENGTH.unpack(head)[0]
+    if most_bytes is not None and length > most_bytes:
+        raise MessageTooLong(f"{length:,} bytes announced, at most {most_bytes:,} expected")
+    return _exactly(connection, length, wait)
 
 
 def _exactly(connection: socket.socket, count: int, wait: Callable[[], None]) -> bytes | None:
@@ -63,7 +77,11 @@ def answer(model: artifact.Model, request: Mapping[str, Any]) -> dict[str, Any]:
     try:
         dollars = model.predict(rows)
         seconds = {str(index): _timed(model, rows[index]) for index in request["timed"]}
-        return {"dollars": np.asarray(dollars, dtype=np.float64).tolist(), "seconds": seconds}
+        values = np.asarray(dollars, dtype=np.float64)
+        if values.shape != (len(rows),):
+            detail = f"{len(rows)} houses asked, answer of shape {values.shape}"
+            return {"fault": "wrong_length", "detail": detail}
+        return {"dollars": values.tolist(), "seconds": seconds}
     except MemoryError as fault:
         return {"fault": "memory", "detail": _words(fault)}
     except Exception as fault:  # noqa: BLE001 - the model is a stranger: anything it raises is its answer
@@ -77,14 +95,15 @@ def _timed(model: artifact.Model, row: Any) -> float:
 
 
 def _words(fault: BaseException) -> str:
-    return f"{type(fault).__name__}: {fault}"[:500]
+    return f"{type(fault).__name__}: {fault}"[:500].encode(errors="backslashreplace").decode()
 
 
 def main(arguments: Sequence[str]) -> int:
     """Load the artifact, say so, and answer until the lane hangs up."""
-    processes.end_with_parent(signal.SIGKILL)  # a model that hangs would never notice that its lane is gone
+    start.begin()
+    start.end_with_parent(signal.SIGKILL)  # a model that hangs would never notice that its lane is gone
     descriptor, directory, memory_bytes, *modules = arguments
-    resource.setrlimit(resource.RLIMIT_AS, (int(memory_bytes), int(memory_bytes)))
+    _limit_memory(int(memory_bytes))
     connection = socket.socket(fileno=int(descriptor))
     try:
         recipes.register(modules)
@@ -92,6 +111,14 @@ def main(arguments: Sequence[str]) -> int:
     except Exception as fault:  # noqa: BLE001 - whatever keeps it from loading is told to the lane
         return _converse(connection, {"fault": "unloadable", "detail": _words(fault)}, None)
     return _converse(connection, {"ready": True}, model)
+
+
+def _limit_memory(most_bytes: int) -> None:
+    """Limit the address space; a lower limit that nobody may raise (`ulimit -v`) stays."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard != resource.RLIM_INFINITY:
+        most_bytes = min(most_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
 
 
 def _converse(connection: socket.socket, first: dict[str, Any], model: artifact.Model | None) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import select
 import socket
@@ -16,33 +15,18 @@ from typing import Any
 import orjson
 
 from model_package import artifact
-from shadow import processes
+from shadow import descendants, processes, start
 from shadow.records import Candidate
 from shadow.scoring import model_process
+from shadow.scoring import reply as replies
+from shadow.scoring.reply import CRASHED, HUNG, BatchFailed, MalformedReply
 from shadow.settings import Settings
 from shadow.store.captures import Waiting
 from shadow.store.observations import Answer
 
-RAISED, HUNG, CRASHED, MEMORY = "raised", "hung", "crashed", "memory"
-WRONG_LENGTH, NOT_FINITE, NOT_POSITIVE = "wrong_length", "not_finite", "not_positive"
-FAILURE_REASONS = (RAISED, HUNG, CRASHED, MEMORY, WRONG_LENGTH, NOT_FINITE, NOT_POSITIVE)
 SOCKET = "{socket}"
 _START_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
-
-
-class BatchFailed(RuntimeError):
-    """The scorer did not answer a batch; `reason` is one of FAILURE_REASONS."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
-
-    @property
-    def lost_process(self) -> bool:
-        """Whether the scorer has to be started again."""
-        return self.reason in (HUNG, CRASHED)
 
 
 class Stopped(RuntimeError):
@@ -90,6 +74,7 @@ _INHERITED_VARIABLES = (
     "TMPDIR",
     "VIRTUAL_ENV",
     "LD_LIBRARY_PATH",
+    start.RECIPE_DIRECTORY_VARIABLE,
 )
 
 
@@ -105,32 +90,52 @@ class _Running:
                 [socket_number if part == SOCKET else part for part in plan.command],
                 env=plan.environment,
                 pass_fds=[theirs.fileno()],
+                process_group=0,  # with whatever it starts; in our session, whose CPU share is a small one
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL if plan.silent else None,
             )
 
-    def exchange(self, request: bytes | None, seconds: float, give_up: threading.Event) -> dict[str, Any]:
-        """Send a request (None: only listen) and wait for the reply; raises BatchFailed or Stopped."""
+    def exchange(
+        self, request: bytes | None, rows: int, seconds: float, give_up: threading.Event
+    ) -> dict[str, Any]:
+        """Send a request about so many rows (None: only listen) and wait for the reply.
+
+        Raises BatchFailed or Stopped.
+        """
         deadline = time.monotonic() + seconds
 
         def ready(for_what: int) -> None:
-            while not _is_ready(self._connection, for_what, _LOOK_SECONDS):
+            while True:
                 if give_up.is_set():
                     raise Stopped
-                if time.monotonic() > deadline:
+                left = deadline - time.monotonic()
+                if left <= 0:
                     raise BatchFailed(HUNG, f"no answer within {seconds:g} s")
+                if _is_ready(self._connection, for_what, min(_LOOK_SECONDS, left)):
+                    return
+                if self.process.poll() is not None:  # its helpers may hold the socket open
+                    raise BatchFailed(CRASHED, self._last_words())
 
         try:
             if request is not None:
+                self._check_silent()
                 self._send(model_process.framed(request), lambda: ready(select.POLLOUT))
-            body = model_process.receive(self._connection, lambda: ready(select.POLLIN))
+            body = model_process.receive(
+                self._connection, lambda: ready(select.POLLIN), replies.most_bytes(rows)
+            )
+            if body is None:
+                raise BatchFailed(CRASHED, self._last_words())
+            return replies.parse(body)
         except OSError:
-            body = None
-        if body is None:
-            raise BatchFailed(CRASHED, self._last_words())
-        reply: dict[str, Any] = orjson.loads(body)
-        return reply
+            raise BatchFailed(CRASHED, self._last_words()) from None
+        except (MalformedReply, model_process.MessageTooLong) as fault:
+            raise BatchFailed(CRASHED, f"malformed reply: {fault}") from None
+
+    def _check_silent(self) -> None:
+        """What is there before a question is no answer to it."""
+        if _is_ready(self._connection, select.POLLIN, 0) and self.process.poll() is None:
+            raise MalformedReply("it sent what nobody had asked for")
 
     def _send(self, message: bytes, wait: Callable[[], None]) -> None:
         rest = memoryview(message)
@@ -139,10 +144,12 @@ class _Running:
             rest = rest[self._connection.send(rest) :]
 
     def end(self) -> None:
-        """End the process, whatever it is doing."""
+        """End the process and whatever it has started, whatever they are doing."""
+        descendants.kill_tree(self.process.pid)
         self._connection.close()
-        self.process.kill()
         self.process.wait()
+        if start.adopts_orphans():
+            descendants.kill_orphans()
 
     def _last_words(self) -> str:
         try:
@@ -168,18 +175,27 @@ class Scorer:
     def score(self, batch: Sequence[Waiting], timed: Sequence[int]) -> list[Answer]:
         """Score a batch, in order. Raises BatchFailed, ScorerUnavailable, or Stopped when told to give up."""
         running = self._running or self._start()
+        if start.adopts_orphans():
+            descendants.reap_orphans(running.process.pid)
         rows = ",".join(row.inputs_json for row in batch)
         request = f'{{"timed":{orjson.dumps(timed).decode()},"rows":[{rows}]}}'
         try:
-            reply = running.exchange(request.encode(), self._plan.deadline_seconds, self._give_up)
-        except (BatchFailed, Stopped):
+            reply = running.exchange(request.encode(), len(batch), self._plan.deadline_seconds, self._give_up)
+            fault = replies.fault_of(reply)
+            answers = [] if fault else replies.answers(batch, reply)
+        except MalformedReply as malformed:
+            self.stop()
+            raise BatchFailed(CRASHED, f"malformed reply: {malformed}") from None
+        except BatchFailed as failed:
+            if failed.lost_process:
+                self.stop()
+            raise
+        except Stopped:
             self.stop()
             raise
-        if "fault" in reply:
-            # Its process is the model's to do with as it likes; the reason becomes a metric's label.
-            known = reply["fault"] in FAILURE_REASONS
-            raise BatchFailed(reply["fault"] if known else RAISED, reply["detail"])
-        return _answers(batch, reply)
+        if fault is not None:
+            raise fault
+        return answers
 
     def stop(self) -> None:
         """End the model process, if it runs."""
@@ -190,16 +206,17 @@ class Scorer:
     def _start(self) -> _Running:
         running = _Running(self._plan)
         try:
-            reply = running.exchange(None, _START_SECONDS, self._give_up)
+            reply = running.exchange(None, 0, _START_SECONDS, self._give_up)
         except Stopped:
             running.end()
             raise
         except BatchFailed as fault:
             running.end()
             raise ScorerUnavailable(f"it did not start: {fault}") from fault
-        if "fault" in reply:
+        if "ready" not in reply:
             running.end()
-            raise ScorerUnavailable(f"it cannot load its artifact: {reply['detail']}")
+            detail = replies.cleaned(reply.get("detail", "it answered before it was asked"))
+            raise ScorerUnavailable(f"it cannot load its artifact: {detail}")
         self._running = running
         return running
 
@@ -208,22 +225,3 @@ def _is_ready(connection: socket.socket, for_what: int, seconds: float) -> bool:
     waiting = select.poll()
     waiting.register(connection, for_what)
     return bool(waiting.poll(1000 * seconds))
-
-
-def _answers(batch: Sequence[Waiting], reply: dict[str, Any]) -> list[Answer]:
-    dollars, seconds = reply["dollars"], reply["seconds"]
-    if not isinstance(dollars, list) or len(dollars) != len(batch):
-        got = len(dollars) if isinstance(dollars, list) else "one number"
-        raise BatchFailed(WRONG_LENGTH, f"{len(batch)} houses asked, {got} predictions returned")
-    return [
-        _answer(row, price, seconds.get(str(index)))
-        for index, (row, price) in enumerate(zip(batch, dollars, strict=True))
-    ]
-
-
-def _answer(row: Waiting, price: object, seconds: float | None) -> Answer:
-    if not isinstance(price, float) or not math.isfinite(price):
-        return Answer(row.id, reason=NOT_FINITE, detail=f"predicted {price}", latency_seconds=seconds)
-    if price <= 0:
-        return Answer(row.id, reason=NOT_POSITIVE, detail=f"predicted {price}", latency_seconds=seconds)
-    return Answer(row.id, dollars=price, latency_seconds=seconds)

@@ -2,6 +2,15 @@
 
 from sqlalchemy import Connection
 
-from shadow.store.connection import Store, StoreRefused, StoreUnavailable, open_store
+from shadow.store.connection import Store, open_store, sqlite_path
+from shadow.store.errors import StoreRefused, StoreUnavailable, StoreUnfit
 
-__all__ = ["Connection", "Store", "StoreRefused", "StoreUnavailable", "open_store"]
+__all__ = [
+    "Connection",
+    "Store",
+    "StoreRefused",
+    "StoreUnavailable",
+    "StoreUnfit",
+    "open_store",
+    "sqlite_path",
+]

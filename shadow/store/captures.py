@@ -16,6 +16,8 @@ from shadow.store import bulk, outcomes, partitions
 from shadow.store.sources import Source
 from shadow.store.tables import candidates, captures, observations, sources
 
+_IDS_AT_ONCE = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -72,6 +74,40 @@ def insert(connection: Connection, source: Source, rows: Sequence[Capture]) -> i
         ],
     )
     return source.last_seq + len(rows)
+
+
+def sort_out(connection: Connection, rows: Sequence[Capture]) -> tuple[list[Capture], list[Capture]]:
+    """The captures that the store does not have yet, and those whose id belongs to another answer.
+
+    What is stored already, or comes twice in `rows`, is in neither. Inputs are not compared: they may have
+    been erased since; nor is the request, which has another id when it was sent again.
+    """
+    known = _answers(connection, [row.id for row in rows])
+    fresh, contradicting = list[Capture](), list[Capture]()
+    for row in rows:
+        answer = row.live.name, row.live.version, row.prediction_dollars, row.row_index
+        stored = known.setdefault(row.id, answer)
+        if stored is answer:
+            fresh.append(row)
+        elif stored != answer:
+            contradicting.append(row)
+    return fresh, contradicting
+
+
+def _answers(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, tuple[str, str, float, int]]:
+    found = dict[UUID, tuple[str, str, float, int]]()
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        rows = connection.execute(
+            select(
+                captures.c.id,
+                captures.c.live_name,
+                captures.c.live_version,
+                captures.c.prediction_dollars,
+                captures.c.row_index,
+            ).where(captures.c.id.in_(ids[start : start + _IDS_AT_ONCE]))
+        )
+        found |= {row.id: tuple(row[1:]) for row in rows}
+    return found
 
 
 def waiting(

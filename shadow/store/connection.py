@@ -3,37 +3,58 @@
 from __future__ import annotations
 
 import math
+import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shadow.records import Candidate, Deployment, Prediction
-from shadow.store import candidates, captures, deployments
+from shadow.store import candidates, captures, deployments, errors, revision
+from shadow.store.errors import Kind, StoreRefused, StoreUnavailable, StoreUnfit
+from shadow.store.sqlite_file import SqliteFile
 
 _CONNECT_SECONDS = 3
 _STATEMENT_MILLISECONDS = 30_000
-_UNDEFINED_TABLE = "42P01"
-_NO_PARTITION = "no partition of relation"
-
-
-class StoreUnavailable(RuntimeError):
-    """The database cannot be reached or does not answer in time; what was asked can be tried again."""
-
-    names_no_house = True
+_LOCK_SECONDS = 30
+_OLDEST_SERVER = 140_000
+_ENCODING = "UTF8"
+_SESSION = f"""
+SET statement_timeout = {_STATEMENT_MILLISECONDS}; SET timezone = 'UTC'; SET jit = off;
+SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
+"""
+"""Committed has to mean on the disk: a journal file is let go of once its captures are committed."""
+_CONNECTION = {
+    "connect_timeout": _CONNECT_SECONDS,
+    "application_name": "umbra",
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""What libpq is asked for unless the store's address asks for something else."""
 
 
 class Store:
-    """Captures, observations, candidates and deployments. Every method may raise StoreUnavailable."""
+    """Captures, observations, candidates and deployments.
+
+    Every method may raise StoreUnavailable, or StoreUnfit while the database or its tables are not as Umbra
+    needs them.
+    """
 
     def __init__(self, engine: Engine, url: str) -> None:
         self._engine = engine
+        self._is_checked = False
         self.url = url
 
     @contextmanager
@@ -42,16 +63,25 @@ class Store:
         engine = self._engine
         if engine.dialect.name == "postgresql":
             engine = engine.execution_options(isolation_level="REPEATABLE READ")
-        with _translated(), engine.connect() as connection:
-            yield connection
+        with self._translated():
+            self._check()
+            with engine.connect() as connection:
+                yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction: all of it is committed, or none."""
-        # SQLite: take the write lock at once; a reader that turns writer halfway may be refused.
-        engine = self._engine.execution_options(umbra_writes=True)
-        with _translated(), engine.begin() as connection:
+        with self._translated():
+            self._check()
+            with self._write() as connection:
+                yield connection
+
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """A transaction that may change the tables, of whatever revision they are."""
+        with _translated(), self._write() as connection:
             yield connection
+        self._is_checked = False
 
     def prediction(self, capture_id: UUID) -> Prediction | None:
         """Look up one answered house with every observation of it."""
@@ -72,76 +102,146 @@ class Store:
         """Give every connection back."""
         self._engine.dispose()
 
+    def _write(self) -> Any:
+        # SQLite: take the write lock at once; a reader that turns writer halfway may be refused.
+        return self._engine.execution_options(umbra_writes=True).begin()
 
-class StoreRefused(RuntimeError):
-    """The database will not take these rows, however often it is asked."""
+    def _check(self) -> None:
+        """Refuse tables of another Umbra, once: what has begun on them goes on while they are migrated."""
+        if not self._is_checked:
+            with self._engine.connect() as connection:
+                revision.refuse_other(connection)
+            self._is_checked = True
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """As `_translated`; of tables that lack something, say first whether they are of another Umbra."""
+        try:
+            with _translated():
+                yield
+        except _MissingShape as fault:
+            with _translated(), self._engine.connect() as connection:
+                revision.refuse_other(connection)
+            raise StoreUnavailable(str(fault)) from fault.__cause__
+
+
+class _MissingShape(StoreUnavailable):
+    """A table or column is not there."""
 
 
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (IntegrityError, DataError) as fault:
-        if _NO_PARTITION in str(fault.orig):  # its week is being pruned: it is made again at the next attempt
-            raise StoreUnavailable("the partition of these rows is being removed") from fault
-        raise StoreRefused(type(fault.orig).__name__) from fault
-    except (OperationalError, InterfaceError, PoolTimeout) as fault:
-        raise StoreUnavailable(_driver_words(fault)) from fault
+    except PoolTimeout as fault:
+        raise StoreUnavailable(errors.words(fault)) from fault
+    except UnicodeError as fault:  # a text that no UTF-8 holds, such as half of a surrogate pair
+        raise StoreRefused(type(fault).__name__) from fault
     except DBAPIError as fault:
-        if fault.connection_invalidated or _is_undefined_table(fault):
-            raise StoreUnavailable(_driver_words(fault)) from fault
-        raise
+        kind = errors.kind_of(fault)
+        if kind is Kind.DEFECT:
+            raise
+        if kind is Kind.REFUSED:
+            raise StoreRefused(errors.refusal(fault)) from fault
+        raise _AS[kind](errors.words(fault)) from fault
 
 
-def _is_undefined_table(fault: DBAPIError) -> bool:
-    return getattr(fault.orig, "pgcode", None) == _UNDEFINED_TABLE
-
-
-def _driver_words(fault: Exception) -> str:
-    # Neither the statement nor its parameters (houses) belong in a log; the driver's own words do. Of the
-    # server's only the message itself: its context is the row of a COPY.
-    said = getattr(fault, "orig", None) or fault
-    words = " ".join((getattr(getattr(said, "diag", None), "message_primary", None) or str(said)).split())
-    if "no such table" in words or "does not exist" in words:
-        return f"{words}; `umbra prepare` makes the tables"
-    return words
+_AS = {Kind.AWAY: StoreUnavailable, Kind.UNFIT: StoreUnfit, Kind.SHAPE: _MissingShape}
 
 
 def open_store(url: str) -> Store:
-    """Make the store of `url`; connects when first used."""
-    return Store(_engine(url), url)
+    """Make the store of `url`; connects when first used, and makes no database: see schema.migrate."""
+    address = make_url(url)
+    sqlite = address.get_backend_name() == "sqlite"
+    return Store(_sqlite(address) if sqlite else _postgres(address), url)
 
 
-def _engine(url: str) -> Engine:
-    if make_url(url).get_backend_name() == "sqlite":
-        engine = create_engine(url, hide_parameters=True, connect_args={"timeout": 30})
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-        return engine
-    return create_engine(
-        make_url(url).set(drivername="postgresql+psycopg2"),
+def sqlite_path(url: str) -> Path | None:
+    """The file of an SQLite store; None of a server's."""
+    address = make_url(url)
+    is_file = address.get_backend_name() == "sqlite"
+    return Path(address.database or "") if is_file else None
+
+
+def _sqlite(address: URL) -> Engine:
+    path = Path(address.database or "")
+    file = SqliteFile(path)
+    engine = create_engine(
+        URL.create("sqlite"),
+        hide_parameters=True,
+        creator=partial(_open_sqlite, path, file),
+        poolclass=QueuePool,
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    file.watch(engine)
+    return engine
+
+
+def _postgres(address: URL) -> Engine:
+    engine = create_engine(
+        address.set(drivername="postgresql+psycopg2"),
         hide_parameters=True,  # they are houses, and errors go into logs
         pool_size=2,
         max_overflow=4,
         pool_timeout=_CONNECT_SECONDS,
         pool_pre_ping=True,
-        connect_args={
-            "connect_timeout": _CONNECT_SECONDS,
-            "options": f"-c statement_timeout={_STATEMENT_MILLISECONDS} -c timezone=UTC -c jit=off",
-            "application_name": "umbra",
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 15_000,
-        },
+        connect_args={name: value for name, value in _CONNECTION.items() if name not in address.query},
     )
+    event.listen(engine, "connect", _prepare_postgres)
+    return engine
+
+
+def _open_sqlite(path: Path, file: SqliteFile) -> sqlite3.Connection:
+    """Open a database that is there: one that is not would be made, empty, by whoever only looks."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as fault:
+        raise StoreUnavailable(
+            f"unable to open database file {path}: {os.strerror(fault.errno or 0)}; is "
+            "UMBRA_DATA_DIR (or UMBRA_STORE_URL) the right one? `umbra prepare` makes what is missing"
+        ) from fault
+    if not stat.S_ISREG(mode):
+        raise StoreUnfit(f"unable to open database file {path}: it is not a file; see UMBRA_STORE_URL")
+    file.clear_way()
+    return sqlite3.connect(
+        f"file:{quote(str(path))}?mode=rw", uri=True, timeout=_LOCK_SECONDS, check_same_thread=False
+    )
+
+
+def _prepare_postgres(connection: Any, _record: object) -> None:
+    """Refuse a server that cannot hold what Umbra writes, and set the session.
+
+    SET, not the address's `options`: those are the user's, and a pooler such as PgBouncer refuses them.
+    """
+    encoding = connection.get_parameter_status("server_encoding")
+    if encoding not in (None, _ENCODING):
+        connection.close()
+        raise StoreUnfit(
+            f"the database's encoding is {encoding}, which cannot hold every text; expected {_ENCODING}: "
+            "make one with `createdb -E UTF8 -T template0 NAME` and set UMBRA_STORE_URL to it"
+        )
+    if connection.server_version and connection.server_version < _OLDEST_SERVER:
+        connection.close()
+        raise StoreUnfit(f"PostgreSQL {connection.server_version // 10_000} is too old; expected 14 or newer")
+    connection.set_client_encoding(_ENCODING)  # whatever PGCLIENTENCODING says: COPY sends UTF-8
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(_SESSION)
+    connection.autocommit = False
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     # FULL: a journal file is deleted once its captures are committed, so committed has to mean on the disk.
     # The driver must not open transactions on its own, or BEGIN IMMEDIATE below would come too late.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+    (encoding,) = connection.execute("PRAGMA encoding").fetchone()
+    if encoding != "UTF-8":
+        connection.close()
+        raise StoreUnfit(f"the database's encoding is {encoding}; expected UTF-8: make a new database")
+    if connection.execute("PRAGMA page_count").fetchone() != (0,):  # an empty file is left as it is
+        connection.execute("PRAGMA journal_mode=WAL")
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_LOCK_SECONDS * 1000}"):
         connection.execute(f"PRAGMA {pragma}")
     _lend_math(connection)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy.engine import make_url
 
-from shadow.store.connection import Store
+from shadow.store import revision
+from shadow.store.connection import Store, sqlite_path
+from shadow.store.errors import StoreUnavailable
 
 
 def migrate(store: Store) -> None:
@@ -16,13 +19,33 @@ def migrate(store: Store) -> None:
 
     On Postgres one migration runs at a time, whoever starts it.
     """
-    url = make_url(store.url)
-    if url.get_backend_name() == "sqlite" and url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    with store.writing() as connection:
+    path = sqlite_path(store.url)
+    if path is not None:
+        _make_file(path)
+    with store.migrating() as connection:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7031942)")
+        here = revision.current(connection)
+        if here is not None:
+            revision.refuse_newer(here)
         config = Config()
-        config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+        config.set_main_option("script_location", _escaped(Path(__file__).with_name("migrations")))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _make_file(path: Path) -> None:
+    """Make an empty SQLite database where there is none, in the mode that lets readers read on."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        if path.is_file() and path.stat().st_size == 0:
+            with closing(sqlite3.connect(path)) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+    except (OSError, sqlite3.Error) as fault:
+        reason = getattr(fault, "strerror", None) or fault
+        raise StoreUnavailable(f"unable to make database file {path}: {reason}") from fault
+
+
+def _escaped(path: Path) -> str:
+    return str(path).replace("%", "%%")  # to the configuration's reader a lone % begins a name

@@ -28,6 +28,7 @@ from api.app import Parts, build
 from api.live import Live, load
 from api.lookups import Lookups
 from api.predictions import Limits
+from api.retries import Retries
 from model_package import artifact
 from model_package.schema import EXAMPLE
 from monitoring import metrics
@@ -73,7 +74,7 @@ def deploy(made: Settings) -> None:
     save_model(made.models)
     store = open_store(made.store)
     migrate(store)
-    first_deployment(store, ModelRef("plain", "1"), "test", NOW)
+    first_deployment(store, made.models, ModelRef("plain", "1"), "test", NOW)
     store.close()
 
 
@@ -149,6 +150,7 @@ def bench(deployed: Settings) -> Iterator[Bench]:
     parts = Parts(
         live, recorder, Lookups(store), measured, deployed.models,
         Limits(deployed.api_max_rows, deployed.api_max_body_bytes),
+        Retries(deployed.data_dir / "retries"),
     )  # fmt: skip
     yield Bench(build(parts), deployed, registry, live, store, recorder)
     recorder.close()
@@ -273,6 +275,26 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     for server in begun:
         server.process.terminate()
         server.process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server in which plain@1 is live, for all tests of a file: they ask it and change nothing."""
+    home = tmp_path_factory.mktemp("shared")
+    port, metrics_port = free_ports(2)
+    values = {
+        "DATA_DIR": home / "data", "RECIPE_MODULES": "plain_recipe", "API_PORT": port,
+        "API_METRICS_PORT": metrics_port, "API_MAX_BODY_BYTES": 100_000,
+    }  # fmt: skip
+    made = Settings.from_environment({f"UMBRA_{name}": str(value) for name, value in values.items()})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(HERE)
+        deploy(made)
+    server = start(made, home / "serve.log")
+    server.wait_until(lambda: server.ready() and server.workers_ready() == made.api_workers)
+    yield server
+    server.process.terminate()
+    server.process.wait(30)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ _LIVING_AREA = NAMES.index("living_area")
 
 
 ONE_PROCESS = "PLAIN_ONE_PROCESS"
-"""Names a directory; the first child of each parent loads, and all others cannot once that one answers."""
+"""Names a directory; of the workers only the first can load the model, all others cannot once it answers."""
 
 
 def _load(_: Mapping[str, bytes]) -> recipes.Scorer:
@@ -30,12 +30,20 @@ def _load(_: Mapping[str, bytes]) -> recipes.Scorer:
 
 
 def _let_one_in(marker: Path) -> None:
+    check, worker = (marker.with_name(f"{marker.name}-{who}") for who in ("check", "worker"))
+    if _makes(check) or _makes(worker):  # the arbiter loads it once, to see whether that is possible
+        return
+    while not _answers(int(os.environ["UMBRA_API_PORT"])):
+        time.sleep(0.02)
+    raise OSError("plain: one process loads it already")
+
+
+def _makes(marker: Path) -> bool:
     try:
         marker.touch(exist_ok=False)
     except FileExistsError:
-        while not _answers(int(os.environ["UMBRA_API_PORT"])):
-            time.sleep(0.02)
-        raise OSError("plain: one process loads it already") from None
+        return False
+    return True
 
 
 def _answers(port: int) -> bool:

@@ -14,6 +14,7 @@ from api.deployments import Deployments
 from model_package import artifact
 from shadow.records import CandidateState, ModelRef, VerdictState
 from shadow.rollout import Judgement
+from shadow.settings import sqlite_url
 from shadow.store import candidates, deployments, open_store
 
 TOKEN = "a-token-that-nobody-else-has"  # noqa: S105
@@ -210,7 +211,7 @@ def test_a_decision_that_takes_long_is_a_504_that_says_where_to_look_and_holds_u
 
 
 def test_a_store_that_is_away_is_a_503(admin, tmp_path):
-    away = open_store(f"sqlite:///{tmp_path / 'no' / 'such' / 'folder' / 'umbra.db'}")
+    away = open_store(sqlite_url(tmp_path / "no" / "such" / "folder" / "umbra.db"))
     decisions = Deployments(TOKEN, away, admin.bench.settings.models)
     client = build(replace(admin.app.extensions["umbra"], deployments=decisions)).test_client()
     headers = {"Authorization": f"Bearer {TOKEN}"}

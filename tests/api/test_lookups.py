@@ -10,6 +10,7 @@ import pytest
 
 from api.app import build
 from api.lookups import Lookups
+from shadow.settings import sqlite_url
 from shadow.store import StoreUnavailable, open_store
 
 UNKNOWN = UUID("0198c0de-7a11-7000-8000-0123456789ab")
@@ -44,7 +45,7 @@ def hanging():
 
 
 def test_a_store_that_is_away_is_a_503_that_says_when_to_come_back(bench, tmp_path):
-    away = Lookups(open_store(f"sqlite:///{tmp_path / 'no' / 'such' / 'folder' / 'umbra.db'}"))
+    away = Lookups(open_store(sqlite_url(tmp_path / "no" / "such" / "folder" / "umbra.db")))
     client = build(replace(bench.app.extensions["umbra"], lookups=away)).test_client()
     answer = client.get(f"/v1/predictions/{UNKNOWN}")
     assert answer.status_code == 503

@@ -28,13 +28,15 @@ from api.pages.rendering import Rendering
 from model_package.schema import EXAMPLE
 from shadow import policy, status
 from shadow.presence import Announcement
-from shadow.records import Candidate, CandidateState, ModelRef
+from shadow.records import Candidate, CandidateState, ModelRef, Purpose
+from shadow.settings import sqlite_url
 from shadow.store import (
     StoreUnavailable,
     candidates,
     deployments,
     observations,
     open_store,
+    purposes,
     snapshots,
     streams,
 )
@@ -282,11 +284,11 @@ def test_a_stream_that_has_ended_is_shown_as_that(judged, stream):
         found = deployments.newest(connection)
         assert found is not None
         streams.end_older(connection, replace(found, id=found.id + 1, since=datetime.now(UTC)))
-    assert "This stream has ended" in judged.client.get("/candidates/shiny@1").text
+    assert "This stream is over" in judged.client.get("/candidates/shiny@1").text
 
 
 def test_while_the_store_is_away_pages_tell_what_this_process_knows(bench, tmp_path):
-    away = Lookups(open_store(f"sqlite:///{tmp_path / 'no' / 'such' / 'folder' / 'umbra.db'}"))
+    away = Lookups(open_store(sqlite_url(tmp_path / "no" / "such" / "folder" / "umbra.db")))
     client = build(replace(bench.app.extensions["umbra"], lookups=away)).test_client()
     for path, code in (
         ("/", 200), ("/try", 200), ("/try?prediction=1", 200), ("/deployments", 503),
@@ -380,6 +382,111 @@ def test_a_house_that_was_asked_before_fills_the_form(bench):
         answer = bench.client.get(f"/try?prediction={unknown}")
         assert answer.status_code == 200
         assert 'value="1350"' in answer.text
+
+
+MASKED = ("living_area", "neighborhood")
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+@pytest.mark.parametrize("path", ["/", *dict.fromkeys(PAGES.values()), f"{PAGES['drift']}?field=living_area"])
+def test_fields_that_were_masked_after_documents_were_made_are_on_no_page(judged, stream, path, is_over):
+    tell_all(judged, stream)
+    if is_over:
+        with judged.store.writing() as connection:
+            candidates.set_state(connection, CANDIDATE, CandidateState.REMOVED)
+    masking = Lookups(judged.store, masked=MASKED)
+    closed = build(replace(judged.app.extensions["umbra"], lookups=masking)).test_client()
+    shown, hidden = judged.client.get(path), closed.get(path)
+    assert (shown.status_code, hidden.status_code) == (200, 200)
+    told = "Living area", "living_area", "living area", "Neighborhood", "NAmes"
+    assert path in ("/", PAGES["verdict"]) or any(word in shown.text for word in told)
+    assert not [word for word in told if word in hidden.text]
+
+
+def test_masked_fields_of_a_house_that_was_asked_before_are_left_empty(bench):
+    house = {**EXAMPLE, "living_area": 1777.0, "neighborhood": "Veenker"}
+    asked = bench.post(house).json["predictions"][0]["id"]
+    bench.ingest()
+    masking = Lookups(bench.store, masked=MASKED)
+    client = build(replace(bench.app.extensions["umbra"], lookups=masking)).test_client()
+    text = client.get(f"/try?prediction={asked}").text
+    assert "Masked fields are left empty" in text
+    assert 'value="1777"' not in text
+    assert "<option selected>Veenker" not in text
+    assert bench.client.get(f"/try?prediction={asked}").text.count("<option selected>Veenker") == 1
+
+
+def test_a_look_up_by_its_id_gives_the_whole_house_back(bench):
+    """As docs/operations.md says: whoever has the id has asked, or was told."""
+    asked = bench.post({**EXAMPLE, "living_area": 1777.0}).json["predictions"][0]["id"]
+    bench.ingest()
+    masking = Lookups(bench.store, masked=MASKED)
+    client = build(replace(bench.app.extensions["umbra"], lookups=masking)).test_client()
+    assert client.get(f"/v1/predictions/{asked}").json["inputs"]["living_area"] == 1777.0
+
+
+def test_a_candidate_that_is_ready_needs_attention_and_pages_say_what_to_do(judged, stream):
+    tell_all(judged, stream)
+    ready = {**DOCUMENTS["verdict"], "state": "promote", "rollback": None}
+    tell(judged, stream, "verdict", ready)
+    home = judged.client.get("/").text
+    assert "shiny@1 is ready." in home
+    assert "umbra promote shiny@1" in home
+    assert '<a href="/candidates/shiny@1/evidence">Its evidence</a>' in home
+    page = judged.client.get("/candidates/shiny@1/evidence").text
+    assert "<code>umbra promote shiny@1</code>" in page
+    assert '<a href="/deployments">Deployments</a>.' in page
+
+
+@pytest.mark.parametrize("state", ["insufficient", "continue", "blocked", "reject", "expired", "promote"])
+def test_every_evidence_page_leads_to_the_deployments(judged, stream, state):
+    tell_all(judged, stream)
+    tell(judged, stream, "verdict", {**DOCUMENTS["verdict"], "state": state})
+    assert judged.client.get("/candidates/shiny@1/evidence").text.count('href="/deployments"') == 2
+    assert ("is ready" in judged.client.get("/").text) is (state == "promote")
+
+
+@pytest.mark.parametrize(("purpose", "is_said"), [(Purpose.DEMO, True), (Purpose.REAL, False)])
+def test_the_overview_says_whether_it_is_a_demo(bench, purpose, is_said):
+    with bench.store.writing() as connection:
+        purposes.mark(connection, purpose, datetime.now(UTC))
+    assert ("This is a demo." in bench.client.get("/").text) is is_said
+
+
+def test_pages_say_by_which_policy_a_candidate_is_judged_and_what_a_day_is_to_it(bench):
+    now = datetime.now(UTC)
+    with bench.store.writing() as connection:
+        added = candidates.add(connection, CANDIDATE, 1.0, None, now, policy.demo_text())
+        deployed = deployments.newest(connection)
+        terms = replace(TERMS, deployment_id=deployed.id, candidate_id=added.id, policy=policy.demo_text())
+        streams.open_stream(connection, terms, now)
+    words = "judged by the policy demo (a day is a second)"
+    for path in ("/", *PAGES.values()):
+        assert words in bench.client.get(path).text, path
+
+
+def test_what_only_chance_keeps_from_counting_is_not_called_in_order(judged, stream):
+    open_field = {**FIELD, "state": 0, "psi": 0.237, "floor": 0.46}
+    tell_all(judged, stream)
+    tell(judged, stream, "drift", {**DOCUMENTS["drift"], "state": None, "fields": [open_field]})
+    chosen = {"sold": 400, "unsold": 107, "state": 0, "gap": {"psi": 0.237, "floor": 0.46, "state": 0},
+              "fields": [open_field]}  # fmt: skip
+    tell(judged, stream, "comparison", {**DOCUMENTS["comparison"], "selection": chosen})
+    for path in (PAGES["drift"], PAGES["verdict"]):
+        text = judged.client.get(path).text
+        assert text.count("too few to tell") == 2, path
+        assert "in order" not in text, path
+
+
+def test_a_gap_that_chance_alone_reaches_is_not_called_in_order(judged, stream):
+    tell_all(judged, stream)
+    alike = {**FIELD, "state": 0, "psi": 0.02, "floor": 0.05}
+    chosen = {"sold": 400, "unsold": 107, "state": 0, "gap": {"psi": 0.237, "floor": 0.46, "state": 0},
+              "fields": [alike]}  # fmt: skip
+    tell(judged, stream, "comparison", {**DOCUMENTS["comparison"], "selection": chosen})
+    text = judged.client.get(PAGES["verdict"]).text
+    assert text.count("too few to tell") == 1
+    assert text.count("in order") == 1
 
 
 def test_an_assets_address_names_its_content_and_it_is_kept_for_good(bench):

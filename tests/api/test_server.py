@@ -154,16 +154,37 @@ def test_killing_the_arbiter_leaves_no_worker_behind_and_the_port_free(serving, 
     assert again.price()[0] == 200
 
 
-def test_a_second_api_on_the_same_port_says_so_in_one_line(serving, launch):
+def test_a_second_api_on_the_same_port_says_so_in_one_line(serving, launch, tmp_path):
     server = serving()
     for name, port in (("API", server.settings.api_port), ("METRICS", server.settings.api_metrics_port)):
         other = {"API": "UMBRA_API_METRICS_PORT", "METRICS": "UMBRA_API_PORT"}[name]
-        second = launch(server.settings, **{other: str(free_port())})
+        elsewhere = {"UMBRA_DATA_DIR": str(tmp_path / "elsewhere"), other: str(free_port())}
+        second = launch(server.settings, **elsewhere)
         assert second.process.wait(20) == 1
         assert second.output.read_text().splitlines() == [
             f"umbra: 127.0.0.1:{port}: Address already in use; stop what listens there, or set another port"
         ]
     assert server.price()[0] == 200
+
+
+def test_a_second_api_on_the_same_data_directory_is_refused_and_the_first_keeps_its_metrics(serving, launch):
+    server = serving()
+    assert server.price()[0] == 200
+    counted = _predictions(server)
+    ports = {"UMBRA_API_PORT": str(free_port()), "UMBRA_API_METRICS_PORT": str(free_port())}
+    second = launch(server.settings, **ports)
+    assert second.process.wait(20) == 1
+    (line,) = second.output.read_text().splitlines()
+    assert line.startswith(f"umbra: another api already serves {server.settings.data_dir}; stop it")
+    assert (counted, _predictions(server)) == (1.0, 1.0)
+    assert server.price()[0] == 200
+
+
+def _predictions(server):
+    url = f"http://127.0.0.1:{server.settings.api_metrics_port}/metrics"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        families = list(text_string_to_metric_families(answer.read().decode()))
+    return sum(s.value for f in families for s in f.samples if s.name == "umbra_predictions_total")
 
 
 def _last_line(server):

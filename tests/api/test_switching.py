@@ -9,11 +9,12 @@ import pytest
 from api import live
 from api.live import OtherArtifact
 from api.switching import LOOK_SECONDS, Switching
-from model_package import artifact
+from model_package import artifact, manifest
 from model_package.artifact import AlteredArtifact
 from model_package.schema import EXAMPLE
 from shadow import rollout
 from shadow.records import Deployment, DeploymentKind, ModelRef
+from shadow.settings import sqlite_url
 from shadow.store import deployments, open_store
 
 ONE, TWO = ModelRef("plain", "1"), ModelRef("plain", "2")
@@ -166,7 +167,7 @@ def test_an_artifact_of_the_same_name_that_is_another_one_is_not_served(follower
 
 
 def test_while_the_store_is_away_it_serves_on_and_looks_less_often_but_within_bounds(follower, tmp_path):
-    away = open_store(f"sqlite:///{tmp_path / 'no' / 'such' / 'folder' / 'umbra.db'}")
+    away = open_store(sqlite_url(tmp_path / "no" / "such" / "folder" / "umbra.db"))
     lost = Follower(follower.bench, away)
     pauses = [lost.look() for _ in range(6)]
     assert pauses == sorted(pauses)
@@ -242,3 +243,20 @@ def test_an_answer_under_way_keeps_the_model_it_began_with(follower):
     follower.look()
     assert serving.price([EXAMPLE]) == [100.0 * EXAMPLE["living_area"]]
     assert (serving.label, follower.served) == ("plain@1", "plain@2")
+
+
+def test_the_first_model_is_refused_once_it_is_altered_together_with_its_manifest(follower):
+    """Every file agrees with the manifest; the deployment knows another one."""
+    settings = follower.bench.settings
+    directory = settings.models / "plain" / "1"
+    stated = manifest.read(directory)
+    files = manifest.contents(directory, stated) | {"card.json": b'{"altered": true}'}
+    for name, content in {
+        **files,
+        manifest.MANIFEST: manifest.compose(stated.name, stated.version, stated.recipe, files),
+    }.items():
+        (directory / name).unlink()
+        (directory / name).write_bytes(content)
+    artifact.verify(directory)
+    with pytest.raises(OtherArtifact, match="plain@1"):
+        live.load(settings)

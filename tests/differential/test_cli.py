@@ -20,6 +20,7 @@ from ports import free_port
 from differential_tests import cli, questions, runs
 from differential_tests.payloads import Payloads
 from model_package.schema import EXAMPLE
+from shadow.settings import sqlite_url
 from shadow.store import open_store
 from shadow.store.schema import migrate
 
@@ -213,7 +214,7 @@ def store_of(tmp_path: Path) -> Callable[[], str]:
     """Makes an empty store; gives its URL."""
 
     def make() -> str:
-        url = f"sqlite:///{tmp_path / 'umbra.db'}"
+        url = sqlite_url(tmp_path / "umbra.db")
         store = open_store(url)
         migrate(store)
         store.close()

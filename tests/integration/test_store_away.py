@@ -14,6 +14,7 @@ from harness.load import Asker, Load, houses
 from harness.stack import MakeStack
 from harness.waiting import wait_until
 from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
 
 from shadow.store import StoreUnavailable, bulk, open_store
 from shadow.store.schema import migrate
@@ -33,12 +34,12 @@ def make_database(postgres_cluster: Any) -> MakeDatabase:
     def make() -> str:
         name = f"umbra_away_{time.time_ns()}"
         admin = create_engine(
-            postgres_cluster.url.replace("postgresql:", "postgresql+psycopg2:"), isolation_level="AUTOCOMMIT"
+            make_url(postgres_cluster.url).set(drivername="postgresql+psycopg2"), isolation_level="AUTOCOMMIT"
         )
         with admin.connect() as connection:
             connection.execute(text(f"CREATE DATABASE {name}"))
         admin.dispose()
-        return str(postgres_cluster.url).rsplit("/", 1)[0] + f"/{name}"
+        return make_url(postgres_cluster.url).set(database=name).render_as_string(hide_password=False)
 
     return make
 

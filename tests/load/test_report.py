@@ -22,6 +22,7 @@ from load_tests import page
 from load_tests.ledger import LOOK_SECONDS, Ledger, Unbalanced, settle
 from load_tests.report import PAGE, PLOTS
 from model_package import synthetic, train
+from shadow.settings import sqlite_url
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,7 +46,7 @@ class Reported:
         """What `umbra status` says of the store now."""
         own = {
             "UMBRA_DATA_DIR": str(self.store.parent / "none"),
-            "UMBRA_STORE_URL": f"sqlite:///{self.store}",
+            "UMBRA_STORE_URL": sqlite_url(self.store),
         }
         done = subprocess.run(
             [sys.executable, "-m", "shadow", "status", "--json"], cwd=self.store.parent,
@@ -67,7 +68,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Reported:
     ports = map(str, free_ports(3))
     done = report(
         "--seconds", "1", "--workers", "1", "--max-p99-milliseconds", "60000", "--page", str(found.page),
-        "--models", str(home / "models"), "--store-url", f"sqlite:///{found.store}", "--ports", *ports,
+        "--models", str(home / "models"), "--store-url", sqlite_url(found.store), "--ports", *ports,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     return found

@@ -367,14 +367,13 @@ def test_csv_numbers_are_written_as_in_json(text: str) -> None:
 
 def test_csv_lines_hold_as_many_cells_as_the_header() -> None:
     body = as_csv([schema.EXAMPLE]) + b",extra\n\n"
-    assert [(fault.row, fault.got) for fault in csv_faults(body)] == [(0, "41 cells"), (1, "0 cells")]
+    assert [(fault.row, fault.got) for fault in csv_faults(body)] == [(0, "41 cells")]
 
 
 @pytest.mark.parametrize(
     ("body", "words"),
     [
         (b"", "empty"),
-        (b"\xef\xbb\xbfrooms\n", "byte order mark"),
         ("rooms\n1".encode("utf-16"), "byte order mark"),
         (b"rooms\n\xff", "not UTF-8 at byte 6"),
         (as_csv([schema.EXAMPLE]) + b'\n"RL"x', "not CSV at line 3"),

@@ -157,11 +157,13 @@ def test_a_process_that_gets_an_old_name_goes_on_in_its_file_on_a_line_of_its_ow
     assert again.path.read_bytes() == b'{"a": 1}\n{"torn\n{}\n'
 
 
-def test_a_file_may_be_read_by_a_shipper_that_is_another_user(tmp_path):
-    before = os.umask(0o022)
-    file = _open(tmp_path)
+def test_a_log_file_may_be_read_by_a_shipper_of_the_same_group_and_by_nobody_else(tmp_path):
+    before = os.umask(0o077)
+    file = LogFile(tmp_path / "logs", "umbra.api")
+    os.write(file.descriptor(3), b"{}\n")
     os.umask(before)
-    assert stat.S_IMODE(file.path.stat().st_mode) == 0o644
+    assert stat.S_IMODE(file.path.stat().st_mode) == 0o640
+    assert stat.S_IMODE(file.path.parent.stat().st_mode) == 0o750
     file.close()
 
 

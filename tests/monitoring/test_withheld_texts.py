@@ -11,7 +11,6 @@ from gunicorn import arbiter, sock
 from gunicorn.config import Config
 
 from api import server
-from api.serve import CannotServe
 from model_package.manifest import AlteredArtifact, InvalidArtifact
 from model_package.recipes import UnknownRecipe
 from monitoring import logs
@@ -122,7 +121,7 @@ def test_while_texts_are_withheld_an_error_that_can_name_no_house_says_what_to_d
 
 
 OURS = (
-    AlteredArtifact, CannotRun, CannotServe, InvalidArtifact, InvalidSetting, NoDeployment, StoreUnavailable,
+    AlteredArtifact, CannotRun, InvalidArtifact, InvalidSetting, NoDeployment, StoreUnavailable,
     UnknownRecipe,
 )  # fmt: skip
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import insert, select, text
+from sqlalchemy.engine import make_url
 
 from shadow.records import Capture, ModelRef, new_capture_ids
 from shadow.store import (
@@ -124,7 +125,7 @@ def test_many_processes_make_the_same_partitions_at_once(store: Store) -> None:
 
 def a_store_of_the_first_release(store: Store, rows: list[Capture]) -> None:
     to_first_release(store)
-    with store.writing() as connection:
+    with store.migrating() as connection:
         connection.execute(
             text(
                 "INSERT INTO sources (id, directory_id, last_seq, created_at)"
@@ -144,8 +145,8 @@ def a_store_of_the_first_release(store: Store, rows: list[Capture]) -> None:
 def to_first_release(store: Store) -> None:
     directory = Path(schema.__file__).with_name("migrations")
     if store.url.startswith("sqlite"):
-        Path(store.url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    with store.writing() as connection:
+        Path(make_url(store.url).database or "").touch()
+    with store.migrating() as connection:
         config = Config()
         config.set_main_option("script_location", str(directory))
         config.attributes["connection"] = connection

@@ -12,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from shadow.records import Capture, ModelRef, new_capture_ids
+from shadow.settings import sqlite_url
 from shadow.store import Store, StoreUnavailable, captures, open_store, sources
 from shadow.store.schema import migrate
 from shadow.store.tables import metadata
@@ -56,7 +57,7 @@ def test_a_directory_that_cannot_hold_the_database_is_said(tmp_path: Path) -> No
     file = tmp_path / "file"
     file.write_text("in the way")
     with pytest.raises(StoreUnavailable, match="unable to open"):
-        open_store(f"sqlite:///{file / 'umbra.db'}").deployment()
+        open_store(sqlite_url(file / "umbra.db")).deployment()
 
 
 def test_an_error_of_the_store_never_shows_a_house(store: Store) -> None:

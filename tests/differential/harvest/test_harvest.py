@@ -21,7 +21,7 @@ from differential_tests.harvest import FAULTS, NoStore, configured_mask, harvest
 from differential_tests.harvest.houses import UnknownField
 from differential_tests.questions import Question
 from model_package.schema import EXAMPLE, FIELDS, Row
-from shadow.settings import InvalidSetting
+from shadow.settings import InvalidSetting, sqlite_url
 from shadow.store import Store, open_store
 from shadow.store import harvest as stored
 from shadow.store.schema import migrate
@@ -92,7 +92,7 @@ def test_no_house_is_there_twice_and_ids_are_unique(filled: Store) -> None:
 def test_the_same_houses_give_the_same_questions_however_they_came(
     filled: Store, asked: Any, put: Callable[..., None], tmp_path: Path
 ) -> None:
-    other = open_store(f"sqlite:///{tmp_path / 'other.db'}")
+    other = open_store(sqlite_url(tmp_path / "other.db"))
     migrate(other)
     order = [*range(800), *(list(range(40)) * 3)]
     random.Random(1).shuffle(order)
@@ -181,7 +181,7 @@ def test_a_data_directory_is_a_store_and_one_without_is_none(tmp_path: Path) -> 
     with pytest.raises(NoStore, match="no store is there"):
         harvest(str(tmp_path))
     assert not list(tmp_path.iterdir())
-    opened = open_store(f"sqlite:///{tmp_path / 'umbra.db'}")
+    opened = open_store(sqlite_url(tmp_path / "umbra.db"))
     migrate(opened)
     opened.close()
     assert harvest(str(tmp_path)) == []

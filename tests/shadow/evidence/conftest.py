@@ -12,6 +12,9 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
+
+from shadow.settings import sqlite_url
 
 HERE = Path(__file__).parent
 for folder in (HERE, HERE.parent):
@@ -51,9 +54,9 @@ class Prints:
         if name not in self.made:
             self.made[name] = self._make(database, kind)
         if database == "sqlite":
-            shutil.copyfile(self.made[name].removeprefix("sqlite:///"), to)
-            return f"sqlite:///{to}"
-        return _create(self.server(), self.made[name].rsplit("/", 1)[1])
+            shutil.copyfile(make_url(self.made[name]).database or "", to)
+            return sqlite_url(to)
+        return _create(self.server(), make_url(self.made[name]).database or "")
 
     def _make(self, database: str, kind: str) -> str:
         if kind == "kept":
@@ -64,7 +67,7 @@ class Prints:
             Season(store, settings_of(self.directory, self.models, url), stream).refresh()
         else:
             new = self.directory / "new.db"
-            url = f"sqlite:///{new}" if database == "sqlite" else _create(self.server(), "template1")
+            url = sqlite_url(new) if database == "sqlite" else _create(self.server(), "template1")
             store = open_store(url)
             migrate(store)
             made.begin(store, self.models)
@@ -75,11 +78,13 @@ class Prints:
 
 def _create(server: str, template: str) -> str:
     name = f"umbra_season_{uuid4().hex[:12]}"
-    admin = create_engine(server.replace("postgresql:", "postgresql+psycopg2:"), isolation_level="AUTOCOMMIT")
+    admin = create_engine(
+        make_url(server).set(drivername="postgresql+psycopg2"), isolation_level="AUTOCOMMIT"
+    )
     with admin.connect() as connection:
         connection.exec_driver_sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     admin.dispose()
-    return server.rsplit("/", 1)[0] + f"/{name}"
+    return make_url(server).set(database=name).render_as_string(hide_password=False)
 
 
 def settings_of(data: Path, models: Path, url: str, **values: object) -> Settings:

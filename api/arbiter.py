@@ -1,0 +1,100 @@
+"""The arbiter: gunicorn's parent process. Checks what can be checked, says what is wrong, and serves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+from gunicorn.app.wsgiapp import WSGIApplication
+
+from api import live, server
+from monitoring import logs, metrics
+from monitoring.phrases import visible
+from shadow import addresses, processes, start
+from shadow.data_directory import make_private
+from shadow.log_setup import write_lines
+from shadow.presence import Announcement
+from shadow.processes import CannotRun
+from shadow.settings import InvalidSetting, Settings
+
+_CONFIGURATION = Path(__file__).with_name("gunicorn.conf.py")
+
+
+class _Gunicorn(WSGIApplication):  # type: ignore[misc]
+    """gunicorn's own command, except that it imports nothing from the current directory."""
+
+    def chdir(self) -> None:
+        """Stay: gunicorn would look for modules in that directory before all others."""
+
+
+def main() -> int:
+    """Serve until told to stop; returns 1 if that cannot be, 2 for a wrong setting."""
+    processes.leave_with_parent()
+    try:
+        serve(Settings.from_environment())
+    except InvalidSetting as fault:
+        return _say(fault, processes.EXIT_USAGE)
+    except (CannotRun, *server.CANNOT_START) as fault:
+        return _say(fault, processes.EXIT_FAILURE)
+
+
+def serve(settings: Settings) -> NoReturn:
+    """Be gunicorn; raises InvalidSetting, CannotRun or OSError if that is no use."""
+    make_private(settings)
+    processes.claim(settings.data_dir, "api")  # before anything of a running one could be touched
+    write_lines("umbra.api", settings)
+    processes.check_port(settings.api_host, settings.api_port)
+    processes.check_port(settings.metrics_host, settings.api_metrics_port)
+    server.heartbeat_directory(settings.run_dir)
+    _check_model(settings)
+    announcement = Announcement(settings.run_dir, "api", datetime.now(UTC))
+    announcement.tell(address=addresses.url(settings.api_host, settings.api_port))
+    _share_metrics(settings)
+    sys.argv = [sys.argv[0], "--config", str(_CONFIGURATION)]
+    _Gunicorn("%(prog)s [OPTIONS]", prog="gunicorn").run()
+    sys.exit(0)
+
+
+def _check_model(settings: Settings) -> None:
+    """Load the live model once, in a fork: its libraries' threads would not survive a later one.
+
+    Ends this process, after a sentence on standard error, if that cannot be.
+    """
+    pid = os.fork()
+    if pid == 0:
+        os._exit(_loaded(settings))
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if status != 0:
+        logs.flush()
+        sys.exit(processes.EXIT_FAILURE)
+
+
+def _loaded(settings: Settings) -> int:
+    start.end_with_parent(signal.SIGKILL)
+    try:
+        live.load(settings)
+    except server.CANNOT_START as fault:
+        return _say(fault, processes.EXIT_FAILURE)
+    except Exception as fault:  # noqa: BLE001 - a recipe may raise anything
+        return _say(RuntimeError(f"{type(fault).__name__}: {fault}"), processes.EXIT_FAILURE)
+    finally:
+        logs.flush()
+    return 0
+
+
+def _share_metrics(settings: Settings) -> None:
+    for name in (server.METRICS_VARIABLE, "SCRIPT_NAME"):  # gunicorn would take the latter for a path prefix
+        os.environ.pop(name, None)
+    directory = settings.metrics_files("api")
+    if metrics.prepare_directory(directory):
+        os.environ[server.METRICS_VARIABLE] = str(directory)
+
+
+def _say(fault: Exception, status: int) -> int:
+    logs.flush()
+    sys.stderr.write(visible(f"umbra: {fault}") + "\n")
+    return status

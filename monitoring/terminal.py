@@ -1,0 +1,108 @@
+"""The terminal: whatever a command shows is written here, and foreign text stays text.
+
+Reasons, names, errors, files and cards are written by others. None of it is markup, and what would command a
+terminal (ESC), turn the direction of writing or end a line is shown as an escape.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import traceback
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+from rich.console import Console, RenderableType
+from rich.markdown import Markdown
+from rich.progress import Progress, ProgressColumn, Task
+from rich.table import Table
+from rich.text import Text
+
+from monitoring.phrases import visible, visible_lines
+
+_WIDTH = 160
+"""Characters of a line where there is no terminal."""
+
+
+class Screen(Console):
+    """A console for which every string is text, wherever in a table or a line it stands."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
+        if not self.is_terminal and "COLUMNS" not in os.environ:
+            self.width = _WIDTH
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """Make a string a text, without markup."""
+        plain: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False, "highlighter": None}
+        return super().render_str(visible(text), **(how | plain))
+
+
+class Words(ProgressColumn):
+    """The description of a task, or one of its fields."""
+
+    def __init__(self, field: str | None = None) -> None:
+        super().__init__()
+        self._field = field
+
+    def render(self, task: Task) -> Text:
+        """Show it as text."""
+        return styled(task.description if self._field is None else task.fields[self._field])
+
+
+def styled(text: object, style: str = "") -> Text:
+    """Make a text with a style."""
+    return Text(visible(str(text)), style)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
+    """Make a table without borders."""
+    made = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def markdown(text: str) -> Markdown:
+    """Make a document of Markdown, whose links go nowhere but are shown."""
+    return Markdown(visible_lines(text), hyperlinks=False)
+
+
+def show(shown: RenderableType) -> None:
+    """Print tables and texts on standard output."""
+    Screen().print(shown)
+
+
+def say(*lines: object, err: bool = False) -> None:
+    """Print lines."""
+    for line in lines:
+        click.echo(visible(str(line)), err=err)
+
+
+def say_lines(text: str) -> None:
+    """Print a text of several lines as it is, but for what is not to be seen."""
+    click.echo(visible_lines(text), nl=not text.endswith("\n"))
+
+
+def say_json(value: Any, indent: int | None = 2) -> None:
+    """Print a value as JSON, all of it in ASCII."""
+    click.echo(json.dumps(value, indent=indent))
+
+
+def say_why(program: str, fault: object) -> None:
+    """Print on standard error why a command failed; what the message lists stays a list."""
+    parts = str(fault).split("\n  ")
+    click.echo("\n  ".join(map(visible, [f"{program}: {parts[0]}", *parts[1:]])), err=True)
+
+
+def say_trace() -> None:
+    """Print the trace of the error being handled on standard error."""
+    click.echo(visible_lines(traceback.format_exc()).rstrip("\n"), err=True)
+
+
+def progress(*columns: ProgressColumn, transient: bool = False, live_only: bool = False) -> Progress:
+    """Make a progress bar on standard error; with `live_only` none where that is no terminal."""
+    screen = Screen(stderr=True)
+    hidden = live_only and not screen.is_terminal
+    return Progress(*columns, console=screen, transient=transient, disable=hidden)

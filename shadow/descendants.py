@@ -1,0 +1,101 @@
+"""Descendants: what a process of ours has started in turn, found and ended with it.
+
+A helper may leave its group and its session, and outlive its parent; then it becomes a child of the next of
+its forebears that adopts orphans (`start.adopt_orphans`), and is found there.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from monitoring import logs
+
+_KILL_SECONDS = 5.0
+_PAUSE_SECONDS = 0.005
+_log = logging.getLogger("umbra.processes")
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a child of this process, its process group (which it leads) and all descendants; reaps nothing."""
+    _send(pid, signal.SIGSTOP)  # so that it starts no more of them meanwhile
+    for descendant in _below(pid):
+        _send(descendant, signal.SIGKILL)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    _send(pid, signal.SIGKILL)
+
+
+def kill_orphans(known: Collection[int] = ()) -> None:
+    """Kill and reap every child of this process that is none of the `known`, until there are no more."""
+    deadline = time.monotonic() + _KILL_SECONDS
+    while orphans := [pid for pid in children() if pid not in known]:
+        for pid in orphans:
+            _send(pid, signal.SIGKILL)
+            _reap(pid)
+        if time.monotonic() > deadline:
+            logs.event(_log, "orphans_left", level=logging.ERROR, pids=orphans)
+            return
+        time.sleep(_PAUSE_SECONDS)
+
+
+def end(orphans: Collection[int], kill: Collection[int]) -> None:
+    """Bury those of these adopted processes that have ended; kill some of them."""
+    for pid in orphans:
+        if pid in kill:
+            _send(pid, signal.SIGKILL)
+        _reap(pid)
+
+
+def reap_orphans(known: int) -> None:
+    """Bury adopted processes that have ended, as long as `known`, which somebody else waits for, has not."""
+    with suppress(ChildProcessError):
+        while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if ended.si_pid == known:
+                return
+            _reap(ended.si_pid)
+
+
+def children() -> list[int]:
+    """The children of this process, also those that have ended and wait to be reaped."""
+    files = list(Path("/proc/self/task").glob("*/children"))
+    if files:
+        with suppress(OSError):
+            return [int(pid) for file in files for pid in file.read_text(encoding="ascii").split()]
+    return [pid for pid, parent in _parents() if parent == os.getpid()]
+
+
+def _below(root: int) -> list[int]:
+    by_parent: dict[int, list[int]] = {}
+    for pid, parent in _parents():
+        by_parent.setdefault(parent, []).append(pid)
+    below: list[int] = []
+    waiting = [root]
+    while waiting:
+        found = by_parent.get(waiting.pop(), [])
+        below += found
+        waiting += found
+    return below
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    """Every process of this machine with its parent, as far as /proc shows them."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, IndexError, ValueError):
+            facts = path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            yield int(path.parent.name), int(facts[1])
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+def _reap(pid: int) -> None:
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
