@@ -190,7 +190,7 @@ class Ingest:
             last_outcome_seq = outcomes.insert(connection, source, reported, now)
             sources.advance(connection, source, last_seq, last_outcome_seq)
             for name, move in moves.items():
-                sources.set_progress(connection, source, name, move.progress, known=name in known)
+                sources.set_progress(connection, source, name, move.progress, known.get(name))
                 sources.record_drops(connection, source, name, move.lost, now)
                 lost += move.lost
                 if move.writer is not None:
