@@ -36,7 +36,8 @@ class Move:
     """What one reading of a journal file is worth.
 
     `lost` counts the rows that can never be scored, by reason, that were not recorded before. `dropped`
-    counts all that the file's `writer` ever dropped, recorded or not.
+    counts all that the file's `writer` ever dropped, recorded or not. `payloads` are the entries as they
+    were read; `is_again`: the store acknowledged them before, and forgot them.
     """
 
     captures: list[Capture]
@@ -46,6 +47,8 @@ class Move:
     outcomes: list[Outcome] = field(default_factory=list)
     writer: str | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
+    payloads: tuple[bytes | None, ...] = ()
+    is_again: bool = False
 
 
 def plan(

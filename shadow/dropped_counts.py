@@ -56,6 +56,10 @@ class Tallies:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 
+    def forget_recorded(self) -> None:
+        """Compare every tally with the store again: it may have forgotten what was recorded."""
+        self._recorded = {}
+
     def promise(self, journal_file: str) -> Promise | None:
         """The rows that the last journal file of a killed writer should hold, if a tally knows that file."""
         for counts in self._counts().values():

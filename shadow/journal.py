@@ -188,6 +188,7 @@ def _create(path: Path, header: bytes, source: int = -1, end: int = HEADER_BYTES
     hidden = path.with_name(f".{name_of(path)}.new")
     descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
     try:
+        _give_to_owner(descriptor, path.parent)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _write_all(descriptor, header, 0)
         if end > HEADER_BYTES:
@@ -200,6 +201,13 @@ def _create(path: Path, header: bytes, source: int = -1, end: int = HEADER_BYTES
         hidden.unlink(missing_ok=True)
         raise
     return descriptor
+
+
+def _give_to_owner(descriptor: int, directory: Path) -> None:
+    """Let the owner of the journal, as whom ingest runs, read what root writes."""
+    if os.geteuid() == 0:
+        owner = directory.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def _write_all(descriptor: int, data: bytes, offset: int) -> None:
@@ -250,20 +258,18 @@ class _Line:
 class SegmentReader:
     """Reads one segment, perhaps while its writer appends; a context manager."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str | None = None) -> None:
+        """Open a file; `name` is the one that its lines know, where the file has another ending."""
         self.path = path
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.name = name_of(path) if name is None else name
+        # A pipe of that name would have its reader wait for a writer.
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)
-
-    @property
-    def name(self) -> str:
-        """The segment's name."""
-        return name_of(self.path)
 
     @property
     def size(self) -> int:

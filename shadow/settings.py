@@ -215,6 +215,17 @@ class Settings:
         "0.05", _number(0.001, 5), "longest an answer waits for the journal's disk"
     )
 
+    journal_keep_seconds: float = _setting(
+        "86400",
+        _number(0, 31_536_000),
+        "how long journal files stay after they were stored, in case the store goes back in time",
+    )
+    journal_keep_bytes: int = _setting(
+        "1073741824",
+        _whole(0, 1 << 44),
+        "bytes of such files at most, beside the journal's own; less when the disk is short of space",
+    )
+
     ingest_batch_bytes: int = _setting(
         "2097152", _whole(4096, 1 << 30), "bytes of each journal file moved into the store in one transaction"
     )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from shadow import journal, presence
+from shadow import acknowledged, journal, journal_files, kept, presence, refused
+from shadow.acknowledged import Acknowledged
 from shadow.entries import Entry
-from shadow.ingest import directory_id
 from shadow.pace import Pace
 from shadow.presence import Presence
 from shadow.records import Candidate, Deployment, Purpose
 from shadow.settings import Settings
+from shadow.source_id import DamagedSourceId, known_directory_id
 from shadow.store import (
     Store,
     StoreUnavailable,
@@ -25,19 +27,31 @@ from shadow.store import (
     sources,
 )
 from shadow.store.ledger import Account, Intake
-from shadow.store.sources import UNREAD, SegmentProgress
+from shadow.store.sources import UNREAD, SegmentProgress, Source
+from shadow.tenure import OtherDirectory, Tenure
 
 _TAIL_BYTES = 1 << 16
+_STUCK_AFTER = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
 class JournalState:
-    """The journal of this data directory: captures in it that the store does not have yet."""
+    """The journal of this data directory: captures in it that the store does not have yet.
+
+    `kept_bytes` are of files that were stored and stay for a while; `held_up` are files that cannot be moved
+    now, with the reason. `missing` captures and outcomes were acknowledged by the store once; it has
+    forgotten them, and no journal file holds them. None: not known.
+    """
 
     size_bytes: int
     segments: int
     refused_files: int
     waiting: int | None
+    kept_bytes: int = 0
+    held_up: Mapping[str, str] = field(default_factory=dict)
+    oldest_waiting_at: datetime | None = None
+    missing: int | None = None
+    missing_outcomes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +73,10 @@ class Books:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`books` is None when the store is away; `trouble` then says why."""
+    """`books` is None when the store is away; `trouble` then says why.
+
+    `other_directory` says that another data directory writes in the place of this one.
+    """
 
     data_dir: Path
     taken_at: datetime
@@ -67,23 +84,50 @@ class Status:
     journal: JournalState
     books: Books | None
     trouble: str | None
+    other_directory: str | None = None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether captures have waited for long, and ingest moves none."""
+        oldest = self.journal.oldest_waiting_at
+        moved_at = max(
+            (p.facts.get("moved_at", 0.0) for p in self.processes if p.role == "ingest"), default=0.0
+        )
+        long_ago = self.taken_at - _STUCK_AFTER
+        return oldest is not None and oldest < long_ago and moved_at < long_ago.timestamp()
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the store answers, everything adds up, and nothing is held up or missing."""
+        journal = self.journal
+        hindered = journal.held_up or journal.missing or journal.missing_outcomes or self.is_stuck
+        return self.books is not None and self.books.balance and not hindered and self.other_directory is None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the store knows of this data directory."""
+
+    source: Source | None = None
+    progress: Mapping[str, SegmentProgress] = field(default_factory=dict)
 
 
 def gather(settings: Settings, now: datetime) -> Status:
     """Look at processes, journal and store."""
     store = open_store(settings.store)
     books: Books | None = None
-    progress: dict[str, SegmentProgress] | None = None
+    known: _Known | None = None
     trouble = None
     try:
-        progress = _progress(store, settings)
+        known = _known(store, settings)
         books = _books(store, now)
-    except StoreUnavailable as fault:
+    except (StoreUnavailable, DamagedSourceId) as fault:
         trouble = str(fault)
     finally:
         store.close()
     living = tuple(presence.living(settings.run_dir))
-    return Status(settings.data_dir, now, living, _journal(settings, progress), books, trouble)
+    journal_state = _journal(settings, living, known)
+    return Status(settings.data_dir, now, living, journal_state, books, trouble, _other(settings, known))
 
 
 def _books(store: Store, now: datetime) -> Books:
@@ -99,28 +143,66 @@ def _books(store: Store, now: datetime) -> Books:
         )
 
 
-def _progress(store: Store, settings: Settings) -> dict[str, SegmentProgress]:
-    if not settings.data_dir.is_dir():
-        return {}
+def _known(store: Store, settings: Settings) -> _Known:
+    name = known_directory_id(settings.data_dir)
+    if name is None:
+        return _Known()
     with store.reading() as connection:
-        return sources.progress_of_directory(connection, directory_id(settings.data_dir))
+        source = sources.find(connection, name)
+        return _Known(source, {} if source is None else sources.progress(connection, source))
 
 
-def _journal(settings: Settings, progress: dict[str, SegmentProgress] | None) -> JournalState:
+def _other(settings: Settings, known: _Known | None) -> str | None:
+    if known is None or known.source is None:
+        return None
+    try:
+        Tenure(settings.data_dir).check(known.source)
+    except OtherDirectory as fault:
+        return str(fault)
+    return None
+
+
+def _journal(settings: Settings, living: Sequence[Presence], known: _Known | None) -> JournalState:
     directory = settings.journal_dir
-    paths = list(journal.segments(directory))
-    refused = len(list(directory.glob("*.refused")))
-    waiting = None if progress is None else sum(_waiting(path, progress) for path in paths)
-    return JournalState(journal.size_bytes(directory), len(paths), refused, waiting)
+    held_up = journal_files.held_up(directory, living)
+    try:
+        paths, size = list(journal.segments(directory)), journal.size_bytes(directory)
+    except OSError:  # the directory itself is held up
+        paths, size = [], 0
+    state = JournalState(
+        size, len(paths), len(refused.paths(directory)), None, kept.size_bytes(directory), held_up
+    )
+    if known is None:
+        return state
+    waiting = sum(_waiting(path, known.progress) for path in [*paths, *kept.paths(directory)])
+    missing, missing_outcomes = _missing(settings, known.source)
+    positions = {name: at.position for name, at in known.progress.items()}
+    return replace(
+        state,
+        waiting=waiting,
+        oldest_waiting_at=journal_files.oldest_waiting(directory, positions) if paths else None,
+        missing=max(0, missing - waiting),
+        missing_outcomes=0 if waiting else missing_outcomes,
+    )
 
 
-def _waiting(path: Path, progress: dict[str, SegmentProgress]) -> int:
+def _missing(settings: Settings, source: Source | None) -> tuple[int, int]:
+    """Captures and outcomes that the store acknowledged once, and does not have now."""
+    name = known_directory_id(settings.data_dir)
+    before = Acknowledged.read(acknowledged.path_of(settings.journal_dir), name or "")
+    if source is None:
+        return before.captures, before.outcomes
+    captures, outcomes_ = before.beyond(source)
+    return source.lost + captures, source.lost_outcomes + outcomes_
+
+
+def _waiting(path: Path, progress: Mapping[str, SegmentProgress]) -> int:
     """Captures of one segment beyond the store's place in it, told by the numbers of its last entry."""
     try:
         with journal.SegmentReader(path) as reader:
             at = progress.get(reader.name, UNREAD)
             last = _last_entry(reader, at.position)
-    except FileNotFoundError:
+    except OSError:  # gone since, or held up
         return 0
     if last is None:
         return 0
@@ -159,12 +241,23 @@ def as_json(status: Status) -> dict[str, object]:
             "segments": status.journal.segments,
             "refused_files": status.journal.refused_files,
             "waiting": status.journal.waiting,
+            "oldest_waiting_at": _iso(status.journal.oldest_waiting_at),
+            "stuck": status.is_stuck,
+            "held_up": dict(status.journal.held_up),
+            "kept_bytes": status.journal.kept_bytes,
+            "missing": status.journal.missing,
+            "missing_outcomes": status.journal.missing_outcomes,
         },
+        "other_directory": status.other_directory,
         "deployment": None if books is None or books.deployment is None else _deployment(books.deployment),
         "intake": None if books is None else _intake(books.intake),
         "outcomes": None if books is None else books.outcomes.facts(),
         "candidates": [] if books is None else [_account(a, books.lags) for a in books.accounts],
     }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
 
 
 def _deployment(deployment: Deployment) -> dict[str, object]:

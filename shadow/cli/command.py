@@ -78,6 +78,7 @@ _COMMANDS = {
     "report": "api.report:report",  # by name: the engine knows nothing of pages
     "policy": "shadow.cli.policy:policy",
     "outcomes": "shadow.cli.outcomes:outcomes",
+    "journal": "shadow.cli.journal:journal",
     "promote": "shadow.cli.rollout:promote",
     "rollback": "shadow.cli.rollout:rollback",
     "deployments": "shadow.cli.rollout:deployments",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,6 +67,7 @@ def import_file(file: Path, as_json: bool) -> None:
     settings = Settings.from_environment()
     if not settings.data_dir.is_dir():
         raise CannotRun(f"{settings.data_dir} does not exist: set UMBRA_DATA_DIR to the one a worker serves")
+    _write_as_owner(settings)
     counts = _import(settings, OutcomeFile(file, datetime.now(UTC), _waiting))
     if as_json:
         terminal.say_json({"file": str(file), **counts})
@@ -78,6 +81,30 @@ def import_file(file: Path, as_json: bool) -> None:
 
 def _waiting(words: str) -> None:
     terminal.say(f"umbra: {words}", err=True)
+
+
+def _write_as_owner(settings: Settings) -> None:
+    """See to it that ingest can read what is imported; raises CannotRun with whom to run as."""
+    directory = settings.journal_dir
+    if not directory.exists():
+        directory.mkdir(parents=True)
+        owner = settings.data_dir.stat()
+        if os.geteuid() == 0:
+            os.chown(directory, owner.st_uid, owner.st_gid)
+    owner = directory.stat()
+    if os.geteuid() not in (0, owner.st_uid):  # what root writes is given to the owner
+        name = _user_name(owner.st_uid)
+        raise CannotRun(
+            f"{directory} belongs to {name}, who could not read what is imported: run as {name} "
+            f"(sudo -u {name} umbra outcomes import ...)"
+        )
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # as in a container
+        return f"#{uid}"
 
 
 def _import(settings: Settings, given: OutcomeFile) -> dict[str, int]:

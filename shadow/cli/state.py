@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 import click
 from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from monitoring import terminal
 from monitoring.phrases import count
@@ -31,7 +32,8 @@ DEMO = "This is a demo: houses and sales are invented."
 def status(as_json: bool) -> None:
     """Show processes, deployment, journal, and every candidate's ledger.
 
-    Exits 1 when a ledger does not balance, or the store cannot be asked.
+    Exits 1 when a ledger does not balance, the store cannot be asked or lacks captures that it had, or a
+    journal file is held up.
 
     \b
     umbra status
@@ -45,12 +47,12 @@ def status(as_json: bool) -> None:
         terminal.show(render(now))
         if hint := purpose.demo_hint(settings):
             terminal.say("", hint)
-    sys.exit(0 if now.books is not None and now.books.balance else EXIT_FAILURE)
+    sys.exit(0 if now.in_order else EXIT_FAILURE)
 
 
 def render(now: Status) -> RenderableType:
     """The status as people read it."""
-    parts: list[RenderableType] = [_processes(now), "", _journal(now.journal)]
+    parts: list[RenderableType] = [_processes(now), "", _journal(now.journal), *_troubles(now)]
     if now.books is None:
         parts += ["", styled(f"The store cannot be asked: {now.trouble}", "bold red")]
     else:
@@ -74,9 +76,30 @@ def _journal(journal: JournalState) -> str:
     parts = (
         "captures waiting: unknown" if waiting is None else f"{count(waiting, 'capture')} waiting",
         f"{journal.size_bytes:,} bytes in {count(journal.segments, 'file')}",
-        *((f"{count(refused, 'unreadable file')} set aside",) if refused else ()),
+        *((f"{count(refused, 'file')} set aside (see `umbra journal`)",) if refused else ()),
     )
     return f"Journal: {', '.join(parts)}"
+
+
+def _troubles(now: Status) -> Iterator[Text]:
+    """What keeps captures from the store, or has taken them out of it."""
+    bad = "bold red"
+    journal = now.journal
+    if now.other_directory is not None:
+        yield styled(now.other_directory, bad)
+    for name, reason in sorted(journal.held_up.items()):
+        yield styled(f"Journal file {name} cannot be moved: {reason}", bad)
+    if now.is_stuck and journal.oldest_waiting_at is not None:
+        span = _duration(now.taken_at - journal.oldest_waiting_at)
+        yield styled(f"Captures have waited for {span}, and ingest moves none.", bad)
+    if journal.missing or journal.missing_outcomes:
+        yield styled(
+            f"The store went back by {count(journal.missing or 0, 'capture')} and "
+            f"{count(journal.missing_outcomes or 0, 'outcome')} that no journal file holds any more: it was "
+            "restored from an older copy, or is another one. `umbra journal accept-loss` counts them as "
+            "dropped; outcomes can be sent again.",
+            bad,
+        )
 
 
 def _books(books: Books) -> list[RenderableType]:

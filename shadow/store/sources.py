@@ -42,8 +42,9 @@ class SegmentProgress:
 class Source:
     """One data directory as the store knows it: the numbers of the last capture and outcome from it.
 
-    `missing` captures and outcomes were acknowledged once, and the store has forgotten them. `tenure` names
-    the start of ingest that writes the source, `tenant` where that runs.
+    `missing` captures and outcomes were acknowledged once, and the store has forgotten them; `accepted` of
+    these somebody has given up. `tenure` names the start of ingest that writes the source, `tenant` where
+    that runs.
     """
 
     id: int
@@ -51,8 +52,20 @@ class Source:
     last_outcome_seq: int = 0
     missing: int = 0
     missing_outcomes: int = 0
+    accepted: int = 0
+    accepted_outcomes: int = 0
     tenure: str | None = None
     tenant: str | None = None
+
+    @property
+    def lost(self) -> int:
+        """Captures that are missing, and that nobody has given up."""
+        return max(0, self.missing - self.accepted)
+
+    @property
+    def lost_outcomes(self) -> int:
+        """Outcomes that are missing, and that nobody has given up."""
+        return max(0, self.missing_outcomes - self.accepted_outcomes)
 
     @property
     def acknowledged(self) -> int:
@@ -81,6 +94,8 @@ _SOURCE = (
     sources.c.last_outcome_seq,
     sources.c.missing,
     sources.c.missing_outcomes,
+    sources.c.accepted,
+    sources.c.accepted_outcomes,
     sources.c.tenure,
     sources.c.tenant,
 )
@@ -100,6 +115,12 @@ def find(connection: Connection, directory_id: str) -> Source | None:
     """The source of a data directory; None when nothing has come from it."""
     row = connection.execute(select(*_SOURCE).where(sources.c.directory_id == directory_id)).first()
     return None if row is None else Source(*row)
+
+
+def missing(connection: Connection) -> int:
+    """Captures of all sources that were acknowledged once, are not in the store, and not given up."""
+    pairs = connection.execute(select(sources.c.missing, sources.c.accepted))
+    return sum(max(0, missing - accepted) for missing, accepted in pairs)
 
 
 def standing(connection: Connection, directory_id: str) -> Standing:
@@ -186,19 +207,22 @@ def settle_drops(
 ) -> None:
     """Make the drops of one journal file these, by reason, whatever was recorded of it before.
 
-    So a file that is read again adds nothing, and one that was refused and is put back loses its drops.
+    So a file that is read again from its beginning adds nothing, and one that was refused and is put back
+    loses its drops.
     """
+    mine = (drops.c.source_id == source.id) & (drops.c.segment == name)
     rows = connection.execute(
         select(drops.c.reason, func.sum(drops.c.houses), func.min(drops.c.recorded_at))
-        .where(drops.c.source_id == source.id, drops.c.segment == name)
+        .where(mine)
         .group_by(drops.c.reason)
     ).all()
-    record_new_drops(connection, source, name, houses, now)
-    for reason, count, since in rows:
-        if count > houses.get(reason, 0):
-            this = (drops.c.source_id == source.id) & (drops.c.segment == name) & (drops.c.reason == reason)
-            connection.execute(delete(drops).where(this))
-            record_drops(connection, source, name, {reason: houses.get(reason, 0)}, since)
+    recorded = {reason: (int(count), since) for reason, count, since in rows}
+    if recorded:
+        connection.execute(delete(drops).where(mine))
+    for reason, (_, since) in recorded.items():
+        record_drops(connection, source, name, {reason: houses.get(reason, 0)}, since)
+    fresh = {reason: count for reason, count in houses.items() if reason not in recorded}
+    record_drops(connection, source, name, fresh, now)
 
 
 def record_new_drops(

@@ -93,6 +93,9 @@ sources = Table(
     # Captures and outcomes that were acknowledged before the store went back in time, and are not back.
     Column("missing", BigInteger, nullable=False, server_default="0"),
     Column("missing_outcomes", BigInteger, nullable=False, server_default="0"),
+    # Of these, how many somebody has accepted as lost.
+    Column("accepted", BigInteger, nullable=False, server_default="0"),
+    Column("accepted_outcomes", BigInteger, nullable=False, server_default="0"),
     # Which data directory writes this source: a name of its own for each start of ingest, and where it runs.
     Column("tenure", String(64), nullable=True),
     Column("tenant", Text, nullable=True),

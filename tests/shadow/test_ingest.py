@@ -20,6 +20,7 @@ from monitoring import metrics
 from shadow import journal
 from shadow.capture import FULL
 from shadow.ingest import Ingest, directory_id
+from shadow.kept import Retention
 from shadow.settings import Settings
 from shadow.store import Store, ledger
 from shadow.store.tables import captures, segments
@@ -118,15 +119,20 @@ def test_a_transaction_that_fails_leaves_everything_to_be_done_again(
     assert stored(store) == people.kept
 
 
-def test_a_finished_segment_is_removed_and_forgotten(
-    asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings]
+def test_a_finished_file_leaves_the_journal_and_is_forgotten_when_it_is_not_kept(
+    asker, store: Store, settings: Callable[..., Settings]
 ) -> None:
     people = asker()
     people.ask(1)
     people.recorder.close()
-    empty(ingest())
-    assert list(journal.segments(settings().journal_dir)) == []
-    empty(ingest())
+    paths = settings()
+    mover = Ingest(
+        store, paths.journal_dir, directory_id(paths.data_dir), 1 << 20, metrics.shadowing(None),
+        lambda: datetime.now(UTC), retention=Retention(seconds=0),
+    )  # fmt: skip
+    empty(mover)
+    assert list(journal.segments(paths.journal_dir)) == []
+    empty(mover)
     with store.reading() as connection:
         assert connection.execute(select(segments)).all() == []
     assert stored(store) == people.kept
@@ -300,7 +306,7 @@ def test_one_transaction_holds_one_budget_and_every_segment_has_its_turn(
     assert quiet.kept.keys() <= stored(store).keys()
 
 
-def test_a_segment_that_was_stored_before_is_set_aside_and_holds_up_nothing(
+def test_a_file_that_was_stored_before_is_stored_once_and_holds_up_nothing(
     asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings]
 ) -> None:
     people = asker()
@@ -309,15 +315,15 @@ def test_a_segment_that_was_stored_before_is_set_aside_and_holds_up_nothing(
     original = segment(settings)
     copied = original.read_bytes()
     assert empty(ingest()) == 3
-    assert empty(ingest()) == 0  # forgets the file that is gone
+    with store.writing() as connection:
+        connection.execute(segments.delete())
     original.write_bytes(copied)
     later = asker()
     later.ask(2)
-    mover = ingest()
-    mover.step()
-    assert empty(mover) + len(stored(store)) >= 5
+    empty(ingest())
     assert stored(store) == people.kept | later.kept
-    assert original.with_suffix(".refused").exists()
+    assert not original.exists()
+    assert intake(store) == ledger.Intake(5, 5, {})
 
 
 def test_a_segment_of_another_version_is_left_alone_while_it_is_written(

@@ -14,6 +14,8 @@ def upgrade() -> None:
     for column in (
         sa.Column("missing", sa.BigInteger(), nullable=False, server_default="0"),
         sa.Column("missing_outcomes", sa.BigInteger(), nullable=False, server_default="0"),
+        sa.Column("accepted", sa.BigInteger(), nullable=False, server_default="0"),
+        sa.Column("accepted_outcomes", sa.BigInteger(), nullable=False, server_default="0"),
         sa.Column("tenure", sa.String(64), nullable=True),
         sa.Column("tenant", sa.Text(), nullable=True),
     ):
@@ -22,5 +24,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop the columns."""
-    for name in ("tenant", "tenure", "missing_outcomes", "missing"):
+    for name in ("tenant", "tenure", "accepted_outcomes", "accepted", "missing_outcomes", "missing"):
         op.drop_column("sources", name)
