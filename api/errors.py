@@ -19,7 +19,7 @@ from monitoring import logs
 from monitoring.phrases import count
 from shadow.rollout import NoDeployment, PromotionRefused, RolloutConflict, UnfitArtifact
 from shadow.saved import NoSuchModel
-from shadow.store import StoreRefused, StoreUnavailable, StoreUnfit
+from shadow.store import StoreRefused, StoreUnavailable, StoreUnfit, WrongStore
 from shadow.store.candidates import CandidateConflict
 from shadow.store.deployments import DeployedMeanwhile
 
@@ -180,7 +180,7 @@ BY_EXCEPTION: dict[type[Exception], Problem] = {
     OutcomesNotKept: Problem(
         "outcome-not-kept", HTTPStatus.SERVICE_UNAVAILABLE, "The outcomes were not kept", _LATER
     ),
-    **dict.fromkeys((StoreUnavailable, StoreUnfit), STORE_UNAVAILABLE),
+    **dict.fromkeys((StoreUnavailable, StoreUnfit, WrongStore), STORE_UNAVAILABLE),
     NoLiveModel: Problem("no-live-model", HTTPStatus.SERVICE_UNAVAILABLE, "No model is live yet", _LATER),
 }
 
@@ -208,7 +208,7 @@ _DETAILS: dict[type[Exception], Callable[[Any], str]] = {
         f"{fault.candidate}: the verdict is {fault.state}; its reasons are listed under `verdict`"
     ),
     **dict.fromkeys(
-        (StoreUnavailable, StoreUnfit),
+        (StoreUnavailable, StoreUnfit, WrongStore),
         lambda _: "predictions can be made, but not looked up, until the store is back",
     ),
 }

@@ -120,6 +120,9 @@ class Child:
     backoff: Backoff = field(default_factory=lambda: Backoff(0.2, 30.0))
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
+    ends: int = 0
+    status: int | None = None
+    """How it ended last."""
     lasted: float = 0.0
     """Seconds that the last run which has ended took."""
     _started: float = 0.0
@@ -145,11 +148,16 @@ class Child:
         if status is None:
             return None
         self.process = None
+        self.ends, self.status = self.ends + 1, status
         self.lasted = now - self._started
         if self.lasted > _STEADY_SECONDS:
             self.backoff.reset()
         self._start_again = now + self.backoff.next()
         return status
+
+    def standing(self) -> dict[str, int | float | None]:
+        """Say how it is, for `umbra status`: pid (0: none), monotonic start, how often and how it ended."""
+        return {"pid": self.pid, "since": self._started, "ends": self.ends, "status": self.status}
 
     def tell_to_stop(self) -> None:
         """Send SIGTERM."""

@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shadow.records import Candidate, Deployment, Prediction
 from shadow.store import candidates, captures, deployments, errors, revision
-from shadow.store.errors import Kind, StoreRefused, StoreUnavailable, StoreUnfit
+from shadow.store.errors import Kind, StoreRefused, StoreUnavailable, StoreUnfit, WrongStore
 from shadow.store.sqlite_file import SqliteFile
 
 _CONNECT_SECONDS = 3
@@ -217,13 +217,13 @@ def _prepare_postgres(connection: Any, _record: object) -> None:
     encoding = connection.get_parameter_status("server_encoding")
     if encoding not in (None, _ENCODING):
         connection.close()
-        raise StoreUnfit(
+        raise WrongStore(
             f"the database's encoding is {encoding}, which cannot hold every text; expected {_ENCODING}: "
             "make one with `createdb -E UTF8 -T template0 NAME` and set UMBRA_STORE_URL to it"
         )
     if connection.server_version and connection.server_version < _OLDEST_SERVER:
         connection.close()
-        raise StoreUnfit(f"PostgreSQL {connection.server_version // 10_000} is too old; expected 14 or newer")
+        raise WrongStore(f"PostgreSQL {connection.server_version // 10_000} is too old; expected 14 or newer")
     connection.set_client_encoding(_ENCODING)  # whatever PGCLIENTENCODING says: COPY sends UTF-8
     connection.autocommit = True
     with connection.cursor() as cursor:
@@ -238,7 +238,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     (encoding,) = connection.execute("PRAGMA encoding").fetchone()
     if encoding != "UTF-8":
         connection.close()
-        raise StoreUnfit(f"the database's encoding is {encoding}; expected UTF-8: make a new database")
+        raise WrongStore(f"the database's encoding is {encoding}; expected UTF-8: make a new database")
     if connection.execute("PRAGMA page_count").fetchone() != (0,):  # an empty file is left as it is
         connection.execute("PRAGMA journal_mode=WAL")
     for pragma in ("synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_LOCK_SECONDS * 1000}"):

@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from shadow import presence
+from shadow import presence, processes
 from shadow.backoff import Backoff
 from shadow.presence import Announcement
 from shadow.processes import Child
@@ -138,6 +140,76 @@ def test_the_living_tell_of_themselves_and_the_dead_are_cleared_away(tmp_path: P
     mine.withdraw()
     assert presence.living(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def announced(run_dir: Path, role: str) -> subprocess.Popen[str]:
+    """A process that has announced itself, and ends when its input does."""
+    code = (
+        "import sys, pathlib, datetime; from shadow.presence import Announcement\n"
+        "a = Announcement(pathlib.Path(sys.argv[1]), sys.argv[2], datetime.datetime.now(datetime.UTC))\n"
+        "print(1, flush=True); sys.stdin.read()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, run_dir, role], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+def heartbeat(run_dir: Path, pid: int) -> float:
+    return next(p.heartbeat for p in presence.living(run_dir) if p.pid == pid and p.heartbeat is not None)
+
+
+def test_a_process_that_is_stopped_is_named_and_one_that_moves_is_not(tmp_path: Path) -> None:
+    stopped, moving = announced(tmp_path, "ingest"), announced(tmp_path, "evidence")
+    os.kill(stopped.pid, signal.SIGSTOP)
+    last, begun = heartbeat(tmp_path, stopped.pid), heartbeat(tmp_path, moving.pid)
+    assert processes.wait_until(lambda: heartbeat(tmp_path, moving.pid) > begun + 2, 30, threading.Event())
+    assert heartbeat(tmp_path, stopped.pid) == last
+    (told,) = presence.troubles(presence.living(tmp_path), last + presence.SILENT_SECONDS + 1)
+    assert told.startswith(f"ingest (pid {stopped.pid}) has not moved for 11 s: it is stopped")
+    os.kill(stopped.pid, signal.SIGCONT)
+    assert processes.wait_until(lambda: heartbeat(tmp_path, stopped.pid) > last, 30, threading.Event())
+    for process in (stopped, moving):
+        process.kill()
+        process.wait()
+
+
+def test_a_child_that_is_not_there_is_named_with_how_it_ended(tmp_path: Path) -> None:
+    environment = dict(os.environ)
+    failing = Child("ingest", [sys.executable, "-c", "raise SystemExit(3)"], environment)
+    failing.tend(time.monotonic())
+    assert processes.wait_until(lambda: not failing.running, 30, threading.Event())
+    failing.tend(time.monotonic())
+    living = announced(tmp_path, "evidence")
+    started = time.monotonic()
+    children = {
+        "ingest": failing.standing(),
+        "evidence": {"pid": living.pid, "since": started, "ends": 0, "status": None},
+        "scoring gbm@1": {"pid": living.pid + 1, "since": started, "ends": 0, "status": None},
+    }
+    worker = Announcement(tmp_path, "worker", NOW)
+    worker.tell(children=children)
+    present = presence.living(tmp_path)
+    assert presence.troubles(present, started) == [
+        "ingest is missing: it ended with status 3, and is started again"
+    ]
+    late = presence.troubles(
+        [replace(one, heartbeat=None) for one in present], started + presence.STARTING_SECONDS
+    )
+    assert "scoring gbm@1 is missing: it was started and does not begin" in late
+    worker.withdraw()
+    living.kill()
+    living.wait()
+
+
+def test_an_api_without_a_worker_is_told(tmp_path: Path) -> None:
+    api = Announcement(tmp_path, "api", NOW)
+    (told,) = presence.troubles(presence.living(tmp_path), time.monotonic())
+    assert told.startswith("worker is missing")
+    api.withdraw()
+    assert presence.troubles(presence.living(tmp_path), time.monotonic()) == []
 
 
 def test_the_worker_stands_back_from_live_answers() -> None:
