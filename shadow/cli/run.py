@@ -134,8 +134,8 @@ def _prepared_or_remembered(settings: Settings, data: str, policy: str | None) -
 
 def _run(settings: Settings, data: str, traffic_rate: float | None) -> None:
     is_demo = traffic_rate is not None
-    make_private(settings)
     running.check_alone(settings)
+    make_private(settings)
     start.adopt_orphans()
     deployment = _prepared_or_remembered(settings, data, policies.demo_text() if is_demo else None)
     stop = processes.stop_on_signals()  # only now: until here Ctrl-C ends the command at once
