@@ -144,8 +144,8 @@ def _prepared_or_remembered(
 
 def _run(environment: Mapping[str, str], data: str, traffic_rate: float | None) -> None:
     settings, is_demo = Settings.from_environment(environment), traffic_rate is not None
-    make_private(settings)
     running.check_alone(settings)
+    make_private(settings)
     start.adopt_orphans()
     deployment = _prepared_or_remembered(
         settings, environment, data, Purpose.DEMO if is_demo else Purpose.REAL
