@@ -39,6 +39,18 @@ class UnreadableBody(Refusal):
     """The body broke off, or its framing makes no sense."""
 
 
+class UnreadableRequest(Refusal):
+    """A request that two readers could understand differently."""
+
+
+class MisdirectedRequest(Refusal):
+    """A request for a host that this API is not."""
+
+
+class CrossSiteRequest(Refusal):
+    """A page of another site asks for something that changes what is here."""
+
+
 class UnsupportedContent(Refusal):
     """The body is of a type or in an encoding that is not read here."""
 
@@ -76,7 +88,19 @@ class InvalidDecision(Refusal):
 
 
 class DecisionUnconfirmed(Refusal):
-    """It took so long that nobody knows yet whether it was made."""
+    """It took so long that nobody knows yet whether it was made.
+
+    `decided_at` is the moment under which it is found once it was, `address` where to look.
+    """
+
+    def __init__(self, detail: str, decided_at: str, address: str) -> None:
+        super().__init__(detail)
+        self.decided_at = decided_at
+        self.address = address
+
+
+class InvalidQuery(Refusal):
+    """A parameter of the address that makes no sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +151,13 @@ UNFIT = Problem("unfit-artifact", HTTPStatus.CONFLICT, "The model's artifact can
 BY_EXCEPTION: dict[type[Exception], Problem] = {
     MalformedBody: Problem("malformed-body", HTTPStatus.BAD_REQUEST, "The body cannot be read"),
     UnreadableBody: Problem("unreadable-body", HTTPStatus.BAD_REQUEST, "The body did not arrive whole"),
+    UnreadableRequest: BAD_REQUEST,
+    MisdirectedRequest: Problem(
+        "misdirected-request", HTTPStatus.MISDIRECTED_REQUEST, "This API is not known under that host name"
+    ),
+    CrossSiteRequest: Problem(
+        "cross-site-request", HTTPStatus.FORBIDDEN, "A page of another site may not ask for this"
+    ),
     BodyTooLarge: TOO_LARGE,
     TooManyRows: Problem(
         "too-many-rows", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Too many rows in one request"
@@ -140,6 +171,7 @@ BY_EXCEPTION: dict[type[Exception], Problem] = {
     ),
     UnknownPrediction: Problem("unknown-prediction", HTTPStatus.NOT_FOUND, "No such prediction"),
     InvalidIdentifier: Problem("invalid-identifier", HTTPStatus.BAD_REQUEST, "Not a prediction's id"),
+    InvalidQuery: Problem("invalid-query", HTTPStatus.BAD_REQUEST, "A parameter of the address is not valid"),
     UnknownCandidate: Problem("unknown-candidate", HTTPStatus.NOT_FOUND, "No such candidate"),
     Unauthorized: Problem(
         "unauthorized",
@@ -203,6 +235,7 @@ class Refused:
     """A problem ready to be sent."""
 
     problem: Problem
+    detail: str
     body: bytes
     headers: Mapping[str, str]
 
@@ -215,7 +248,7 @@ def answer(fault: Exception, instance: str, request_id: str) -> Refused:
     if isinstance(fault, HTTPException):
         return _of_http(fault, instance, request_id)
     logs.event(_log, "request_failed", level=logging.ERROR, error=fault)
-    return Refused(INTERNAL, INTERNAL.body(OURS, instance, request_id), {})
+    return Refused(INTERNAL, OURS, INTERNAL.body(OURS, instance, request_id), {})
 
 
 def _known(problem: Problem, fault: Exception, instance: str, request_id: str) -> Refused:
@@ -230,15 +263,19 @@ def _known(problem: Problem, fault: Exception, instance: str, request_id: str) -
         ]
     if isinstance(fault, PromotionRefused):
         more["verdict"] = {"state": fault.state, "reasons": fault.reasons}
+    headers = problem.headers
+    if isinstance(fault, DecisionUnconfirmed):
+        more["decided_at"] = fault.decided_at
+        headers = {**headers, "Location": fault.address}
     detail = _DETAILS.get(type(fault), str)(fault)
-    return Refused(problem, problem.body(detail, instance, request_id, **more), problem.headers)
+    return Refused(problem, detail, problem.body(detail, instance, request_id, **more), headers)
 
 
 def _of_http(fault: HTTPException, instance: str, request_id: str) -> Refused:
     problem = BY_STATUS.get(fault.code or 500) or _unnamed(fault)
     headers = {name: value for name, value in fault.get_headers() if name == "Allow"}
     detail = f"Allow: {headers['Allow']}" if headers else _HTTP_DETAILS.get(problem.status, problem.title)
-    return Refused(problem, problem.body(detail, instance, request_id), headers)
+    return Refused(problem, detail, problem.body(detail, instance, request_id), headers)
 
 
 def _unnamed(fault: HTTPException) -> Problem:

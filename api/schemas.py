@@ -61,6 +61,9 @@ def schemas(max_rows: int) -> Schema:
         ),
         "Deployment": _deployment(),
         "DeploymentMade": _object(**_deployment_made()),
+        "Deployments": _object(
+            deployments={"type": "array", "items": _object(**_deployment_made())},
+        ),
         "Verdicts": _object(verdicts={"type": "array", "items": _object(**_verdict())}),
         "VerdictHistory": _object(**_verdict(), history={"type": "array", "items": _verdict_change()}),
         "Promotion": _body(
@@ -267,6 +270,9 @@ def _problem() -> Schema:
         request_id={"type": "string"},
     )
     shape["properties"]["errors"] = {"type": "array", "items": fault}
+    shape["properties"]["decided_at"] = _time() | {
+        "description": "The moment of an unconfirmed decision: GET /v1/deployments finds it by that."
+    }
     shape["properties"]["verdict"] = _object(
         state={"enum": [state.value for state in VerdictState]},
         reasons={"type": "array", "items": {"type": "string"}},
