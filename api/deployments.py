@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from flask import Response, request
 
 from api import content
 from api.errors import DecisionUnconfirmed, InvalidDecision, Unauthorized, UnsupportedContent, WrongToken
-from model_package.schema import Fault, MalformedBody
+from model_package.schema import FAULTS_MOST, Fault, MalformedBody
 from model_package.schema.faults import cut, shown
 from shadow import rollout
 from shadow.records import Deployment, InvalidReference, ModelRef
@@ -209,7 +210,8 @@ def _read(body: bytes, fields: Mapping[str, bool]) -> dict[str, Any]:
     if not isinstance(told, dict):
         raise InvalidDecision((Fault(None, None, "an object", shown(told)),))
     known = f"one of {', '.join(fields)}"
-    faults = [Fault(None, cut(name), known, shown(told[name])) for name in told if name not in fields]
+    unknown = islice((name for name in told if name not in fields), FAULTS_MOST)
+    faults = [Fault(None, cut(name), known, shown(told[name])) for name in unknown]
     read: dict[str, Any] = {}
     for name, required in fields.items():
         kind = _KINDS[name]
@@ -221,5 +223,5 @@ def _read(body: bytes, fields: Mapping[str, bool]) -> dict[str, Any]:
         except ValueError:
             faults.append(Fault(None, name, kind.expected, shown(told[name])))
     if faults:
-        raise InvalidDecision(tuple(faults))
+        raise InvalidDecision(faults)
     return read

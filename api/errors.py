@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 from api.live import NoLiveModel
 from model_package.artifact import AlteredArtifact, InvalidArtifact
 from model_package.recipes import UnknownRecipe
-from model_package.schema import Fault, InvalidRows, MalformedBody, TooManyRows
+from model_package.schema import FAULTS_MOST, Fault, InvalidRows, MalformedBody, TooManyRows
 from monitoring import logs
 from shadow.rollout import NoDeployment, PromotionRefused, RolloutConflict, UnfitArtifact
 from shadow.saved import NoSuchModel
@@ -80,11 +80,18 @@ class WrongToken(Refusal):
 
 
 class InvalidDecision(Refusal):
-    """Not a promotion, or not a rollback: `faults` lists all that is wrong, by field."""
+    """Not a promotion, or not a rollback: `faults` lists what is wrong, by field."""
 
-    def __init__(self, faults: tuple[Fault, ...]) -> None:
-        super().__init__(f"{len(faults)} faults; each is listed under `errors`")
-        self.faults = faults
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__(_listed(len(faults), 0))
+        self.faults = tuple(faults[:FAULTS_MOST])
+
+
+def _listed(faults: int, unchecked_rows: int) -> str:
+    if faults < FAULTS_MOST:
+        return f"{faults} faults; each is listed under `errors`"
+    rows = f"; {unchecked_rows} more rows were not looked at" if unchecked_rows else ""
+    return f"the first {FAULTS_MOST} faults are listed under `errors`{rows}"
 
 
 class DecisionUnconfirmed(Refusal):
@@ -219,7 +226,7 @@ BY_STATUS: dict[int, Problem] = {
 }
 
 _DETAILS: dict[type[Exception], Callable[[Any], str]] = {
-    InvalidRows: lambda fault: f"{len(fault.faults)} faults; each is listed under `errors`",
+    InvalidRows: lambda fault: _listed(len(fault.faults), fault.unchecked_rows),
     PromotionRefused: lambda fault: (
         f"{fault.candidate}: the verdict is {fault.state}; its reasons are listed under `verdict`"
     ),
@@ -261,6 +268,8 @@ def _known(problem: Problem, fault: Exception, instance: str, request_id: str) -
             }
             for one in fault.faults
         ]
+    if isinstance(fault, InvalidRows) and fault.unchecked_rows:
+        more["unchecked_rows"] = fault.unchecked_rows
     if isinstance(fault, PromotionRefused):
         more["verdict"] = {"state": fault.state, "reasons": fault.reasons}
     headers = problem.headers

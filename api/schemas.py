@@ -6,6 +6,7 @@ from typing import Any
 
 from api import errors
 from model_package import schema
+from model_package.schema import FAULTS_MOST
 from shadow import outcomes
 from shadow.records import REFERENCE_PATTERN, DeploymentKind, OutcomeState, VerdictState
 from shadow.rollout.decision import REASON_CHARACTERS
@@ -269,7 +270,8 @@ def _problem() -> Schema:
         instance={"type": "string"},
         request_id={"type": "string"},
     )
-    shape["properties"]["errors"] = {"type": "array", "items": fault}
+    shape["properties"]["errors"] = {"type": "array", "items": fault, "maxItems": FAULTS_MOST}
+    shape["properties"]["unchecked_rows"] = _count("rows that nobody looked at: the list of faults is full")
     shape["properties"]["decided_at"] = _time() | {
         "description": "The moment of an unconfirmed decision: GET /v1/deployments finds it by that."
     }
