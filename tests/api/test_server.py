@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from model_package.schema import EXAMPLE
 
 HOUSE = json.dumps(EXAMPLE).encode()
-POST = b"POST /v1/predictions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+POST = b"POST /v1/predictions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 NASTY = {
     "no request line": (b"\x00\x01garbage\r\n\r\n", 400),
@@ -33,9 +33,23 @@ NASTY = {
     "a folded header": (b"GET / HTTP/1.1\r\nX: 1\r\n folded\r\n\r\n", 400),
     "a zero byte in a header": (b"GET / HTTP/1.1\r\nX: a\x00b\r\n\r\n", 400),
     "a header without a name": (b"GET / HTTP/1.1\r\n: 1\r\n\r\n", 400),
-    "a script name": (b"GET /livez HTTP/1.1\r\nSCRIPT_NAME: /x\r\nHost: a\r\n\r\n", 400),
-    "schemes that disagree": (
-        b"GET / HTTP/1.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Ssl: off\r\n\r\n",
+    "a script name": (b"GET /livez HTTP/1.1\r\nSCRIPT_NAME: /x\r\nHost: localhost\r\n\r\n", 400),
+    "a script name that is there": (
+        b"GET /v1/x/v1/deployment HTTP/1.1\r\nHost: localhost\r\nSCRIPT_NAME: /v1/x\r\n\r\n",
+        400,
+    ),
+    "a path of its own": (b"GET /nope HTTP/1.1\r\nHost: localhost\r\nPATH_INFO: /v1/deployment\r\n\r\n", 400),
+    "no host": (b"GET / HTTP/1.1\r\nX-Forwarded-Host: localhost\r\n\r\n", 400),
+    "two hosts": (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400),
+    "another host": (b"GET / HTTP/1.1\r\nHost: evil.example:8000\r\n\r\n", 421),
+    "another host in the target": (b"GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 421),
+    "a host that a proxy would forward": (
+        b"GET / HTTP/1.1\r\nHost: evil.example\r\nX-Forwarded-Host: localhost\r\n\r\n",
+        421,
+    ),
+    "a stacked transfer coding": (CHUNKED[:-4] + b"\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n", 400),
+    "identity before chunks": (
+        POST + b"Transfer-Encoding: identity, chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(HOUSE), HOUSE),
         400,
     ),
     "an upgrade": (b"GET /livez HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", 400),

@@ -17,14 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
 
-<<<<<<< HEAD
-from shadow import presence, processes
-=======
 import pytest
 from ports import free_ports
 
 from shadow import presence, processes, up
->>>>>>> process
 from shadow.backoff import Backoff
 from shadow.presence import Announcement
 from shadow.processes import CannotRun, Child
