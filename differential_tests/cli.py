@@ -111,7 +111,7 @@ def compare(
             a, b, read, noise=(a, noise) if noise else None, level=Level(level) if level else _level_of(a, b),
             name=f"{a.name} against {b.name}", progress=progress,
         )  # fmt: skip
-    return _reported(check, Reports(**reports))
+    return _reported(findings.require_answers(check), Reports(**reports))
 
 
 @cli.command()

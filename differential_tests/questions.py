@@ -12,6 +12,8 @@ from typing import Any, BinaryIO
 from model_package.tables import InvalidTable, text_lines
 
 JSON = "application/json"
+MEANT_TO_BE_ANSWERED = frozenset({"ordinary", "category", "boundary", "null", "harvested", "given"})
+"""Kinds of rows that a side should answer with a value. Of others each may be refused."""
 
 
 class InvalidQuestions(ValueError):

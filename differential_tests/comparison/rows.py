@@ -54,8 +54,8 @@ def _first(ids: Sequence[str]) -> dict[str, int]:
 
 def _alone(kind: Kind, table: Table, here: dict[str, int], there: dict[str, int]) -> Iterator[Finding]:
     for name in sorted(here.keys() - there.keys()):
-        said = (_said(table, here[name]), None)
-        a, b = said if kind is Kind.MISSING else said[::-1]
+        answer = (said(table, here[name]), None)
+        a, b = answer if kind is Kind.MISSING else answer[::-1]
         yield Finding(kind, name, a=a, b=b, segment=table.segments[here[name]])
 
 
@@ -80,12 +80,13 @@ def _unlike(a: Table, b: Table, row_a: int, row_b: int) -> Finding | None:
     return Finding(
         Kind.FAILURE if failed else Kind.REFUSAL,
         a.ids[row_a],
-        a=_said(a, row_a),
-        b=_said(b, row_b),
+        a=said(a, row_a),
+        b=said(b, row_b),
         segment=a.segments[row_a],
         detail="; ".join(f"{side}: {detail}" for side, detail in details.items() if detail),
     )
 
 
-def _said(table: Table, row: int) -> str:
+def said(table: Table, row: int) -> str:
+    """A failure, or status and code, in one text."""
     return table.failures[row] or f"{table.statuses[row]} {table.codes[row]}".rstrip()

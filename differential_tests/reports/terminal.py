@@ -25,9 +25,13 @@ def show(console: Console, checks: Sequence[Check]) -> None:
     for check in checks:
         if check.error:
             console.print(Text(f"{check.level} {summary.title(check)}: {line(check.error, 300)}", "yellow"))
+        elif said := summary.unanswered(check):
+            console.print(Text(f"{check.level} {summary.title(check)}: {said}", "yellow"))
     found = summary.worst(checks, WORST)
     if found:
         console.print(_worst(found))
+        for said in list(dict.fromkeys(summary.who(check) for check, _ in found))[:WORST]:
+            console.print(Text(said))
     for remark in _remarks(checks):
         console.print(Text(remark))
     console.print(Text(summary.verdict(checks), f"bold {_STYLES[summary.overall(checks)]}"))

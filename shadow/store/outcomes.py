@@ -2,8 +2,9 @@
 
 Every report that says something new is a row; who asks `as_of` a moment sees what the store knew then. The
 last of a capture's outcomes is in force. The numbers of a source say in which order its reports came,
-whatever its clock said: a clock may be set back. Between sources there are only clocks: a report counts as received
-when the latest of its own source's reports up to it was (of two at once: that of the higher source is later).
+whatever its clock said: a clock may be set back. Between sources there are only clocks: a report counts as
+received when the latest of its own source's reports up to it was (of two at once that of the higher source
+is the later one).
 """
 
 from __future__ import annotations
