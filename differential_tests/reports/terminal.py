@@ -14,7 +14,7 @@ from differential_tests.reports.summary import State
 from differential_tests.reports.texts import line, number, visible
 
 WORST = 10
-_EXCUSES = ("noise", "expected change", "stale expected change", "unused expected change")
+_EXCUSES = ("note", "noise", "expected change", "stale expected change", "unused expected change")
 _STYLES = {State.SAME: "green", State.FINDINGS: "red", State.ERROR: "yellow"}
 
 
