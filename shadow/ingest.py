@@ -172,6 +172,7 @@ class Ingest:
             reported = [outcome for move in moves.values() for outcome in move.outcomes]
             last_seq = captures.insert(connection, source, taken)
             last_outcome_seq = outcomes.insert(connection, source, reported, now)
+            asked = captures.request_ids(connection, self._lines.with_lines(o.capture_id for o in reported))
             sources.advance(connection, source, last_seq, last_outcome_seq)
             for name, move in moves.items():
                 sources.set_progress(connection, source, name, move.progress, known=name in known)
@@ -179,8 +180,7 @@ class Ingest:
         self._progress = known | {name: move.progress for name, move in moves.items()}
         self._certain = True
         self._tell(moves.values(), now, time.perf_counter() - started)
-        if reported:
-            logs.event(_log, "outcomes_stored", rows=last_outcome_seq - source.last_outcome_seq)
+        self._lines.reported(reported, asked)
 
     def _tell(self, moves: Collection[Move], now: datetime, seconds: float) -> None:
         rows = [capture for move in moves for capture in move.captures]

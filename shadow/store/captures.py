@@ -16,6 +16,8 @@ from shadow.store import bulk, outcomes, partitions
 from shadow.store.sources import Source
 from shadow.store.tables import candidates, captures, observations, sources
 
+_AT_ONCE = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -128,6 +130,16 @@ def prediction(connection: Connection, capture_id: UUID) -> Prediction | None:
     )
     reported = outcomes.history(connection, [capture_id]).get(capture_id, [])
     return Prediction(_capture(found), tuple(map(_observation, seen)), tuple(reversed(reported)))
+
+
+def request_ids(connection: Connection, names: Sequence[UUID]) -> dict[UUID, str]:
+    """The request in which each of these houses was asked about, of those that the store has."""
+    found: dict[UUID, str] = {}
+    for start in range(0, len(names), _AT_ONCE):
+        some = names[start : start + _AT_ONCE]
+        query = select(captures.c.id, captures.c.request_id).where(captures.c.id.in_(some))
+        found |= {row.id: row.request_id for row in connection.execute(query)}
+    return found
 
 
 def _capture(row: Row[tuple[object, ...]]) -> Capture:

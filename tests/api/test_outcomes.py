@@ -162,6 +162,16 @@ def test_what_is_late_is_not_acknowledged(bench):
     _problem(_report(bench, _sale("0198c0de-7a11-7000-8000-0123456789ab")), 503, "outcome-not-kept")
 
 
+def test_the_line_of_a_report_names_the_houses_it_is_about(bench, caplog):
+    caplog.set_level("INFO")
+    names = _priced(bench, *[dict(EXAMPLE)] * 25)
+    caplog.clear()
+    _report(bench, [_sale(name) for name in names])
+    (record,) = [record for record in caplog.records if record.getMessage() == "request"]
+    assert record.fields["rows"] == 25
+    assert record.fields["capture_ids"] == names[:20]
+
+
 def test_no_price_source_or_entity_reaches_a_log_line(bench, caplog):
     caplog.set_level("DEBUG")
     names = _priced(bench, dict(EXAMPLE, entity_id="house-of-somebody"))
