@@ -43,6 +43,7 @@ class Exchange:
     capture: str | None = None
     problem: str | None = None
     refused_fields: Sequence[str] = ()
+    reported: Sequence[str] = ()
 
     def matched(self, route: str, endpoint: str) -> None:
         """Say which route answers."""
@@ -55,6 +56,8 @@ class Exchange:
             return {"problem": self.problem, "refused_fields": self.refused_fields}
         if self.problem is not None:
             return {"problem": self.problem}
+        if self.reported:
+            return {"rows": self.rows, "capture_ids": self.reported}
         if self.model is None:
             return {}
         return {"rows": self.rows, "model": self.model, "capture": self.capture}

@@ -19,7 +19,7 @@ from api.live import Live
 from api.lookups import Lookups
 from api.retries import Claim, Key, Retries
 from model_package.schema import BY_NAME, ENTITY, Houses, InvalidRows, Row, parse_csv, parse_json
-from monitoring.log_fields import REFUSED_FIELDS_MOST
+from monitoring.log_fields import LISTED_MOST
 from monitoring.metrics import ServingMetrics, observe_all
 from shadow import capture
 from shadow.records import ModelRef, Observation, Outcome, Prediction
@@ -161,7 +161,7 @@ class Predictions:
 def _refused_fields(fault: InvalidRows) -> list[str]:
     """The fields that were wrong, for the log: names of the schema only, never what a client made up."""
     named = dict.fromkeys(one.field for one in fault.faults if one.field in BY_NAME or one.field == ENTITY)
-    return [name for name in named if name is not None][:REFUSED_FIELDS_MOST]
+    return [name for name in named if name is not None][:LISTED_MOST]
 
 
 def _json(exchange: access.Exchange, ids: list[UUID], dollars: list[float]) -> Answer:

@@ -14,7 +14,8 @@ Kind = Literal["keyword", "double", "long", "date", "boolean"]
 
 INPUTS = "inputs"
 """The group under `umbra` that holds a house's fields; which there are is the caller's to say."""
-REFUSED_FIELDS_MOST = 20
+LISTED_MOST = 20
+"""How many values a field that lists them has at most."""
 _KEYWORD_CHARACTERS = 1024
 
 
@@ -41,6 +42,9 @@ FIELDS: tuple[LogField, ...] = (
     LogField("problem", "keyword", "kind of problem the request was refused with"),
     LogField("refused_fields", "keyword", "fields of the house that were wrong, at most 20", many=True),
     LogField("capture_id", "keyword", "id of the answered house"),
+    LogField("capture_ids", "keyword", "ids of the answered houses, at most 20", many=True),
+    LogField("outcome", "keyword", "what became of the house: sold or withdrawn"),
+    LogField("report", "keyword", "id of the request that reported it"),
     LogField("row_index", "long", "place of the house in its request, from 0"),
     LogField("captured_at", "date", "when the house was answered"),
     LogField("live_model", "keyword", "the live model, NAME@VERSION"),
@@ -143,7 +147,7 @@ def mapping(inputs: Mapping[str, Kind]) -> dict[str, Any]:
 
 def _json_type(field: LogField) -> Mapping[str, Any]:
     if field.many:
-        return {"type": "array", "items": _JSON_TYPES[field.kind], "maxItems": REFUSED_FIELDS_MOST}
+        return {"type": "array", "items": _JSON_TYPES[field.kind], "maxItems": LISTED_MOST}
     return _JSON_TYPES[field.kind]
 
 
