@@ -13,7 +13,7 @@ from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from model_package import artifact, manifest, recipes, sources
+from model_package import artifact, card, manifest, recipes, sources
 from model_package import train as training
 from model_package.dataset import Dataset
 from shadow import saved
@@ -46,6 +46,8 @@ def train(recipe: str, source: str, seed: int) -> None:
     recipes.register(settings.recipe_modules)
     saved = trainer(settings.models, source, seed)(recipe)
     click.echo(f"saved {saved.parent.name}@{saved.name} in {saved}")
+    if few := card.too_few_sales(saved):
+        click.secho(f"WARNING: {saved.parent.name}@{saved.name} was {few}", fg="red", bold=True, err=True)
 
 
 def trainer(models: Path, source: str, seed: int) -> Callable[[str], Path]:
@@ -96,9 +98,9 @@ def models(context: click.Context, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
-    table = Table("Model", "Trained", "Data", "RMSE of log price", "Digest", box=None, pad_edge=False)
+    table = Table("Model", "Trained", "Data", "RMSE of log price", "Digest", "", box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*map(str, row.values()))
+        table.add_row(*(str(value or "") for value in row.values()))
     console().print(table if rows else "No models yet. `umbra train linear` makes one.")
 
 
@@ -141,11 +143,12 @@ def _directory(reference: ModelRef) -> Path:
 
 def _facts(models_dir: Path, name: str, version: str) -> dict[str, object]:
     directory = artifact.directory_of(models_dir, name, version)
-    card = json.loads((directory / "card.json").read_text(encoding="utf-8"))
+    said = json.loads((directory / "card.json").read_text(encoding="utf-8"))
     return {
         "model": f"{name}@{version}",
-        "trained_at": str(card.get("trained_at", "unknown"))[:16],
-        "data": str(card.get("data", {}).get("source", "unknown")).partition(",")[0],
-        "rmse_log_price": round(card["errors"]["rmse_log"], 4) if "errors" in card else "unknown",
+        "trained_at": str(said.get("trained_at", "unknown"))[:16],
+        "data": str(said.get("data", {}).get("source", "unknown")).partition(",")[0],
+        "rmse_log_price": round(said["errors"]["rmse_log"], 4) if "errors" in said else "unknown",
         "digest": manifest.read(directory).digest[:12],
+        "warning": card.too_few(said),
     }
