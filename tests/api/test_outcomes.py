@@ -10,6 +10,7 @@ from threading import Event
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from patience import PATIENCE_SECONDS
 
 from api.app import build
 from api.lookups import Count
@@ -236,14 +237,14 @@ def test_while_it_is_counted_the_last_count_is_given_and_nothing_waits():
     found = iter([1, 2])
 
     def ask():
-        going.wait(20)
+        going.wait(PATIENCE_SECONDS)
         return next(found)
 
     count = Count(ask, 0.01, lambda: next(clock))
     with pytest.raises(StoreUnavailable):
         count.look()
     going.set()
-    count._thread.join(20)
+    count._thread.join(PATIENCE_SECONDS)
     assert count.look() == 1  # it took long, so it is not counted again at once
 
 

@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_SECONDS
 from ports import free_port, free_ports
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -147,7 +148,7 @@ def test_killing_the_arbiter_leaves_no_worker_behind_and_the_port_free(serving, 
     server = serving()
     workers = _workers(server)
     server.process.kill()
-    server.process.wait(10)
+    server.process.wait(PATIENCE_SECONDS)
     server.wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
     again = launch(server.settings)
     again.wait_until(again.ready)
@@ -159,7 +160,7 @@ def test_a_second_api_on_the_same_port_says_so_in_one_line(serving, launch):
     for name, port in (("API", server.settings.api_port), ("METRICS", server.settings.api_metrics_port)):
         other = {"API": "UMBRA_API_METRICS_PORT", "METRICS": "UMBRA_API_PORT"}[name]
         second = launch(server.settings, **{other: str(free_port())})
-        assert second.process.wait(20) == 1
+        assert second.process.wait(PATIENCE_SECONDS) == 1
         assert second.output.read_text().splitlines() == [
             f"umbra: 127.0.0.1:{port}: Address already in use; stop what listens there, or set another port"
         ]
@@ -175,7 +176,7 @@ def _last_line(server):
 def test_without_a_deployment_the_start_ends_with_a_clear_line(settings, launch):
     port, metrics_port = free_ports(2)
     server = launch(settings(api_port=port, api_metrics_port=metrics_port))
-    assert server.process.wait(20) == 1
+    assert server.process.wait(PATIENCE_SECONDS) == 1
     assert _last_line(server).startswith("umbra: ")
     assert "umbra prepare" in _last_line(server)
 
@@ -185,14 +186,14 @@ def test_an_altered_artifact_ends_the_start_with_a_clear_line(deployed, launch):
     card.chmod(0o644)
     card.write_bytes(card.read_bytes().replace(b"0.13", b"0.01"))
     server = launch(deployed, UMBRA_API_PORT=str(free_port()), UMBRA_API_METRICS_PORT=str(free_port()))
-    assert server.process.wait(20) == 1
+    assert server.process.wait(PATIENCE_SECONDS) == 1
     assert "altered" in _last_line(server)
     assert "card.json" in _last_line(server)
 
 
 def test_a_wrong_setting_ends_the_start_with_status_2(deployed, launch):
     server = launch(deployed, UMBRA_API_WORKERS="many")
-    assert server.process.wait(20) == 2
+    assert server.process.wait(PATIENCE_SECONDS) == 2
     assert server.output.read_text() == (
         "umbra: UMBRA_API_WORKERS='many': expected a whole number from 1 to 256\n"
     )
@@ -202,7 +203,7 @@ def test_a_data_directory_that_cannot_be_used_ends_the_start_with_a_clear_line(d
     blocker = tmp_path / "blocker"
     blocker.write_text("a file")
     server = launch(deployed, UMBRA_DATA_DIR=str(blocker / "data"))
-    assert server.process.wait(20) == 1
+    assert server.process.wait(PATIENCE_SECONDS) == 1
     assert _last_line(server).startswith("umbra: ")
 
 

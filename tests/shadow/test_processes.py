@@ -11,6 +11,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from patience import PATIENCE_SECONDS
+
 from shadow import presence
 from shadow.backoff import Backoff
 from shadow.presence import Announcement
@@ -29,7 +31,7 @@ STUBBORN = (
 )
 
 
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_SECONDS
 from sqlalchemy import select
 
 from model_package import artifact, recipes, schema
@@ -248,7 +249,7 @@ def test_a_stop_interrupts_a_model_that_hangs_and_keeps_what_was_settled(
 
 def _until_hanging(shadow: Shadow) -> None:
     """Wait for the model process that sleeps over the poisonous house."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         pid = shadow.scorer.pid
         if pid is not None and "hrtimer_nanosleep" in _sleeping_in(pid):
