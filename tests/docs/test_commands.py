@@ -93,6 +93,14 @@ def checked(arguments: list[str]) -> None:
         raise click.UsageError(f"too many words: {rest}")
 
 
+def without_options(words: list[str]) -> list[str]:
+    """From the service on, what follows `docker compose exec` or `run`."""
+    words = list(words)
+    while words[0].startswith("-"):
+        words = words[2:] if words[0] in ("-v", "--entrypoint") else words[1:]
+    return words
+
+
 def test_there_are_commands_on_the_pages() -> None:
     assert len(UMBRA) > 60
     assert len(COMPOSE) > 30
@@ -118,9 +126,10 @@ def test_a_command_of_compose_names_services_that_can_do_it(command: Typed) -> N
         return
     assert rest[0] in OF_COMPOSE, command
     if rest[0] in ("exec", "run") and rest[1:]:
-        service, *run = [word for word in rest[1:] if word != "--no-deps"]
+        other_program = "--entrypoint" in rest
+        service, *run = without_options(rest[1:])
         assert service in SERVICES
-        if run[:1] == ["umbra"] or rest[0] == "run":
+        if run[:1] == ["umbra"] or (rest[0] == "run" and not other_program):
             assert service in OF_UMBRA
             checked(run[1:] if run[:1] == ["umbra"] else run)
     elif rest[0] in ("restart", "logs", "ps", "stop", "start"):
