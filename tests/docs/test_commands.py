@@ -20,7 +20,7 @@ OF_UMBRA = {name for name, service in SERVICES.items() if service["image"].start
 MONITORING = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
 RUNBOOKS = dict(re.findall(r"^### (Umbra\w+)\n(.+?)(?=^#|\Z)", MONITORING, re.MULTILINE | re.DOTALL))
 HOW = "(#how-to-run-a-command)"
-OF_COMPOSE = {
+OF_COMPOSE = {"build", "config", "cp", "down", "exec", "kill", "logs", "ps", "restart", "run", "start", "stop", "up"}
     "exec",
     "run",
     "ps",
