@@ -20,9 +20,8 @@ OF_UMBRA = {name for name, service in SERVICES.items() if service["image"].start
 MONITORING = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
 RUNBOOKS = dict(re.findall(r"^### (Umbra\w+)\n(.+?)(?=^#|\Z)", MONITORING, re.MULTILINE | re.DOTALL))
 HOW = "(#how-to-run-a-command)"
-OF_COMPOSE = set(
-    ["build", "config", "cp", "down", "exec", "kill", "logs", "ps", "restart", "run", "start", "stop", "up"]
-)
+OF_COMPOSE = {"build", "config", "cp", "down", "exec", "kill", "logs", "ps", "restart", "run"}
+OF_COMPOSE |= {"start", "stop", "up"}
 ENDS_A_COMMAND = re.compile(r"\s(?:\||&&|#|;|>|<|\|\||2>).*$")
 PLACEHOLDER = re.compile(r"^[A-Z]|^\.\.\.$|^…$")
 
