@@ -44,7 +44,7 @@ def main() -> int:
 def serve(settings: Settings) -> NoReturn:
     """Be gunicorn; raises InvalidSetting, CannotRun or OSError if that is no use."""
     make_private(settings)
-    processes.claim(settings.data_dir, "api")  # before anything of a running one could be touched
+    processes.claim_all(settings, "api")  # before anything of a running one could be touched
     write_lines("umbra.api", settings)
     processes.check_port(settings.api_host, settings.api_port)
     processes.check_port(settings.metrics_host, settings.api_metrics_port)
