@@ -258,8 +258,19 @@ def check_unclaimed(data_dir: Path, what: str) -> None:
         raise _served(data_dir, what, "UMBRA_DATA_DIR")
 
 
-def check_port(host: str, port: int) -> None:
-    """Raise CannotRun if nobody could listen there now."""
+def check_port(host: str, port: int, seconds: float = 0.0) -> None:
+    """Raise CannotRun if nobody can listen there, even after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return _check_port(host, port)
+        except CannotRun:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(0.02)
+
+
+def _check_port(host: str, port: int) -> None:
     with socket.socket(addresses.family(host), socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -187,7 +187,7 @@ def _stay(settings: Settings, children: list[Child], stop: threading.Event, *, f
     """Keep everything running until told to stop; with `follow`, on a terminal, show the status meanwhile."""
     console = Console(highlight=False)
     if not (follow and console.is_terminal):
-        _tend_until(children, stop, lambda: None)
+        _tend_until(settings, children, stop, lambda: None)
         return
     with Live(console=console, auto_refresh=False) as screen:
         shown = [0.0]
@@ -197,14 +197,17 @@ def _stay(settings: Settings, children: list[Child], stop: threading.Event, *, f
                 screen.update(state.render(whole.gather(settings, datetime.now(UTC))), refresh=True)
                 shown[0] = time.monotonic()
 
-        _tend_until(children, stop, show)
+        _tend_until(settings, children, stop, show)
 
 
-def _tend_until(children: list[Child], stop: threading.Event, show: Callable[[], None]) -> None:
+def _tend_until(
+    settings: Settings, children: list[Child], stop: threading.Event, show: Callable[[], None]
+) -> None:
     orphans = running.Orphans()
     while not stop.is_set():
-        for name, status in running.tend(children, starting=False):
-            click.echo(f"the {name} ended with status {status}; starting it again", err=True)
+        for child, status in running.tend(children, starting=False):
+            running.check_displaced(settings, child, status)
+            click.echo(f"the {child.name} ended with status {status}; starting it again", err=True)
         orphans.tend(children, time.monotonic())
         show()
         stop.wait(_LOOK_SECONDS)
