@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+from http.client import HTTPException
 from pathlib import Path
 
-from model_package.dataset import Dataset, openml, read_csv
+from model_package.dataset import Dataset, InvalidDataset, openml, read_csv
 from model_package.synthetic import DEFAULT_HOUSES, synthetic
 
 OPENML = "openml"
@@ -14,4 +16,17 @@ def sales(source: str | None, seed: int) -> Dataset:
     """A CSV file by its path, `openml`, or None for synthetic houses; raises dataset.InvalidDataset."""
     if source is None:
         return synthetic(DEFAULT_HOUSES, seed)
-    return openml() if source == OPENML else read_csv(Path(source))
+    return _public() if source == OPENML else read_csv(Path(source))
+
+
+def _public() -> Dataset:
+    """The public table; raises InvalidDataset when it cannot be fetched, in one sentence."""
+    try:
+        with warnings.catch_warnings(action="ignore"):  # one for each attempt, with the same words
+            return openml()
+    except (OSError, HTTPException) as fault:
+        reason = getattr(fault, "reason", None) or fault
+        words = getattr(reason, "strerror", None) or reason
+        raise InvalidDataset(
+            f"{OPENML}: the public table cannot be fetched ({words}); give a file instead: --data FILE.csv"
+        ) from fault
