@@ -29,21 +29,21 @@ RUN apt-get update -qq \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log \
  && groupadd --gid 10001 umbra \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin umbra \
- && install --directory --owner=10001 --group=10001 --mode=0750 /data /logs
-# OpenMP threads do not survive a fork, and one house needs only one.
+ && install --directory --owner=10001 --group=10001 --mode=0750 /data /models /logs
+# Nothing is imported from the working directory, and nobody may write to that one. OpenMP threads do not survive a
+# fork, and one house needs only one.
 ENV PATH=/opt/umbra/bin:$PATH \
+    PYTHONSAFEPATH=1 \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     OMP_NUM_THREADS=1 \
     OPENBLAS_NUM_THREADS=1
-WORKDIR /data
+WORKDIR /
 USER 10001:10001
 
 FROM base AS load
 COPY --from=load-builder /opt/umbra /opt/umbra
 COPY load_tests /load_tests
-# Locust imports from where it is started.
-WORKDIR /
 ENTRYPOINT ["locust", "--locustfile", "/load_tests/locustfile.py"]
 
 FROM base AS umbra

@@ -9,35 +9,56 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from shadow.records import Candidate, Prediction
-from shadow.store import Store, StoreUnavailable, outcomes, snapshots, verdicts
+from shadow.records import Candidate, Deployment, InvalidReference, ModelRef, Prediction
+from shadow.store import Store, StoreUnavailable, deployments, dossiers, outcomes, snapshots, verdicts
 from shadow.store.outcomes import Counts
-from shadow.store.snapshots import Current
+from shadow.store.snapshots import Current, Kind
 from shadow.store.verdicts import Recorded
 
 Found = TypeVar("Found")
 _SHARE = 0.05
+_VERDICT: tuple[Kind, ...] = ("verdict",)
 _SHORT_SECONDS = 0.1
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The newest stream of a candidate with the changes of its state.
+
+    `is_over`: nothing more is added, for the candidate was removed or another model is live. `ended_at` is
+    when another one went live; None: it has not.
+    """
+
+    stream: Current
+    history: Sequence[Recorded]
+    is_over: bool
+    ended_at: datetime | None
+
+
 class Lookups:
-    """What the API reads from the store; every method may raise StoreUnavailable, soon."""
+    """What the API reads from the store; every method may raise StoreUnavailable, soon.
+
+    Fields that are `masked` are in no document that is read.
+    """
 
     def __init__(
         self,
         store: Store,
         *,
+        masked: Collection[str] = (),
         wait_seconds: float = 0.5,
         rest_seconds: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
+        self.masked = masked
         self._wait_seconds = wait_seconds
         self._rest_seconds = rest_seconds
         self._clock = clock
@@ -53,13 +74,17 @@ class Lookups:
         """The models scored in shadow."""
         return self._bounded(self._store.candidates)
 
+    def deployments(self) -> list[Deployment]:
+        """Every deployment, the oldest first."""
+        return self._bounded(lambda: _history(self._store))
+
     def verdicts(self) -> list[Current]:
         """What is being judged, with the documents about it."""
-        return self._bounded(lambda: _judged(self._store))
+        return self._bounded(lambda: _judged(self._store, self.masked))
 
-    def verdict(self, candidate: str) -> tuple[Current, list[Recorded]] | None:
-        """What is known of one candidate (NAME@VERSION), with the changes of its state; None: not judged."""
-        return self._bounded(lambda: _judged_one(self._store, candidate))
+    def verdict(self, candidate: str) -> Judged | None:
+        """What is known of one candidate (NAME@VERSION), now or where it stood; None: it was never judged."""
+        return self._bounded(lambda: _judged_one(self._store, candidate, self.masked))
 
     def ask(self, question: Callable[[Store], Found]) -> Found:
         """Whatever a page wants to know."""
@@ -102,15 +127,29 @@ def _put(answers: SimpleQueue[Found | Exception], look: Callable[[], Found]) -> 
         answers.put(fault)
 
 
-def _judged(store: Store) -> list[Current]:
+def _history(store: Store) -> list[Deployment]:
     with store.reading() as connection:
-        return snapshots.current(connection)
+        return deployments.history(connection)
 
 
-def _judged_one(store: Store, candidate: str) -> tuple[Current, list[Recorded]] | None:
+def _judged(store: Store, masked: Collection[str]) -> list[Current]:
     with store.reading() as connection:
-        found = [one for one in snapshots.current(connection) if one.candidate == candidate]
-        return (found[-1], verdicts.history(connection, found[-1].stream_id)) if found else None
+        return snapshots.current(connection, masked)
+
+
+def _judged_one(store: Store, candidate: str, masked: Collection[str]) -> Judged | None:
+    """The newest stream of a candidate; one that is over is where it stood."""
+    try:
+        model = ModelRef.parse(candidate)
+    except InvalidReference:
+        return None
+    with store.reading() as connection:
+        dossier = dossiers.newest(connection, model, _VERDICT, masked)
+        if dossier is None:
+            return None
+        stream = dossier.stream
+        current = Current(stream.id, str(stream.candidate), str(stream.terms.live), dossier.documents)
+        return Judged(current, verdicts.history(connection, stream.id), dossier.is_over, stream.ended_at)
 
 
 def _count(store: Store) -> tuple[Counts, datetime]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
-from flask import Response
+from flask import Response, request
 
 from api.content import JSON
 from api.deployments import shown_deployment
+from api.errors import InvalidQuery
 from api.live import Live
 from api.lookups import Lookups
 from model_package import artifact, manifest
@@ -19,6 +21,7 @@ from monitoring import logs
 from shadow.records import Candidate, CandidateState, ModelRef
 from shadow.store import StoreUnavailable
 
+DEPLOYMENTS_MOST = 100
 _log = logging.getLogger("umbra.models")
 
 
@@ -47,6 +50,13 @@ class Models:
             }
         )
 
+    def deployments(self) -> Response:
+        """Who was live, the newest first, or the deployment that was decided at a moment."""
+        decided_at = _moment(request.args.get("decided_at"))
+        history = self._lookups.deployments()[::-1]
+        made = [one for one in history if decided_at in (None, one.since)]
+        return _answer({"deployments": [shown_deployment(one) for one in made[:DEPLOYMENTS_MOST]]})
+
     def _candidates(self) -> list[Candidate] | None:
         try:
             return self._lookups.candidates()
@@ -68,6 +78,20 @@ class Models:
             logs.event(_log, "artifact_unreadable", level=logging.WARNING, error=fault)
             return {**shown, "recipe": None, "digest": None, "card": None}
         return {**shown, "recipe": stated.recipe, "digest": stated.digest, "card": card}
+
+
+def _moment(text: str | None) -> datetime | None:
+    """A moment as problems and deployments tell it; raises InvalidQuery."""
+    if text is None:
+        return None
+    try:
+        # A plus sign that was not escaped arrives as a blank.
+        moment = datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise InvalidQuery(f"decided_at={text[:80]!r}: expected a moment such as 2026-11-21T10:00:00.123456Z")
+    return moment
 
 
 def _answer(body: Mapping[str, Any]) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api import access, content, errors
+from api import access, content, errors, retries
 from api.deployments import ACTOR_HEADER, ACTOR_PATTERN
 from api.predictions import MODEL_HEADER
 from api.schemas import Schema, ref, schemas
@@ -12,7 +12,9 @@ _EXAMPLE_ID = "0198c0de-7a11-7000-8000-0123456789ab"
 _REQUEST_ID = {"$ref": "#/components/parameters/RequestId"}
 
 
-def document(version: str, max_rows: int, max_body_bytes: int, *, decisions: bool = True) -> Schema:
+def document(
+    version: str, max_rows: int, max_body_bytes: int, *, decisions: bool = True, path_prefix: str = ""
+) -> Schema:
     """The whole document, for an API with these limits; `decisions`: somebody may promote over HTTP."""
     return {
         "openapi": "3.1.0",
@@ -25,6 +27,7 @@ def document(version: str, max_rows: int, max_body_bytes: int, *, decisions: boo
                 "candidates in shadow; no answer ever waits for them."
             ),
         },
+        "servers": [{"url": path_prefix or "/"}],
         "tags": [
             {"name": "predictions", "description": "Prices, and what became of them."},
             {"name": "outcomes", "description": "What the houses really sold for."},
@@ -55,6 +58,7 @@ def _paths(max_rows: int, max_body_bytes: int) -> Schema:
                 "deployment", "Who is live, and who is scored in shadow.", "Deployment", 503, tag="models"
             )
         },
+        "/v1/deployments": {"get": _deployments()},
         "/v1/verdicts": {
             "get": _get(
                 "verdicts", "What the evidence says of every candidate.", "Verdicts", 503, tag="models"
@@ -84,6 +88,20 @@ def _paths(max_rows: int, max_body_bytes: int) -> Schema:
     }
 
 
+def _deployments() -> Schema:
+    decided_at = {
+        "name": "decided_at",
+        "in": "query",
+        "description": "Only what was decided at this moment, as `decided_at` of a 504 says it.",
+        "schema": {"type": "string", "format": "date-time"},
+    }
+    summary = "Who was live, since when, by whose decision: the newest 100."
+    return {
+        **_get("deployments", summary, "Deployments", 400, 503, tag="models"),
+        "parameters": [decided_at, _REQUEST_ID],
+    }
+
+
 def _verdict() -> Schema:
     candidate = {
         "name": "id",
@@ -93,7 +111,7 @@ def _verdict() -> Schema:
         "schema": {"type": "string"},
         "example": "gbm@1",
     }
-    summary = "What the evidence says of a candidate, and how that came."
+    summary = "What the evidence says of a candidate, or said last of one that was, and how that came."
     return {
         **_get("showVerdict", summary, "VerdictHistory", 404, 503, tag="models"),
         "parameters": [candidate, _REQUEST_ID],
@@ -158,7 +176,7 @@ def _create(max_rows: int, max_body_bytes: int) -> Schema:
             "listed. The answer has the kind of the body unless `Accept` prefers the other: JSON, or CSV "
             "with a header line of field names, in which an empty cell is null."
         ),
-        "parameters": [_REQUEST_ID],
+        "parameters": [_REQUEST_ID, _idempotency_key()],
         "requestBody": {
             "required": True,
             "content": {
@@ -277,13 +295,12 @@ def _get(operation: str, summary: str, answer: str, *problems: int, tag: str) ->
 
 
 def _page(operation: str, summary: str, *others: int) -> Schema:
-    """A page; with another status it is a page as well, which says what is wrong."""
-    answer = {
-        "description": summary,
-        "headers": _headers(),
-        "content": {"text/html": {"schema": {"type": "string"}}},
-    }
-    responses = {str(status): answer for status in (200, *others)}
+    """A page; with another status a page or a problem, as the client prefers."""
+    page = {"text/html": {"schema": {"type": "string"}}}
+    problem = {errors.MEDIA_TYPE: {"schema": ref("Problem")}}
+    shown = {"description": summary, "headers": _headers(), "content": page}
+    refused = {"description": "What is wrong.", "headers": _headers(), "content": page | problem}
+    responses = {"200": shown, **{str(status): refused for status in others}}
     return {"operationId": operation, "tags": ["pages"], "summary": summary, "responses": responses}
 
 
@@ -332,6 +349,19 @@ def _request_id() -> Schema:
             "32 hex digits is taken over."
         ),
         "schema": {"type": "string"},
+    }
+
+
+def _idempotency_key() -> Schema:
+    return {
+        "name": retries.HEADER,
+        "in": "header",
+        "description": (
+            "Names this request, so that the same request sent again gets the same ids and is captured once: "
+            "1 to 255 printable ASCII characters, a UUID for instance. With another body it is refused. "
+            f"Known for {retries.KEPT_SECONDS // 3600} hours at most, on the host that answered."
+        ),
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-~]+$"},
     }
 
 

@@ -11,14 +11,15 @@ from uuid import UUID
 import orjson
 from flask import Response
 
-from api import access, content
+from api import access, content, retries
 from api.answers import Answer
 from api.errors import InvalidIdentifier, UnknownPrediction
 from api.identifiers import Identifiers
 from api.live import Live
 from api.lookups import Lookups
+from api.retries import Claim, Key, Retries
 from model_package.schema import BY_NAME, ENTITY, Houses, InvalidRows, Row, parse_csv, parse_json
-from monitoring.log_fields import REFUSED_FIELDS_MOST
+from monitoring.log_fields import LISTED_MOST
 from monitoring.metrics import ServingMetrics, observe_all
 from shadow import capture
 from shadow.records import ModelRef, Observation, Outcome, Prediction
@@ -66,6 +67,9 @@ class Predictions:
         metrics: ServingMetrics,
         ids: Identifiers,
         limits: Limits,
+        known: Retries,
+        *,
+        request_id_is_key: bool = False,
     ) -> None:
         self._live = live
         self._recorder = recorder
@@ -73,6 +77,8 @@ class Predictions:
         self._metrics = metrics
         self._ids = ids
         self._limits = limits
+        self._retries = known
+        self._request_id_is_key = request_id_is_key
 
     def create(self, environ: dict[str, Any]) -> Answer:
         """Validate, price, capture, answer: answer i is input i."""
@@ -80,20 +86,26 @@ class Predictions:
         answer_kind = content.of_answer(environ, body_kind)
         parse = parse_json if body_kind == content.JSON else parse_csv
         exchange = access.of(environ)
+        key = retries.key_of(environ, request_id_is_key=self._request_id_is_key)
+        body = content.read(environ, self._limits.body_bytes)
         try:
-            houses = parse(content.read(environ, self._limits.body_bytes), self._limits.rows)
+            houses = parse(body, self._limits.rows)
         except InvalidRows as fault:
             exchange.refused_fields = _refused_fields(fault)
             raise
-        return self._answer(houses, answer_kind, exchange)
+        return self._answer(houses, answer_kind, exchange, key, body)
 
-    def _answer(self, houses: Houses, kind: str, exchange: access.Exchange) -> Answer:
+    def _answer(
+        self, houses: Houses, kind: str, exchange: access.Exchange, key: Key | None, body: bytes
+    ) -> Answer:
         serving = self._live.serving()
         begun = time.perf_counter()
         dollars = serving.price(houses.rows)
         seconds = time.perf_counter() - begun
         ids = self._ids.captures(len(dollars))
-        exchange.capture = self._capture(exchange.request_id, serving.ref, ids, houses, dollars)
+        claim = None if key is None else self._retries.claim(key, body, serving.label, ids)
+        ids = ids if claim is None else claim.ids
+        exchange.capture = self._capture(exchange.request_id, serving.ref, ids, houses, dollars, claim)
         exchange.rows = len(dollars)
         exchange.model = {"name": serving.ref.name, "version": serving.ref.version}
         self._count(serving.label, dollars, seconds)
@@ -102,15 +114,26 @@ class Predictions:
         return _json(exchange, ids, dollars)
 
     def _capture(
-        self, request_id: str, live: ModelRef, ids: list[UUID], houses: Houses, dollars: list[float]
+        self,
+        request_id: str,
+        live: ModelRef,
+        ids: list[UUID],
+        houses: Houses,
+        dollars: list[float],
+        claim: Claim | None,
     ) -> str:
         rows = houses.rows
+        if claim is not None and claim.captured:
+            self._metrics.captures_repeated.inc(len(rows))
+            return "repeated"
         missed = self._recorder.record(
             request_id=request_id, live=live, capture_ids=ids, rows=rows, dollars=dollars,
             entities=houses.entities,
         )  # fmt: skip
         if missed is None:
             self._metrics.captures_written.inc(len(rows))
+            if claim is not None:
+                self._retries.captured(claim)
         elif missed == capture.LATE:
             self._metrics.captures_late.inc(len(rows))
         else:
@@ -138,7 +161,7 @@ class Predictions:
 def _refused_fields(fault: InvalidRows) -> list[str]:
     """The fields that were wrong, for the log: names of the schema only, never what a client made up."""
     named = dict.fromkeys(one.field for one in fault.faults if one.field in BY_NAME or one.field == ENTITY)
-    return [name for name in named if name is not None][:REFUSED_FIELDS_MOST]
+    return [name for name in named if name is not None][:LISTED_MOST]
 
 
 def _json(exchange: access.Exchange, ids: list[UUID], dollars: list[float]) -> Answer:

@@ -20,6 +20,7 @@ from api.pages.candidate import COMPARISON, DRIFT, EVIDENCE
 from api.pages.documents import Document
 from api.pages.rendering import Rendering
 from monitoring import terminal
+from shadow.pace import Pace
 from shadow.records import ModelRef
 from shadow.settings import Settings
 from shadow.store import dossiers, open_store
@@ -46,10 +47,11 @@ def report(candidate: str, output: Path) -> None:
     umbra report gbm@2 -o report.html
     """
     model = ModelRef.parse(candidate)
-    store = open_store(Settings.from_environment().store)
+    settings = Settings.from_environment()
+    store = open_store(settings.store)
     try:
         with store.reading() as connection:
-            found = dossiers.newest(connection, model, _KINDS)
+            found = dossiers.newest(connection, model, _KINDS, settings.masked_fields)
     finally:
         store.close()
     if found is None:
@@ -68,6 +70,7 @@ def render(found: Dossier, rendering: Rendering) -> str:
         "candidate": str(found.stream.candidate),
         "stream": found.stream,
         "changes": found.changes,
+        "judged_by": Pace.of(found.stream.terms.policy).words,
         "verdict": documents["verdict"],
     }
     return rendering.render(

@@ -6,6 +6,8 @@ from typing import Any
 
 from api import errors
 from model_package import schema
+from model_package.schema import FAULTS_MOST
+from model_package.schema.fields import LEAST_DOLLARS, MOST_DOLLARS
 from shadow import outcomes
 from shadow.records import REFERENCE_PATTERN, DeploymentKind, OutcomeState, VerdictState
 from shadow.rollout.decision import REASON_CHARACTERS
@@ -61,8 +63,23 @@ def schemas(max_rows: int) -> Schema:
         ),
         "Deployment": _deployment(),
         "DeploymentMade": _object(**_deployment_made()),
+        "Deployments": _object(
+            deployments={"type": "array", "items": _object(**_deployment_made())},
+        ),
         "Verdicts": _object(verdicts={"type": "array", "items": _object(**_verdict())}),
-        "VerdictHistory": _object(**_verdict(), history={"type": "array", "items": _verdict_change()}),
+        "VerdictHistory": _object(
+            **_verdict(),
+            over={
+                "type": "boolean",
+                "description": "Nothing more is added: it was removed, or another model is live.",
+            },
+            ended_at={
+                "type": ["string", "null"],
+                "format": "date-time",
+                "description": "When another model went live; null: none has.",
+            },
+            history={"type": "array", "items": _verdict_change()},
+        ),
         "Promotion": _body(
             ["candidate", "reason"], candidate=_reference(), reason=_line(), override={"type": "boolean"}
         ),
@@ -112,7 +129,7 @@ def _reported_outcome() -> Schema:
 
 def _reported(state: OutcomeState) -> dict[str, Schema]:
     sold = state is OutcomeState.SOLD
-    price = {"type": "number", "minimum": outcomes.LEAST_DOLLARS, "maximum": outcomes.MOST_DOLLARS}
+    price = {"type": "number", "minimum": LEAST_DOLLARS, "maximum": MOST_DOLLARS}
     moments = [{"type": "string", "format": form} for form in ("date-time", "date")]
     kinds: dict[str, Schema] = {
         "prediction_id": {"type": "string", "pattern": outcomes.ID_PATTERN},
@@ -266,7 +283,11 @@ def _problem() -> Schema:
         instance={"type": "string"},
         request_id={"type": "string"},
     )
-    shape["properties"]["errors"] = {"type": "array", "items": fault}
+    shape["properties"]["errors"] = {"type": "array", "items": fault, "maxItems": FAULTS_MOST}
+    shape["properties"]["unchecked_rows"] = _count("rows that nobody looked at: the list of faults is full")
+    shape["properties"]["decided_at"] = _time() | {
+        "description": "The moment of an unconfirmed decision: GET /v1/deployments finds it by that."
+    }
     shape["properties"]["verdict"] = _object(
         state={"enum": [state.value for state in VerdictState]},
         reasons={"type": "array", "items": {"type": "string"}},

@@ -138,10 +138,11 @@ class Worker(SyncWorker):  # type: ignore[misc]
         request_id = self.wsgi.extensions["umbra.identifiers"].request()
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
             logs.event(_log, "request_failed", level=logging.ERROR, error=exc, trace={"id": request_id})
-        self._account(status, request_id)
+        peer = {"REMOTE_ADDR": addr[0]} if isinstance(addr, tuple) else {}
+        self._account(status, request_id, self.wsgi.extensions["umbra.clients"].address(peer))
         _send(client, _problem(status, exc, request_id))
 
-    def _account(self, status: int, request_id: str) -> None:
+    def _account(self, status: int, request_id: str, address: str | None) -> None:
         problem = errors.BY_STATUS[status].code
         measured = self.wsgi.extensions["umbra"].metrics
         measured.requests["other", access.UNMATCHED, str(status)].inc()
@@ -152,6 +153,7 @@ class Worker(SyncWorker):  # type: ignore[misc]
             event={"action": access.UNMATCHED, "outcome": "failure"},
             http={"request": {"id": request_id}, "response": {"status_code": status}},
             trace={"id": request_id},
+            client={"ip": address},
             problem=problem,
         )
 
@@ -198,9 +200,10 @@ def _problem(status: int, fault: BaseException, request_id: str) -> bytes:
     head = (
         f"HTTP/1.1 {status} {problem.status.phrase}\r\nConnection: close\r\n"
         f"Content-Type: {errors.MEDIA_TYPE}\r\n"
-        f"{access.HEADER}: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"{access.HEADER}: {request_id}\r\nContent-Length: {len(body)}\r\n"
     )
-    return head.encode() + body
+    safeguards = "".join(f"{name}: {value}\r\n" for name, value in access.SAFEGUARDS)
+    return f"{head}{safeguards}\r\n".encode() + body
 
 
 def _send(client: socket.socket, answer: bytes) -> None:

@@ -26,13 +26,20 @@ class Verdicts:
         return _answer({"verdicts": [_verdict(one) for one in self._lookups.verdicts()]})
 
     def verdict(self, identifier: str) -> Response:
-        """One candidate's verdict, with the changes of its state, the newest first."""
+        """One candidate's verdict, or where it stood when its stream ended, with the changes of its state."""
         found = self._lookups.verdict(identifier)
         if found is None:
             raise UnknownCandidate(
-                f"{identifier[:80]!r} is not being judged: expected the NAME@VERSION of a candidate"
+                f"{identifier[:80]!r} was never judged: expected the NAME@VERSION of a candidate"
             )
-        return _answer({**_verdict(found[0]), "history": _history(found[1])})
+        return _answer(
+            {
+                **_verdict(found.stream),
+                "over": found.is_over,
+                "ended_at": found.ended_at,
+                "history": _history(found.history),
+            }
+        )
 
 
 def _answer(body: Mapping[str, Any]) -> Response:

@@ -81,7 +81,7 @@ class Steps:
             "make an id": lambda: new_capture_ids(1, time.time_ns() // 1_000_000, 1 << 70),
             "encode the answer": _answer,
             "encode the journal entry": lambda: _entry(house),
-            "number and frame it": lambda: journal.frame(entries.numbered(line, 1, 0)),
+            "number and frame it": lambda: journal.line_of(entries.numbered(line, 1), 1, 7),
             "write it: pwrite alone": lambda: os.pwrite(file, line, next(offsets)),
             "capture (encode, hand over, await the write)": lambda: recorder.record(
                 request_id="request-1", live=LINEAR, capture_ids=new_capture_ids(1, 1, 1), rows=row,

@@ -19,7 +19,7 @@ import mounted
 from smoke import elastic, grafana, prometheus, umbra
 from smoke.check import Report, Wrong
 from smoke.compose import NOT_CHECKED, Compose, in_order, state_of
-from smoke.site import Site
+from smoke.site import Inside, Site
 from smoke.umbra import Answer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -127,10 +127,11 @@ class Examination:
 
     def prometheus(self) -> None:
         """Metrics and alerts."""
-        site, alertmanager = self._site("prometheus", 9090), self._site("alertmanager", 9093)
+        site, alertmanager = self._inside("prometheus", 9090), self._inside("alertmanager", 9093)
         self.report.check("scraped targets", lambda: prometheus.targets(site))
         self.report.check("rules", lambda: prometheus.rules(site))
         self.report.check("alerts are sent", lambda: prometheus.alertmanagers(site, alertmanager))
+        self.report.check("pages", lambda: prometheus.pages(site))
 
     def grafana(self) -> None:
         """Every dashboard; while data is missing, the API is given something to do."""
@@ -163,6 +164,11 @@ class Examination:
                 raise Wrong(seen, " ".join(make_env.CHANGED.split()), final=True) from fault
             raise
 
+    def _inside(self, service: str, port: int) -> Site:
+        """A server that is published nowhere."""
+        self.report.at = service
+        return Inside(service, f"http://127.0.0.1:{port}", compose=self.compose)
+
     def _site(self, service: str, port: int, login: tuple[str, str] | None = None, refused: str = "") -> Site:
         self.report.at = service
         return Site(service, self.compose.url(service, port), login, refused)
@@ -186,12 +192,13 @@ class Services:
     def of(cls, compose: Compose, without: set[str]) -> Services:
         """Ask docker compose; raises Wrong."""
         file = compose.declared("elk")
-        every, core, started = file["services"], compose.services(), compose.containers().keys()
+        every = {name: file["services"][name].content for name in file["services"].names()}
+        core, started = compose.services(), compose.containers().keys()
         if unknown := without - every.keys():
             known = ", ".join(sorted(every))
             raise Wrong(f"there is no service {', '.join(sorted(unknown))}", f"services: {known}", final=True)
         if not started:
-            seen = f"no service of the project {file['name']} was started"
+            seen = f"no service of the project {file['name'].text()} was started"
             raise Wrong(seen, "docker compose up -d; or name another with -p: docker compose ls", final=True)
         wanted = every.keys() if (every.keys() - core) & started else core
         named = [name for name in in_order(every) if name in wanted - without - NOT_CHECKED]

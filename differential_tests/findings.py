@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from differential_tests.questions import MEANT_TO_BE_ANSWERED
 from differential_tests.runs import Header
 
 
@@ -100,11 +101,33 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """How the questions of one kind fared: `answered` and `refused` alike by both sides, of `rows`.
+
+    `empty` of the answered ones have nothing but null and NaN on both sides. `refusal` is what most of the
+    refused ones were refused with.
+    """
+
+    kind: str
+    rows: int
+    answered: int
+    refused: int
+    empty: int = 0
+    refusal: str = ""
+
+    @property
+    def should_be_answered(self) -> bool:
+        """Whether a refusal of both sides is no agreement, but a question that was not understood."""
+        return self.kind in MEANT_TO_BE_ANSWERED
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """One comparison that was made, or could not be made (`error`).
 
     `findings` are ordered by weight: what concerns whole rows first, then the largest differences.
-    `facts` are tolerance, noise, hashes: whatever a reader needs to make the check again.
+    `facts` are tolerance, noise, hashes: whatever a reader needs to make the check again. `asked` accounts
+    for the questions, kind by kind.
     """
 
     level: Level
@@ -117,13 +140,37 @@ class Check:
     spreads: tuple[Spread, ...] = ()
     pairs: Pairs | None = None
     facts: dict[str, str] = field(default_factory=dict)
+    asked: tuple[Asked, ...] = ()
     seconds: float = 0.0
     error: str = ""
+
+    @property
+    def unanswered(self) -> int:
+        """Rows that should be answered, and that both sides refused or answered with null and NaN alone."""
+        return sum(kind.refused + kind.empty for kind in self.asked if kind.should_be_answered)
 
     @property
     def passed(self) -> bool:
         """It was made, and nothing was found."""
         return not self.error and not self.findings
+
+
+def require_answers(check: Check) -> Check:
+    """The check, which could not be made if no row that should be answered was: no data is never a pass."""
+    wanted = [kind for kind in check.asked if kind.should_be_answered]
+    if check.error or not wanted or check.unanswered < sum(kind.rows for kind in wanted):
+        return check
+    refused, empty = sum(kind.refused for kind in wanted), sum(kind.empty for kind in wanted)
+    codes = ", ".join(sorted({repr(kind.refusal)[:80] for kind in wanted if kind.refusal}))
+    parts = [f"refused {refused:,} of them alike ({codes})"] if refused else []
+    parts += [f"answered {empty:,} with nothing but null and NaN"] if empty else []
+    kinds = ", ".join(f"{kind.rows:,} {kind.kind}" for kind in wanted)
+    return replace(
+        check,
+        error=f"no question was answered: rows that should be: {kinds}; both sides {' and '.join(parts)}. "
+        "Do the payloads have the fields that the sides expect, and does [service] of the terms say how rows "
+        "are sent and where the answers are?",
+    )
 
 
 def exit_status(checks: tuple[Check, ...]) -> int:

@@ -59,7 +59,7 @@ class Asking:
     @property
     def questions(self) -> Questions:
         """Those of the file, or the corpus."""
-        return Payloads(self.payloads) if self.payloads else corpus.questions()
+        return payloads(self.payloads) if self.payloads else corpus.questions()
 
     @property
     def dataset(self) -> str:
@@ -102,6 +102,11 @@ class Reports:
         with tempfile.TemporaryDirectory() as folder:
             lines.write(Path(folder, "lines"), checks)
             say_lines(Path(folder, "lines").read_text(encoding="utf-8"))
+
+
+def payloads(path: Path) -> Payloads:
+    """Those of a file, saying on the terminal when it is a pipe that is waited for."""
+    return Payloads(path, lambda words: click.echo(f"differential_tests: {words}", err=True))
 
 
 def asking(command: Command) -> Command:

@@ -2,43 +2,58 @@
 
 from __future__ import annotations
 
-import csv
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from differential_tests import questions
 from differential_tests.questions import InvalidQuestions, Question
-from model_package.schema import BY_NAME, number
+from model_package import tables
+from model_package.schema import BY_NAME
+from model_package.spool import Spool
+from model_package.tables import InvalidTable, number, text_lines
 
 ID, GIVEN = "id", "given"
-Read = Callable[[Path], Iterator[Question]]
+Read = Callable[[BinaryIO, Path], Iterator[Question]]
 
 
 class Payloads:
     """The questions of a file, read anew each time they are gone through: there may be millions.
 
     JSON lines of questions; or rows: JSON lines, a JSON list, or CSV with a header. What a row's `id` says is
-    its id and no part of the row; without one it is `row-` and its number, from 1.
+    its id and no part of the row; without one it is `row-` and its number, from 1. A pipe is copied first.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Go through the file once; raises InvalidQuestions or OSError."""
-        if path.exists() and not path.is_file():
-            raise InvalidQuestions(f"{path}: expected a plain file of payloads: it is read more than once")
+    def __init__(self, path: Path, waiting: Callable[[str], None] = lambda _: None) -> None:
+        """Go through the file once; raises InvalidQuestions or OSError.
+
+        `waiting` is told in words when it is a pipe.
+        """
         self._path = path
         try:
-            self._read = _reader(path)
-            self._count = _count(self, path)
-        except (UnicodeDecodeError, csv.Error) as fault:
-            raise InvalidQuestions(f"{path}: expected JSON lines, JSON or CSV, in UTF-8: {fault}") from fault
+            self._file = Spool(path, waiting)
+            with self._file.reading() as file:
+                self._read = _reader(file)
+        except InvalidTable as fault:
+            raise _refusal(path, fault) from fault
+        self._count = _count(self, path)
 
     def __len__(self) -> int:
         return self._count
 
     def __iter__(self) -> Iterator[Question]:
-        return self._read(self._path)
+        try:
+            with self._file.reading() as file:
+                yield from self._read(file, self._path)
+        except InvalidTable as fault:
+            raise _refusal(self._path, fault) from fault
+
+
+def _refusal(path: Path, fault: InvalidTable) -> InvalidQuestions:
+    line = "" if fault.line is None else f":{fault.line}"
+    return InvalidQuestions(f"{path}{line}: {fault.words} (expected JSON lines, JSON or CSV, in UTF-8)")
 
 
 def _count(found: Iterable[Question], path: Path) -> int:
@@ -53,10 +68,9 @@ def _count(found: Iterable[Question], path: Path) -> int:
     return len(seen)
 
 
-def _reader(path: Path) -> Read:
+def _reader(file: BinaryIO) -> Read:
     """By what the file begins with, whatever its name ends with."""
-    with path.open(encoding="utf-8-sig") as file:
-        first = file.readline().strip()
+    first = next((line.strip() for line in text_lines(file) if line.strip()), "")
     if not first.startswith(("{", "[")):
         return _of_csv
     return _of_list if first.startswith("[") else _questions if _is_question(first) else _of_lines
@@ -65,14 +79,14 @@ def _reader(path: Path) -> Read:
 def _is_question(line: str) -> bool:
     try:
         keys = json.loads(line).keys()
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return ID in keys and len(keys & {"row", "body"}) == 1
 
 
-def _questions(path: Path) -> Iterator[Question]:
+def _questions(file: BinaryIO, path: Path) -> Iterator[Question]:
     """As `questions` and `harvest` write them."""
-    for number_of, question in enumerate(questions.read(path), start=1):
+    for number_of, question in enumerate(questions.of_lines(file, path), start=1):
         texts = (question.kind, question.segment, question.content_type, question.body or "")
         if not all(isinstance(text, str) for text in texts) or not isinstance(question.row or {}, dict):
             raise InvalidQuestions(
@@ -81,15 +95,14 @@ def _questions(path: Path) -> Iterator[Question]:
         yield question
 
 
-def _of_lines(path: Path) -> Iterator[Question]:
-    with path.open(encoding="utf-8-sig") as file:
-        for line_number, line in enumerate(file, start=1):
-            if line.strip():
-                yield _question(_parsed(line, f"{path}:{line_number}"), line_number, path)
+def _of_lines(file: BinaryIO, path: Path) -> Iterator[Question]:
+    for line_number, line in enumerate(text_lines(file), start=1):
+        if line.strip():
+            yield _question(_parsed(line, f"{path}:{line_number}"), line_number, path)
 
 
-def _of_list(path: Path) -> Iterator[Question]:
-    rows = _parsed(path.read_text(encoding="utf-8-sig"), str(path))
+def _of_list(file: BinaryIO, path: Path) -> Iterator[Question]:
+    rows = _parsed("".join(text_lines(file)), str(path))
     return (_question(row, row_number, path) for row_number, row in enumerate(rows, start=1))
 
 
@@ -100,19 +113,16 @@ def _parsed(text: str, place: str) -> Any:
         raise InvalidQuestions(f"{place}: expected JSON: {fault}") from fault
 
 
-def _of_csv(path: Path) -> Iterator[Question]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = csv.reader(file, strict=True)
-        header = next(lines, [])
-        if len(set(header)) != len(header):
-            raise InvalidQuestions(f"{path}: expected each column once, got {', '.join(header)!r:.200}")
-        for row_number, cells in enumerate((line for line in lines if line), start=1):
-            if len(cells) != len(header):
-                raise InvalidQuestions(
-                    f"{path}:{lines.line_num}: expected {len(header)} cells, got {len(cells)}"
-                )
-            named = zip(header, cells, strict=True)
-            yield _question({name: _cell(name, text) for name, text in named}, row_number, path)
+def _of_csv(file: BinaryIO, path: Path) -> Iterator[Question]:
+    table = tables.of_file(file)
+    for name, times in Counter(table.header).items():
+        if times > 1 or not name:
+            told = f"{name!r:.100}, {times} times"
+            raise InvalidQuestions(f"{path}:1: expected each column once, with a name, got {told}")
+    for row_number, line in enumerate(table, start=1):
+        table.require_fit(line)
+        named = zip(table.header, line.cells, strict=True)
+        yield _question({name: _cell(name, text) for name, text in named}, row_number, path)
 
 
 def _cell(name: str, text: str) -> float | int | str | None:

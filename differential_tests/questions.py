@@ -7,9 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+from model_package.tables import InvalidTable, text_lines
 
 JSON = "application/json"
+MEANT_TO_BE_ANSWERED = frozenset({"ordinary", "category", "boundary", "null", "harvested", "given"})
+"""Kinds of rows that a side should answer with a value. Of others each may be refused."""
 
 
 class InvalidQuestions(ValueError):
@@ -41,9 +45,18 @@ def write(path: Path, questions: Iterable[Question]) -> None:
 
 def read(path: Path) -> Iterator[Question]:
     """The questions of a file, in its order; raises InvalidQuestions naming file and line."""
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            yield _question(line, f"{path}:{number}")
+    with path.open("rb") as file:
+        yield from of_lines(file, path)
+
+
+def of_lines(file: BinaryIO, path: Path) -> Iterator[Question]:
+    """The questions of an open file; raises InvalidQuestions naming `path` and line."""
+    try:
+        for number, line in enumerate(text_lines(file), start=1):
+            if line.strip():
+                yield _question(line, f"{path}:{number}")
+    except InvalidTable as fault:
+        raise InvalidQuestions(f"{path}:{fault.line or 1}: {fault.words}") from fault
 
 
 def digest(questions: Iterable[Question]) -> str:

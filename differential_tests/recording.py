@@ -30,7 +30,7 @@ class Questions(Protocol):
 
 Progress = Callable[[int, int], None]
 """Called with the questions answered so far and all there are."""
-TOGETHER = frozenset({"ordinary", "category", "boundary", "null", "harvested", "given"})
+TOGETHER = asked.MEANT_TO_BE_ANSWERED
 """Kinds of rows that may share a request: of the others each is refused, and would refuse its neighbours."""
 SILENCE = frozenset({"timeout", "unreachable", "broken"})
 """Failures of a side from which nothing comes at all."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from differential_tests import recording, sides
 from differential_tests.comparison import compare
-from differential_tests.findings import Check, Level
+from differential_tests.findings import Check, Level, require_answers
 from differential_tests.recording import Progress, Questions, Recorded, SideDead
 from differential_tests.runs import Header
 from differential_tests.sides import Patience, Side
@@ -63,10 +63,17 @@ def run(
         except SideDead as fault:
             return replace(told, error=str(fault))
     with bar("compare") as progress:
-        return compare(
-            a, b, terms, noise=(a, noisy) if noise else None, level=told.level, name=told.name,
-            dataset=dataset, progress=progress,
-        )  # fmt: skip
+        check = compare(
+            a,
+            b,
+            terms,
+            noise=(a, noisy) if noise else None,
+            level=told.level,
+            name=told.name,
+            dataset=dataset,
+            progress=progress,
+        )
+    return require_answers(check)
 
 
 def recorded(

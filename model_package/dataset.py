@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -13,13 +11,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from model_package import tables
 from model_package.schema import BY_NAME, FIELDS, NAMES, Field, Row, Value
-from model_package.schema.fields import TARGET, TARGET_SOURCE, spelling
+from model_package.schema.fields import LEAST_DOLLARS, MOST_DOLLARS, TARGET, TARGET_SOURCE, spelling
 from model_package.schema.houses import read_house
+from model_package.spool import Spool
+from model_package.tables import InvalidTable, number
 
 Month = tuple[int, int]
 OPENML_NAME = "house_prices"
 OPENML_VERSION = 1
+_NULLS = ("", "NA", "NaN", "nan")
 
 
 class InvalidDataset(ValueError):
@@ -93,18 +95,24 @@ def _last_year(months: Sequence[Month]) -> Month:
     return (max(years), 1) if len(years) > 1 else (max(years), 10)
 
 
-def read_csv(path: Path) -> Dataset:
+def read_csv(path: Path, waiting: Callable[[str], None] = lambda _: None) -> Dataset:
     """Read sales under the original Ames names or the schema's names, plus the price; raises InvalidDataset.
 
     Other columns are ignored. A nullable number outside its range is a typing error of the table
-    (a garage of the year 2207) and becomes null.
+    (a garage of the year 2207) and becomes null. `waiting` is told in words when the file is a pipe.
     """
+    source, records, lines = f"file {path.name}", list[Mapping[str, str]](), list[int]()
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            records = list(csv.DictReader(file, strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InvalidDataset(f"{path}: cannot be read as a CSV file in UTF-8: {error}") from error
-    return _from_records(records, f"file {path.name}")
+        with Spool(path, waiting).reading() as file:
+            table = tables.of_file(file)
+            _columns(table.header, source)
+            for line in table:
+                table.require_fit(line)
+                records.append(dict(zip(table.header, line.cells, strict=True)))
+                lines.append(line.first)
+    except (OSError, InvalidTable) as fault:
+        raise InvalidDataset(f"{path}: {fault}") from fault
+    return _from_records(records, source, lines=lines)
 
 
 def openml() -> Dataset:
@@ -121,14 +129,18 @@ def openml() -> Dataset:
 
 
 def _from_records(
-    records: Sequence[Mapping[str, str | None]], source: str, *, empty_is_none: bool = False
+    records: Sequence[Mapping[str, str]],
+    source: str,
+    *,
+    lines: Sequence[int] = (),
+    empty_is_none: bool = False,
 ) -> Dataset:
     if not records:
-        raise InvalidDataset(f"{source}: expected a header and at least one sale, found none")
+        raise InvalidDataset(f"{source}: expected a header and at least one sale, got none")
     columns = _columns(list(records[0]), source)
     prices, rows = [], []
-    for line, record in enumerate(records, start=2):
-        cells = {name: record[column] or "" for name, column in columns.items()}
+    for line, record in zip(lines or range(2, len(records) + 2), records, strict=True):
+        cells = {name: record[column] for name, column in columns.items()}
         prices.append(_price(cells.pop(TARGET), f"{source}, line {line}"))
         values = {
             name: _value(BY_NAME[name], text, empty_is_none=empty_is_none) for name, text in cells.items()
@@ -142,17 +154,24 @@ def _from_records(
 
 
 def _columns(header: Sequence[str], source: str) -> dict[str, str]:
-    """Where each field stands: field name to column name, spelled either way."""
-    spelled = {spelling(column): column for column in header}
+    """Where each field stands: field name to column name, spelled either way. Raises InvalidDataset."""
     wanted = {field.name: field.source for field in FIELDS} | {TARGET: TARGET_SOURCE}
-    found = {
-        name: spelled.get(spelling(original), spelled.get(spelling(name)))
-        for name, original in wanted.items()
+    if not header:
+        raise InvalidDataset(f"{source}: expected a header and at least one sale, got an empty file")
+    spelled = {name: {spelling(original), spelling(name)} for name, original in wanted.items()}
+    named = {
+        name: [column for column in header if spelling(column) in ways] for name, ways in spelled.items()
     }
-    missing = [f"{wanted[name]} (or {name})" for name, column in found.items() if column is None]
+    missing = [f"{wanted[name]} (or {name})" for name, columns in named.items() if not columns]
     if missing:
         raise InvalidDataset(f"{source}: columns missing: {', '.join(missing)}")
-    return {name: column for name, column in found.items() if column is not None}
+    for name, columns in named.items():
+        if len(columns) > 1:
+            raise InvalidDataset(
+                f"{source}, line 1: {wanted[name]} (or {name}): expected one column, got {len(columns)}: "
+                f"{', '.join(map(repr, columns))}; remove or rename all but the one to learn from"
+            )
+    return {name: column for name, (column,) in named.items()}
 
 
 def _value(field: Field, text: str, *, empty_is_none: bool) -> Value:
@@ -160,33 +179,25 @@ def _value(field: Field, text: str, *, empty_is_none: bool) -> Value:
         if text in field.categories:
             return text
         return "NA" if text == "" and empty_is_none and "NA" in field.categories else text or None
-    if text in ("", "NA"):
+    if text in _NULLS:
         return None
-    number = _number(text)
-    if number is None:
-        return text
-    if field.nullable and not _within(field, number):
+    value = number(text)
+    if isinstance(value, str):
+        return value
+    if field.nullable and not _within(field, value):
         return None
-    return int(number) if field.kind == "whole" and number.is_integer() else number
+    return int(value) if field.kind == "whole" and value.is_integer() else value
 
 
-def _within(field: Field, number: float) -> bool:
-    return (
-        field.minimum is not None and field.maximum is not None and field.minimum <= number <= field.maximum
-    )
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+def _within(field: Field, value: float) -> bool:
+    return field.minimum is not None and field.maximum is not None and field.minimum <= value <= field.maximum
 
 
 def _price(text: str, place: str) -> float:
-    price = _number(text)
-    if price is None or not math.isfinite(price) or price <= 0:
+    price = number(text)
+    if isinstance(price, str) or not LEAST_DOLLARS <= price <= MOST_DOLLARS:
         raise InvalidDataset(
-            f"{place}: {TARGET_SOURCE} (or {TARGET}): expected dollars above 0, got {text!r}"
+            f"{place}: {TARGET_SOURCE} (or {TARGET}): expected dollars from {LEAST_DOLLARS:,.0f} to "
+            f"{MOST_DOLLARS:,.0f}, without a thousands separator, got {text!r:.100}"
         )
     return price

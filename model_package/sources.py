@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 
@@ -12,11 +13,14 @@ from model_package.synthetic import DEFAULT_HOUSES, synthetic
 OPENML = "openml"
 
 
-def sales(source: str | None, seed: int) -> Dataset:
-    """A CSV file by its path, `openml`, or None for synthetic houses; raises dataset.InvalidDataset."""
+def sales(source: str | None, seed: int, waiting: Callable[[str], None] = lambda _: None) -> Dataset:
+    """A CSV file by its path, `openml`, or None for synthetic houses; raises dataset.InvalidDataset.
+
+    `waiting` is told in words when the file is a pipe.
+    """
     if source is None:
         return synthetic(DEFAULT_HOUSES, seed)
-    return _public() if source == OPENML else read_csv(Path(source))
+    return _public() if source == OPENML else read_csv(Path(source), waiting)
 
 
 def _public() -> Dataset:

@@ -133,6 +133,15 @@ def state(psi: float, floor: float, unseen: float = 0.0, missing_change: float =
     return YELLOW if psi > max(YELLOW_PSI, floor) else NONE
 
 
+def is_undecided(psi: float, floor: float) -> bool:
+    """Whether an effect that would count is no more than chance reaches: there are too few houses to tell.
+
+    >>> is_undecided(psi=0.237, floor=0.46), is_undecided(psi=0.08, floor=0.46), is_undecided(0.3, 0.1)
+    (True, False, False)
+    """
+    return YELLOW_PSI < psi <= floor
+
+
 def persistent(states: Sequence[int | None]) -> int | None:
     """What to alert: the state that 2 of the last 3 windows reached at least, oldest first; None: not known.
 

@@ -45,13 +45,30 @@ class LogFile:
         self.path = directory / f"{self._stem}.jsonl"
 
     def descriptor(self, coming: int) -> int:
-        """An open descriptor with room for `coming` bytes; raises OSError."""
+        """An open descriptor with room for `coming` bytes; raises OSError.
+
+        A file that a reader of the directory does not find any more, deleted or moved, is begun anew.
+        """
+        if self._descriptor >= 0 and self._is_missing():
+            self.close()
         if self._descriptor >= 0 and self._size and self._size + coming > self._max_bytes:
             self._rotate()
         if self._descriptor < 0:
             self._open()
         self._size += coming
         return self._descriptor
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether nobody will ever read what was written to the open file."""
+        return self._descriptor >= 0 and os.fstat(self._descriptor).st_nlink == 0
+
+    def _is_missing(self) -> bool:
+        try:
+            mine, seen = os.fstat(self._descriptor), self.path.stat()
+        except OSError:
+            return True
+        return (seen.st_dev, seen.st_ino) != (mine.st_dev, mine.st_ino)
 
     def close(self) -> None:
         """Close; the next write opens again."""

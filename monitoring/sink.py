@@ -114,6 +114,9 @@ class Sink:
         if self._torn and not self._file:  # a file says itself, when it is opened again, how it ends
             piece = b"\n" + piece
         written = self._write_what_fits(piece)
+        if written and self._file and self._file.is_deleted:  # in the very moment of the write
+            self._file.close()
+            written = self._write_what_fits(piece)
         if written:
             self._torn = piece[written - 1 : written] != b"\n"
         if written < len(piece):

@@ -1,8 +1,8 @@
-"""Accounting: what a stretch of journal is worth, and which houses in it are lost.
+"""Accounting: what a stretch of journal is worth, and which rows in it are lost.
 
-Every house a segment was offered is captured, dropped by its writer, or in a damaged line; the numbers
-that entries carry tell which. Outcomes between them are no houses and take no numbers: a damaged line that
-held outcomes leaves no gap, and is told as a damaged line alone.
+Every row a writer was offered is captured, dropped by it, or in a damaged line; the numbers
+that entries carry tell which. Outcomes between them are no rows and take no numbers: a damaged line that
+held outcomes leaves no gap, and counts as a damaged line alone.
 """
 
 from __future__ import annotations
@@ -15,15 +15,29 @@ from shadow import journal
 from shadow.entries import Entry
 from shadow.records import Capture, Outcome
 from shadow.store.sources import SegmentProgress
+from shadow.tally import STALLED
 
 DAMAGED = "damaged"
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """What one reading of a segment is worth.
+class Promise:
+    """The rows that a writer which was killed has promised to be in its last journal file.
 
-    `lost` counts the houses that can never be scored, by reason, that were not recorded before.
+    `rows` had been written; `late` more had been answered while their write still hung.
+    """
+
+    rows: int
+    late: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What one reading of a journal file is worth.
+
+    `lost` counts the rows that can never be scored, by reason, that were not recorded before. `dropped`
+    counts all that the file's `writer` ever dropped, recorded or not. `payloads` are the entries as they
+    were read; `is_again`: the store acknowledged them before, and forgot them.
     """
 
     captures: list[Capture]
@@ -31,27 +45,38 @@ class Move:
     lost: Counter[str]
     damaged_lines: int = 0
     outcomes: list[Outcome] = field(default_factory=list)
+    writer: str | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    payloads: tuple[bytes | None, ...] = ()
+    is_again: bool = False
 
 
 def plan(
-    progress: SegmentProgress, chunk: journal.Chunk, dropped: Mapping[str, int] | None, *, last: bool
+    progress: SegmentProgress,
+    chunk: journal.Chunk,
+    dropped: Mapping[str, int] | None,
+    *,
+    last: bool,
+    writer: str | None = None,
+    promise: Promise | None = None,
 ) -> Move:
-    """Account for a chunk: every house the segment was offered is captured, dropped or damaged.
+    """Account for a chunk: every row the journal file was offered is captured, dropped or damaged.
 
-    A gap in the numbering that the writer's own drops do not explain was in damaged lines. `dropped` is
-    the header's count, None when the header is damaged; `last` says that nothing will ever follow, so
-    that damaged lines at the very end, whose houses no number tells, count one house each: they may have held
-    outcomes, but better a house too many is called lost than one too few. Half a line there was never
-    acknowledged and holds no house, unless the file was cut: it is told of, like a damaged header.
+    A gap in the numbering that the writer's own drops do not explain was in damaged lines. `dropped` is the
+    header's count, None when the header is damaged; it is that of this file alone unless it names a
+    `writer`. `last` says that nothing will ever follow: then the `promise` tells what damaged lines at the
+    very end held, or a line that is not there at all. Without a promise these lines tell it themselves; one
+    whose own number is damaged, too, or which is of a version before 4, counts one row: it may have held
+    outcomes, but better a row too many is called lost than one too few. Half a line there was never
+    acknowledged and holds no row.
     """
     found, reported = list[Capture](), list[Outcome]()
-    expected, seen, tail, damaged, lost = (
-        progress.expected_first, progress.dropped_seen, progress.damaged_tail, 0, Counter[str]()
-    )  # fmt: skip
+    expected, seen, tail = progress.expected_first, progress.dropped_seen, progress.damaged_tail
+    damaged, lost, damaged_rows = 0, Counter[str](), iter(chunk.damaged_rows)
     for payload in chunk.entries:
         entry = None if payload is None else Entry.parse(payload)
         if entry is None:
-            damaged, tail = damaged + 1, tail + 1
+            damaged, tail = damaged + 1, tail + (next(damaged_rows, 1) if payload is None else 1)
             continue
         explained = 0 if dropped is None else entry.dropped - seen
         lost[DAMAGED] += max(0, entry.first - expected - explained)
@@ -59,8 +84,21 @@ def plan(
         found.extend(entry.captures)
         reported.extend(entry.outcomes)
     if last:
-        lost[DAMAGED], tail = lost[DAMAGED] + tail, 0
+        lost, tail = lost + _lost_at_the_end(tail, expected, promise), 0
+        expected = expected if promise is None else max(expected, promise.rows + promise.late)
         damaged += chunk.torn + (dropped is None)
-    lost += Counter(dropped or {}) - Counter(progress.dropped)
-    told = dict(Counter(progress.dropped) + lost)
-    return Move(found, SegmentProgress(chunk.end, expected, seen, tail, told), +lost, damaged, reported)
+    if writer is None:
+        lost += Counter(dropped or {}) - Counter(progress.dropped)
+        told = dict(Counter(progress.dropped) + lost)
+    else:
+        told = dict(dropped or {})
+    at = SegmentProgress(chunk.end, expected, seen, tail, told)
+    return Move(found, at, +lost, damaged, reported, writer, dict(dropped or {}))
+
+
+def _lost_at_the_end(tail: int, expected: int, promise: Promise | None) -> Counter[str]:
+    if promise is None:
+        return Counter({DAMAGED: tail})
+    missing = max(0, promise.rows + promise.late - expected)
+    stalled = min(missing, promise.late)
+    return Counter({DAMAGED: missing - stalled, STALLED: stalled})

@@ -2,7 +2,7 @@
 
 The write happens on a thread of its own, because a hung disk can only be outwaited, never
 interrupted: a request waits for it at most `write_seconds`, and while a write hangs further
-captures are dropped at once and counted. docs/decisions/0002-journal.md tells the trade.
+captures are dropped at once and counted (`shadow.tally`). docs/decisions/0002-journal.md tells the trade.
 
 Outcomes go the same way. Whoever sends them is told when they were not taken and can send them again; so they
 leave the last tenth of the journal to captures, which nobody can send again.
@@ -10,13 +10,11 @@ leave the last tenth of the journal to captures, which nobody can send again.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import select
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -26,100 +24,163 @@ from shadow import entries, journal
 from shadow.records import Inputs, ModelRef, Outcome
 from shadow.room import JournalFull, Room
 from shadow.settings import Settings
+from shadow.tally import CLOSED, DISK, DROP_REASONS, FULL, STALLED, Tally
 
-FULL, DISK, STALLED, CLOSED = "full", "disk", "stalled", "closed"
-DROP_REASONS = (FULL, DISK, STALLED, CLOSED)
+__all__ = ["CLOSED", "DISK", "DROP_REASONS", "FULL", "LATE", "STALLED", "Recorder", "open_recorder"]
+
 LATE = "late"
+LOOK_SECONDS = 1.0
+_LINE_BYTES = 64  # at most, around an entry
+_DIGITS = 14  # of the milliseconds in a file's name, the first of them 0 until the year 5138
 _log = logging.getLogger("umbra.capture")
 
 
 class _Scribe:
-    """Writes one process's segments, one after the other, and keeps their count of houses."""
+    """Writes one process's journal files, one after the other, and keeps the tally."""
 
-    def __init__(self, directory: Path, room: Room, segment_bytes: int, name: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        room: Room,
+        segment_bytes: int,
+        name: Callable[[], str],
+        tally: Tally | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.tally = Tally() if tally is None else tally
         self._directory = directory
         self._room = room
         self._segment_bytes = segment_bytes
         self._name = name
+        self._monotonic = monotonic
         self._segment: journal.SegmentWriter | None = None
-        self._offered = 0
-        self._dropped: Counter[str] = Counter()
-        self._told: Counter[str] = Counter()  # of the drops, those the segment's header says
+        self._missing: list[journal.SegmentWriter] = []  # files that no reader finds, still open
+        self._look_at = 0.0
+        self._told: dict[str, int] = {}  # drops that the newest header counts
+        self._unclosed = False  # whether a file lacks the number of its rows
         self._trouble: str | None = None
 
-    def write(self, entry: bytes, houses: int) -> str | None:
-        """Append one entry, without houses when it holds outcomes; returns the reason when it was dropped.
+    def write(self, entry: bytes, rows: int) -> str | None:
+        """Append one entry, without rows when it holds outcomes; returns the reason when it was dropped.
 
         Never raises.
         """
-        reason = self._attempt(entry, outcomes=houses == 0)
+        if self._monotonic() >= self._look_at:
+            self.look()
+        reason = self._attempt(entry, rows)
         if reason is not None:
-            if houses:
-                self.count_dropped(reason, houses)
-            self._make_way(0 if houses else self._room.worth_sealing)
+            if rows:
+                self.tally.count_refused(reason, rows)
+                self.note_dropped()
+            self._make_way(0 if rows else self._room.worth_sealing)
             return reason
-        self._offered += houses
+        self.tally.count_written(rows)
         self._recovered()
-        if self._told != self._dropped:
-            self._tell()
+        if self._told != self.tally.dropped:
+            self.note_dropped()
         return None
 
-    def count_dropped(self, reason: str, houses: int) -> None:
-        """Count houses that were never handed over."""
-        self._offered += houses
-        self._dropped[reason] += houses
-        self._tell()
+    def count_dropped(self, reason: str, rows: int) -> None:
+        """Count rows that were never handed over."""
+        self.tally.count_dropped(reason, rows)
+        self.note_dropped()
+
+    def note_dropped(self) -> None:
+        """Let the disk know what was dropped; what it does not take now it is given with the next drop."""
+        dropped = self.tally.dropped
+        if dropped == self._told:
+            return
+        self.tally.save()
+        try:
+            self._begun().note_dropped(dropped)
+            self._told = dropped
+        except OSError as fault:
+            self._refused(DISK, fault)
+
+    def look(self) -> None:
+        """Put back the files that a reader of the directory does not find. Never raises."""
+        self._look_at = self._monotonic() + LOOK_SECONDS
+        file = self._segment
+        if file is not None and file.is_missing(self._directory) and not self._put_back(file):
+            self._missing.append(file)
+            self._forget_segment()
+        for file in list(self._missing):
+            if self._put_back(file):
+                self._missing.remove(file)
+                file.finish()
+
+    def _put_back(self, file: journal.SegmentWriter) -> bool:
+        try:
+            file.put_back(self._directory)
+        except OSError as fault:
+            self._refused(DISK, fault)
+            return False
+        logs.event(_log, "journal_file_put_back", level=logging.WARNING, rows=file.rows)
+        return True
 
     def seal(self) -> None:
-        """Close the segment; the next begins with the drops that this one could not tell."""
+        """Close the journal file; the next begins with all drops so far."""
+        if self._segment is not None and self._segment.is_missing(self._directory):
+            self.look()
         if self._segment is not None:
-            self._segment.close()
-            self._segment = None
-            self._dropped -= self._told
-            self._told = Counter()
-            self._offered = self._dropped.total()
+            self._unclosed = not self._segment.finish() or self._unclosed
+            self._forget_segment()
 
-    def _attempt(self, entry: bytes, *, outcomes: bool) -> str | None:
+    def close(self) -> None:
+        """End: count what cannot be put back, and leave the tally to be recorded if that is needed."""
+        self.note_dropped()
+        self.seal()
+        for file in self._missing:
+            file.finish()
+            self.tally.count_dropped(DISK, file.rows)
+        dropped = self.tally.dropped
+        if not self.tally.close(needed=bool(dropped) or self._unclosed) and self._told != dropped:
+            for reason, rows in dropped.items():
+                logs.event(_log, "dropped_count_not_saved", level=logging.ERROR, reason=reason, rows=rows)
+
+    def _forget_segment(self) -> None:
+        self._segment = None
+        self.tally.begin_file("")
+
+    def _attempt(self, entry: bytes, rows: int) -> str | None:
+        needed = len(entry) + _LINE_BYTES + (journal.HEADER_BYTES if self._segment is None else 0)
         try:
-            if outcomes:
-                self._room.take_for_outcomes(len(entry))
+            if rows:
+                self._room.take(needed)
             else:
-                self._room.take(len(entry))
-            self._append(entry)
+                self._room.take_for_outcomes(needed)
+            self._append(entry, rows)
         except JournalFull as fault:
-            return FULL if outcomes else self._refused(FULL, fault)  # the answer tells of outcomes
+            return self._refused(FULL, fault) if rows else FULL  # the answer tells of outcomes
         except OSError as fault:
             return self._refused(DISK, fault)
         return None
 
-    def _append(self, entry: bytes) -> None:
+    def _append(self, entry: bytes, rows: int) -> None:
         if self._segment is not None and self._segment.size >= self._segment_bytes:
             self.seal()
         segment = self._begun()
-        segment.append(entries.numbered(entry, self._offered, self._dropped.total()))
+        try:
+            segment.append(entries.numbered(entry, segment.rows), rows)
+        finally:
+            if segment.torn:  # half a line stands there: nothing may follow it
+                self.seal()
         if segment.removed:
-            self.seal()
-            raise FileNotFoundError(errno.ENOENT, "the journal was deleted while it was being written")
+            self.look()
 
     def _begun(self) -> journal.SegmentWriter:
         if self._segment is None:
             self._directory.mkdir(parents=True, exist_ok=True)
-            self._segment = journal.SegmentWriter.create(self._directory, self._name(), self._dropped)
-            self._told = self._dropped.copy()
+            dropped, name = self.tally.dropped, self._name()
+            self._segment = journal.SegmentWriter.create(self._directory, name, dropped, self.tally.writer)
+            self._told = dropped
+            self.tally.begin_file(name)
         return self._segment
 
     def _make_way(self, least_bytes: int) -> None:
-        """Seal a segment that holds entries: only then can ingest remove it, and there be room again."""
+        """Seal a file that holds entries: only then can ingest remove it, and there be room again."""
         if self._segment is not None and self._segment.size > max(journal.HEADER_BYTES, least_bytes):
             self.seal()
-
-    def _tell(self) -> None:
-        """Let the segment's header say what was dropped; if it cannot now, it says it with the next drop."""
-        try:
-            self._begun().note_dropped(self._dropped)
-            self._told = self._dropped.copy()
-        except OSError as fault:
-            self._refused(DISK, fault)
 
     def _refused(self, reason: str, fault: OSError) -> str:
         if self._trouble != reason:
@@ -170,15 +231,14 @@ class Recorder:
 
     def __init__(self, scribe: _Scribe, write_seconds: float) -> None:
         self._scribe = scribe
+        self._tally = scribe.tally
         self._write_seconds = write_seconds
         self._turn = threading.Lock()  # one request at a time talks to the writing thread
         self._given, self._taken = _Signal(), _Signal()
-        self._tally = threading.Lock()
         self._entry: tuple[bytes, int] | None = None
         self._reason: str | None = None
         self._in_flight = False
         self._closed = False
-        self._stalled_houses = 0
         self._thread = threading.Thread(target=self._run, name="umbra-journal", daemon=True)
         self._thread.start()
 
@@ -222,7 +282,7 @@ class Recorder:
     def _offer(self, entry: bytes, houses: int) -> str | None:
         deadline = time.monotonic() + self._write_seconds
         if not self._turn.acquire(timeout=self._write_seconds):
-            return self._stalled(houses)
+            return self._dropped(STALLED, houses)
         try:
             return self._hand_over(entry, houses, deadline)
         finally:
@@ -230,47 +290,72 @@ class Recorder:
 
     def _hand_over(self, entry: bytes, houses: int, deadline: float) -> str | None:
         if self._closed:
-            return CLOSED
+            return self._dropped(CLOSED, houses)
         if self._in_flight and not self._taken.wait_within(0.0):
-            return self._stalled(houses)
+            return self._dropped(STALLED, houses)
         self._in_flight = True
         self._entry = (entry, houses)
+        self._tally.begin_write(houses)
         self._given.send()
         if not self._taken.wait_within(max(0.0, deadline - time.monotonic())):
+            self._tally.mark_late()
             return LATE
         self._in_flight = False
         return self._reason
 
-    def _stalled(self, houses: int) -> str:
-        with self._tally:
-            self._stalled_houses += houses
-        return STALLED
+    def _dropped(self, reason: str, houses: int) -> str:
+        if houses:
+            self._tally.count_dropped(reason, houses)
+        return reason
 
     def _run(self) -> None:
+        self._tally.open()
         while True:
-            self._given.wait()
+            while not self._given.wait_within(LOOK_SECONDS):
+                self._scribe.look()
             entry, self._entry = self._entry, None
             if entry is None:  # only `close` gives nothing, and only after what was given before it
                 break
             self._reason = self._scribe.write(*entry)
-            self._count_stalled()
             self._taken.send()
-        self._count_stalled()
-        self._scribe.seal()
-
-    def _count_stalled(self) -> None:
-        with self._tally:
-            houses, self._stalled_houses = self._stalled_houses, 0
-        if houses:
-            self._scribe.count_dropped(STALLED, houses)
+        self._scribe.close()
 
 
-def open_recorder(settings: Settings) -> Recorder:
-    """Make this process's recorder; touches no file until the first capture."""
-    room = Room(settings.journal_dir, settings.journal_max_bytes, time.monotonic)
-    scribe = _Scribe(settings.journal_dir, room, settings.journal_segment_bytes, _segment_name)
+def open_recorder(settings: Settings, *, has_tally: bool = True) -> Recorder:
+    """Make this process's recorder; touches no file but its tally until the first capture.
+
+    Whoever records outcomes alone needs no tally: what is dropped of these is not counted but sent again.
+    """
+    writer = uuid4().hex[:12]
+    names = FileNames(settings.journal_dir, writer, time.time_ns)
+    # Besides the API's processes there may be one that imports outcomes.
+    room = Room(settings.journal_dir, settings.journal_max_bytes, time.monotonic, settings.api_workers + 1)
+    tally = Tally(writer, settings.tally_dirs if has_tally else ())
+    scribe = _Scribe(settings.journal_dir, room, settings.journal_segment_bytes, names, tally)
     return Recorder(scribe, settings.journal_write_seconds)
 
 
-def _segment_name() -> str:
-    return f"{time.time_ns() // 1_000_000:014d}-{uuid4().hex[:12]}"
+class FileNames:
+    """Names for the journal files of one writer, which sort in the order of their making.
+
+    A name begins with the time in milliseconds, or with what follows the newest name in the directory when
+    the clock was set back. Raises OSError when the directory cannot be read.
+    """
+
+    def __init__(self, directory: Path, writer: str, clock_ns: Callable[[], int]) -> None:
+        self._directory = directory
+        self._writer = writer
+        self._clock_ns = clock_ns
+        self._newest = 0
+
+    def __call__(self) -> str:
+        """Give the next name."""
+        present = (_begun_at(path.name) for path in journal.segments(self._directory))
+        self._newest = max(self._clock_ns() // 1_000_000, 1 + max(present, default=0), 1 + self._newest)
+        return f"{self._newest:014d}-{self._writer}"
+
+
+def _begun_at(name: str) -> int:
+    """The milliseconds that a name begins with; 0 when it is not one of ours."""
+    digits = name.partition("-")[0]
+    return int(digits) if digits.isdecimal() and len(digits) == _DIGITS and digits[0] == "0" else 0

@@ -1,13 +1,14 @@
 """Entries: what one line of the journal says, written by capture and read by ingest.
 
-An entry holds the captures of one request, or the outcomes of one, and how many houses its segment had been
-offered (`first`) and had dropped before it. Outcomes are no houses: they take no numbers.
+An entry holds the captures of one request, or the outcomes of one, and how many rows its journal file had
+before it (`first`). Before format 4 that counted dropped rows, too, and `dropped` said how many these were.
+Outcomes are no rows: they take no numbers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import NoneType
 from typing import Any, Self
@@ -52,9 +53,10 @@ def _reported(one: Outcome) -> tuple[object, ...]:
     return one.capture_id, one.state, one.price_dollars, one.sold_at, one.reported_by, one.received_at
 
 
-def numbered(entry: bytes, first: int, dropped: int) -> bytes:
-    """Put the segment's count in front of an encoded entry."""
-    return b'{"first":%d,"dropped":%d,%s' % (first, dropped, entry[1:])
+def numbered(entry: bytes, first: int, dropped: int | None = None) -> bytes:
+    """Put the number of rows before it in front of an entry; `dropped` only as formats before 4 do."""
+    old = b"" if dropped is None else b'"dropped":%d,' % dropped
+    return b'{"first":%d,%s%s' % (first, old, entry[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +80,9 @@ class Entry:
         """Read a payload; None when it is not an entry this version knows. Nothing is coerced."""
         try:
             facts = _of(_OBJECT, orjson.loads(payload))
-            count = _of(_WHOLE, facts["first"]), _of(_WHOLE, facts["dropped"])
+            count = _of(_WHOLE, facts["first"]), _of(_WHOLE, facts.get("dropped", 0))
             if "outcomes" in facts:
-                return cls(*count, outcomes=tuple(_outcome(*one) for one in _of(_LIST, facts["outcomes"])))
+                return cls(*count, outcomes=tuple(_outcomes(facts)))
             return cls(*count, captures=tuple(_captures(facts)))
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
             return None
@@ -100,6 +102,12 @@ def _captures(facts: Mapping[str, Any]) -> Iterator[Capture]:
             name, capture_time(name), request_id, index, live, float(_of(_NUMBER, dollars)),
             _of(_OBJECT, inputs), _of(_TEXT_OR_NULL, entity_id),
         )  # fmt: skip
+
+
+def _outcomes(facts: Mapping[str, Any]) -> Iterator[Outcome]:
+    request_id = _of(_TEXT, facts["request"])
+    for told in _of(_LIST, facts["outcomes"]):
+        yield replace(_outcome(*told), request_id=request_id)
 
 
 def _outcome(

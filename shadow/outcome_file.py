@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from uuid import uuid4
 
+from model_package import tables
 from model_package.schema import Fault
+from model_package.spool import Spool
+from model_package.tables import InvalidTable
 from monitoring.phrases import count
 from shadow.backoff import Backoff
 from shadow.capture import DISK, Recorder
@@ -20,29 +21,38 @@ from shadow.records import Outcome, OutcomeState
 
 ENTRY_ROWS = 1000
 _FAULTS_TOLD = 50
-_MARK = "\ufeff"
 
 
 class InvalidFile(ValueError):
-    """Some of the file is no outcome: nothing was imported. The message names the lines, fifty at most."""
+    """Some of the file is no outcome. The message names the lines, fifty at most.
 
-    def __init__(self, path: Path, told: list[str], faults: int) -> None:
+    Nothing was imported, unless the file changed meanwhile: then at most its first `imported` outcomes.
+    """
+
+    def __init__(self, path: Path, told: list[str], faults: int, imported: int = 0) -> None:
         more = [f"and {faults - len(told)} more"] if faults > len(told) else []
-        super().__init__(
-            "\n  ".join([f"{path}: nothing was imported; {count(faults, 'fault')}:", *told, *more])
+        done = (
+            f"at most its first {imported:,} outcomes were imported" if imported else "nothing was imported"
         )
+        super().__init__("\n  ".join([f"{path}: {done}; {count(faults, 'fault')}:", *told, *more]))
 
 
 class JournalRefuses(OSError):
     """The journal's disk takes nothing more."""
 
 
-@dataclass(frozen=True, slots=True)
 class OutcomeFile:
-    """One file; its outcomes count as received `now`."""
+    """One file, or a pipe that is read to its end; its outcomes count as received `now`."""
 
-    path: Path
-    now: datetime
+    def __init__(self, path: Path, now: datetime, waiting: Callable[[str], None] = lambda _: None) -> None:
+        """Look at it; `waiting` is told in words when it is a pipe. Raises InvalidFile or OSError."""
+        self.path = path
+        self._now = now
+        try:
+            self._file = Spool(path, waiting)
+        except InvalidTable as fault:
+            raise InvalidFile(path, [str(fault)], 1) from fault
+        self.size = self._file.size
 
     def check(self, advance: Callable[[int], None]) -> Counter[OutcomeState]:
         """Judge every row, telling how many characters were read; counts sold and withdrawn.
@@ -50,59 +60,47 @@ class OutcomeFile:
         Raises InvalidFile.
         """
         states, told, faults = Counter[OutcomeState](), list[str](), 0
-        for line, judged in self._judged(advance):
-            if judged.outcome is not None:
-                states[judged.outcome.state] += 1
-            faults += len(judged.faults)
-            told += [_told(line, fault) for fault in islice(judged.faults, _FAULTS_TOLD - len(told))]
+        try:
+            for place, judged in self._judged(advance):
+                if judged.outcome is not None:
+                    states[judged.outcome.state] += 1
+                faults += len(judged.faults)
+                told += [_told(place, fault) for fault in islice(judged.faults, _FAULTS_TOLD - len(told))]
+        except InvalidTable as fault:
+            told, faults = [*told, str(fault)], faults + 1
         if faults:
             raise InvalidFile(self.path, told, faults)
         if not states:
-            raise InvalidFile(self.path, ["at least one outcome is expected"], 1)
+            raise InvalidFile(self.path, ["at least one outcome is expected, got a header and no row"], 1)
         return states
 
     def outcomes(self) -> Iterator[Outcome]:
         """The outcomes of a file that was checked; raises InvalidFile if it has changed since."""
-        for line, judged in self._judged(lambda _: None):
-            if judged.outcome is None:
-                told = [_told(line, fault) for fault in judged.faults]
-                raise InvalidFile(self.path, told, len(told))
-            yield judged.outcome
+        imported = 0
+        try:
+            for place, judged in self._judged(lambda _: None):
+                if judged.outcome is None:
+                    told = [_told(place, fault) for fault in judged.faults]
+                    raise InvalidFile(self.path, told, len(told), imported)
+                yield judged.outcome
+                imported += 1
+        except InvalidTable as fault:
+            raise InvalidFile(self.path, [str(fault)], 1, imported) from fault
 
-    def _judged(self, advance: Callable[[int], None]) -> Iterator[tuple[int, Judged]]:
-        """Every row with the number of its line, a header that is wrong in place of all of them."""
-        with self.path.open(encoding="utf-8", newline="") as file:
-            reader = csv.reader(_heard(file, advance), strict=True)
-            try:
-                header = next(reader, [])
-                faults = _header_faults(header)
-                if faults:
-                    yield 1, Judged(None, faults)
-                    return
-                for row, line in enumerate(reader):
-                    yield reader.line_num, judge_line(header, line, row, self.now)
-            except (csv.Error, UnicodeDecodeError) as fault:
-                yield (
-                    max(1, reader.line_num),
-                    Judged(None, [Fault(None, None, "CSV in UTF-8", str(fault)[:200])]),
-                )
+    def _judged(self, advance: Callable[[int], None]) -> Iterator[tuple[str, Judged]]:
+        """Every row with its lines; what is wrong with the header in place of all of them."""
+        with self._file.reading() as file:
+            table = tables.of_file(file, advance)
+            if faults := header_faults(table.header):
+                yield "line 1", Judged(None, faults)
+                return
+            for row, line in enumerate(table):
+                yield line.place, judge_line(table.header, line.cells, row, self._now)
 
 
-def _header_faults(header: Sequence[str]) -> list[Fault]:
-    if header and header[0].startswith(_MARK):
-        return [Fault(None, None, "plain UTF-8", "a byte order mark")]
-    return header_faults(header)
-
-
-def _heard(file: Iterator[str], advance: Callable[[int], None]) -> Iterator[str]:
-    for line in file:
-        advance(len(line))
-        yield line
-
-
-def _told(line: int, fault: Fault) -> str:
+def _told(place: str, fault: Fault) -> str:
     field = "" if fault.field is None else f"{fault.field}: "
-    return f"line {line}: {field}expected {fault.expected}, got {fault.got}"
+    return f"{place}: {field}expected {fault.expected}, got {fault.got}"
 
 
 def append(

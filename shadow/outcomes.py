@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,23 +13,29 @@ from model_package.schema import (
     Fault,
     InvalidRows,
     at_most,
+    by_row,
     column_faults,
     csv_lines,
     cut,
+    first_faults,
     json_rows,
-    number,
     shown,
 )
+from model_package.schema.fields import LEAST_DOLLARS, MOST_DOLLARS
+from model_package.tables import number
 from shadow.records import Outcome, OutcomeState
 
 SOURCE_CHARACTERS = 64
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-LEAST_DOLLARS, MOST_DOLLARS = 1.0, 1e9
 LATEST_AHEAD = timedelta(days=1)
+LATEST_ID = datetime(2100, 1, 1, tzinfo=UTC)
+"""Ids carry a time before this one. The clock has no say: it may have been set back since an id was made. An
+id that nobody was given makes no partition (only captures do) and is counted as unmatched."""
 EXPECTED: Mapping[str, str] = {
     "prediction_id": "the id of a prediction, a UUIDv7 as the answer gave it",
     "price_dollars": "a number of US dollars from 1 to 1,000,000,000",
-    "sold_at": "an RFC 3339 date-time with its zone, or a date; from 1970 on, not after tomorrow",
+    "sold_at": "a date such as 2026-11-20, or a date-time with its zone such as 2026-11-20T12:00:00Z; from "
+    "1970 on, not after tomorrow",
     "state": "sold or withdrawn",
     "source": f"1 to {SOURCE_CHARACTERS} printable characters",
 }
@@ -53,8 +59,8 @@ def parse_json(body: bytes, max_rows: int, now: datetime) -> list[Outcome]:
 
     Raises MalformedBody, TooManyRows or InvalidRows and nothing else.
     """
-    rows, faults = json_rows(body, max_rows, "outcome")
-    return _all([judge(row, index, now) for index, row in enumerate(rows)], faults)
+    rows, twice = json_rows(body, max_rows, "outcome")
+    return _all((judge(row, index, now) for index, row in enumerate(rows)), len(rows), twice)
 
 
 def parse_csv(body: bytes, max_rows: int, now: datetime) -> list[Outcome]:
@@ -63,16 +69,24 @@ def parse_csv(body: bytes, max_rows: int, now: datetime) -> list[Outcome]:
     header = next(lines, [])
     faults = header_faults(header)
     if faults:
-        raise InvalidRows(tuple(faults))
+        raise InvalidRows(faults)
     cells = at_most(lines, max_rows, "outcome")
-    return _all([judge_line(header, line, row, now) for row, line in enumerate(cells)], [])
+    return _all((judge_line(header, line, row, now) for row, line in enumerate(cells)), len(cells), [])
 
 
-def _all(judged: Sequence[Judged], faults: list[Fault]) -> list[Outcome]:
-    faults += [fault for one in judged for fault in one.faults]
-    if faults:
-        raise InvalidRows(tuple(sorted(faults, key=lambda fault: fault.row or 0)))
-    return [one.outcome for one in judged if one.outcome is not None]
+def _all(judged: Iterable[Judged], rows: int, twice: list[Fault]) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+
+    def faults_of_rows() -> Iterator[Sequence[Fault]]:
+        for one in judged:
+            if one.outcome is not None:
+                outcomes.append(one.outcome)
+            yield one.faults
+
+    faults, checked = first_faults(faults_of_rows())
+    if twice or faults:
+        raise InvalidRows(by_row(twice + faults), rows - checked)
+    return outcomes
 
 
 def header_faults(header: Sequence[str]) -> list[Fault]:
@@ -141,14 +155,14 @@ def _contradictions(read: Mapping[str, Any], value: Mapping[str, object], row: i
         yield Fault(row, "price_dollars", "no price: it was withdrawn", shown(value["price_dollars"]))
 
 
-def _prediction_id(value: object, now: datetime) -> UUID:
+def _prediction_id(value: object, _now: datetime) -> UUID:
     if not (isinstance(value, str) and _ID.fullmatch(value)):
         raise _Unfit
-    number_ = UUID(value)
+    prediction_id = UUID(value)
     # As a number: what the greatest ids say is beyond the last year a datetime can have.
-    if (number_.int >> 80) / 1000 > (now + LATEST_AHEAD).timestamp():
+    if (prediction_id.int >> 80) / 1000 >= LATEST_ID.timestamp():
         raise _Unfit
-    return number_
+    return prediction_id
 
 
 def _price(value: object, _now: datetime) -> float:

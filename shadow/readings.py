@@ -13,58 +13,92 @@ from pathlib import Path
 
 from model_package import artifact, card
 from monitoring import logs, metrics
-from shadow import journal, presence
+from shadow import acknowledged, journal, journal_files, kept, presence, refused
+from shadow.acknowledged import Acknowledged
 from shadow.evidence.gauges import gauges
 from shadow.records import Candidate, CandidateState, Deployment
 from shadow.settings import Settings
-from shadow.store import Store, StoreUnavailable, candidates, deployments, ledger, outcomes, snapshots
+from shadow.source_id import DamagedSourceId, known_directory_id
+from shadow.store import (
+    Store,
+    StoreUnavailable,
+    candidates,
+    deployments,
+    ledger,
+    outcomes,
+    size,
+    snapshots,
+    sources,
+)
 from shadow.store.ledger import Account
 
 Values = Mapping[str, float | Mapping[str, float] | Mapping[tuple[str, str], float]]
 
 LOOK_SECONDS = 2.0
 STALE_SECONDS = 15.0
-_SILENT_SECONDS = 5.0
 _SHARE = 0.05
 _log = logging.getLogger("umbra.readings")
 
 
 class JournalReading:
-    """Size, age and disk of the journal. While ingest is silent the age grows from its last word."""
+    """Size, age and disk of the journal, all of it from the disk: whoever was restarted, or does not run."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._oldest: float | None = None
-        self._told_at: float | None = None
 
     def __call__(self) -> Values:
         """Look at the disk now."""
         directory = self._settings.journal_dir
-        for present in presence.living(self._settings.run_dir):
-            if present.role == "ingest":
-                self._oldest = present.facts.get("oldest_waiting_at")
-                self._told_at = present.told_at.timestamp()
+        living = presence.living(self._settings.run_dir)
         return {
-            "umbra_journal_bytes": float(journal.size_bytes(directory)),
+            "umbra_journal_bytes": _journal_bytes(directory),
             "umbra_journal_bound_bytes": float(self._settings.journal_max_bytes),
-            "umbra_journal_refused_files": float(len(list(directory.glob("*.refused")))),
+            "umbra_journal_kept_bytes": float(kept.size_bytes(directory)),
+            "umbra_journal_refused_files": float(len(refused.paths(directory))),
+            "umbra_journal_held_up_files": float(len(journal_files.held_up(directory, living))),
             "umbra_journal_oldest_entry_age_seconds": self._age(time.time()),
-            **_disk(directory),
+            **_disk("journal", directory),
         }
 
     def _age(self, now: float) -> float:
-        if self._oldest is not None:
-            return max(0.0, now - self._oldest)
-        silent = 0.0 if self._told_at is None else now - self._told_at
-        return silent if silent > _SILENT_SECONDS else 0.0
+        """Seconds since the oldest entry came in that the store has not acknowledged."""
+        settings = self._settings
+        content = Acknowledged.read(acknowledged.path_of(settings.journal_dir), _source_id(settings))
+        oldest = None
+        with suppress(OSError):  # a directory that cannot be read is held up as a whole
+            oldest = journal_files.oldest_waiting(settings.journal_dir, content.positions)
+        return 0.0 if oldest is None else max(0.0, now - oldest.timestamp())
 
 
-def _disk(directory: Path) -> dict[str, float]:
-    with suppress(FileNotFoundError):  # nothing has been answered yet
+def _journal_bytes(directory: Path) -> float:
+    with suppress(OSError):
+        return float(journal.size_bytes(directory))
+    return 0.0
+
+
+def _source_id(settings: Settings) -> str:
+    with suppress(DamagedSourceId, OSError):  # ingest says so
+        return known_directory_id(settings.data_dir) or ""
+    return ""
+
+
+class StoreDiskReading:
+    """The disk of the database: looked at here, so that it is told also of one that a full disk stopped."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._directory = settings.store_disk_dir or size.directory_of(settings.store)
+
+    def __call__(self) -> Values:
+        """Look at the disk now; nothing where it is not known."""
+        return {} if self._directory is None else _disk("store", self._directory)
+
+
+def _disk(of: str, directory: Path) -> dict[str, float]:
+    with suppress(OSError):  # nothing has been answered yet, or the disk is away
         disk = shutil.disk_usage(directory)
         return {
-            "umbra_journal_disk_free_bytes": float(disk.free),
-            "umbra_journal_disk_size_bytes": float(disk.total),
+            f"umbra_{of}_disk_free_bytes": float(disk.free),
+            f"umbra_{of}_disk_size_bytes": float(disk.total),
         }
     return {}
 
@@ -88,6 +122,7 @@ class StoreReading:
         self.ledger = Lookup(lambda: _ledger(store), clock)
         self.outcomes = Lookup(lambda: _outcomes(store), clock)
         self.evidence = Lookup(lambda: _evidence(store, masked), clock)
+        self.size = Lookup(lambda: _size(store), clock)
 
     def __call__(self) -> Values:
         """What was found last; the state only while it is fresh."""
@@ -101,11 +136,12 @@ class StoreReading:
             **self.ledger.found,
             **self.outcomes.found,
             **self.evidence.found,
+            **self.size.found,
         }
 
     def follow(self, stop: threading.Event) -> None:
         """Look again and again, in threads that end with the process, until told to stop."""
-        for lookup in (self.state, self.ledger, self.outcomes, self.evidence):
+        for lookup in (self.state, self.ledger, self.outcomes, self.evidence, self.size):
             threading.Thread(target=lookup.follow, args=(stop,), name="umbra-readings", daemon=True).start()
 
 
@@ -159,7 +195,9 @@ def _state(store: Store, models: Path) -> Values:
         now = datetime.now(UTC)
         lags = {str(one.model): candidates.lag(connection, one, now) for one in present}
         deployed = deployments.newest(connection)
-    return _progress(present, lags) | _deployment(deployed, models)
+        missing = sources.missing(connection)
+    lost: Values = {"umbra_store_missing_captures": float(missing)}
+    return {**lost, **_progress(present, lags), **_deployment(deployed, models)}
 
 
 def _ledger(store: Store) -> Values:
@@ -169,16 +207,22 @@ def _ledger(store: Store) -> Values:
 
 def _outcomes(store: Store) -> Values:
     with store.reading() as connection:
-        known = outcomes.counts(connection)
+        known, newest = outcomes.counts(connection), outcomes.newest_matched(connection)
     return {
+        "umbra_outcome_newest_timestamp_seconds": {} if newest is None else newest.timestamp(),
         "umbra_outcomes_matched": float(known.sold),
         "umbra_outcomes_unmatched": float(known.unmatched),
     }
 
 
+def _size(store: Store) -> Values:
+    with store.reading() as connection:
+        return {"umbra_store_bytes": float(size.size_bytes(connection))}
+
+
 def _evidence(store: Store, masked: Collection[str]) -> Values:
     with store.reading() as connection:
-        return gauges(snapshots.current(connection), masked)
+        return gauges(snapshots.current(connection, masked))
 
 
 def _progress(present: list[Candidate], lags: Mapping[str, tuple[int, float]]) -> dict[str, dict[str, float]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from shadow import journal
 
 _ALLOWANCE_BYTES = 4 << 20
+_ALLOWANCE_SHARE = 1 / 200  # of the bound, for all writers together
 _RECHECK_SECONDS = 0.25
 _FOR_CAPTURES = 0.1
 _WORTH_SEALING = 0.01
@@ -21,14 +22,22 @@ class JournalFull(OSError):
 class Room:
     """The bytes this process may still write before the whole directory reaches its bound.
 
-    Adding up the directory costs a system call per file, so it buys an allowance for many entries;
-    with W processes the bound can be passed by W allowances (4 MiB each) at most.
+    Adding up the directory costs a system call per file, so it buys an allowance for many entries. What the
+    other writers may hold of theirs counts as used: so the bound holds whoever writes first. An entry
+    larger than an allowance is looked up by itself; two of these at the same moment can pass the bound by
+    one of them.
     """
 
-    def __init__(self, directory: Path, max_bytes: int, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, directory: Path, max_bytes: int, monotonic: Callable[[], float], writers: int = 1
+    ) -> None:
+        """Count for one of so many `writers` of the directory."""
         self._directory = directory
         self._max_bytes = max_bytes
         self._monotonic = monotonic
+        self._most = min(_ALLOWANCE_BYTES, int(_ALLOWANCE_SHARE * max_bytes / writers))
+        # Counting drops may take each of them the header of one more file.
+        self._others = (writers - 1) * self._most + writers * journal.HEADER_BYTES
         self._allowance = 0
         self._look_again = 0.0
 
@@ -56,7 +65,7 @@ class Room:
         now = self._monotonic()
         if now < self._look_again:
             return
-        free = self._max_bytes - journal.size_bytes(self._directory)
-        self._allowance = min(free, max(wanted, _ALLOWANCE_BYTES))
+        free = self._max_bytes - self._others - journal.size_bytes(self._directory)
+        self._allowance = min(free, max(wanted, self._most))
         if wanted > self._allowance:  # only a full directory is left alone for a while
             self._look_again = now + _RECHECK_SECONDS

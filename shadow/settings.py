@@ -10,11 +10,15 @@ import hashlib
 import math
 import os
 import re
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, unquote, urlsplit
+
+Network = IPv4Network | IPv6Network
 
 PREFIX = "UMBRA_"
 TEST_PREFIX = "UMBRA_TEST_"
@@ -23,7 +27,14 @@ _SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|URL|DSN")
 _SQLITE = "sqlite://"
 _ADDRESSES = "expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE or sqlite:////PATH"
 _ENCODED = f"{_ADDRESSES}; in a user, password or path percent-encode @ : / ? # [ ] and spaces (@ is %40)"
-_LISTS = frozenset({"recipe_modules", "masked_fields"})
+_LISTS = frozenset({"recipe_modules", "masked_fields", "api_hosts", "api_proxies"})
+_TEXTS = frozenset({"store_url", "api_path_prefix"})
+_HOST_NAME = re.compile(r"\*\Z|\[?[A-Za-z0-9._:-]+\]?\Z")
+_PATH_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*\Z")
+_SERVICE_LINK = re.compile(
+    r"_SERVICE_HOST\Z|_SERVICE_PORT(_[A-Z0-9_]+)?\Z|_PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?\Z"
+)
+_SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+:\d+\Z", re.ASCII)
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of its own below it
 
 
@@ -110,6 +121,34 @@ def sqlite_url(path: Path) -> str:
     return f"{_SQLITE}/{quote(str(path))}"
 
 
+def _host(text: str) -> str:
+    host = text.removeprefix("[").removesuffix("]")
+    if not host.isascii() or any(character in host for character in " /@[]?#"):
+        raise InvalidSetting("expected an address or a host name, such as 127.0.0.1, ::1 or 0.0.0.0")
+    return host
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    names = _listed(text)
+    if not all(_HOST_NAME.match(name) for name in names):
+        raise InvalidSetting("expected host names without ports, separated by commas, or *")
+    return names
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ip_network(part) for part in _listed(text))
+    except ValueError as fault:
+        raise InvalidSetting(f"expected addresses or networks, such as 10.0.0.0/8: {fault}") from None
+
+
+def _path_prefix(text: str) -> str:
+    prefix = text.rstrip("/")
+    if not _PATH_PREFIX.match(prefix):
+        raise InvalidSetting("expected a path, such as /umbra")
+    return prefix
+
+
 def _store_url(text: str) -> str:
     if text.startswith(_SQLITE):
         return _sqlite_store(text.removeprefix(_SQLITE))
@@ -162,19 +201,41 @@ class Settings:
     store_url: str = _setting(
         "", _store_url, "where captures and observations go; empty: SQLite in the data directory", secret=True
     )
+    store_disk_dir: Path | None = _setting(
+        "",
+        _path,
+        "a directory on the database's disk, whose free bytes are watched; empty: that of the SQLite file",
+    )
     models_dir: Path | None = _setting("", _path, "model artifacts; empty: models/ in the data directory")
     recipe_modules: tuple[str, ...] = _setting(
         "", _modules, "importable modules, comma separated, that add recipes of your own"
     )
 
-    api_host: str = _setting("127.0.0.1", str, "address the API listens on")
+    api_host: str = _setting("127.0.0.1", _host, "address the API listens on")
     api_port: int = _setting("8000", _whole(1, 65535), "port of the API")
+    api_hosts: tuple[str, ...] = _setting(
+        "",
+        _hosts,
+        "host names, comma separated, under which the API may be asked besides those of loopback and of the "
+        "address it listens on; `*`: any",
+    )
+    api_proxies: tuple[Network, ...] = _setting(
+        "", _networks, "addresses or networks, comma separated, of proxies whose X-Forwarded-For is believed"
+    )
+    api_path_prefix: str = _setting(
+        "", _path_prefix, "path below which a proxy shows the API, such as `/umbra`; links begin with it"
+    )
     api_workers: int = _setting("2", _whole(1, 256), "API processes")
     api_pinned: bool = _setting(
-        "true", _switch, "keep each API process on one CPU, while there is one for each of them"
+        "true",
+        _switch,
+        "keep each API process on one CPU, while there is one for each of them that nobody else has claimed",
     )
     api_max_rows: int = _setting("1000", _whole(1, 100_000), "houses in one request at most")
     api_max_body_bytes: int = _setting("4194304", _whole(1024, 1 << 30), "bytes of one request body at most")
+    api_request_id_is_key: bool = _setting(
+        "false", _switch, "take a request with the X-Request-ID and body of an earlier one for its retry"
+    )
 
     admin_token: str | None = _setting(
         "",
@@ -183,7 +244,7 @@ class Settings:
         secret=True,
     )
 
-    metrics_host: str = _setting("127.0.0.1", str, "address of both metrics ports")
+    metrics_host: str = _setting("127.0.0.1", _host, "address of both metrics ports")
     api_metrics_port: int = _setting("8001", _whole(1, 65535), "/metrics of the API")
     worker_metrics_port: int = _setting("8002", _whole(1, 65535), "/metrics of the worker")
     metrics_dir: Path | None = _setting(
@@ -200,6 +261,17 @@ class Settings:
     )
     journal_write_seconds: float = _setting(
         "0.05", _number(0.001, 5), "longest an answer waits for the journal's disk"
+    )
+
+    journal_keep_seconds: float = _setting(
+        "86400",
+        _number(0, 31_536_000),
+        "how long journal files stay after they were stored, in case the store goes back in time",
+    )
+    journal_keep_bytes: int = _setting(
+        "1073741824",
+        _whole(0, 1 << 44),
+        "bytes of such files at most, beside the journal's own; less when the disk is short of space",
     )
 
     ingest_batch_bytes: int = _setting(
@@ -249,11 +321,14 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
         """Read and check every `UMBRA_*` variable; raises InvalidSetting naming key and value."""
-        source = os.environ if environment is None else environment
+        given = os.environ if environment is None else environment
+        source = {name: value for name, value in given.items() if not _is_service_link(name, value)}
         fields = {PREFIX + f.name.upper(): f for f in dataclasses.fields(cls)}
         _refuse_unknown(source, fields)
         values = {f.name: _read(key, f, source) for key, f in fields.items()}
         settings = cls(**values)
+        if (settings.api_port, settings.api_host) == (settings.api_metrics_port, settings.metrics_host):
+            raise InvalidSetting(f"UMBRA_API_PORT={settings.api_port}: the API's metrics use that port")
         if settings.api_metrics_port == settings.worker_metrics_port:
             raise InvalidSetting(
                 f"UMBRA_WORKER_METRICS_PORT={settings.worker_metrics_port}: the API's metrics use that port"
@@ -279,10 +354,14 @@ class Settings:
         """Where the processes of one half (`api`, `worker`) share their metrics; in memory if it can be."""
         if self.metrics_dir is not None:
             return self.metrics_dir / half
-        if _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK):
-            this = hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:12]
-            return _SHARED_MEMORY / f"umbra-{os.getuid()}-{this}" / half
-        return self.data_dir / "metrics" / half
+        this = hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:12]
+        shared = _SHARED_MEMORY / f"umbra-{os.getuid()}-{this}"
+        return (shared if _is_ours(shared) else self.data_dir / "metrics") / half
+
+    @property
+    def tally_dirs(self) -> tuple[Path, Path]:
+        """Where API processes count what they drop: in memory if it can be, and on the disk of the data."""
+        return self.metrics_files("tallies"), self.run_dir
 
     @property
     def withholds_texts(self) -> bool:
@@ -295,8 +374,31 @@ class Settings:
         return self.data_dir / "run"
 
 
+def _is_ours(path: Path) -> bool:
+    """Whether this is a directory of this user alone, or can become one; others may know its name, too."""
+    try:
+        facts = path.lstat()
+    except FileNotFoundError:
+        return os.access(path.parent, os.W_OK)
+    except OSError:
+        return False
+    others_write = facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid() and not others_write
+
+
 SECRETS = tuple(PREFIX + f.name.upper() for f in dataclasses.fields(Settings) if f.metadata["secret"])
 """The variables whose values nobody may see who does not need them."""
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    """Whether Kubernetes made the variable, for a Service that is called as Umbra or a part of it is.
+
+    Such as UMBRA_SERVICE_HOST, UMBRA_PORT_8000_TCP, and UMBRA_API_PORT=tcp://10.96.0.12:8000.
+    """
+    if not name.startswith(PREFIX):
+        return False
+    is_address = name.endswith("_PORT") and _SERVICE_ADDRESS.match(value) is not None
+    return is_address or _SERVICE_LINK.search(name) is not None
 
 
 def _refuse_unknown(source: Mapping[str, str], fields: Mapping[str, Any]) -> None:
@@ -309,7 +411,7 @@ def _refuse_unknown(source: Mapping[str, str], fields: Mapping[str, Any]) -> Non
 def _read(key: str, f: dataclasses.Field[Any], source: Mapping[str, str]) -> Any:
     text = source.get(key, "") or f.metadata["default"]
     if text == "":
-        return () if f.name in _LISTS else "" if f.name == "store_url" else None
+        return () if f.name in _LISTS else "" if f.name in _TEXTS else None
     try:
         return f.metadata["read"](text)
     except InvalidSetting as fault:

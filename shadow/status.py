@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from shadow import journal, presence
+from shadow import acknowledged, journal, journal_files, kept, presence, refused
+from shadow.acknowledged import Acknowledged
 from shadow.answer import Answer, NotAnswered
 from shadow.entries import Entry
-from shadow.ingest import directory_id
+from shadow.pace import Pace
 from shadow.presence import Presence
-from shadow.records import Candidate, Deployment
+from shadow.records import Candidate, Deployment, Purpose
 from shadow.settings import Settings
+from shadow.source_id import DamagedSourceId, known_directory_id
 from shadow.store import (
     Store,
     StoreUnavailable,
@@ -22,34 +25,48 @@ from shadow.store import (
     ledger,
     open_store,
     outcomes,
+    purposes,
     sources,
 )
 from shadow.store.ledger import Account, Intake
-from shadow.store.sources import UNREAD, SegmentProgress
+from shadow.store.sources import UNREAD, SegmentProgress, Source
+from shadow.tenure import OtherDirectory, Tenure
 
 _TAIL_BYTES = 1 << 16
+_STUCK_AFTER = timedelta(minutes=1)
 _STORE_SECONDS, _DISK_SECONDS = 6.5, 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class JournalState:
-    """The journal of this data directory: captures in it that the store does not have yet."""
+    """The journal of this data directory: captures in it that the store does not have yet.
+
+    `kept_bytes` are of files that were stored and stay for a while; `held_up` are files that cannot be moved
+    now, with the reason. `missing` captures and outcomes were acknowledged by the store once; it has
+    forgotten them, and no journal file holds them. None: not known.
+    """
 
     size_bytes: int
     segments: int
     refused_files: int
     waiting: int | None
+    kept_bytes: int = 0
+    held_up: Mapping[str, str] = field(default_factory=dict)
+    oldest_waiting_at: datetime | None = None
+    missing: int | None = None
+    missing_outcomes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What the store says at one moment."""
+    """What the store says at one moment. `purpose` None: it has not been used yet."""
 
     deployment: Deployment | None
     intake: Intake
     outcomes: outcomes.Counts
     accounts: tuple[Account, ...]
     lags: dict[int, float]
+    purpose: Purpose | None = None
 
     @property
     def balance(self) -> bool:
@@ -61,7 +78,8 @@ class Books:
 class Status:
     """`books` is None when the store is away; `trouble` then says why.
 
-    `troubles` are processes that should be there or do not move, and disks that do not answer.
+    `troubles` are processes that should be there or do not move, disks that do not answer, and what keeps
+    captures from the store.
     """
 
     data_dir: Path
@@ -74,30 +92,71 @@ class Status:
 
     @property
     def in_order(self) -> bool:
-        """Whether the store answers, everything adds up, and every process is there and moves."""
+        """Whether the store answers, everything adds up, and nothing else is wrong."""
         return self.books is not None and self.books.balance and not self.troubles
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the store knows of this data directory."""
+
+    source: Source | None = None
+    progress: Mapping[str, SegmentProgress] = field(default_factory=dict)
 
 
 def gather(settings: Settings, now: datetime, store_seconds: float = _STORE_SECONDS) -> Status:
     """Look at processes, journal and store, within about ten seconds, whichever of them hangs."""
     store = open_store(settings.store)
     books: Books | None = None
-    progress: dict[str, SegmentProgress] | None = None
+    known: _Known | None = None
     trouble = None
     looking = Answer(lambda: presence.living(settings.run_dir))
     try:
-        asking = Answer(lambda: (_progress(store, settings), _books(store, now)))
-        progress, books = asking.within(store_seconds, "the store")
-    except (StoreUnavailable, NotAnswered) as fault:
+        asking = Answer(lambda: (_known(store, settings), _books(store, now)))
+        known, books = asking.within(store_seconds, "the store")
+    except (StoreUnavailable, NotAnswered, DamagedSourceId) as fault:
         trouble = str(fault)
     finally:
         store.close()
     living, troubles = _processes(looking)
     try:
-        state = Answer(lambda: _journal(settings, progress)).within(_DISK_SECONDS, "the journal's disk")
+        asking_disk = Answer(lambda: _journal(settings, living, known))
+        state = asking_disk.within(_DISK_SECONDS, "the journal's disk")
     except NotAnswered as fault:
         state, troubles = JournalState(0, 0, 0, None), [*troubles, str(fault)]
+    troubles += [*_other_directory(settings, known), *_hindrances(state, living, now)]
     return Status(settings.data_dir, now, living, state, books, trouble, tuple(troubles))
+
+
+def _other_directory(settings: Settings, known: _Known | None) -> Iterator[str]:
+    """Say when another data directory writes in the place of this one."""
+    if known is not None and known.source is not None:
+        try:
+            Tenure(settings.data_dir).check(known.source)
+        except OtherDirectory as fault:
+            yield str(fault)
+
+
+def _hindrances(journal: JournalState, living: Sequence[Presence], now: datetime) -> Iterator[str]:
+    """What keeps captures from the store, or has taken them out of it."""
+    for name, reason in sorted(journal.held_up.items()):
+        yield f"journal file {name} cannot be moved: {reason}"
+    oldest, long_ago = journal.oldest_waiting_at, now - _STUCK_AFTER
+    if oldest is not None and oldest < long_ago and _moved_at(living) < long_ago.timestamp():
+        seconds = (now - oldest).total_seconds()
+        yield f"captures have waited for {seconds:.0f} s, and ingest moves none: see the worker's log"
+    if journal.missing or journal.missing_outcomes:
+        yield (
+            f"the store went back by {journal.missing or 0:,} captures and {journal.missing_outcomes or 0:,} "
+            "outcomes that no journal file holds any more: it was restored from an older copy, or it is "
+            "another one; `umbra journal accept-loss` counts them as dropped, outcomes can be sent again"
+        )
+
+
+def _moved_at(living: Sequence[Presence]) -> float:
+    """When ingest moved something last, in seconds since 1970; 0 when it does not run."""
+    moments = (process.facts.get("moved_at", 0.0) for process in living if process.role == "ingest")
+    return max(moments, default=0.0)
 
 
 def _processes(looking: Answer[list[Presence]]) -> tuple[tuple[Presence, ...], list[str]]:
@@ -118,31 +177,60 @@ def _books(store: Store, now: datetime) -> Books:
             outcomes=outcomes.counts(connection),
             accounts=tuple(ledger.account(connection, candidate) for candidate in present),
             lags={c.id: candidates.lag(connection, c, now)[1] for c in present},
+            purpose=purposes.recorded(connection),
         )
 
 
-def _progress(store: Store, settings: Settings) -> dict[str, SegmentProgress]:
-    if not settings.data_dir.is_dir():
-        return {}
+def _known(store: Store, settings: Settings) -> _Known:
+    name = known_directory_id(settings.data_dir)
+    if name is None:
+        return _Known()
     with store.reading() as connection:
-        return sources.progress_of_directory(connection, directory_id(settings.data_dir))
+        source = sources.find(connection, name)
+        return _Known(source, {} if source is None else sources.progress(connection, source))
 
 
-def _journal(settings: Settings, progress: dict[str, SegmentProgress] | None) -> JournalState:
+def _journal(settings: Settings, living: Sequence[Presence], known: _Known | None) -> JournalState:
     directory = settings.journal_dir
-    paths = list(journal.segments(directory))
-    refused = len(list(directory.glob("*.refused")))
-    waiting = None if progress is None else sum(_waiting(path, progress) for path in paths)
-    return JournalState(journal.size_bytes(directory), len(paths), refused, waiting)
+    held_up = journal_files.held_up(directory, living)
+    try:
+        paths, size = list(journal.segments(directory)), journal.size_bytes(directory)
+    except OSError:  # the directory itself is held up
+        paths, size = [], 0
+    state = JournalState(
+        size, len(paths), len(refused.paths(directory)), None, kept.size_bytes(directory), held_up
+    )
+    if known is None:
+        return state
+    waiting = sum(_waiting(path, known.progress) for path in [*paths, *kept.paths(directory)])
+    missing, missing_outcomes = _missing(settings, known.source)
+    positions = {name: at.position for name, at in known.progress.items()}
+    return replace(
+        state,
+        waiting=waiting,
+        oldest_waiting_at=journal_files.oldest_waiting(directory, positions) if paths else None,
+        missing=max(0, missing - waiting),
+        missing_outcomes=0 if waiting else missing_outcomes,
+    )
 
 
-def _waiting(path: Path, progress: dict[str, SegmentProgress]) -> int:
+def _missing(settings: Settings, source: Source | None) -> tuple[int, int]:
+    """Captures and outcomes that the store acknowledged once, and does not have now."""
+    name = known_directory_id(settings.data_dir)
+    before = Acknowledged.read(acknowledged.path_of(settings.journal_dir), name or "")
+    if source is None:
+        return before.captures, before.outcomes
+    captures, outcomes_ = before.beyond(source)
+    return source.lost + captures, source.lost_outcomes + outcomes_
+
+
+def _waiting(path: Path, progress: Mapping[str, SegmentProgress]) -> int:
     """Captures of one segment beyond the store's place in it, told by the numbers of its last entry."""
     try:
         with journal.SegmentReader(path) as reader:
             at = progress.get(reader.name, UNREAD)
             last = _last_entry(reader, at.position)
-    except FileNotFoundError:
+    except OSError:  # gone since, or held up
         return 0
     if last is None:
         return 0
@@ -171,6 +259,7 @@ def as_json(status: Status) -> dict[str, object]:
         "data_dir": str(status.data_dir),
         "trouble": status.trouble,
         "troubles": list(status.troubles),
+        "purpose": None if books is None else books.purpose,
         "balanced": None if books is None else books.balance,
         "processes": [
             {"role": p.role, "pid": p.pid, "since": p.since.isoformat(), "facts": dict(p.facts)}
@@ -181,12 +270,21 @@ def as_json(status: Status) -> dict[str, object]:
             "segments": status.journal.segments,
             "refused_files": status.journal.refused_files,
             "waiting": status.journal.waiting,
+            "oldest_waiting_at": _iso(status.journal.oldest_waiting_at),
+            "held_up": dict(status.journal.held_up),
+            "kept_bytes": status.journal.kept_bytes,
+            "missing": status.journal.missing,
+            "missing_outcomes": status.journal.missing_outcomes,
         },
         "deployment": None if books is None or books.deployment is None else _deployment(books.deployment),
         "intake": None if books is None else _intake(books.intake),
         "outcomes": None if books is None else books.outcomes.facts(),
         "candidates": [] if books is None else [_account(a, books.lags) for a in books.accounts],
     }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
 
 
 def _deployment(deployment: Deployment) -> dict[str, object]:
@@ -206,9 +304,12 @@ def _intake(intake: Intake) -> dict[str, object]:
 
 def _account(account: Account, lags: dict[int, float]) -> dict[str, object]:
     candidate: Candidate = account.candidate
+    pace = Pace.of(candidate.policy)
     return {
         "candidate": str(candidate.model),
         "state": candidate.state.value,
+        "policy": pace.policy,
+        "day_seconds": pace.day_seconds,
         "sample": candidate.sample,
         "eligible": account.eligible,
         "scored": account.scored,

@@ -18,7 +18,7 @@ from monitoring import logs, metrics
 from shadow import addresses, descendants, processes, start
 from shadow.presence import Announcement
 from shadow.processes import Child
-from shadow.readings import JournalReading, StoreReading
+from shadow.readings import JournalReading, StoreDiskReading, StoreReading
 from shadow.records import Candidate, CandidateState
 from shadow.settings import Settings
 from shadow.store import Store, StoreUnavailable, WrongStore, open_store
@@ -137,7 +137,7 @@ def run(settings: Settings, stop: threading.Event, announcement: Announcement) -
 
 
 def _serve_metrics(settings: Settings, store: StoreReading, files: Path | None) -> None:
-    readings: list[metrics.Reading] = [JournalReading(settings), store]
+    readings: list[metrics.Reading] = [JournalReading(settings), StoreDiskReading(settings), store]
     host, port = settings.metrics_host, settings.worker_metrics_port
     try:
         metrics.serve(host, port, family=addresses.family(host), directory=files, readings=readings)

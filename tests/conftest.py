@@ -173,7 +173,11 @@ def settings(tmp_path: Path) -> Callable[..., Settings]:
     """Settings of a data directory of the test's own, as from the environment."""
 
     def make(**values: object) -> Settings:
+        directories = {
+            "UMBRA_DATA_DIR": str(tmp_path / "data"),
+            "UMBRA_METRICS_DIR": str(tmp_path / "metrics"),
+        }
         environment = {f"UMBRA_{name.upper()}": str(value) for name, value in values.items()}
-        return Settings.from_environment({"UMBRA_DATA_DIR": str(tmp_path / "data")} | environment)
+        return Settings.from_environment(directories | environment)
 
     return make

@@ -23,7 +23,7 @@ _BROKEN = {"breaker_open", "overtaken"}
 class Alert:
     """One thing to look at, and where."""
 
-    tone: Literal["bad", "warn"]
+    tone: Literal["bad", "warn", "good"]
     title: str
     text: str
     path: str = ""
@@ -54,6 +54,9 @@ def _of_verdict(dossier: Dossier, now: datetime) -> Iterator[Alert]:
     if verdict.at("rollback.alarm"):
         because = "; ".join(verdict.texts("rollback.because"))
         yield Alert("bad", f"Roll back to {candidate}.", because, "/deployments")
+    if verdict.at("state") == "promote":
+        ready = f"Its verdict is promote: umbra promote {candidate} makes it live."
+        yield Alert("good", f"{candidate} is ready.", ready, path)
     if verdict.at("state") == "blocked":
         yield Alert("bad", f"{candidate} is blocked.", reasons[0] if reasons else "", path)
     if verdict.at("state") == "reject":

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from shadow.records import Candidate, Deployment, ModelRef
+from shadow.records import Candidate, Deployment, ModelRef, Purpose
 from shadow.status import Status
-from shadow.store import Store, arrivals, candidates, deployments, dossiers
+from shadow.store import Store, arrivals, candidates, deployments, dossiers, purposes
 from shadow.store.dossiers import Dossier
 from shadow.store.snapshots import Kind
 
@@ -23,6 +23,7 @@ class Situation:
     deployment: Deployment | None
     candidates: tuple[Candidate, ...]
     dossiers: tuple[Dossier, ...]
+    purpose: Purpose | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +34,23 @@ class Standing:
     arrivals: list[tuple[datetime, int]]
 
 
-def situation(store: Store, kinds: Collection[Kind]) -> Situation:
+def situation(store: Store, kinds: Collection[Kind], masked: Collection[str]) -> Situation:
     """Who is there now."""
     with store.reading() as connection:
         return Situation(
             deployments.newest(connection),
             tuple(candidates.present(connection)),
-            tuple(dossiers.current(connection, kinds)),
+            tuple(dossiers.current(connection, kinds, masked)),
+            purposes.recorded(connection),
         )
 
 
 def dossier(
-    store: Store, model: ModelRef | None, kinds: Collection[Kind]
+    store: Store, model: ModelRef | None, kinds: Collection[Kind], masked: Collection[str]
 ) -> tuple[Dossier | None, list[Candidate]]:
     """The newest stream of a model with these documents, and the candidates there are."""
     with store.reading() as connection:
-        found = None if model is None else dossiers.newest(connection, model, kinds)
+        found = None if model is None else dossiers.newest(connection, model, kinds, masked)
         return found, candidates.present(connection)
 
 
@@ -57,7 +59,7 @@ def history(store: Store) -> tuple[list[Deployment], Situation]:
     with store.reading() as connection:
         made = deployments.history(connection)[::-1]
         present = tuple(candidates.present(connection))
-        found = tuple(dossiers.current(connection, _VERDICT))
+        found = tuple(dossiers.current(connection, _VERDICT, ()))
     return made, Situation(made[0] if made else None, present, found)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from api.pages import comparison, drift, evidence
 from api.pages.documents import Document
+from shadow.pace import Pace
 from shadow.store.dossiers import Dossier
 from shadow.store.snapshots import Kind
 
@@ -33,6 +34,8 @@ def shown(tab: Tab, candidate: str, dossier: Dossier | None, asked: str | None =
         "lacking": tab.lacking,
         "remedy": tab.remedy,
         "stream": dossier.stream if dossier else None,
+        "is_over": dossier is not None and dossier.is_over,
+        "judged_by": Pace.of(dossier.stream.terms.policy).words if dossier else None,
         "changes": dossier.changes if dossier else (),
         "verdict": Document.of(dossier, "verdict"),
         "document": document,

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from api.pages.figures import known
+from monitoring import drift
 from shadow.store.dossiers import Dossier
 from shadow.store.snapshots import Kind
 
@@ -41,7 +42,23 @@ class Document:
         found = self.at(path)
         return [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []
 
+    def moved(self, path: str) -> list[Mapping[str, Any]]:
+        """The objects of the list there, which say how far something moved, and whether that is enough."""
+        return [{**row, "is_undecided": _is_undecided(row)} for row in self.rows(path)]
+
+    def is_undecided(self, path: str) -> bool:
+        """Whether the object there is called in order only because there are too few houses to tell."""
+        found = self.at(path)
+        return isinstance(found, Mapping) and _is_undecided(found)
+
     def texts(self, path: str) -> list[str]:
         """The texts of the list there."""
         found = self.at(path)
         return [text for text in found if isinstance(text, str)] if isinstance(found, list) else []
+
+
+def _is_undecided(row: Mapping[str, Any]) -> bool:
+    psi, floor = known(row.get("psi")), known(row.get("floor"))
+    if row.get("state") != drift.NONE or psi is None or floor is None:
+        return False
+    return drift.is_undecided(psi, floor)

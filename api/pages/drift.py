@@ -16,7 +16,7 @@ _RANKED = 20
 
 def shown(drift: Document, asked: str | None, most: int = _MOST) -> dict[str, Any]:
     """What the template is given; `asked` is the field whose distribution is to be seen."""
-    fields = sorted(drift.rows("fields"), key=_moved, reverse=True)
+    fields = sorted(drift.moved("fields"), key=_moved, reverse=True)
     chosen = [one for one in fields if one.get("field") == asked]
     named = {role: drift.at(f"predictions.{role}") for role in ("live", "candidate")}
     states = [one.get("state") for one in fields]

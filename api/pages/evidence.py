@@ -20,6 +20,7 @@ def shown(
     """What the template is given; `margin` is the stream's, in log units."""
     days = evidence.rows("days")
     labels = [day_of(row.get("date")) for row in days]
+    selected = comparison.moved("selection.fields")
     rules = sorted(verdict.rows("rules"), key=_rank)
     return {
         "evidence": evidence,
@@ -33,7 +34,9 @@ def shown(
         "turned": _turned(verdict),
         "segments": verdict.rows("segments"),
         "comparison": comparison,
-        "selected": comparison.rows("selection.fields")[:_FIELDS],
+        "selected": selected[:_FIELDS],
+        "selection_undecided": comparison.at("selection.state") == 0
+        and (comparison.is_undecided("selection.gap") or any(row["is_undecided"] for row in selected)),
     }
 
 

@@ -12,7 +12,8 @@ from api.pages.asking import Situation, Standing
 from api.pages.charts import Axis, Chart, Series
 from api.pages.documents import Document
 from api.pages.figures import decimal, known
-from shadow.records import Candidate, Deployment
+from shadow.pace import Pace
+from shadow.records import Candidate, Deployment, Purpose
 from shadow.status import Books
 from shadow.store.ledger import Account
 
@@ -44,7 +45,8 @@ class Card:
         """How it is scored."""
         sees = "every house" if self.candidate.sample == 1 else f"{self.candidate.sample:.0%} of the houses"
         return (
-            f"{self.candidate.state.value}, sees {sees}, added {self.candidate.added_at:%Y-%m-%d %H:%M} UTC"
+            f"{self.candidate.state.value}, sees {sees}, added {self.candidate.added_at:%Y-%m-%d %H:%M} UTC, "
+            f"judged by the policy {Pace.of(self.candidate.policy).words}"
         )
 
     @property
@@ -96,6 +98,7 @@ def shown(
     live = served or (found.deployment if found else None)
     return {
         "live": live,
+        "is_demo": found is not None and found.purpose is Purpose.DEMO,
         "cards": _cards(found),
         "alerts": list(_alerts(found, standing, served, wanted, now)),
         "quiet": _QUIET if standing is not None else "Traffic and ledger have yet to be counted, though.",

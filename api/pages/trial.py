@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,9 +20,14 @@ class Source:
     failed: bool = False
 
 
-def shown(candidates: list[Candidate], found: Prediction | None, source: Source | None) -> dict[str, Any]:
-    """What the template and the script are given."""
-    values: Mapping[str, Any] = EXAMPLE if found is None else found.capture.inputs
+def shown(
+    candidates: list[Candidate],
+    found: Prediction | None,
+    source: Source | None,
+    masked: Collection[str] = (),
+) -> dict[str, Any]:
+    """What the template and the script are given; masked fields of a house of the store are left empty."""
+    values: Mapping[str, Any] = EXAMPLE if found is None else _open(found.capture.inputs, masked)
     active = [one for one in candidates if one.state is CandidateState.ACTIVE]
     return {
         "candidates": [str(one.model) for one in active],
@@ -38,16 +43,21 @@ def shown(candidates: list[Candidate], found: Prediction | None, source: Source 
     }
 
 
+def _open(inputs: Mapping[str, Any], masked: Collection[str]) -> Mapping[str, Any]:
+    return {name: value for name, value in inputs.items() if name not in masked}
+
+
 def _shown(field: Field, value: Any) -> dict[str, Any]:
     figure = plain if field.unit == "year" else whole
     ends = f"{figure(field.minimum)} to {figure(field.maximum)}"
     return {**asdict(field), "value": value, "range": ends}
 
 
-def asked_before(found: Prediction) -> Source:
+def asked_before(found: Prediction, masked: Collection[str] = ()) -> Source:
     """Says that the form holds a house of the store."""
     taken = found.capture
+    left_out = " Masked fields are left empty." if masked else ""
     return Source(
         f"This is the house of prediction {taken.id}: {taken.live} said {dollars(taken.prediction_dollars)} "
-        f"at {moment(taken.captured_at)}."
+        f"at {moment(taken.captured_at)}.{left_out}"
     )

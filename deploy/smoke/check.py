@@ -20,6 +20,12 @@ class Wrong(Exception):
         self.final = final
 
 
+def short(text: str) -> str:
+    """The beginning of a text on one line, without characters that a terminal would obey."""
+    words = " ".join(text[:1000].split())
+    return "".join(character if character.isprintable() else "?" for character in words)[:200]
+
+
 @dataclass(slots=True)
 class Report:
     """Runs checks, each for `seconds` at most, and writes a line about each."""
@@ -35,7 +41,7 @@ class Report:
         deadline = time.monotonic() + self.seconds
         while True:
             try:
-                found = look()
+                found = looked(look)
             except Wrong as fault:
                 if fault.final or time.monotonic() >= deadline:
                     raise
@@ -47,5 +53,16 @@ class Report:
 
     def say(self, result: str, name: str, seen: str) -> None:
         """Write one line."""
-        self.out.write(f"{result:<5}{name:<23}{seen}\n")
+        self.out.write(f"{result:<5}{name:<23}{short(seen)}\n")
         self.out.flush()
+
+
+def looked(look: Callable[[], Found]) -> Found:
+    """What `look` found; whatever it could not make sense of is Wrong as well, never a trace."""
+    try:
+        return look()
+    except Wrong:
+        raise
+    except Exception as fault:
+        seen = f"what was answered cannot be understood: {type(fault).__name__}: {fault}"
+        raise Wrong(seen, "docker compose ps -a, and the logs of the services named above") from fault

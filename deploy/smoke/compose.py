@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from smoke.check import Wrong
+from smoke.check import Wrong, short
+from smoke.document import Document
 
 ONE_SHOTS = frozenset({"migrate", "elastic-setup", "kibana-setup"})
 NOT_CHECKED = frozenset({"load"})
@@ -22,7 +23,7 @@ TIMEOUT_SECONDS = 60.0
 class Compose:
     """`arguments` come before the command: project, files, environment file."""
 
-    directory: Path
+    directory: Path = Path()
     arguments: Sequence[str] = ()
 
     def run(self, *command: str, secret: Mapping[str, str] | None = None) -> str:
@@ -31,12 +32,14 @@ class Compose:
             done = subprocess.run(
                 ["docker", "compose", *self.arguments, *command],  # noqa: S607 - the docker of this machine
                 cwd=self.directory, env={**os.environ, **(secret or {})}, stdin=subprocess.DEVNULL,
-                capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False,
+                capture_output=True, text=True, errors="replace", timeout=TIMEOUT_SECONDS, check=False,
             )  # fmt: skip
         except FileNotFoundError:
             raise Wrong(
                 "there is no `docker` here", "install Docker with its Compose plugin", final=True
             ) from None
+        except OSError as fault:
+            raise Wrong(f"`docker` cannot be run: {fault.strerror}", "docker info", final=True) from None
         except subprocess.TimeoutExpired:
             raise Wrong(f"docker compose {command[0]} took {TIMEOUT_SECONDS:g} s", "docker info") from None
         if done.returncode != 0:
@@ -47,19 +50,30 @@ class Compose:
         """What `docker compose up` would start: services without a profile and of COMPOSE_PROFILES."""
         return set(self.run("config", "--services").split())
 
-    def declared(self, profile: str) -> dict[str, Any]:
-        """What docker-compose.yml says with a profile, all variables filled in."""
-        return dict(json.loads(self.run("--profile", profile, "config", "--format", "json")))
+    def declared(self, profile: str) -> Document:
+        """What docker-compose.yml says with a profile, all variables filled in; raises Wrong."""
+        return self._json(self.run("--profile", profile, "config", "--format", "json"), "config")
 
     def containers(self) -> dict[str, dict[str, Any]]:
-        """The containers there are, by service."""
+        """The containers there are, by service; raises Wrong."""
         text = self.run("ps", "--all", "--format", "json").strip()
-        listed = json.loads(text) if text.startswith("[") else [json.loads(one) for one in text.splitlines()]
-        return {one["Service"]: one for one in listed}
+        if text.startswith("["):
+            listed = self._json(text, "ps").items()
+        else:
+            listed = [self._json(line, "ps") for line in text.splitlines()]
+        return {one["Service"].text(): {name: one[name].content for name in one.names()} for one in listed}
 
     def url(self, service: str, port: int) -> str:
-        """Where a port of a service is published on this machine."""
-        return f"http://{self.run('port', service, str(port)).strip()}"
+        """Where a port of a service is published on this machine; raises Wrong."""
+        published = self.run("port", service, str(port)).strip()
+        if not re.fullmatch(r"\S+:[1-9]\d*", published):
+            seen = f"port {port} of {service} is not published: {short(published) or 'nothing'}"
+            raise Wrong(seen, f"docker compose up -d {service}")
+        return f"http://{published}"
+
+    @staticmethod
+    def _json(text: str, command: str) -> Document:
+        return Document.read(text, f"docker compose {command}", "docker compose version; 2.20 is expected")
 
 
 def _failure(command: str, done: subprocess.CompletedProcess[str]) -> Wrong:
@@ -92,7 +106,8 @@ def state_of(service: str, container: Mapping[str, Any] | None, profile: str = "
     start = f"docker compose --profile {profile} up -d" if profile else "docker compose up -d"
     if container is None:
         raise Wrong("not created", start, final=True)
-    state, health, code = container["State"], container.get("Health", ""), container.get("ExitCode", 0)
+    state, health = container.get("State") or "in no state", container.get("Health") or ""
+    code = container.get("ExitCode") or 0
     if service in ONE_SHOTS and state == "exited" and code == 0:
         return "done"
     if service not in ONE_SHOTS and state == "running" and health == "healthy":

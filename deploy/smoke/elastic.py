@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from smoke.check import Wrong
+from smoke.document import Document
 from smoke.site import Site
 
 READER = "umbra_reader"
@@ -17,14 +18,18 @@ PATTERN = "logs-umbra.*-*"
 def request_found(elasticsearch: Site, request_id: str) -> str:
     """The API's line about a request is searchable by trace.id; raises Wrong."""
     body = {"query": {"term": {"trace.id": request_id}}, "_source": ["message", "event.dataset"], "size": 20}
-    hits = elasticsearch.json("POST", f"/{PATTERN}/_search", body)["hits"]["hits"]
-    lines = sorted({f"{hit['_source']['message']} ({hit['_source']['event']['dataset']})" for hit in hits})
+    hits = elasticsearch.json("POST", f"/{PATTERN}/_search", body)["hits"]["hits"].items()
+    lines = sorted({_line(hit["_source"]) for hit in hits})
     if "request (umbra.api)" not in lines:
         raise Wrong(
             f"no line `request` with trace.id {request_id}; found: {', '.join(lines) or 'nothing'}",
             "docker compose logs logstash",
         )
     return f"{request_id}: {', '.join(lines)}"
+
+
+def _line(source: Document) -> str:
+    return f"{source['message'].text()} ({source['event']['dataset'].text()})"
 
 
 def expected(directory: Path) -> list[tuple[str, str]]:
@@ -42,8 +47,10 @@ def objects_there(kibana: Site, wanted: list[tuple[str, str]]) -> str:
     A user who may only read may export: Kibana asks of an export no more than the right to read each object.
     """
     body = {"objects": [{"type": kind, "id": name} for kind, name in wanted], "excludeExportDetails": True}
-    told = kibana.text("POST", "/api/saved_objects/_export", body)
-    found = {(one["type"], one["id"]) for one in map(json.loads, told.splitlines())}
+    path = "/api/saved_objects/_export"
+    exported = kibana.text("POST", path, body).splitlines()
+    objects = [Document.read(line, f"POST {path}", kibana.logs()) for line in exported]
+    found = {(one["type"].text(), one["id"].text()) for one in objects}
     missing = sorted(f"{kind} {name}" for kind, name in set(wanted) - found)
     if missing or not wanted:
         raise Wrong(f"missing: {', '.join(missing) or 'all'}", "docker compose logs kibana-setup")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from smoke.check import Wrong
+from smoke.document import Document
 from smoke.site import Site
 
 DATASOURCE = "prometheus"
@@ -41,10 +42,12 @@ class Asked:
 
 def datasource(grafana: Site) -> str:
     """Grafana reaches Prometheus; raises Wrong."""
-    told = grafana.json("GET", f"/api/datasources/uid/{DATASOURCE}/health")
-    if told.get("status") != "OK":
-        raise Wrong(f"the datasource {DATASOURCE} says {told}", grafana.logs())
-    return str(told.get("message", "OK"))
+    health = grafana.json("GET", f"/api/datasources/uid/{DATASOURCE}/health")
+    status, message = health["status"].text(), health.get("message")
+    said = message.text() if message else status
+    if status != "OK":
+        raise Wrong(f"the datasource {DATASOURCE} says {status}: {said}", grafana.logs())
+    return said
 
 
 def expected(directory: Path) -> dict[str, str]:
@@ -55,8 +58,7 @@ def expected(directory: Path) -> dict[str, str]:
 
 def dashboard(grafana: Site, uid: str) -> str:
     """One dashboard is there and each of its queries has data, or may have none; raises Wrong."""
-    model = grafana.json("GET", f"/api/dashboards/uid/{uid}")["dashboard"]
-    asked = list(queries(model))
+    asked = list(queries(grafana.json("GET", f"/api/dashboards/uid/{uid}")["dashboard"]))
     full = [has_data(grafana, one) for one in asked]
     empty = [one for one, any_data in zip(asked, full, strict=True) if not any_data]
     wrong = sorted({one.panel for one in empty if not one.may_be_empty})
@@ -67,45 +69,63 @@ def dashboard(grafana: Site, uid: str) -> str:
     return f"{sum(full)} queries with data" + (f", {len(empty)} empty as they may be" if empty else "")
 
 
-def queries(model: Json) -> Iterator[Asked]:
-    """Every query of every panel, its variables replaced by all of their values."""
-    values = {one["name"]: _all_of(one) for one in model.get("templating", {}).get("list", [])}
+def queries(model: Document) -> Iterator[Asked]:
+    """Every query of every panel, its variables replaced by all of their values; raises Wrong."""
+    templating = model.get("templating")
+    variables = templating.get("list") if templating else None
+    values = {one["name"].text(): _all_of(one) for one in (variables.items() if variables else [])}
+    uid = model["uid"].text()
     for panel in _panels(model):
-        says = panel.get("fieldConfig", {}).get("defaults", {}).get("noValue", ORDINARY)
-        for target in panel.get("targets", []):
-            if "expr" in target:
-                quiet = says != ORDINARY or (model["uid"], panel["title"]) in QUIET
-                yield Asked(panel["title"], quiet, _query(target, values))
+        targets = panel.get("targets")
+        for target in targets.items() if targets else []:
+            if target.get("expr"):
+                yield _asked(uid, panel, target, values)
+
+
+def _asked(uid: str, panel: Document, target: Document, values: Mapping[str, str]) -> Asked:
+    title, says = panel["title"].text(), _says_when_empty(panel)
+    return Asked(title, says != ORDINARY or (uid, title) in QUIET, _query(target, values))
+
+
+def _says_when_empty(panel: Document) -> str:
+    config = panel.get("fieldConfig")
+    defaults = config.get("defaults") if config else None
+    says = defaults.get("noValue") if defaults else None
+    return says.text() if says else ORDINARY
 
 
 def has_data(grafana: Site, asked: Asked) -> bool:
     """Whether a query gives at least one value; raises Wrong for one that fails."""
     now = int(time.time() * 1000)
     body = {"from": str(now - LOOK_BACK_SECONDS * 1000), "to": str(now), "queries": [asked.query]}
-    (result,) = grafana.json("POST", "/api/ds/query", body)["results"].values()
-    if "error" in result:
-        raise Wrong(f"{asked.panel}: {result['error']}", f"the query is {asked.query['expr']}")
-    return any(_filled(frame) for frame in result.get("frames", []))
+    result = grafana.json("POST", "/api/ds/query", body)["results"].only()
+    if error := result.get("error"):
+        raise Wrong(f"{asked.panel}: {error.text()}", f"the query is {asked.query['expr']}")
+    frames = result.get("frames")
+    return any(_filled(frame) for frame in (frames.items() if frames else []))
 
 
-def _filled(frame: Json) -> bool:
+def _filled(frame: Document) -> bool:
     """Whether a frame has a value beside its times."""
-    return any(value is not None for column in frame["data"]["values"][1:] for value in column)
+    columns = frame["data"]["values"].items()[1:]
+    return any(value.content is not None for column in columns for value in column.items())
 
 
-def _panels(model: Json) -> Iterator[Json]:
-    for panel in model.get("panels", []):
+def _panels(model: Document) -> Iterator[Document]:
+    panels = model.get("panels")
+    for panel in panels.items() if panels else []:
         yield panel
         yield from _panels(panel)  # those of a closed row
 
 
-def _query(target: Json, values: Mapping[str, str]) -> Json:
-    instant = bool(target.get("instant"))
+def _query(target: Document, values: Mapping[str, str]) -> Json:
+    once, form = target.get("instant"), target.get("format")
+    instant = bool(once and once.content)
     return {
-        "refId": target["refId"],
+        "refId": target["refId"].text(),
         "datasource": {"type": "prometheus", "uid": DATASOURCE},
-        "expr": substituted(target["expr"], values),
-        "format": target.get("format", "time_series"),
+        "expr": substituted(target["expr"].text(), values),
+        "format": form.text() if form else "time_series",
         "instant": instant,
         "range": not instant,
         "intervalMs": STEP_MILLISECONDS,
@@ -122,7 +142,10 @@ def substituted(expr: str, values: Mapping[str, str]) -> str:
     return re.sub(r"\$(?:(?P<plain>\w+)|\{(?P<braced>\w+)(?::\w+)?\})", value, expr)
 
 
-def _all_of(variable: Json) -> str:
-    if variable.get("includeAll"):
-        return str(variable.get("allValue") or ".*")
-    return str(variable.get("current", {}).get("value", ".*"))
+def _all_of(variable: Document) -> str:
+    every, chosen = variable.get("includeAll"), variable.get("allValue")
+    if every and every.content:
+        return (chosen.text() if chosen else "") or ".*"
+    current = variable.get("current")
+    value = current.get("value") if current else None
+    return str(value.content) if value else ".*"

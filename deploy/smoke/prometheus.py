@@ -1,50 +1,82 @@
-"""Prometheus scrapes everything, evaluates its rules, and reaches Alertmanager."""
+"""Prometheus scrapes everything, evaluates its rules, reaches Alertmanager, and has no page out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from smoke.check import Wrong
+from smoke.document import Document
 from smoke.site import Site
 
 JOBS = ("alertmanager", "prometheus", "umbra-api", "umbra-worker")
+RUNBOOKS = "docs/monitoring.md#"
 
 
 def targets(prometheus: Site) -> str:
     """Every target of every job is up; raises Wrong."""
-    found = prometheus.json("GET", "/api/v1/targets?state=active")["data"]["activeTargets"]
-    down = [_trouble(one) for one in found if one["health"] != "up"]
-    missing = sorted(set(JOBS) - {one["labels"]["job"] for one in found})
+    active = prometheus.json("GET", "/api/v1/targets?state=active")["data"]["activeTargets"].items()
+    down = [_trouble(target) for target in active if target["health"].text() != "up"]
+    jobs = sorted(_job(target) for target in active)
+    missing = sorted(set(JOBS) - set(jobs))
     if down or missing:
-        raise Wrong("; ".join([*down, *(f"{job} is not scraped" for job in missing)]), "look at /targets")
-    return f"{len(found)} up: {', '.join(sorted(one['labels']['job'] for one in found))}"
+        raise Wrong("; ".join([*down, *(f"{job} is not scraped" for job in missing)]), prometheus.logs())
+    return f"{len(active)} up: {', '.join(jobs)}"
 
 
-def _trouble(target: Mapping[str, Any]) -> str:
-    return f"{target['labels']['job']} {target['health']} {target['lastError']}".strip()
+def _job(target: Document) -> str:
+    return target["labels"]["job"].text()
+
+
+def _trouble(target: Document) -> str:
+    error = target.get("lastError")
+    return f"{_job(target)} {target['health'].text()} {error.text() if error else ''}".strip()
 
 
 def rules(prometheus: Site) -> str:
     """Every rule was evaluated without an error; raises Wrong."""
-    groups = prometheus.json("GET", "/api/v1/rules")["data"]["groups"]
-    found = [rule for group in groups for rule in group["rules"]]
-    bad = [
-        f"{rule['name']}: {rule.get('lastError') or rule['health']}"
-        for rule in found
-        if rule["health"] != "ok"
-    ]
-    alerts = [rule for rule in found if rule["type"] == "alerting"]
+    loaded = _rules(prometheus)
+    bad = [_fault(rule) for rule in loaded if rule["health"].text() != "ok"]
+    alerts = [rule for rule in loaded if rule["type"].text() == "alerting"]
     if bad or not alerts:
         raise Wrong("; ".join(bad[:3]) or "no alert rules are loaded", prometheus.logs())
-    firing = sorted(rule["name"] for rule in alerts if rule["state"] == "firing")
-    return f"{len(found) - len(alerts)} recorded, {len(alerts)} alerts, firing: {', '.join(firing) or 'none'}"
+    return f"{len(loaded) - len(alerts)} recorded, {len(alerts)} alerts"
+
+
+def _rules(prometheus: Site) -> list[Document]:
+    groups = prometheus.json("GET", "/api/v1/rules")["data"]["groups"].items()
+    return [rule for group in groups for rule in group["rules"].items()]
+
+
+def _fault(rule: Document) -> str:
+    error = rule.get("lastError")
+    return f"{rule['name'].text()}: {error.text() if error else rule['health'].text()}"
 
 
 def alertmanagers(prometheus: Site, alertmanager: Site) -> str:
     """Prometheus sends to an Alertmanager, and that one answers; raises Wrong."""
-    active = prometheus.json("GET", "/api/v1/alertmanagers")["data"]["activeAlertmanagers"]
+    active = prometheus.json("GET", "/api/v1/alertmanagers")["data"]["activeAlertmanagers"].items()
     if not active:
         raise Wrong("Prometheus knows no Alertmanager", prometheus.logs())
-    version = alertmanager.json("GET", "/api/v2/status")["versionInfo"]["version"]
-    return f"Prometheus sends to {active[0]['url']} ({version})"
+    version = alertmanager.json("GET", "/api/v2/status")["versionInfo"]["version"].text()
+    return f"Prometheus sends to {active[0]['url'].text()} ({version})"
+
+
+def pages(prometheus: Site) -> str:
+    """No alert of the severity `page` fires; raises Wrong, which names them. Lesser ones are listed."""
+    alerts = [rule for rule in _rules(prometheus) if rule["type"].text() == "alerting"]
+    firing = [rule for rule in alerts if rule["state"].text() == "firing"]
+    paging = _names(firing, "page")
+    if paging:
+        runbook = f"{RUNBOOKS}{paging[0].lower()}"
+        raise Wrong(f"an alert pages: {', '.join(paging)}", f"its runbook: {runbook}", final=True)
+    tickets, news = _names(firing, "ticket"), _names(firing, "info")
+    said = [f"{len(tickets)} tickets ({', '.join(tickets)})"] * bool(tickets)
+    said += [f"news: {', '.join(news)}"] * bool(news)
+    return "; ".join(["no alert pages", *said])
+
+
+def _names(firing: list[Document], severity: str) -> list[str]:
+    return sorted({rule["name"].text() for rule in firing if _severity(rule) == severity})
+
+
+def _severity(rule: Document) -> str:
+    severity = rule["labels"].get("severity")
+    return severity.text() if severity else ""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
-from smoke.check import Wrong
+from smoke.check import Wrong, short
 from smoke.compose import Compose
+from smoke.document import Document
 from smoke.site import Site
 
 _LIVE = "SELECT live_name || '@' || live_version, prediction_dollars FROM captures WHERE id = '{id}'"
@@ -33,12 +33,19 @@ class Answer:
 
 def predict(api: Site) -> Answer:
     """Ask for the example of /openapi.json; raises Wrong."""
-    paths = api.json("GET", "/openapi.json")["paths"]
-    house = paths["/v1/predictions"]["post"]["requestBody"]["content"]["application/json"]["example"]
-    told = api.json("POST", "/v1/predictions", house)
-    (one,) = told["predictions"]
-    model = f"{told['model']['name']}@{told['model']['version']}"
-    return Answer(told["request_id"], UUID(one["id"]), model, one["price_dollars"])
+    post = api.json("GET", "/openapi.json")["paths"]["/v1/predictions"]["post"]
+    house = post["requestBody"]["content"]["application/json"]["example"].content
+    answer = api.json("POST", "/v1/predictions", house)
+    prediction = answer["predictions"].only()
+    dollars = prediction["price_dollars"].number()
+    return Answer(answer["request_id"].text(), _id(prediction["id"]), _name(answer["model"]), dollars)
+
+
+def _id(written: Document) -> UUID:
+    try:
+        return UUID(written.text())
+    except ValueError:
+        raise Wrong(f"{written.at}: expected a UUID, got {short(written.text())}", written.advice) from None
 
 
 def password_refused(compose: Compose) -> bool:
@@ -48,8 +55,8 @@ def password_refused(compose: Compose) -> bool:
 
 def live_row(compose: Compose, answer: Answer) -> str:
     """The row of the live prediction; raises Wrong."""
-    rows = _query(compose, _LIVE.format(id=answer.id))
-    if [(model, float(dollars)) for model, dollars in rows] != [(answer.model, answer.dollars)]:
+    rows = _query(compose, _LIVE.format(id=answer.id), columns=2)
+    if [(model, _dollars(dollars)) for model, dollars in rows] != [(answer.model, answer.dollars)]:
         raise Wrong(
             f"expected {answer.model} and {answer.dollars!r}, found {rows}", "docker compose logs worker"
         )
@@ -58,40 +65,61 @@ def live_row(compose: Compose, answer: Answer) -> str:
 
 def candidate_rows(compose: Compose, api: Site, answer: Answer) -> str:
     """The row of every candidate that scores all requests; raises Wrong."""
-    present = api.json("GET", "/v1/deployment")["candidates"]
-    wanted = {_name(c["model"]) for c in present if c["state"] == "active" and c["sample"] == 1}
+    deployment = api.json("GET", "/v1/deployment")
+    if deployment["candidates"].content is None:
+        raise Wrong("the API does not know its candidates: its store is slow", "docker compose logs postgres")
+    wanted = {_name(one["model"]) for one in deployment["candidates"].items() if _scores_all(one)}
     if not wanted:
         raise Wrong("no candidate scores every request", "docker compose exec worker umbra candidates")
-    rows = {model: (state, told) for model, state, told in _query(compose, _SHADOW.format(id=answer.id))}
+    rows = {
+        model: (state, said)
+        for model, state, said in _query(compose, _SHADOW.format(id=answer.id), columns=3)
+    }
     missing = sorted(model for model in wanted if rows.get(model, ("",))[0] != "scored")
     if missing:
         raise Wrong(f"not scored by {', '.join(missing)}; found {rows}", "docker compose logs worker")
-    return ", ".join(f"{model} ${float(rows[model][1]):,.0f}" for model in sorted(wanted))
+    return ", ".join(f"{model} ${_dollars(rows[model][1]):,.0f}" for model in sorted(wanted))
+
+
+def _scores_all(candidate: Document) -> bool:
+    return candidate["state"].text() == "active" and candidate["sample"].number() == 1
 
 
 def shown(api: Site, answer: Answer) -> str:
     """GET /v1/predictions/{id} gives both predictions; raises Wrong."""
-    told = api.json("GET", f"/v1/predictions/{answer.id}")
-    if told["price_dollars"] != answer.dollars or not told["observations"]:
-        raise Wrong(f"expected ${answer.dollars:,.0f} and observations, found {told}", api.logs())
-    return f"live and {len(told['observations'])} observed"
+    prediction = api.json("GET", f"/v1/predictions/{answer.id}")
+    dollars, observed = prediction["price_dollars"].number(), prediction["observations"].items()
+    if dollars != answer.dollars or not observed:
+        seen = f"${dollars:,.0f} and {len(observed)} observations"
+        raise Wrong(f"expected ${answer.dollars:,.0f} and observations, found {seen}", api.logs())
+    return f"live and {len(observed)} observed"
 
 
 def ledger(compose: Compose) -> str:
     """`umbra status` says that the ledger balances; raises Wrong."""
-    printed = compose.run("exec", "-T", "worker", "umbra", "status")
-    last = printed.strip().splitlines()[-1]
+    printed = compose.run("exec", "-T", "worker", "umbra", "status").strip()
+    last = printed.splitlines()[-1] if printed else "umbra status prints nothing"
     if "balances" not in last:
         raise Wrong(last, "docker compose exec worker umbra status")
     return last
 
 
-def _query(compose: Compose, sql: str) -> list[list[str]]:
+def _query(compose: Compose, sql: str, *, columns: int) -> list[list[str]]:
     printed = compose.run(
         "exec", "-T", "postgres", "psql", "-U", "umbra", "-d", "umbra", "-AtX", "-F", "\t", "-c", sql
     )
-    return [line.split("\t") for line in printed.splitlines()]
+    rows = [line.split("\t") for line in printed.splitlines()]
+    if any(len(row) != columns for row in rows):
+        raise Wrong(f"psql printed no table: {short(printed)}", "docker compose logs postgres")
+    return rows
 
 
-def _name(model: dict[str, Any]) -> str:
-    return f"{model['name']}@{model['version']}"
+def _dollars(written: str) -> float:
+    try:
+        return float(written)
+    except ValueError:
+        raise Wrong(f"expected a price, found {short(written)}", "docker compose logs worker") from None
+
+
+def _name(model: Document) -> str:
+    return f"{model['name'].text()}@{model['version'].text()}"

@@ -9,6 +9,7 @@ from dataclasses import replace
 from http import HTTPStatus
 
 from differential_tests.comparison import places, spreads
+from differential_tests.comparison.asked import by_kind
 from differential_tests.comparison.differences import Differences
 from differential_tests.comparison.noise import Measured, Sieve, measured
 from differential_tests.comparison.places import Place
@@ -91,6 +92,7 @@ def _check(
     return replace(
         check,
         rows=rows.total,
+        asked=by_kind(table_a, table_b, rows),
         a=table_a.header,
         b=table_b.header,
         findings=(*sieve.rows(rows), *by_weight(seen.found, rows)),

@@ -26,14 +26,14 @@ class Place:
 
 def compared(a: Table, b: Table, rows: Rows, tolerance: Tolerance) -> Iterator[Place]:
     """Every place of either table, in alphabetical order."""
-    from_a, from_b = _to_rows(rows.a, len(a.ids)), _to_rows(rows.b, len(b.ids))
+    from_a, from_b = to_rows(rows.a, len(a.ids)), to_rows(rows.b, len(b.ids))
     for path in sorted(a.columns.keys() | b.columns.keys()):
         one, other = Entries.of(a.columns.get(path), from_a), Entries.of(b.columns.get(path), from_b)
         if len(one) or len(other):
             yield _place(path, one, other, tolerance)
 
 
-def _to_rows(places: Positions, count: int) -> Positions:
+def to_rows(places: Positions, count: int) -> Positions:
     """The position in Rows of each row of a table, or -1."""
     found = np.full(count, -1, np.int64)
     found[places] = np.arange(len(places))

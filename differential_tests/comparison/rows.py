@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,8 +55,8 @@ def _first(ids: Sequence[str]) -> dict[str, int]:
 
 def _alone(kind: Kind, table: Table, here: dict[str, int], there: dict[str, int]) -> Iterator[Finding]:
     for name in sorted(here.keys() - there.keys()):
-        said = (_said(table, here[name]), None)
-        a, b = said if kind is Kind.MISSING else said[::-1]
+        answer = (said(table, here[name]), None)
+        a, b = answer if kind is Kind.MISSING else answer[::-1]
         yield Finding(kind, name, a=a, b=b, segment=table.segments[here[name]])
 
 
@@ -72,20 +73,22 @@ def _doubled(a: Table, b: Table) -> Iterator[Finding]:
 
 
 def _unlike(a: Table, b: Table, row_a: int, row_b: int) -> Finding | None:
-    """A failure on either side, or another status or error code."""
+    """A failure on either side, another status or error code, or a value that other clients cannot read."""
     failed = a.failures[row_a] or b.failures[row_b]
+    statuses = a.statuses[row_a], b.statuses[row_b]
     if not failed and a.statuses[row_a] == b.statuses[row_b] and a.codes[row_a] == b.codes[row_b]:
         return None
     details = {"a": a.details.get(row_a), "b": b.details.get(row_b)}
     return Finding(
-        Kind.FAILURE if failed else Kind.REFUSAL,
+        Kind.FAILURE if failed or max(statuses) < HTTPStatus.BAD_REQUEST else Kind.REFUSAL,
         a.ids[row_a],
-        a=_said(a, row_a),
-        b=_said(b, row_b),
+        a=said(a, row_a),
+        b=said(b, row_b),
         segment=a.segments[row_a],
         detail="; ".join(f"{side}: {detail}" for side, detail in details.items() if detail),
     )
 
 
-def _said(table: Table, row: int) -> str:
+def said(table: Table, row: int) -> str:
+    """A failure, or status and code, in one text."""
     return table.failures[row] or f"{table.statuses[row]} {table.codes[row]}".rstrip()

@@ -79,6 +79,7 @@ class Table:
     """
 
     ids: Sequence[str]
+    kinds: Sequence[str]
     segments: Sequence[str]
     statuses: Sequence[int]
     codes: Sequence[str]
@@ -164,6 +165,7 @@ class _Making:
         self._ignored = ignored
         self._texts: dict[str, str] = {}
         self._ids: list[str] = []
+        self._kinds: list[str] = []
         self._segments: list[str] = []
         self._statuses = array("i")
         self._codes: list[str] = []
@@ -176,6 +178,7 @@ class _Making:
         _check(answer)
         row = len(self._ids)
         self._ids.append(answer.id)
+        self._kinds.append(self._shared(answer.kind))
         self._segments.append(self._shared(answer.segment))
         self._statuses.append(answer.status)
         self._codes.append(self._shared(answer.code))
@@ -188,6 +191,7 @@ class _Making:
     def table(self, header: Header | None) -> Table:
         return Table(
             ids=self._ids,
+            kinds=self._kinds,
             segments=self._segments,
             statuses=self._statuses,
             codes=self._codes,
@@ -238,7 +242,7 @@ class _Making:
 
 
 def _check(answer: Answer) -> None:
-    texts = (answer.id, answer.segment, answer.code, answer.failure, answer.detail)
+    texts = (answer.id, answer.kind, answer.segment, answer.code, answer.failure, answer.detail)
     status = answer.status
     if not all(isinstance(text, str) for text in texts) or type(status) is not int or not 0 <= status < 1000:
         raise InvalidRun(f"answer {answer.id!r}: expected texts and a status of HTTP, got {answer}"[:300])

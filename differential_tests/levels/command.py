@@ -10,7 +10,6 @@ import click
 from differential_tests import findings, golden, options, questions
 from differential_tests.findings import Level
 from differential_tests.options import Reports
-from differential_tests.payloads import Payloads
 
 FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
 
@@ -52,7 +51,7 @@ def levels(
 
     reports = Reports(**{name: given.pop(name) for name in Reports.__slots__})
     wanted = frozenset(map(Level, levels)) or frozenset(Level)
-    asking = list(Payloads(payloads)) if payloads else None
+    asking = list(options.payloads(payloads)) if payloads else None
     ladder = Ladder(package, options.read_terms(terms), questions=asking, levels=wanted, **given)
     with options.step() as begun:
         checks = list(ladder.checks(begun))

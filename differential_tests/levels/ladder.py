@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from differential_tests import corpus, expected_change, golden, sides
 from differential_tests.document import InvalidDocument
-from differential_tests.findings import Check, Level
+from differential_tests.findings import Check, Level, require_answers
 from differential_tests.levels.asking import asked
 from differential_tests.levels.candidate import candidate
 from differential_tests.levels.golden import NoBase, approved, of_commit, recorded
@@ -83,7 +83,7 @@ def _tried(level: Level, step: Step) -> Iterator[Check]:
     """The checks of a step; what ends it costs no check that was made, there or at another level."""
     ended = Check(level, _name(step), "", 0)
     try:
-        yield from step()
+        yield from map(require_answers, step())
     except FAULTS as fault:
         yield replace(ended, error=str(fault))
     except Exception as fault:  # noqa: BLE001 (a defect here, or in what is asked: the trace tells)

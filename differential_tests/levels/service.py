@@ -68,5 +68,9 @@ def _csv(houses: Sequence[Question]) -> Question:
     writer.writeheader()
     writer.writerows(rows)
     return Question(
-        f"csv {houses[0].id}", "csv", houses[0].segment, body=text.getvalue(), content_type="text/csv"
+        f"csv {houses[0].id}",
+        houses[0].kind,
+        houses[0].segment,
+        body=text.getvalue(),
+        content_type="text/csv",
     )

@@ -52,6 +52,8 @@ def _header(check: Check) -> dict[str, Any]:
         "findings": len(check.findings),
         "kinds": summary.kinds(check),
         "error": check.error,
+        "asked": [asdict(kind) for kind in check.asked],
+        "unanswered": check.unanswered,
         "seconds": check.seconds,
         "facts": summary.facts(check),
         "spreads": [asdict(spread) for spread in check.spreads],

@@ -27,6 +27,7 @@ def _lines(checks: Sequence[Check]) -> Iterator[str]:
     if checks:
         yield from _levels(checks)
         yield from _errors([check for check in checks if check.error])
+        yield from _unanswered([check for check in checks if check.unanswered and not check.error])
         yield from _worst(checks)
         yield from _facts(checks)
 
@@ -49,6 +50,15 @@ def _errors(failed: Sequence[Check]) -> Iterator[str]:
         yield f"- and {len(failed) - ERRORS:,} more"
 
 
+def _unanswered(silent: Sequence[Check]) -> Iterator[str]:
+    if silent:
+        yield "\nNot answered:\n"
+    for check in silent[:ERRORS]:
+        yield f"- {check.level} {_code(summary.title(check))}: {_code(summary.unanswered(check), 300)}"
+    if len(silent) > ERRORS:
+        yield f"- and {len(silent) - ERRORS:,} more"
+
+
 def _worst(checks: Sequence[Check]) -> Iterator[str]:
     found = summary.worst(checks, WORST)
     if not found:
@@ -59,6 +69,8 @@ def _worst(checks: Sequence[Check]) -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- | ---: | ---: | ---: | ---: | --- |"
     for check, finding in found:
         yield f"| {check.level} | {_code(summary.title(check))} | {_finding(finding)} |"
+    sides = dict.fromkeys(summary.who(check) for check, _ in found)
+    yield "\n" + "; ".join(_code(said, 300) for said in list(sides)[:ERRORS])
     yield "\n</details>"
 
 

@@ -27,7 +27,7 @@ def html(checks: Sequence[Check]) -> str:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters.update(line=texts.line, number=texts.number, count=texts.count)
+    environment.filters.update(line=texts.line, number=texts.number, count=texts.count, zip=zip)
     ordered = [check for members in summary.by_level(checks).values() for check in members]
     return environment.get_template("page.html.jinja").render(
         checks=ordered, summary=summary, plots=plots, worst=WORST, most_spreads=SPREADS

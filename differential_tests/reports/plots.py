@@ -44,15 +44,19 @@ class _Drawn:
     means: Numbers
     gaps: Numbers
     unit: str
+    names: tuple[str, str]
 
     @property
     def is_log(self) -> bool:
         return self.unit == " %"
 
 
-def of(pairs: Pairs | None) -> list[Plot]:
-    """A against B, Bland-Altman and the histogram of the differences; empty if there is nothing to draw."""
-    drawn = None if pairs is None else _drawn(pairs)
+def of(pairs: Pairs | None, names: tuple[str, str] = ("A", "B")) -> list[Plot]:
+    """One side against the other, Bland-Altman and the histogram of the differences.
+
+    `names` are those of the sides. Empty if there is nothing to draw.
+    """
+    drawn = None if pairs is None else _drawn(pairs, names)
     if pairs is None or drawn is None:
         return []
     left_out = len(pairs.a) - len(drawn.a)
@@ -62,7 +66,7 @@ def of(pairs: Pairs | None) -> list[Plot]:
     return [_scatter(drawn, note), _bland_altman(drawn), _histogram(drawn)]
 
 
-def _drawn(pairs: Pairs) -> _Drawn | None:
+def _drawn(pairs: Pairs, names: tuple[str, str]) -> _Drawn | None:
     keep = (np.abs(pairs.a) < _LARGEST) & (np.abs(pairs.b) < _LARGEST)
     a, b = pairs.a[keep], pairs.b[keep]
     if not len(a):
@@ -70,17 +74,18 @@ def _drawn(pairs: Pairs) -> _Drawn | None:
     rows = [pairs.rows[index] for index in np.flatnonzero(keep)]
     if min(a.min(), b.min()) > 1 / _LARGEST:
         log_a, log_b = np.log(a), np.log(b)
-        return _Drawn(rows, a, b, np.exp(log_a / 2 + log_b / 2), 100 * (log_b - log_a), " %")
-    return _Drawn(rows, a, b, a / 2 + b / 2, b - a, "")
+        return _Drawn(rows, a, b, np.exp(log_a / 2 + log_b / 2), 100 * (log_b - log_a), " %", names)
+    return _Drawn(rows, a, b, a / 2 + b / 2, b - a, "", names)
 
 
 def _scatter(drawn: _Drawn, note: str) -> Plot:
     both = np.concatenate([drawn.a, drawn.b])
     x, y = (_axis(both, vertical, drawn.is_log) for vertical in (False, True))
-    canvas = Canvas("A against B", x, y, ("A", "B"))
+    name = " against ".join(drawn.names)
+    canvas = Canvas(name, x, y, drawn.names)
     canvas.line(x.low, y.low, x.high, y.high, "same")
     _points(canvas, drawn, drawn.a, drawn.b)
-    return Plot("A against B", f"{note}; on the line both say the same", _svg(canvas))
+    return Plot(name, f"{note}; on the line both say the same", _svg(canvas))
 
 
 def _bland_altman(drawn: _Drawn) -> Plot:
@@ -88,7 +93,7 @@ def _bland_altman(drawn: _Drawn) -> Plot:
     mean, limit = float(gaps.mean()), 1.96 * float(gaps.std(ddof=1 if len(gaps) > 1 else 0))
     x = _axis(drawn.means, False, drawn.is_log)
     y = axis(np.array([*gaps, mean - limit, mean + limit, 0.0]), vertical=True)
-    canvas = Canvas("Difference against mean", x, y, ("mean of A and B", _difference(drawn)))
+    canvas = Canvas("Difference against mean", x, y, ("mean of both", _difference(drawn)))
     for level, style in ((mean, "mean"), (mean - limit, "limit"), (mean + limit, "limit")):
         canvas.line(x.low, level, x.high, level, style)
     _points(canvas, drawn, drawn.means, drawn.gaps)
@@ -108,7 +113,8 @@ def _histogram(drawn: _Drawn) -> Plot:
 
 
 def _difference(drawn: _Drawn) -> str:
-    return "ln(B / A), %" if drawn.is_log else "B - A"
+    a, b = drawn.names
+    return f"ln({b} / {a}), %" if drawn.is_log else f"{b} - {a}"
 
 
 def _axis(numbers: Numbers, vertical: bool, positive: bool) -> Axis:
@@ -118,12 +124,13 @@ def _axis(numbers: Numbers, vertical: bool, positive: bool) -> Axis:
 
 def _points(canvas: Canvas, drawn: _Drawn, x: Numbers, y: Numbers) -> None:
     """Evenly thinned; the largest differences tell who they are when they are pointed at."""
-    sizes = np.abs(drawn.gaps)
+    (name_a, name_b), sizes = drawn.names, np.abs(drawn.gaps)
     some = np.unique(np.linspace(0, len(x) - 1, POINTS).astype(np.int64))
     canvas.dots(x[some], y[some])
     for index in np.argsort(-sizes, kind="stable")[:WORST]:
         if sizes[index] > 0:
-            told = f"{line(drawn.rows[index])}: A {number(drawn.a[index])}, B {number(drawn.b[index])}"
+            a, b = number(drawn.a[index]), number(drawn.b[index])
+            told = f"{line(drawn.rows[index])}: {name_a} {a}, {name_b} {b}"
             canvas.named(float(x[index]), float(y[index]), told)
 
 

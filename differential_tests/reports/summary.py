@@ -10,8 +10,8 @@ from heapq import nsmallest
 from itertools import islice
 from math import inf, isnan
 
-from differential_tests.findings import Check, Finding, Kind, Level
-from differential_tests.reports.texts import count, line, number, value
+from differential_tests.findings import Asked, Check, Finding, Kind, Level
+from differential_tests.reports.texts import apart, count, line, number, value
 
 _WHOLE_ROW = frozenset({Kind.MISSING, Kind.EXTRA, Kind.DOUBLED, Kind.FAILURE, Kind.REFUSAL})
 
@@ -62,9 +62,15 @@ def verdict(checks: Sequence[Check]) -> str:
         case State.ERROR:
             return f"could not run: {_errors(checks)} of {of}; {count(found, 'finding')} in all"
         case State.FINDINGS:
-            return f"{count(found, 'finding')} in {_failed(checks)} of {of}; look first at {_first(checks)}"
+            where = f"look first at {_first(checks)}"
+            return f"{count(found, 'finding')} in {_failed(checks)} of {of}; {where}{_silent(checks)}"
         case _:
-            return f"same: {of} of {rows}"
+            return f"same: {of} of {rows}{_silent(checks)}"
+
+
+def _silent(checks: Sequence[Check]) -> str:
+    rows = sum(check.unanswered for check in checks if not check.error)
+    return f"; not answered by either side, but should be: {count(rows, 'row')}" if rows else ""
 
 
 def _failed(checks: Sequence[Check]) -> int:
@@ -124,6 +130,7 @@ def kinds(check: Check) -> dict[str, int]:
 def facts(check: Check) -> dict[str, str]:
     """What is needed to make the check again: rows, tolerance, noise, and who was asked."""
     told = {"rows": str(check.rows), **check.facts}
+    told |= {f"asked: {kind.kind}": _fared(kind) for kind in check.asked}
     for side, header in (("a", check.a), ("b", check.b)):
         if header is None:
             continue
@@ -139,6 +146,46 @@ def facts(check: Check) -> dict[str, str]:
     return told
 
 
+def _fared(kind: Asked) -> str:
+    """How the questions of one kind fared."""
+    empty = f" ({kind.empty:,} with nothing but null and NaN)" if kind.empty else ""
+    refusal = f", most with {kind.refusal}" if kind.refusal else ""
+    return (
+        f"{count(kind.rows, 'row')}, {kind.answered:,} answered by both{empty}, {kind.refused:,} refused by "
+        f"both{refusal}"
+    )
+
+
+def unanswered(check: Check) -> str:
+    """What should have been answered and was not, in one line; else an empty text."""
+    if not check.unanswered:
+        return ""
+    kinds = [kind for kind in check.asked if kind.should_be_answered and kind.refused + kind.empty]
+    return "should be answered and was not, by either side: " + "; ".join(
+        f"{line(kind.kind)}: {line(_fared(kind), 200)}" for kind in kinds
+    )
+
+
+def names(check: Check) -> tuple[str, str]:
+    """What the two sides are called: by model, by source where that is the same, else A and B."""
+    if check.a is None or check.b is None:
+        return "A", "B"
+    a, b = check.a, check.b
+    if a.model != b.model and a.model and b.model:
+        return line(a.model, 40), line(b.model, 40)
+    return (line(a.source, 40), line(b.source, 40)) if a.source != b.source else ("A", "B")
+
+
+def who(check: Check) -> str:
+    """Which side is which, and what the percentages are of."""
+    said = [
+        f"{name} is {line(' '.join(filter(None, (header.model, header.source))))}"
+        for name, header in zip(("A", "B"), (check.a, check.b), strict=True)
+        if header is not None
+    ]
+    return ", ".join([*said, "a difference is B - A, a percentage is of the larger of the two"])
+
+
 def title(check: Check) -> str:
     """Its name with the data it was made on."""
     return line(f"{check.name} x {check.dataset}" if check.dataset else check.name, 120)
@@ -149,6 +196,13 @@ def sides(finding: Finding) -> tuple[str, str]:
     if finding.a is None and finding.b is None:
         return "", ""
     return value(finding.a), value(finding.b)
+
+
+def rounded(finding: Finding) -> tuple[str, str]:
+    """The same, but of two numbers the digits that matter."""
+    if isinstance(finding.a, float | int) and isinstance(finding.b, float | int):
+        return apart(finding.a, finding.b)
+    return sides(finding)
 
 
 def sentence(finding: Finding) -> str:

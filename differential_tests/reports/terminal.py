@@ -13,7 +13,7 @@ from differential_tests.reports.texts import line, number
 from monitoring.terminal import Screen, styled
 
 WORST = 10
-_EXCUSES = ("noise", "expected change", "stale expected change", "unused expected change")
+_EXCUSES = ("note", "noise", "expected change", "stale expected change", "unused expected change")
 _STYLES = {State.SAME: "green", State.FINDINGS: "red", State.ERROR: "yellow"}
 
 
@@ -24,9 +24,13 @@ def show(console: Screen, checks: Sequence[Check]) -> None:
     for check in checks:
         if check.error:
             console.print(styled(f"{check.level} {summary.title(check)}: {line(check.error, 300)}", "yellow"))
+        elif said := summary.unanswered(check):
+            console.print(styled(f"{check.level} {summary.title(check)}: {said}", "yellow"))
     found = summary.worst(checks, WORST)
     if found:
         console.print(_worst(found))
+        for said in list(dict.fromkeys(summary.who(check) for check, _ in found))[:WORST]:
+            console.print(styled(said))
     for remark in _remarks(checks):
         console.print(styled(remark))
     console.print(styled(summary.verdict(checks), f"bold {_STYLES[summary.overall(checks)]}"))

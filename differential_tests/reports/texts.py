@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from monitoring.phrases import count, escaped, visible
 
-__all__ = ["SHOWN_CHARACTERS", "count", "cut", "escaped", "line", "number", "value", "visible"]
+__all__ = ["SHOWN_CHARACTERS", "apart", "count", "cut", "escaped", "line", "number", "value", "visible"]
 __test__ = {"count": count, "visible": visible}
 
 SHOWN_CHARACTERS = 80
@@ -39,3 +40,20 @@ def number(found: float | None, unit: str = "") -> str:
         return ""
     large = 1e4 <= abs(found) < 1e15
     return (f"{found:,.0f}" if large else f"{found:.4g}") + unit
+
+
+def apart(a: float, b: float) -> tuple[str, str]:
+    """Two numbers with as many digits as it takes to see how far apart they are; as JSON if that is short."""
+    return _apart(a, b), _apart(b, a)
+
+
+def _apart(shown: float, other: float) -> str:
+    exact = value(shown)
+    if isinstance(shown, bool) or not (math.isfinite(shown) and math.isfinite(other)) or len(exact) <= 8:
+        return exact
+    larger, difference = max(abs(shown), abs(other)), abs(shown - other)
+    digits = 6 if not difference else max(6, 3 + math.ceil(math.log10(larger) - math.log10(difference)))
+    if digits > 12 or not 1e-4 <= abs(shown) < 1e12:
+        return exact
+    places = max(0, digits - 1 - math.floor(math.log10(abs(shown))))
+    return f"{shown:,.{places}f}"

@@ -14,6 +14,7 @@ EMPTY = "no evidence yet"
 PSI = "umbra_drift_psi"
 STATE = "umbra_drift_state"
 JUDGED = "umbra_evidence_timestamp_seconds"
+OUTCOME = "umbra_outcome_newest_timestamp_seconds"
 TRAINED = "umbra_model_trained_timestamp_seconds"
 LOSS_DIFFERENCE = "umbra_loss_difference_ratio"
 CURRENT = f"{newest('umbra_verdict_state', CANDIDATE, 'candidate, state')} == 1"
@@ -40,7 +41,7 @@ READ_ME = Section("Read this first", (
 
 VERDICTS = Section("Verdict", (
     Table(
-        title="Verdicts", unit="short", width=10, height=7, sorted_by="Candidate", empty=EMPTY,
+        title="Verdicts", unit="short", width=9, height=7, sorted_by="Candidate", empty=EMPTY,
         shows="The state each candidate's verdict is in. Empty until the first verdict.",
         normal="continue or insufficient while evidence gathers; in the end promote or reject.",
         act="blocked: a guardrail (errors, latency, drift) stands in the way, the log line names the rule. "
@@ -63,8 +64,15 @@ VERDICTS = Section("Verdict", (
             Query(f"max(umbra_outcomes_unmatched{{{JOB}}})", "unmatched"),
         ],
     ),
+    Stat(
+        title="Last outcome", unit="s", width=3, height=7, decimals=0, scale=limits.OUTCOME_AGE, empty=EMPTY,
+        shows="Time since the last outcome of an answered house came in. Empty until the first one.",
+        normal="As often as whoever reports outcomes does so; a day or two over a weekend.",
+        act="A week: UmbraOutcomesStopped fires; without outcomes no verdict gets on.",
+        queries=[Query(f"time() - max({OUTCOME}{{{JOB}}})", "ago")],
+    ),
     TimeSeries(
-        title="Course of the verdicts", unit="none", width=10, height=7, steps=True, stacked=True, decimals=0,
+        title="Course of the verdicts", unit="none", width=8, height=7, steps=True, stacked=True, decimals=0,
         empty=EMPTY,
         shows="Which state each candidate's verdict was in. Empty until the first verdict.",
         normal="Long even stretches; a verdict that flickers would be looked at too often by chance, "

@@ -13,6 +13,9 @@ QUICK = high_is_bad(0.025, 0.05)
 # Seconds that captures may wait: UmbraJournalAge, UmbraCandidateLag.
 WAITING = high_is_bad(60, 300)
 
+# Seconds since an outcome came in: a day or two are usual, UmbraOutcomesStopped fires after a week.
+OUTCOME_AGE = high_is_bad(3 * 86400, 7 * 86400)
+
 # Shares.
 ALL = low_is_bad(0.5, 1)
 AVAILABLE = low_is_bad(0.99, 0.999)

@@ -39,8 +39,8 @@ AT_A_GLANCE = Section("At a glance", (
         shows="Umbra's alerts that fire now.",
         normal="0.",
         act="Open Alertmanager: each alert names its runbook in docs/monitoring.md.",
-        queries=[Query('count(ALERTS{alertname=~"Umbra.*", alertstate="firing"}) or vector(0)', "alerts",
-                       instant=True)],
+        queries=[Query('count(ALERTS{alertname=~"Umbra.*", severity!="none", alertstate="firing"})'
+                       " or vector(0)", "alerts", instant=True)],
     ),
     Stat(
         title="Available", unit="percentunit", scale=limits.AVAILABLE, spark=False, decimals=3,
@@ -126,7 +126,7 @@ OBJECTIVES = Section("Objectives", (
             Column("Candidate", label="candidate"),
             Column("Instance", label="instance"),
             Column("", expr='max by (severity, alertname, alertstate, candidate, instance)'
-                            ' (ALERTS{alertname=~"Umbra.*"})'),
+                            ' (ALERTS{alertname=~"Umbra.*", severity!="none"})'),
         ),
     ),
 ))  # fmt: skip
@@ -235,12 +235,15 @@ SATURATION = Section("Saturation", (
                  Query(quantile(0.99, "umbra_request_rows", API), "p99")],
     ),
     TimeSeries(
-        title="Captures late or dropped", unit="short", table=True, stacked=True, bars=True,
+        title="Captures late, repeated or dropped", unit="short", table=True, stacked=True, bars=True,
         looks=(Look("late", color=WARN), Look("/^dropped/", color=BAD)),
-        shows="Answered houses a second whose journal entry was late (still written) or dropped, by reason.",
-        normal="Empty. Late ones now and then: the disk took longer than `UMBRA_JOURNAL_WRITE_SECONDS`.",
+        shows="Answered houses a second whose journal entry was late (still written), that a retry asked "
+              "again (captured before), or that were dropped, by reason.",
+        normal="Empty but for retries. Late ones now and then: the disk took longer than "
+               "`UMBRA_JOURNAL_WRITE_SECONDS`.",
         act="full: ingest stands still. disk: make room. stalled: a hung disk. See docs/operations.md.",
         queries=[Query(rate("umbra_captures_late_total", API), "late"),
+                 Query(rate("umbra_captures_repeated_total", API), "repeated"),
                  Query(rate("umbra_captures_dropped_total", API, "reason"), "dropped: {{reason}}")],
     ),
 ))  # fmt: skip

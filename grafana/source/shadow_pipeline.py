@@ -14,6 +14,7 @@ BYTES = "umbra_journal_bytes"
 BOUND = "umbra_journal_bound_bytes"
 AGE = "umbra_journal_oldest_entry_age_seconds"
 FREE = f"umbra_journal_disk_free_bytes{{{WORKER}}} / umbra_journal_disk_size_bytes{{{WORKER}}}"
+STORE_FREE = f"umbra_store_disk_free_bytes{{{WORKER}}} / umbra_store_disk_size_bytes{{{WORKER}}}"
 LAG = "umbra_candidate_lag_seconds"
 BATCH = "umbra_candidate_batch_duration_seconds"
 OBSERVATIONS = "umbra_candidate_observations_total"
@@ -120,14 +121,23 @@ JOURNAL = Section("Journal", (
         queries=[Query(f"{AGE}{{{WORKER}}}", "{{instance}}")],
     ),
     TimeSeries(
-        title="Free disk", unit="percentunit", limits=True, scale=limits.DISK_FREE, maximum=1,
-        shows="Share of the journal's disk that is free.",
+        title="Free disk", unit="percentunit", width=8, limits=True, scale=limits.DISK_FREE, maximum=1,
+        shows="Share of the journal's disk that is free, and of the database's where it is known "
+              "(`UMBRA_STORE_DISK_DIR`, SQLite).",
         normal="Above 20 %.",
-        act="Below 5 % UmbraDiskFull pages: make room, or move `UMBRA_DATA_DIR` while stopped.",
-        queries=[Query(FREE, "{{instance}}")],
+        act="Below 5 % UmbraDiskFull or UmbraStoreDiskFull pages: their runbooks say how to make room.",
+        queries=[Query(FREE, "journal {{instance}}"), Query(STORE_FREE, "database {{instance}}")],
     ),
     TimeSeries(
-        title="Set aside", unit="short", limits=True, scale=limits.NONE_ALLOWED, steps=True, decimals=0,
+        title="Database", unit="bytes", width=8, minimum=None,
+        shows="Bytes of the database.",
+        normal="Grows evenly with the traffic, and stays level once `umbra prune` runs daily.",
+        act="Steeper than the traffic: keep less (`umbra prune`), or give its disk more room.",
+        queries=[Query(f"max(umbra_store_bytes{{{WORKER}}})", "database")],
+    ),
+    TimeSeries(
+        title="Set aside", unit="short", width=8, limits=True, scale=limits.NONE_ALLOWED, steps=True,
+        decimals=0,
         shows="Journal files set aside, and damaged entries over the time of one rate interval.",
         normal="0.",
         act="Files: of another version, or stored before (`*.refused`). Damaged entries: look at the disk.",

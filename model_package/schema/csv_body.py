@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from model_package.schema.faults import Fault, InvalidRows, MalformedBody, TooManyRows, cut
+from model_package import tables
+from model_package.schema.faults import FAULTS_MOST, Fault, InvalidRows, MalformedBody, TooManyRows, cut
 from model_package.schema.fields import BY_NAME, ENTITY, FIELDS, Row
 from model_package.schema.houses import MOST_KEYS, Houses, read_house
+from model_package.tables import InvalidTable, WrongSeparator, number
 
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?\Z")
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,30})\Z")
 
 
@@ -26,29 +25,44 @@ def parse_csv(body: bytes, max_rows: int) -> Houses:
     header = next(lines, [])
     faults = _header_faults(header)
     if faults:
-        raise InvalidRows(tuple(faults))
+        raise InvalidRows(faults)
     cells = at_most(lines, max_rows, "house")
-    rows = [_house(header, line, row, faults) for row, line in enumerate(cells)]
+    rows: list[Row] = []
+    for row, line in enumerate(cells):
+        rows.append(_house(header, line, row, faults))
+        if len(faults) >= FAULTS_MOST:
+            break
     if faults:
-        raise InvalidRows(tuple(faults))
+        raise InvalidRows(faults, len(cells) - len(rows))
     return Houses.of(rows, single=False)
 
 
 def csv_lines(body: bytes) -> Iterator[list[str]]:
-    """The lines of a body, cell by cell; raises MalformedBody while it is read."""
+    """The header and the rows of a body, cell by cell.
+
+    Raises MalformedBody while it is read; InvalidRows where something else than commas separates the columns.
+    """
     if not body.strip():
         raise MalformedBody("the body is empty: expected CSV with a header")
-    if body.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
-        raise MalformedBody("the body starts with a byte order mark: expected plain UTF-8")
     try:
-        text = body.decode()
+        table = tables.of_bytes(body)
+        yield table.header
+        yield from (line.cells for line in table)
+    except WrongSeparator as fault:
+        expected, got = "columns separated by ','", f"the separator is {fault.got}"
+        raise InvalidRows((Fault(None, None, expected, got),)) from None
+    except InvalidTable as fault:
+        raise MalformedBody(_malformed(body, fault)) from None
+
+
+def _malformed(body: bytes, fault: InvalidTable) -> str:
+    line = "" if fault.line is None else f" line {fault.line}:"
+    try:
+        body.decode()
     except UnicodeDecodeError as error:
-        raise MalformedBody(f"not UTF-8 at byte {error.start}: {error.reason}") from None
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        yield from reader
-    except csv.Error as error:
-        raise MalformedBody(f"not CSV at line {reader.line_num}: {cut(str(error))}") from None
+        return f"not UTF-8 at byte {error.start}:{line} {fault.words}"
+    told = fault.got if fault.expected == "CSV" else fault.words
+    return f"not CSV at{line} {told}" if line else f"not CSV: {told}"
 
 
 def _header_faults(header: Sequence[str]) -> list[Fault]:
@@ -114,8 +128,3 @@ def _cell(name: str, text: str) -> float | int | str | None:
     if kind == "whole" and _WHOLE.match(text):
         return int(text)
     return number(text) if kind == "number" else text
-
-
-def number(text: str) -> float | str:
-    """A number as JSON writes it; anything else stays the text it is."""
-    return float(text) if _NUMBER.match(text) else text

@@ -161,6 +161,9 @@ ENTITY_PATTERN = "^[A-Za-z0-9._-]{1,64}$"
 ENTITY_EXPECTED = "1 to 64 of A-Z a-z 0-9 . _ -, or null"
 TARGET = "sale_price"
 TARGET_SOURCE = "SalePrice"
+LEAST_DOLLARS, MOST_DOLLARS = 1.0, 1e9
+"""What a house can have sold for, to be learned from or reported. No home has brought a quarter of a billion
+dollars: a price beyond is in cents, in another currency or a slip, and a single one bends a fit."""
 
 EXAMPLE: Row = {
     "zoning": "RL",

@@ -147,6 +147,11 @@ class ServingMetrics(_PredictionMetrics):
             "Answered houses whose write was still under way when the answer left; the journal counts them.",
             registry=registry,
         )
+        self.captures_repeated = Counter(
+            "umbra_captures_repeated_total",
+            "Rows answered again under the key of a request whose rows the journal has already.",
+            registry=registry,
+        )
         self.captures_dropped = Children(
             Counter(
                 "umbra_captures_dropped_total",

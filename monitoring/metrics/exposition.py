@@ -21,6 +21,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from monitoring import logs
+from monitoring.metrics import ended
 from monitoring.metrics.read import READINGS
 
 _log = logging.getLogger(__name__)
@@ -147,7 +148,8 @@ class _Files(Collector):
 
     def collect(self) -> Iterator[Metric]:
         try:
-            families = list(self._files.collect())  # type: ignore[no-untyped-call]
+            with ended.reading_or_moving:
+                families = list(self._files.collect())  # type: ignore[no-untyped-call]
         except (OSError, RuntimeError, ValueError, KeyError, IndexError, struct.error) as fault:
             logs.event(_log, "metrics_unreadable", level=logging.WARNING, error=fault)
             yield _family("umbra_metrics_files_readable", 0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import struct
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,6 +21,7 @@ from prometheus_client import CollectorRegistry, values
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 
 from monitoring import logs
+from monitoring.metrics import ended
 from monitoring.metrics.declared import ServingMetrics, ShadowMetrics
 
 _log = logging.getLogger(__name__)
@@ -32,13 +34,22 @@ FILE_BYTES = {
     "gauge_livemostrecent": 16 * 1024,
 }
 
+_PRIVATE = 0o700
+
 Declared = TypeVar("Declared", ServingMetrics, ShadowMetrics)
 
 
 def prepare_directory(path: Path) -> bool:
-    """Make the directory and wipe what an earlier run left; False, with a line logged, if it cannot be."""
+    """Make the directory, for this user alone, and wipe what an earlier run left.
+
+    Returns False, with a line logged, if that cannot be: not even if somebody else made it first.
+    """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _refuse_foreign(path.parent)
+        path.mkdir(mode=_PRIVATE, exist_ok=True)
+        _refuse_foreign(path)
+        path.chmod(_PRIVATE)
         _wipe(path)
         _allocate(path / "probe", 4096)
         (path / "probe").unlink()
@@ -56,13 +67,16 @@ def remove_directory(path: Path) -> None:
 
 
 def worker_exited(path: Path, pid: int) -> None:
-    """Forget the gauges of a process that is gone and give back the unused room of its other files."""
+    """Forget the gauges of a process that is gone, and add what it counted to what others before it did."""
     for file in path.glob(f"*_{pid}.db"):
-        with suppress(OSError, struct.error):
+        with suppress(OSError, RuntimeError, struct.error):  # damaged or no room: it stays as it is
             if file.name.startswith("gauge_live"):
-                file.unlink()
+                file.unlink(missing_ok=True)
             else:
-                _trim(file)
+                ended.take_over(file)
+    for file in path.glob(f"*_{pid}.new"):
+        with suppress(OSError):
+            file.unlink()
 
 
 def serving(directory: Path | None, registry: CollectorRegistry | None = None) -> ServingMetrics:
@@ -121,9 +135,17 @@ class SharedValues:
         )
 
 
+def _refuse_foreign(path: Path) -> None:
+    """Raise PermissionError unless only this user can put anything there: nobody's link is followed."""
+    facts = path.lstat()
+    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid not in (0, os.geteuid()):
+        raise PermissionError(f"{path}: expected a directory of this user's own, not a link")
+
+
 def _wipe(path: Path) -> None:
-    for file in (file for prefix in FILE_BYTES for file in path.glob(f"{prefix}_*")):
-        file.unlink()
+    for pattern in (*(f"{prefix}_*" for prefix in FILE_BYTES), "probe", "probe.new"):
+        for file in path.glob(pattern):
+            file.unlink()
 
 
 class _SharedValue:
@@ -196,8 +218,13 @@ def _used(path: Path) -> int:
 
 def _allocate(path: Path, size: int) -> None:
     """Under another name first: a reader must never meet a file that is still empty."""
-    new = path if path.exists() else path.with_suffix(".new")
-    descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+    new = path
+    if not path.exists():
+        new = path.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        flags |= os.O_CREAT | os.O_EXCL
+    descriptor = os.open(new, flags, 0o600)
     try:
         os.posix_fallocate(descriptor, 0, size)
     except OSError:
@@ -206,10 +233,6 @@ def _allocate(path: Path, size: int) -> None:
     finally:
         os.close(descriptor)
     new.rename(path)
-
-
-def _trim(file: Path) -> None:
-    os.truncate(file, _used(file))
 
 
 def _say_off(directory: Path, fault: OSError) -> None:

@@ -47,6 +47,9 @@ EVIDENCE = {
         "Sampled houses that the packaged artifact prices otherwise than it did in service.",
         ("model",),
     ),
+    "umbra_outcome_newest_timestamp_seconds": ReadingDeclaration(
+        "gauge", "When the last outcome of an answered house came in."
+    ),
     "umbra_outcomes_matched": ReadingDeclaration("gauge", "Answered houses whose sale price is known."),
     "umbra_outcomes_unmatched": ReadingDeclaration(
         "gauge", "Outcomes of predictions that the store does not have."
@@ -62,8 +65,14 @@ READINGS = {
     "umbra_journal_bound_bytes": ReadingDeclaration(
         "gauge", "Bytes of journal at which captures begin to be dropped."
     ),
+    "umbra_journal_kept_bytes": ReadingDeclaration(
+        "gauge", "Bytes of journal files that were stored and are kept in case the store goes back in time."
+    ),
     "umbra_journal_refused_files": ReadingDeclaration(
-        "gauge", "Journal files set aside: of another version, or stored before."
+        "gauge", "Journal files set aside: of another version, or with rows that the store refuses."
+    ),
+    "umbra_journal_held_up_files": ReadingDeclaration(
+        "gauge", "Journal files that cannot be read or moved now; the others go on."
     ),
     "umbra_journal_disk_free_bytes": ReadingDeclaration("gauge", "Bytes free on the journal's disk."),
     "umbra_journal_disk_size_bytes": ReadingDeclaration("gauge", "Bytes of the journal's disk."),
@@ -95,7 +104,17 @@ READINGS = {
     "umbra_model_trained_timestamp_seconds": ReadingDeclaration(
         "gauge", "When the model that is live was trained.", ("model",)
     ),
+    "umbra_store_missing_captures": ReadingDeclaration(
+        "gauge", "Captures that the store has acknowledged once, and does not have any more."
+    ),
     "umbra_store_up": ReadingDeclaration("gauge", "1 while the worker gets answers from the store, else 0."),
+    "umbra_store_bytes": ReadingDeclaration("gauge", "Bytes of the database."),
+    "umbra_store_disk_free_bytes": ReadingDeclaration(
+        "gauge", "Bytes free on the database's disk, where UMBRA_STORE_DISK_DIR or SQLite tells which it is."
+    ),
+    "umbra_store_disk_size_bytes": ReadingDeclaration(
+        "gauge", "Bytes of the database's disk, where it is known."
+    ),
     **EVIDENCE,
     "umbra_metrics_files_readable": ReadingDeclaration(
         "gauge", "1 when the files that share metrics between processes could be read, else 0."

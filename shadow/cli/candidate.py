@@ -10,9 +10,11 @@ from model_package import artifact
 from monitoring import terminal
 from shadow import policy, saved
 from shadow.cli.moment import MOMENT
-from shadow.records import Candidate, CandidateState, ModelRef
+from shadow.pace import Pace
+from shadow.policy import Policy
+from shadow.records import Candidate, CandidateState, ModelRef, Purpose
 from shadow.settings import Settings
-from shadow.store import Store, open_store
+from shadow.store import Store, open_store, purposes
 from shadow.store import candidates as stored
 
 
@@ -34,7 +36,7 @@ def candidates(context: click.Context, as_json: bool) -> None:
     if as_json:
         terminal.say_json([_facts(candidate) for candidate in found])
         return
-    rows = [[str(value or "") for value in _facts(candidate).values()] for candidate in found]
+    rows = [_row(candidate) for candidate in found]
     table = terminal.table(("Candidate", "State", "Sample", "Replays from", "Added", "Policy"), rows)
     terminal.show(table if rows else "No candidates. `umbra candidates add NAME@VERSION` begins one.")
 
@@ -49,9 +51,13 @@ def candidates(context: click.Context, as_json: bool) -> None:
     help="Share of captures it sees; smaller shares lie inside larger ones.",
 )
 @click.option("--from", "replay_from", type=MOMENT, help="Score stored captures since this moment too.")
-@click.option("--policy", "policy_name", default="default", show_default=True, metavar="FILE|default|demo",
-              help="What it is judged by; frozen from now on.")  # fmt: skip
-def add(model: str, sample: float, replay_from: datetime | None, policy_name: str) -> None:
+@click.option(
+    "--policy",
+    "policy_name",
+    metavar="FILE|default|demo",
+    help="What it is judged by, frozen from now on; left out, `default`, and in a demo `demo`.",
+)
+def add(model: str, sample: float, replay_from: datetime | None, policy_name: str | None) -> None:
     """Begin to score MODEL (NAME@VERSION) on every answered house.
 
     \b
@@ -59,14 +65,28 @@ def add(model: str, sample: float, replay_from: datetime | None, policy_name: st
     umbra candidates add gbm@2 --policy mine.toml
     """
     settings = Settings.from_environment()
-    reference, judged_by = ModelRef.parse(model), policy.chosen(policy_name)
+    reference = ModelRef.parse(model)
+    chosen = None if policy_name is None else policy.chosen(policy_name)
     artifact.verify(saved.existing(settings.models, reference))
     with open_store(settings.store).writing() as connection:
+        judged_by = _judged_by(chosen, purposes.recorded(connection))
         stored.add(connection, reference, sample, replay_from, datetime.now(UTC), judged_by.text)
     terminal.say(
-        f"{reference} is a candidate now, judged by the policy {judged_by.name}; a running worker begins "
-        "within a second."
+        f"{reference} is a candidate now, judged by the policy {Pace.of(judged_by.text).words}; a running "
+        "worker begins within a second."
     )
+
+
+def _judged_by(chosen: Policy | None, purpose: Purpose | None) -> Policy:
+    """The policy that was chosen, or the one for the purpose; real houses are not judged by the demo's."""
+    if chosen is None:
+        return policy.for_purpose(purpose or Purpose.REAL)
+    if purpose is Purpose.REAL and chosen.sha256 == policy.for_purpose(Purpose.DEMO).sha256:
+        raise stored.CandidateConflict(
+            "--policy demo: a second is a day to it, which is for a demo's invented houses, and here are "
+            "real ones: leave --policy out, or give a policy of your own (`umbra policy show > mine.toml`)"
+        )
+    return chosen
 
 
 def _setter(name: str, state: CandidateState, done: str, purpose: str) -> click.Command:
@@ -93,13 +113,20 @@ def _store() -> Store:
     return open_store(Settings.from_environment().store)
 
 
+def _row(candidate: Candidate) -> tuple[str, ...]:
+    facts = _facts(candidate)
+    shown = (str(facts[name] or "") for name in ("candidate", "state", "sample", "replay_from", "added_at"))
+    return *shown, Pace.of(candidate.policy).words
+
+
 def _facts(candidate: Candidate) -> dict[str, object]:
-    replay_from = candidate.replay_from
+    replay_from, pace = candidate.replay_from, Pace.of(candidate.policy)
     return {
         "candidate": str(candidate.model),
         "state": candidate.state.value,
         "sample": candidate.sample,
         "replay_from": None if replay_from is None else replay_from.isoformat(),
         "added_at": candidate.added_at.isoformat(),
-        "policy": "default" if candidate.policy is None else policy.Policy.parse(candidate.policy).name,
+        "policy": pace.policy,
+        "day_seconds": pace.day_seconds,
     }

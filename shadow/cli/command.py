@@ -24,13 +24,14 @@ from model_package.dataset import InvalidDataset
 from model_package.quality import BelowStandard
 from model_package.recipes import UnknownRecipe
 from monitoring import logs, terminal
+from shadow import purpose
 from shadow.outcome_file import InvalidFile
 from shadow.policy import InvalidPolicy
 from shadow.processes import EXIT_FAILURE, EXIT_USAGE, CannotRun
 from shadow.records import InvalidReference
 from shadow.rollout import NoDeployment, PromotionRefused, RolloutConflict, UnfitArtifact
 from shadow.saved import NoSuchModel
-from shadow.settings import InvalidSetting
+from shadow.settings import InvalidSetting, Settings
 from shadow.store import StoreRefused, StoreUnavailable
 from shadow.store.candidates import CandidateConflict
 from shadow.store.deployments import DeployedMeanwhile
@@ -63,6 +64,10 @@ _FAILURE = (
 )
 
 
+_NOT_HERE = (NoDeployment, NoSuchModel, NotJudged, StoreUnavailable)
+"""What somebody is told who looks in another directory than the one that is used."""
+
+
 # Each is imported when it is called: `umbra status` need not wait for what only training uses.
 _COMMANDS = {
     "up": "shadow.cli.run:up",
@@ -73,6 +78,7 @@ _COMMANDS = {
     "report": "api.report:report",  # by name: the engine knows nothing of pages
     "policy": "shadow.cli.policy:policy",
     "outcomes": "shadow.cli.outcomes:outcomes",
+    "journal": "shadow.cli.journal:journal",
     "promote": "shadow.cli.rollout:promote",
     "rollback": "shadow.cli.rollout:rollback",
     "deployments": "shadow.cli.rollout:deployments",
@@ -146,6 +152,8 @@ def _flushed(run: Callable[[], Any]) -> Any:
 def _fail(fault: Exception, status: int) -> None:
     with suppress(OSError):
         terminal.say_why("umbra", _sentence(fault))
+        if isinstance(fault, _NOT_HERE) and (hint := purpose.demo_hint(Settings.from_environment())):
+            terminal.say(hint, err=True)
     _drop_output()
     sys.exit(status)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,12 +61,14 @@ def import_file(file: Path, as_json: bool) -> None:
     Columns: prediction_id, price_dollars, sold_at; if need be state (sold, withdrawn) and source.
     Works with the API up or down. What is known already changes nothing: it may run again.
     umbra outcomes import sales.csv
+    umbra outcomes import <(zcat sales.csv.gz)
     umbra outcomes import sales.csv --json
     """
     settings = Settings.from_environment()
     if not settings.data_dir.is_dir():
         raise CannotRun(f"{settings.data_dir} does not exist: set UMBRA_DATA_DIR to the one a worker serves")
-    counts = _import(settings, OutcomeFile(file, datetime.now(UTC)))
+    _write_as_owner(settings)
+    counts = _import(settings, OutcomeFile(file, datetime.now(UTC), _waiting))
     if as_json:
         terminal.say_json({"file": str(file), **counts})
     else:
@@ -75,16 +79,46 @@ def import_file(file: Path, as_json: bool) -> None:
         )
 
 
+def _waiting(words: str) -> None:
+    terminal.say(f"umbra: {words}", err=True)
+
+
+def _write_as_owner(settings: Settings) -> None:
+    """See to it that ingest can read what is imported; raises CannotRun with whom to run as."""
+    directory = settings.journal_dir
+    if not directory.exists():
+        directory.mkdir(parents=True)
+        owner = settings.data_dir.stat()
+        if os.geteuid() == 0:
+            os.chown(directory, owner.st_uid, owner.st_gid)
+    owner = directory.stat()
+    if os.geteuid() not in (0, owner.st_uid):  # what root writes is given to the owner
+        name = _user_name(owner.st_uid)
+        raise CannotRun(
+            f"{directory} belongs to {name}, who could not read what is imported: run as {name} "
+            f"(sudo -u {name} umbra outcomes import ...)"
+        )
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # as in a container
+        return f"#{uid}"
+
+
 def _import(settings: Settings, given: OutcomeFile) -> dict[str, int]:
     columns = terminal.Words(), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     with terminal.progress(*columns, transient=True) as bar:
-        task = bar.add_task("checking", total=given.path.stat().st_size)
+        task = bar.add_task("checking", total=given.size)
         states = given.check(lambda characters: bar.advance(task, characters))
         bar.reset(task, total=states.total(), description="importing")
 
         def told(kept: int, missed: str | None) -> None:
             bar.update(task, advance=kept, description=_WAITING if missed else "importing")
 
-        outcome_file.append(given.outcomes(), lambda: open_recorder(settings), told, time.sleep)
+        outcome_file.append(
+            given.outcomes(), lambda: open_recorder(settings, has_tally=False), told, time.sleep
+        )
     sold, withdrawn = states[OutcomeState.SOLD], states[OutcomeState.WITHDRAWN]
     return {"rows": sold + withdrawn, "sold": sold, "withdrawn": withdrawn}

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, TaskProgressColumn, TimeRemainingColumn
 
 from monitoring import terminal
 from monitoring.phrases import count
+from shadow import leftovers
 from shadow.settings import Settings
 from shadow.store import Store, open_store, prunings
 from shadow.store.prunings import Extent
@@ -40,7 +41,9 @@ def prune(age: timedelta, dry_run: bool, as_json: bool) -> None:
     umbra prune --older-than 720h --json
 
     Evidence, verdicts and deployments stay, but days that were pruned are never computed again: an outcome
-    that comes later finds no house. Keep captures for longer than outcomes take.
+    that comes later finds no house. Keep captures for longer than outcomes take. Single rows that pages and
+    reports quote go too, also those about candidates of the past, and of this data directory journal files
+    that were set aside or are kept although they are stored.
 
     Everything goes on meanwhile. Interrupted, it is run again. It refuses while a candidate has yet to look
     at something that would go.
@@ -51,17 +54,26 @@ def prune(age: timedelta, dry_run: bool, as_json: bool) -> None:
     """
     now = datetime.now(UTC)
     before = now - age
-    store = open_store(Settings.from_environment().store)
+    settings = Settings.from_environment()
+    store = open_store(settings.store)
     with store.reading() as connection:
         total = prunings.expected(connection, before)
     gone = total if dry_run else _prune(store, before, now, total)
     store.close()
+    files = (leftovers.older if dry_run else leftovers.remove_older)(settings.journal_dir, before)
     if as_json:
-        terminal.say_json({"before": before.isoformat(), "dry_run": dry_run, **asdict(gone)})
+        pruned = {
+            "before": before.isoformat(),
+            "dry_run": dry_run,
+            **asdict(gone),
+            "journal_files": len(files),
+        }
+        terminal.say_json(pruned)
         return
     terminal.say(
         f"{'would remove' if dry_run else 'removed'} {count(gone.captures, 'capture')},"
-        f" {count(gone.observations, 'observation')} and {count(gone.outcomes, 'outcome')}"
+        f" {count(gone.observations, 'observation')}, {count(gone.outcomes, 'outcome')},"
+        f" {count(gone.excerpts, 'row')} that documents quote and {count(len(files), 'journal file')}"
         f" of before {before:%Y-%m-%d %H:%M:%S} UTC"
     )
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,19 @@ from rich.live import Live
 
 from model_package import artifact, recipes
 from monitoring import terminal
-from shadow import policy as policies
 from shadow import prepare as preparing
-from shadow import processes, rollout, start
+from shadow import processes, purpose, rollout, start
 from shadow import status as whole
 from shadow import up as running
 from shadow.cli import model, state
 from shadow.cli.operator import operator_name
 from shadow.data_directory import make_private
+from shadow.pace import Pace
 from shadow.presence import Announcement
 from shadow.processes import Child
-from shadow.records import Deployment
+from shadow.records import Deployment, Purpose
 from shadow.settings import Settings
-from shadow.store import WrongStore, open_store
+from shadow.store import StoreUnavailable, WrongStore, open_store
 
 _READY_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
@@ -47,7 +48,7 @@ def prepare(data: str) -> None:
     Example: UMBRA_STORE_URL=postgresql://umbra@db/umbra umbra prepare
     """
     settings = Settings.from_environment()
-    deployment = _prepare(settings, model.trainer(settings.models, data, model.DEFAULT_SEED))
+    deployment = _prepare(settings, model.trainer(settings.models, data, model.DEFAULT_SEED), Purpose.REAL)
     terminal.say(f"ready: {deployment.live} is live since {deployment.since:%Y-%m-%d %H:%M} UTC")
 
 
@@ -57,7 +58,7 @@ def serve() -> None:
 
     Example: UMBRA_API_WORKERS=4 umbra serve
     """
-    Settings.from_environment()
+    purpose.mark_directory(Settings.from_environment(), Purpose.REAL)
     running.become("api.serve", os.environ)
 
 
@@ -67,7 +68,7 @@ def work() -> None:
 
     Example: UMBRA_LOG_DIR=/var/log/umbra umbra work
     """
-    Settings.from_environment()
+    purpose.mark_directory(Settings.from_environment(), Purpose.REAL)
     running.become("shadow.worker", processes.without(os.environ, "UMBRA_ADMIN_TOKEN"))
 
 
@@ -81,7 +82,7 @@ def up(data: str) -> None:
     umbra up
     umbra up --data ames.csv
     """
-    _run(Settings.from_environment(), data, traffic_rate=None)
+    _run(os.environ, data, traffic_rate=None)
 
 
 @click.command(short_help="The same with traffic and a status that follows.")
@@ -92,35 +93,40 @@ def demo(data: str, rate: float) -> None:
     """`umbra up` with realistic traffic, houses that are sold, and a status that follows it, until stopped.
 
     Candidates are judged by the demo policy, to which a second is a day: a verdict takes about three minutes.
+    Its data is in umbra-demo, unless UMBRA_DATA_DIR names another directory: a demo and real requests never
+    share one.
 
     Example: umbra demo --rate 50
     """
-    _run(Settings.from_environment(), data, traffic_rate=rate)
+    data_dir = os.environ.get("UMBRA_DATA_DIR") or purpose.DEMO_DIRECTORY
+    _run(_DEMO_PACE | os.environ | {"UMBRA_DATA_DIR": data_dir}, data, traffic_rate=rate)
 
 
-def _prepare(settings: Settings, train: preparing.Train, policy: str | None = None) -> Deployment:
+def _prepare(settings: Settings, train: preparing.Train, wanted: Purpose) -> Deployment:
     recipes.register(settings.recipe_modules)
     make_private(settings)
     store = open_store(settings.store)
     try:
-        return preparing.prepare(settings, store, train, operator_name(), datetime.now(UTC), policy)
+        return preparing.prepare(settings, store, train, operator_name(), datetime.now(UTC), wanted)
     finally:
         store.close()
 
 
-def _prepared_or_remembered(settings: Settings, data: str, policy: str | None) -> Deployment:
+def _prepared_or_remembered(
+    settings: Settings, environment: Mapping[str, str], data: str, wanted: Purpose
+) -> Deployment:
     """Prepare; while the store cannot be asked, the deployment that was served here last is enough."""
 
     def train(recipe: str) -> Path:
-        running.train(settings, recipe, data, os.environ)
+        running.train(settings, recipe, data, environment)
         versions = [version for name, version in artifact.listing(settings.models) if name == recipe]
         return artifact.directory_of(settings.models, recipe, versions[-1])
 
     try:
-        return _prepare(settings, train, policy)
+        return _prepare(settings, train, wanted)
     except running.NotTrained as fault:
         raise click.exceptions.Exit(fault.status) from fault
-    except WrongStore:
+    except (WrongStore, processes.CannotRun):
         raise
     except Exception as fault:  # noqa: BLE001 - whatever else the store says, the API can do without it
         try:
@@ -136,20 +142,21 @@ def _prepared_or_remembered(settings: Settings, data: str, policy: str | None) -
         return deployment
 
 
-def _run(settings: Settings, data: str, traffic_rate: float | None) -> None:
-    is_demo = traffic_rate is not None
-    make_private(settings)
+def _run(environment: Mapping[str, str], data: str, traffic_rate: float | None) -> None:
+    settings, is_demo = Settings.from_environment(environment), traffic_rate is not None
     running.check_alone(settings)
+    make_private(settings)
     start.adopt_orphans()
-    deployment = _prepared_or_remembered(settings, data, policies.demo_text() if is_demo else None)
+    deployment = _prepared_or_remembered(
+        settings, environment, data, Purpose.DEMO if is_demo else Purpose.REAL
+    )
     stop = processes.stop_on_signals()  # only now: until here Ctrl-C ends the command at once
-    environment = _DEMO_PACE | os.environ if is_demo else os.environ
     children = running.plan(settings, environment, traffic_rate)
     announcement = Announcement(settings.run_dir, "up", datetime.now(UTC))
     try:
         _start(settings, children, stop)
         if not stop.is_set():
-            _greet(settings, deployment)
+            _greet(settings, deployment, is_demo=is_demo)
             _stay(settings, children, announcement, stop, follow=is_demo)
     finally:
         announcement.withdraw()
@@ -179,7 +186,8 @@ def _start(settings: Settings, children: list[Child], stop: threading.Event) -> 
     running.tend(children, starting=True)
 
 
-def _greet(settings: Settings, deployment: Deployment) -> None:
+def _greet(settings: Settings, deployment: Deployment, *, is_demo: bool) -> None:
+    here, again = _for_another_terminal(settings), "umbra demo" if is_demo else "umbra up"
     terminal.say(
         "",
         f"Umbra answers on {running.address(settings)} with {deployment.live}. Try:",
@@ -188,11 +196,32 @@ def _greet(settings: Settings, deployment: Deployment) -> None:
         "",
         f"Pages          {running.address(settings)}/",
         f"Documentation  {running.address(settings)}/docs",
-        "Verdict        umbra verdict gbm@1",
-        "Ledger         umbra status",
-        "Stop           Ctrl-C: nothing is lost, `umbra up` goes on where this stops",
+        *_judging(settings, is_demo=is_demo),
+        f"Verdict        {here}umbra verdict gbm@1",
+        f"Ledger         {here}umbra status",
+        f"Stop           Ctrl-C: nothing is lost, `{again}` goes on where this stops",
         "",
     )
+
+
+def _judging(settings: Settings, *, is_demo: bool) -> Iterator[str]:
+    """By which policies candidates are judged, and in what time."""
+    if is_demo:
+        yield "Demo           houses and sales are invented, and a day takes a second"
+    store = open_store(settings.store)
+    try:
+        for candidate in store.candidates():
+            yield f"Judged         {candidate.model} by the policy {Pace.of(candidate.policy).words}"
+    except StoreUnavailable as fault:  # answers do not need it
+        yield f"Judged         not known: {fault}"
+    finally:
+        store.close()
+
+
+def _for_another_terminal(settings: Settings) -> str:
+    """What has to stand before a command for it to find this directory."""
+    usual = Path(purpose.DEFAULT_DIRECTORY).absolute()
+    return "" if settings.data_dir == usual else f"UMBRA_DATA_DIR={shlex.quote(str(settings.data_dir))} "
 
 
 def _stay(

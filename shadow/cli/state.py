@@ -13,12 +13,17 @@ from rich.table import Table
 from monitoring import terminal
 from monitoring.phrases import count
 from monitoring.terminal import styled
+from shadow import purpose
 from shadow import status as whole
+from shadow.pace import Pace
 from shadow.processes import EXIT_FAILURE
+from shadow.records import Purpose
 from shadow.settings import Settings
 from shadow.status import Books, JournalState, Status
 from shadow.store.ledger import Account
 from shadow.store.outcomes import Counts
+
+DEMO = "This is a demo: houses and sales are invented."
 
 
 @click.command(short_help="Processes, journal, deployment, ledger.")
@@ -26,18 +31,21 @@ from shadow.store.outcomes import Counts
 def status(as_json: bool) -> None:
     """Show processes, deployment, journal, and every candidate's ledger.
 
-    Exits 1 when a ledger does not balance, the store cannot be asked, or a process is missing or does not
-    move. What hangs is waited for ten seconds at most.
+    Exits 1 when a ledger does not balance, the store cannot be asked or lacks captures that it had, a process
+    is missing or does not move, or a journal file is held up. What hangs is waited for ten seconds at most.
 
     \b
     umbra status
     umbra status --json | jq '.candidates[].pending'
     """
-    now = whole.gather(Settings.from_environment(), datetime.now(UTC))
+    settings = Settings.from_environment()
+    now = whole.gather(settings, datetime.now(UTC))
     if as_json:
         terminal.say_json(whole.as_json(now))
     else:
         terminal.show(render(now))
+        if hint := purpose.demo_hint(settings):
+            terminal.say("", hint)
     sys.exit(0 if now.in_order else EXIT_FAILURE)
 
 
@@ -68,7 +76,7 @@ def _journal(journal: JournalState) -> str:
     parts = (
         "captures waiting: unknown" if waiting is None else f"{count(waiting, 'capture')} waiting",
         f"{journal.size_bytes:,} bytes in {count(journal.segments, 'file')}",
-        *((f"{count(refused, 'unreadable file')} set aside",) if refused else ()),
+        *((f"{count(refused, 'file')} set aside (see `umbra journal`)",) if refused else ()),
     )
     return f"Journal: {', '.join(parts)}"
 
@@ -84,6 +92,7 @@ def _books(books: Books) -> list[RenderableType]:
         else styled("The ledger does NOT balance: see `missing`.", "bold red")
     )
     return [
+        *([DEMO] if books.purpose is Purpose.DEMO else []),
         f"Live: {live}{since}",
         f"Store: {count(intake.stored, 'capture')}{pruned}{_reasons(', dropped', intake.dropped)}",
         outcomes_line(books.outcomes),
@@ -127,7 +136,8 @@ def _column(account: Account, lag_seconds: float) -> dict[str, str]:
         "missing": account.missing,
     }
     sample, lag = f"{candidate.sample:.0%}", f"{lag_seconds:.1f} s"
-    facts = {"state": candidate.state.value, "sample": sample, "lag": lag}
+    judged_by = Pace.of(candidate.policy).words
+    facts = {"state": candidate.state.value, "policy": judged_by, "sample": sample, "lag": lag}
     return facts | {name: f"{count:,}" for name, count in counts.items()}
 
 

@@ -14,11 +14,16 @@ from monitoring import terminal
 from monitoring.terminal import styled
 from shadow.cli.moment import MOMENT
 from shadow.evidence.judgement import judge
+from shadow.pace import Pace
 from shadow.records import ModelRef, VerdictState
 from shadow.settings import Settings
-from shadow.store import open_store
+from shadow.store import Store, dossiers, open_store
+from shadow.store.snapshots import Kind
+from shadow.store.streams import NotJudged
 
 _EXIT_NOT_PROMOTE = 3
+_VERDICT: tuple[Kind, ...] = ("verdict",)
+_OVER = styled("Over: the candidate was removed or another model is live. It stood as follows.", "bold")
 _STATE_STYLES = {"promote": "bold green", "reject": "bold red", "blocked": "bold red"}
 _RESULT_STYLES = {"pass": "green", "fail": "red", "unknown": "yellow"}
 
@@ -32,7 +37,8 @@ def verdict(candidate: str, as_json: bool, as_of: datetime | None, exit_code: bo
     """Judge CANDIDATE (NAME@VERSION) by its policy and what is known now.
 
     States: promote, continue, reject, blocked, insufficient, expired. Exits with 0 when there is a verdict,
-    whichever it is; with --exit-code only for promote.
+    whichever it is; with --exit-code only for promote. Of what is no candidate any more it shows where it
+    stood.
 
     \b
     umbra verdict gbm@2
@@ -44,15 +50,29 @@ def verdict(candidate: str, as_json: bool, as_of: datetime | None, exit_code: bo
     model = ModelRef.parse(candidate)
     store = open_store(settings.store)
     try:
-        found = judge(store, settings.models, model, datetime.now(UTC), as_of)
+        told, is_over = _told(store, settings, model, as_of)
     finally:
         store.close()
-    told = found.as_json()
     if as_json:
-        terminal.say_json(told)
+        terminal.say_json(told | {"over": is_over})
     else:
-        terminal.show(render(told))
-    sys.exit(0 if found.state is VerdictState.PROMOTE or not exit_code else _EXIT_NOT_PROMOTE)
+        terminal.show(Group(*([_OVER] if is_over else []), render(told)))
+    advises = told["state"] == VerdictState.PROMOTE and not is_over
+    sys.exit(0 if advises or not exit_code else _EXIT_NOT_PROMOTE)
+
+
+def _told(
+    store: Store, settings: Settings, model: ModelRef, moment: datetime | None
+) -> tuple[dict[str, Any], bool]:
+    """Judge now, or read what was said last of a stream that is over; the flag says which."""
+    try:
+        return judge(store, settings.models, model, datetime.now(UTC), moment).as_json(), False
+    except NotJudged:
+        with store.reading() as connection:
+            dossier = dossiers.newest(connection, model, _VERDICT, settings.masked_fields)
+        if moment is not None or dossier is None or not dossier.is_over or not dossier.documents:
+            raise
+        return dict(dossier.documents["verdict"].body), True
 
 
 def render(told: dict[str, Any]) -> RenderableType:
@@ -60,13 +80,18 @@ def render(told: dict[str, Any]) -> RenderableType:
     state = styled(told["state"].upper(), _STATE_STYLES.get(told["state"], "bold yellow"))
     head = styled(f"{told['candidate']} against {told['live']}: ").append_text(state)
     head.append_text(styled(f" since {told['since'][:19]} UTC"))
-    parts: list[RenderableType] = [head, *(f"  - {reason}" for reason in told["reasons"]), ""]
+    judged_by = styled(f"judged by the policy {_pace(told['policy'])}")
+    parts: list[RenderableType] = [head, judged_by, *(f"  - {reason}" for reason in told["reasons"]), ""]
     if told["rollback"] is not None:
         parts += [*_rollback(told["rollback"]), ""]
     parts += [_rules(told["rules"]), ""]
     if told["segments"]:
         parts += [_segments(told["segments"]), ""]
     return Group(*parts, *_facts(told))
+
+
+def _pace(policy: dict[str, Any]) -> str:
+    return Pace(policy["name"], policy["day_seconds"]).words
 
 
 def _rollback(rollback: dict[str, Any]) -> list[RenderableType]:
@@ -102,8 +127,8 @@ def _facts(told: dict[str, Any]) -> list[str]:
         f"{_number(difference['upper'])} (positive: the candidate is better; margin {policy_['margin']:.5f})",
         f"Mature days   {counts['days']} up to {mark['date'] or 'none yet'}: {counts['sold']:,} sold, "
         f"{counts['unsold']:,} not yet, {counts['withdrawn']:,} withdrawn",
-        f"Needed        {_needed(told['needed'])}",
-        f"Not excluded  bad days in {told['bad_day_rate_not_excluded']:.1%} of days",
+        f"Needed        {told['needed'].get('words') or _needed(told['needed'])}",
+        f"Not excluded  {_not_excluded(told)}",
         f"Tipping point {_tipping(told['tipping_point'])}",
         f"Preliminary   {preview['sold']:,} sold on days not mature yet, mean {_number(preview['mean'])}",
         f"Policy        {policy_['name']} {policy_['sha256'][:12]}, alpha {policy_['alpha']:.4g}",
@@ -111,10 +136,17 @@ def _facts(told: dict[str, Any]) -> list[str]:
 
 
 def _needed(needed: dict[str, Any]) -> str:
+    """Of a document that 0.1.0 left, which has no words of its own."""
     if needed["houses_50"] is None:
-        return "not foreseeable: so far the candidate does not look good enough"
+        return "not foreseeable"
     days = "unknown" if needed["days"] is None else f"about {needed['days']:,}"
     return f"{needed['houses_50']:,} more houses (half of cases) to {needed['houses_90']:,}; days: {days}"
+
+
+def _not_excluded(told: dict[str, Any]) -> str:
+    if not told["counts"]["days"]:
+        return "nothing yet: no mature day has a sold house"
+    return f"bad days in {told['bad_day_rate_not_excluded']:.1%} of days"
 
 
 def _tipping(share: float | None) -> str:

@@ -9,12 +9,12 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from model_package.profile import AGES
 from monitoring import drift as measured
 from shadow.evidence import drift
 from shadow.evidence.drift import CANDIDATE_PRICE, LIVE_PRICE, Moved, Reference, Window
 from shadow.policy import Policy
 from shadow.store import Store, replays
+from shadow.store.excerpts import is_masked
 from shadow.store.replays import Replay
 from shadow.store.streams import Stream
 from shadow.verdict import date_of
@@ -85,12 +85,6 @@ def _span(window: Window, policy: Policy) -> dict[str, Any]:
     length = policy.day_seconds
     first, end = date_of(window.days.first, length), date_of(window.days.end, length)
     return {"houses": window.houses, "from": first, "to": end}
-
-
-def is_masked(name: str, masked: Collection[str]) -> bool:
-    """Whether a profiled field is masked, or made of one that is."""
-    made_of = (AGES[name], "year_sold") if name in AGES else (name,)
-    return any(one in masked for one in made_of)
 
 
 def _skew(one: Replay, policy: Policy) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Gauges: the newest documents about the current streams as metrics. Masked fields are in none of them."""
+"""Gauges: the newest documents about the current streams as metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,16 +16,16 @@ PREDICTION = "prediction"
 """The name under which the drift of the live prices is told, beside those of the fields."""
 
 
-def gauges(current: Sequence[Current], masked: Collection[str]) -> Values:
+def gauges(current: Sequence[Current]) -> Values:
     """Every sample there is; a number that is not known has none."""
     values: Values = {}
-    for name, labels, value in _samples(current, masked):
+    for name, labels, value in _samples(current):
         if value is not None:
             values.setdefault(name, {})[labels] = value
     return values
 
 
-def _samples(current: Sequence[Current], masked: Collection[str]) -> Iterator[Sample]:
+def _samples(current: Sequence[Current]) -> Iterator[Sample]:
     for one in current:
         verdict = one.documents.get("verdict")
         if verdict is not None:
@@ -39,7 +39,7 @@ def _samples(current: Sequence[Current], masked: Collection[str]) -> Iterator[Sa
         for skew in document.body["skew"]:
             yield "umbra_replay_differing_houses", skew["model"], _number(skew["beyond"])
     if drifts:
-        yield from _drift(drifts[-1].body, masked)
+        yield from _drift(drifts[-1].body)
 
 
 def _verdict(candidate: str, body: Mapping[str, Any], computed_at: datetime) -> Iterator[Sample]:
@@ -57,10 +57,9 @@ def _verdict(candidate: str, body: Mapping[str, Any], computed_at: datetime) -> 
     yield "umbra_rollback_alarm", candidate, None if watched is None else float(watched["alarm"])
 
 
-def _drift(body: Mapping[str, Any], masked: Collection[str]) -> Iterator[Sample]:
-    shown = [field for field in body["fields"] if field["field"] not in masked]
+def _drift(body: Mapping[str, Any]) -> Iterator[Sample]:
     live = body["predictions"].get("live")
-    for field in [*shown, *([] if live is None else [{**live, "field": PREDICTION}])]:
+    for field in [*body["fields"], *([] if live is None else [{**live, "field": PREDICTION}])]:
         yield "umbra_drift_state", field["field"], _number(field["state"])
         for window, psi in field["psi_by_window"].items():
             yield "umbra_drift_psi", (field["field"], f"{window}d"), psi

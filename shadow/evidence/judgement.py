@@ -13,11 +13,10 @@ from monitoring.sums import Sums
 from shadow.evidence import drift
 from shadow.evidence.refreshing import refresh
 from shadow.policy import Policy
-from shadow.records import CandidateState, DeploymentKind, ModelRef
+from shadow.records import DeploymentKind, ModelRef
 from shadow.store import (
     Connection,
     Store,
-    candidates,
     deployments,
     evidence,
     exposure,
@@ -101,19 +100,12 @@ def watermark(policy: Policy, stream: Stream, delays: Delays, now: datetime) -> 
 def _now(connection: Connection, model: ModelRef, now: datetime) -> Stream:
     """The stream a model is judged in. One that nobody has ended yet may be over all the same."""
     found = streams.of_model(connection, model, now)
-    if found is None or _is_over(connection, found):
+    if found is None or streams.is_over(connection, found):
         raise NotJudged(
             f"{model}: no evidence about it: it is no candidate, or the worker has not begun to judge it; "
             "see `umbra candidates` and `umbra status`"
         )
     return found
-
-
-def _is_over(connection: Connection, stream: Stream) -> bool:
-    newest = deployments.newest(connection)
-    candidate = candidates.by_id(connection, stream.terms.candidate_id)
-    is_removed = candidate is None or candidate.state is CandidateState.REMOVED
-    return is_removed or newest is None or newest.id != stream.terms.deployment_id
 
 
 def _then(connection: Connection, model: ModelRef, moment: datetime, now: datetime) -> Stream:

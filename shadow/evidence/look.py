@@ -16,7 +16,7 @@ from shadow.evidence.judgement import facts_of
 from shadow.evidence.opening import Opening
 from shadow.evidence.refreshing import refresh
 from shadow.settings import Settings
-from shadow.store import Store, StoreUnavailable, snapshots
+from shadow.store import Store, StoreUnavailable, prunings, snapshots
 from shadow.store.snapshots import Kind, Snapshot
 from shadow.store.streams import Stream
 from shadow.verdict import Facts, decide
@@ -114,4 +114,5 @@ class Look:
 
     def _leave(self, stream: Stream, kind: Kind, now: datetime, body: dict[str, object]) -> None:
         with self._store.writing() as connection:
-            snapshots.put(connection, stream.id, kind, Snapshot(now, body))
+            bound = prunings.bound(connection)  # what has been pruned since the document was made
+            snapshots.put(connection, stream.id, kind, Snapshot(now, body), bound)

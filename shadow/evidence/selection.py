@@ -20,9 +20,9 @@ from model_package import profile
 from model_package.schema import BY_NAME, Value
 from monitoring import distances, drift
 from shadow.evidence.described import Described, both
-from shadow.evidence.drift_document import is_masked
 from shadow.store import Connection, evidence
 from shadow.store.evidence import Pair
+from shadow.store.excerpts import is_masked
 from shadow.store.streams import Stream
 from shadow.verdict import Facts
 
@@ -44,8 +44,9 @@ def selection(
 def compare(pairs: Iterable[Pair], live: Described, masked: Collection[str]) -> dict[str, Any]:
     """Sold against unsold pairs, in the coarse bins of the live model's profile; g in its deciles of all.
 
-    State 0 alike, 1 yellow, 2 red, None: fewer than 100 of either. Masked fields count for nothing. The rise
-    of missing values alone makes nothing red, as it does in drift: of 100 houses, chance moves it as far.
+    State 0 alike, 1 yellow, 2 red, None: too few to tell, which fewer than 100 of either are. Masked fields
+    count for nothing. The rise of missing values alone makes nothing red, as it does in drift: of 100 houses,
+    chance moves it as far.
     """
     fields = {name: one for name, one in live.fields.items() if not is_masked(name, masked)}
     sold, unsold = _counted(pairs, fields)
@@ -62,10 +63,12 @@ def compare(pairs: Iterable[Pair], live: Described, masked: Collection[str]) -> 
         for name in sold.values
     ]
     states = {row["field"]: row["state"] for row in rows}
+    whole = drift.dataset_state(states, live.by_importance, [gap["state"]])
+    is_open = whole == drift.NONE and None in (gap["state"], *states.values())
     return found | {
         "gap": gap,
-        "fields": sorted(rows, key=lambda row: (row["state"], row["psi"]), reverse=True),
-        "state": drift.dataset_state(states, live.by_importance, [gap["state"]]),
+        "fields": sorted(rows, key=lambda row: (row["state"] or 0, row["psi"]), reverse=True),
+        "state": None if is_open else whole,
     }
 
 
@@ -116,4 +119,5 @@ def _apart(columns: int, sold: Mapping[Value, int], unsold: Mapping[Value, int])
     labels = [*{**sold, **unsold}]
     counts = [sold.get(one, 0) for one in labels], [unsold.get(one, 0) for one in labels]
     psi, floor = float(distances.psi(*counts)), float(distances.psi_floor(*counts, columns))
-    return {"psi": psi, "floor": floor, "state": drift.state(psi, floor)}
+    state = None if drift.is_undecided(psi, floor) else drift.state(psi, floor)
+    return {"psi": psi, "floor": floor, "state": state}

@@ -1,7 +1,14 @@
 """The policy a candidate is judged by: read, checked, frozen, hashed."""
 
 from shadow.policy.dimensions import Dimension, segments_of
-from shadow.policy.document import SHIPPED, Policy, chosen, default_text, demo_text
+from shadow.policy.document import (
+    SHIPPED,
+    Policy,
+    chosen,
+    default_text,
+    demo_text,
+    for_purpose,
+)
 from shadow.policy.faults import InvalidPolicy
 
 __all__ = [
@@ -12,5 +19,6 @@ __all__ = [
     "chosen",
     "default_text",
     "demo_text",
+    "for_purpose",
     "segments_of",
 ]

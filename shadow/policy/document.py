@@ -35,6 +35,7 @@ from shadow.policy.tables import (
     number,
     whole,
 )
+from shadow.records import Purpose
 
 _SHIPPED = Path(__file__).parents[1] / "policies"
 SHIPPED = ("default", "demo")
@@ -120,6 +121,11 @@ def default_text() -> str:
 def demo_text() -> str:
     """The file of the policy with seconds for days."""
     return (_SHIPPED / "demo.toml").read_text(encoding="utf-8")
+
+
+def for_purpose(purpose: Purpose) -> Policy:
+    """The policy by which candidates are judged there unless they are added with another one."""
+    return chosen("demo" if purpose is Purpose.DEMO else "default")
 
 
 def chosen(name_or_file: str) -> Policy:

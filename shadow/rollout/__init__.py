@@ -8,6 +8,7 @@ from shadow.rollout.decision import (
     RolloutConflict,
     UnfitArtifact,
     first_deployment,
+    pinned,
     promote,
     rollback,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "current_deployment",
     "first_deployment",
     "judgement",
+    "pinned",
     "promote",
     "remember",
     "remembered",

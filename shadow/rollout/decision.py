@@ -19,7 +19,7 @@ from monitoring import logs
 from shadow import saved
 from shadow.records import Deployment, DeploymentKind, ModelRef, VerdictState
 from shadow.rollout.memory import NoDeployment
-from shadow.store import Store, deployments
+from shadow.store import Store, candidates, deployments, streams
 
 BY_CHARACTERS, REASON_CHARACTERS = 128, 1000
 _log = logging.getLogger("umbra.rollout")
@@ -74,16 +74,47 @@ Judge = Callable[[], Judgement | None]
 """Judges the candidate now; None when no evidence about it has been gathered yet."""
 
 
-def first_deployment(store: Store, live: ModelRef, by: str, now: datetime) -> Deployment:
-    """Make `live` the live model if none ever was; returns the deployment in force."""
+def first_deployment(store: Store, models: Path, live: ModelRef, by: str, now: datetime) -> Deployment:
+    """Make `live` the live model if none ever was; returns the deployment in force.
+
+    It is pinned to the digest of its artifact, which is verified first: raises the artifact's own errors.
+    """
+    found = store.deployment()
+    if found is not None:
+        return found
+    digest = _verified(models, live)
     with store.writing() as connection:
-        deployments.lock(connection)
+        candidates.lock_deployments(connection)
         found = deployments.newest(connection)
         if found is not None:
             return found
-        made = deployments.append(connection, Deployment(live, now, by, "first deployment"))
+        first = Deployment(live, now, by, "first deployment", artifact_digest=digest)
+        made = deployments.append(connection, first)
     _say(made)
     return made
+
+
+def pinned(store: Store, models: Path, deployment: Deployment) -> Deployment:
+    """The deployment with the digest of its artifact; one of 0.1.0, which had none, gets it now.
+
+    That is the artifact its evidence is about, or else the one that is there; raises that artifact's errors.
+    """
+    if deployment.artifact_digest is not None:
+        return deployment
+    with store.reading() as connection:
+        judged = streams.live_digest(connection, deployment.id)
+    digest = judged or _verified(models, deployment.live)
+    with store.writing() as connection:
+        named = deployments.pin(connection, deployment, digest)
+    logs.event(
+        _log,
+        "deployment_pinned",
+        level=logging.WARNING,
+        live_model=str(named.live),
+        deployment=named.id,
+        reason=f"its artifact is {digest}",
+    )
+    return named
 
 
 def promote(

@@ -145,8 +145,8 @@ class _Running:
 
     def end(self) -> None:
         """End the process and whatever it has started, whatever they are doing."""
-        self._connection.close()
         descendants.kill_tree(self.process.pid)
+        self._connection.close()
         self.process.wait()
         if start.adopts_orphans():
             descendants.kill_orphans()

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from shadow.records import Candidate, CandidateState, ModelRef
 from shadow.store.captures import seq_before
-from shadow.store.tables import candidates, captures, cursors, sources
+from shadow.store.tables import candidates, captures, cursors, deployments, sources
 
 
 class CandidateConflict(ValueError):
@@ -41,7 +41,8 @@ def add(
 ) -> Candidate:
     """Begin to score `model`, from `replay_from` on (None: from now); raises CandidateConflict.
 
-    `policy` is the file it is to be judged by (None: the default policy); raises InvalidPolicy.
+    The live model is no candidate: a model is not compared with itself. `policy` is the file it is to be
+    judged by (None: the default policy); raises InvalidPolicy.
     """
     if not 0 < sample <= 1:
         raise CandidateConflict(f"a sample of {sample} is no share: expected more than 0 and at most 1")
@@ -49,9 +50,15 @@ def add(
         raise CandidateConflict(
             f"there is nothing to replay from {replay_from:%Y-%m-%d %H:%M} UTC: it lies ahead"
         )
+    lock_deployments(connection)
+    if live(connection) == model:
+        raise CandidateConflict(
+            f"{model} is live: a model is not compared with itself; it becomes a candidate by itself as soon "
+            "as another one is live"
+        )
     if any(candidate.model == model for candidate in present(connection)):
         raise CandidateConflict(f"{model} is a candidate already; see `umbra candidates`")
-    policy_sha256 = None if policy is None else _sha256(policy)
+    policy_sha256 = None if policy is None else hash_of(policy)
     values = {
         "name": model.name,
         "version": model.version,
@@ -75,6 +82,20 @@ def present(connection: Connection) -> list[Candidate]:
         select(candidates).where(candidates.c.state != CandidateState.REMOVED).order_by(candidates.c.id)
     )
     return [_candidate(row) for row in rows]
+
+
+def lock_deployments(connection: Connection) -> None:
+    """Keep every decision about who is live waiting until this transaction ends; readers wait for nothing."""
+    if connection.dialect.name == "postgresql":
+        # Lets new streams refer to deployments (ROW SHARE) meanwhile. SQLite has one writer as it is.
+        connection.exec_driver_sql("LOCK TABLE deployments IN SHARE ROW EXCLUSIVE MODE")
+
+
+def live(connection: Connection) -> ModelRef | None:
+    """The model of the newest deployment."""
+    named = select(deployments.c.live_name, deployments.c.live_version)
+    row = connection.execute(named.order_by(deployments.c.id.desc()).limit(1)).first()
+    return None if row is None else ModelRef(*row)
 
 
 def by_id(connection: Connection, candidate_id: int) -> Candidate | None:
@@ -162,8 +183,9 @@ def _candidate(row: Row[tuple[object, ...]]) -> Candidate:
     )
 
 
-def _sha256(policy: str) -> str:
-    # Only when there is one: policies take memory that processes that only score have no other use for.
-    from shadow.policy import Policy  # noqa: PLC0415
+def hash_of(policy: str | None) -> str:
+    """The SHA-256 of a policy's file (None: the default policy's); raises InvalidPolicy."""
+    # Only when asked: policies take memory that processes that only score have no other use for.
+    from shadow.policy import Policy, default_text  # noqa: PLC0415
 
-    return Policy.parse(policy).sha256
+    return Policy.parse(default_text() if policy is None else policy).sha256

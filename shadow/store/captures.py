@@ -16,6 +16,8 @@ from shadow.store import bulk, outcomes, partitions
 from shadow.store.sources import Source
 from shadow.store.tables import candidates, captures, observations, sources
 
+_AT_ONCE = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -74,6 +76,40 @@ def insert(connection: Connection, source: Source, rows: Sequence[Capture]) -> i
     return source.last_seq + len(rows)
 
 
+def sort_out(connection: Connection, rows: Sequence[Capture]) -> tuple[list[Capture], list[Capture]]:
+    """The captures that the store does not have yet, and those whose id belongs to another answer.
+
+    What is stored already, or comes twice in `rows`, is in neither. Inputs are not compared: they may have
+    been erased since; nor is the request, which has another id when it was sent again.
+    """
+    known = _answers(connection, [row.id for row in rows])
+    fresh, contradicting = list[Capture](), list[Capture]()
+    for row in rows:
+        answer = row.live.name, row.live.version, row.prediction_dollars, row.row_index
+        stored = known.setdefault(row.id, answer)
+        if stored is answer:
+            fresh.append(row)
+        elif stored != answer:
+            contradicting.append(row)
+    return fresh, contradicting
+
+
+def _answers(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, tuple[str, str, float, int]]:
+    found = dict[UUID, tuple[str, str, float, int]]()
+    for start in range(0, len(ids), _AT_ONCE):
+        rows = connection.execute(
+            select(
+                captures.c.id,
+                captures.c.live_name,
+                captures.c.live_version,
+                captures.c.prediction_dollars,
+                captures.c.row_index,
+            ).where(captures.c.id.in_(ids[start : start + _AT_ONCE]))
+        )
+        found |= {row.id: tuple(row[1:]) for row in rows}
+    return found
+
+
 def waiting(
     connection: Connection, source_id: int, after_seq: int, up_to_seq: int, share: float
 ) -> list[Waiting]:
@@ -128,6 +164,16 @@ def prediction(connection: Connection, capture_id: UUID) -> Prediction | None:
     )
     reported = outcomes.history(connection, [capture_id]).get(capture_id, [])
     return Prediction(_capture(found), tuple(map(_observation, seen)), tuple(reversed(reported)))
+
+
+def request_ids(connection: Connection, names: Sequence[UUID]) -> dict[UUID, str]:
+    """The request in which each of these houses was asked about, of those that the store has."""
+    found: dict[UUID, str] = {}
+    for start in range(0, len(names), _AT_ONCE):
+        some = names[start : start + _AT_ONCE]
+        query = select(captures.c.id, captures.c.request_id).where(captures.c.id.in_(some))
+        found |= {row.id: row.request_id for row in connection.execute(query)}
+    return found
 
 
 def _capture(row: Row[tuple[object, ...]]) -> Capture:

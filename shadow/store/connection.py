@@ -22,13 +22,18 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from shadow.records import Candidate, Deployment, Prediction
 from shadow.store import candidates, captures, deployments, errors, revision
 from shadow.store.errors import Kind, StoreRefused, StoreUnavailable, StoreUnfit, WrongStore
+from shadow.store.sqlite_file import SqliteFile
 
 _CONNECT_SECONDS = 3
 _STATEMENT_MILLISECONDS = 30_000
 _LOCK_SECONDS = 30
 _OLDEST_SERVER = 140_000
 _ENCODING = "UTF8"
-_SESSION = f"SET statement_timeout = {_STATEMENT_MILLISECONDS}; SET timezone = 'UTC'; SET jit = off"
+_SESSION = f"""
+SET statement_timeout = {_STATEMENT_MILLISECONDS}; SET timezone = 'UTC'; SET jit = off;
+SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
+"""
+"""Committed has to mean on the disk: a journal file is let go of once its captures are committed."""
 _CONNECTION = {
     "connect_timeout": _CONNECT_SECONDS,
     "application_name": "umbra",
@@ -162,14 +167,17 @@ def sqlite_path(url: str) -> Path | None:
 
 
 def _sqlite(address: URL) -> Engine:
+    path = Path(address.database or "")
+    file = SqliteFile(path)
     engine = create_engine(
         URL.create("sqlite"),
         hide_parameters=True,
-        creator=partial(_open_sqlite, Path(address.database or "")),
+        creator=partial(_open_sqlite, path, file),
         poolclass=QueuePool,
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    file.watch(engine)
     return engine
 
 
@@ -187,7 +195,7 @@ def _postgres(address: URL) -> Engine:
     return engine
 
 
-def _open_sqlite(path: Path) -> sqlite3.Connection:
+def _open_sqlite(path: Path, file: SqliteFile) -> sqlite3.Connection:
     """Open a database that is there: one that is not would be made, empty, by whoever only looks."""
     try:
         mode = path.stat().st_mode
@@ -198,6 +206,7 @@ def _open_sqlite(path: Path) -> sqlite3.Connection:
         ) from fault
     if not stat.S_ISREG(mode):
         raise StoreUnfit(f"unable to open database file {path}: it is not a file; see UMBRA_STORE_URL")
+    file.clear_way()
     return sqlite3.connect(
         f"file:{quote(str(path))}?mode=rw", uri=True, timeout=_LOCK_SECONDS, check_same_thread=False
     )

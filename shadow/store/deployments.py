@@ -7,7 +7,7 @@ from dataclasses import replace
 from sqlalchemy import ColumnElement, Connection, Row, select, update
 
 from shadow.records import CandidateState, Deployment, DeploymentKind, ModelRef
-from shadow.store.candidates import CandidateConflict, add, present
+from shadow.store.candidates import CandidateConflict, add, hash_of, lock_deployments, present
 from shadow.store.tables import candidates, deployments
 
 
@@ -35,13 +35,6 @@ def history(connection: Connection) -> list[Deployment]:
     return [_deployment(row) for row in connection.execute(select(deployments).order_by(deployments.c.id))]
 
 
-def lock(connection: Connection) -> None:
-    """Keep every other decision waiting until this transaction ends; who reads waits for nothing."""
-    if connection.dialect.name == "postgresql":
-        # Lets new streams refer to deployments (ROW SHARE) meanwhile. SQLite has one writer as it is.
-        connection.exec_driver_sql("LOCK TABLE deployments IN SHARE ROW EXCLUSIVE MODE")
-
-
 def append(connection: Connection, deployment: Deployment) -> Deployment:
     """Make `deployment` the one in force; returns it with its number."""
     values = {
@@ -61,6 +54,13 @@ def append(connection: Connection, deployment: Deployment) -> Deployment:
     return replace(deployment, id=number)
 
 
+def pin(connection: Connection, deployment: Deployment, digest: str) -> Deployment:
+    """Name the artifact of a deployment that was made before deployments named theirs."""
+    unnamed = (deployments.c.id == deployment.id) & deployments.c.artifact_digest.is_(None)
+    connection.execute(update(deployments).where(unnamed).values(artifact_digest=digest))
+    return replace(deployment, artifact_digest=digest)
+
+
 def require_active(connection: Connection, model: ModelRef) -> None:
     """Raise CandidateConflict unless `model` is being scored in shadow."""
     state = next((one.state for one in present(connection) if one.model == model), None)
@@ -74,17 +74,18 @@ def succeed(connection: Connection, seen: Deployment, decided: Deployment, polic
     """Have `decided` follow `seen` as the deployment in force; returns it with its number.
 
     Its model is no candidate any more. The one that was live becomes one at once, judged by the policy that
-    `policy_of` had when it was last a candidate. Raises DeployedMeanwhile, or CandidateConflict for a
-    promotion of what is no active candidate.
+    `policy_of` had when it was last a candidate; `decided` names that policy, unless it names one. Raises
+    DeployedMeanwhile, or CandidateConflict for a promotion of what is no active candidate.
     """
-    lock(connection)
+    lock_deployments(connection)
     found = newest(connection)
     if found is None or found.id != seen.id:
         raise DeployedMeanwhile(seen, found)
     if decided.kind is DeploymentKind.PROMOTION:
         require_active(connection, decided.live)
-    made = append(connection, decided)
     policy = _policy(connection, policy_of)
+    judged_by = decided.policy_sha256 or policy["policy_sha256"] or hash_of(policy["policy"])
+    made = append(connection, replace(decided, policy_sha256=judged_by))
     for model in (decided.live, seen.live):
         _retire(connection, model)
     heir = add(connection, seen.live, 1.0, None, decided.since)

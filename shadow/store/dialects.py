@@ -102,8 +102,13 @@ def take_time(connection: Connection) -> None:
 
 def insert_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> None:
     """Insert a row, unless there is one with its key."""
+    insert_if_new(connection, table, values)
+
+
+def insert_if_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
+    """Insert a row, unless there is one with its key; says whether there was none."""
     statement = _insert(connection, table).values(dict(values)).on_conflict_do_nothing()
-    connection.execute(statement)
+    return connection.execute(statement).rowcount == 1
 
 
 def insert_new_from(connection: Connection, table: Table, rows: FromClause) -> None:

@@ -9,10 +9,10 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from shadow.records import ModelRef
-from shadow.store import streams
+from shadow.store import snapshots, streams
 from shadow.store.snapshots import Kind, Snapshot
 from shadow.store.streams import Stream
-from shadow.store.tables import candidates, snapshots, verdicts
+from shadow.store.tables import candidates, verdicts
 from shadow.store.tables import streams as stored
 
 _CHANGES = 50
@@ -29,21 +29,27 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Dossier:
-    """A stream, those of its documents that were asked for and exist, and its changes, newest first."""
+    """A stream, those of its documents that were asked for and exist, and its changes, newest first.
+
+    `is_over`: nothing more is added, for its candidate was removed or another model is live.
+    """
 
     stream: Stream
     documents: Mapping[str, Snapshot]
     changes: tuple[Change, ...] = ()
+    is_over: bool = False
 
 
-def current(connection: Connection, kinds: Collection[Kind]) -> list[Dossier]:
+def current(connection: Connection, kinds: Collection[Kind], masked: Collection[str]) -> list[Dossier]:
     """Of every active candidate against the live model, in the order they were added."""
     found = streams.current(connection)
-    kept = _documents(connection, [stream.id for stream in found], kinds)
+    kept = snapshots.read(connection, [stream.id for stream in found], masked, kinds)
     return [Dossier(stream, kept[stream.id]) for stream in found]
 
 
-def newest(connection: Connection, candidate: ModelRef, kinds: Collection[Kind]) -> Dossier | None:
+def newest(
+    connection: Connection, candidate: ModelRef, kinds: Collection[Kind], masked: Collection[str]
+) -> Dossier | None:
     """Of the newest stream in which `candidate` was scored, ended or not; None: there was never one."""
     query = (
         select(stored.c.id)
@@ -56,19 +62,8 @@ def newest(connection: Connection, candidate: ModelRef, kinds: Collection[Kind])
     stream = None if number is None else streams.find(connection, number)
     if stream is None:
         return None
-    documents = _documents(connection, [stream.id], kinds)[stream.id]
-    return Dossier(stream, documents, _changes(connection, stream))
-
-
-def _documents(
-    connection: Connection, ids: Collection[int], kinds: Collection[Kind]
-) -> dict[int, dict[str, Snapshot]]:
-    """Only the kinds that are needed: a comparison is large, and reading one takes time."""
-    kept: dict[int, dict[str, Snapshot]] = {number: {} for number in ids}
-    query = select(snapshots).where(snapshots.c.stream_id.in_(ids), snapshots.c.kind.in_(kinds))
-    for row in connection.execute(query):
-        kept[row.stream_id][row.kind] = Snapshot(row.computed_at, row.body)
-    return kept
+    documents = snapshots.read(connection, [stream.id], masked, kinds)[stream.id]
+    return Dossier(stream, documents, _changes(connection, stream), streams.is_over(connection, stream))
 
 
 def _changes(connection: Connection, stream: Stream) -> tuple[Change, ...]:

@@ -1,17 +1,21 @@
 """Outcomes: an append-only ledger of what answered houses sold for.
 
-Of a capture's outcomes the one received last is in force (of two at once: the higher source and number).
-Every report that says something new is a row; who asks `as_of` a moment sees what the store knew then.
+Every report that says something new is a row; who asks `as_of` a moment sees what the store knew then. The
+last of a capture's outcomes is in force. The numbers of a source say in which order its reports came,
+whatever its clock said: a clock may be set back. Between sources there are only clocks: a report counts as
+received when the latest of its own source's reports up to it was (of two at once that of the higher source
+is the later one).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, exists, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, and_, exists, func, or_, select, tuple_
 
 from shadow.records import Outcome, OutcomeState, capture_time
 from shadow.store import bulk
@@ -20,6 +24,14 @@ from shadow.store.sources import Source
 from shadow.store.tables import captures, outcomes
 
 _AT_ONCE = 1000
+Known: TypeAlias = Callable[[FromClause], Sequence[ColumnElement[bool]]]
+
+
+class _Report(NamedTuple):
+    """An outcome and the source that stored it."""
+
+    source_id: int
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +68,7 @@ def insert(connection: Connection, source: Source, reported: Sequence[Outcome], 
 
     What says the same as the outcome in force, or is stored already, is skipped.
     """
-    fresh = list(_news(connection, reported))
+    fresh = list(_news(connection, source, reported))
     rows = [
         {
             "source_id": source.id,
@@ -76,18 +88,30 @@ def insert(connection: Connection, source: Source, reported: Sequence[Outcome], 
     return source.last_outcome_seq + len(rows)
 
 
-def _news(connection: Connection, reported: Sequence[Outcome]) -> Iterator[Outcome]:
-    """What the ledger does not say yet, in the order in which it was received."""
-    known = history(connection, [one.capture_id for one in reported])
-    for one in sorted(reported, key=lambda report: report.received_at):
+def _news(connection: Connection, source: Source, reported: Sequence[Outcome]) -> Iterator[Outcome]:
+    """What the ledger does not say yet, in the order in which it was reported."""
+    known = _reports(connection, [one.capture_id for one in reported])
+    for one in reported:
         told = known.setdefault(one.capture_id, [])
-        if told and one.says_the_same_as(told[-1]):
+        if told and one.says_the_same_as(told[-1].outcome):
             continue
-        if any(one.received_at == other.received_at and one.says_the_same_as(other) for other in told):
+        if any(one.received_at == other.received_at and one.says_the_same_as(other) for _, other in told):
             continue
         yield one
-        told.append(one)
-        told.sort(key=lambda report: report.received_at)
+        _add(told, _Report(source.id, one))
+
+
+def _add(told: list[_Report], newest: _Report) -> None:
+    """Put the newest report of its source where `in_order` would."""
+    latest: dict[int, datetime] = {}
+
+    def place(report: _Report) -> tuple[datetime, int]:
+        received = report.outcome.received_at
+        latest[report.source_id] = max(received, latest.get(report.source_id, received))
+        return latest[report.source_id], report.source_id
+
+    told.append(newest)
+    told.sort(key=place)
 
 
 def _delay_seconds(one: Outcome) -> float:
@@ -99,15 +123,42 @@ def history(
     connection: Connection, capture_ids: Sequence[UUID], as_of: datetime | None = None
 ) -> dict[UUID, list[Outcome]]:
     """Every outcome of these captures, the last of each being the one in force."""
-    found: dict[UUID, list[Outcome]] = {}
+    found = _reports(connection, capture_ids, as_of)
+    return {name: [report.outcome for report in told] for name, told in found.items()}
+
+
+def _reports(
+    connection: Connection, capture_ids: Sequence[UUID], as_of: datetime | None = None
+) -> dict[UUID, list[_Report]]:
+    found: dict[UUID, list[_Report]] = {}
     for some in _some(capture_ids):
         query = select(outcomes).where(outcomes.c.capture_id.in_(some))
         if as_of is not None:
             query = query.where(outcomes.c.recorded_at <= as_of)
-        order = query.order_by(outcomes.c.received_at, outcomes.c.source_id, outcomes.c.seq)
-        for row in connection.execute(order):
-            found.setdefault(row.capture_id, []).append(_outcome(row))
+        for row in connection.execute(query.order_by(*in_order())):
+            found.setdefault(row.capture_id, []).append(_Report(row.source_id, _outcome(row)))
     return found
+
+
+def in_order() -> tuple[ColumnElement[Any], ...]:
+    """Columns that order the outcomes of each capture, the one in force last."""
+    received = func.max(outcomes.c.received_at).over(
+        partition_by=(outcomes.c.capture_id, outcomes.c.source_id), order_by=outcomes.c.seq
+    )
+    return received, outcomes.c.source_id, outcomes.c.seq
+
+
+def replaced(told: FromClause, known: Known = lambda _: ()) -> ColumnElement[bool]:
+    """Whether another outcome of the same capture is later in order, of those that `known` lets through."""
+    newer, same = outcomes.alias("newer"), outcomes.alias("same")
+    of_source = same.c.capture_id == told.c.capture_id, same.c.source_id == told.c.source_id
+    received = select(func.max(same.c.received_at)).where(*of_source, *known(same)).correlate(told)
+    place = tuple_(received.scalar_subquery(), told.c.source_id)
+    later = or_(
+        and_(newer.c.source_id == told.c.source_id, newer.c.seq > told.c.seq),
+        and_(newer.c.source_id != told.c.source_id, tuple_(newer.c.received_at, newer.c.source_id) > place),
+    )
+    return exists().where(newer.c.capture_id == told.c.capture_id, later, *known(newer))
 
 
 def in_force(
@@ -134,16 +185,21 @@ def counts(connection: Connection) -> Counts:
     return Counts(matched, _withdrawn(connection), houses - matched, int(told or 0) - houses)
 
 
+def newest_matched(connection: Connection) -> datetime | None:
+    """When the last outcome of an answered house was stored; None when there is none."""
+    captured = exists().where(captures.c.id == outcomes.c.capture_id)
+    newest: datetime | None = connection.execute(
+        select(func.max(outcomes.c.recorded_at)).where(captured)
+    ).scalar_one()
+    return newest
+
+
 def _withdrawn(connection: Connection) -> int:
     """Captured houses whose outcome in force is that they were withdrawn."""
-    newer = outcomes.alias()
-    after = tuple_(newer.c.received_at, newer.c.source_id, newer.c.seq) > tuple_(
-        outcomes.c.received_at, outcomes.c.source_id, outcomes.c.seq
-    )
     query = select(func.count()).where(
         outcomes.c.state == OutcomeState.WITHDRAWN.value,
         exists().where(captures.c.id == outcomes.c.capture_id),
-        ~exists().where(newer.c.capture_id == outcomes.c.capture_id, after),
+        ~replaced(outcomes),
     )
     return connection.execute(query.select_from(outcomes)).scalar_one()
 

@@ -1,5 +1,7 @@
 """Prunings: captures, observations and outcomes that have become old are removed; evidence and verdicts stay.
 
+Of the evidence, the single rows that its documents quote go as well (excerpts.py).
+
 What is to go is written down first, so that nobody computes evidence anew from what is left. Then it goes in
 steps, each of which leaves a ledger that adds up: `sources.pruned` counts captures in the transaction that
 removes them. A prune that was interrupted is simply run again.
@@ -24,12 +26,12 @@ from sqlalchemy import Column, Connection, delete, func, select, update
 from sqlalchemy.exc import OperationalError
 
 from shadow.records import capture_time
-from shadow.store import partitions
+from shadow.store import partitions, snapshots
 from shadow.store.connection import Store
 from shadow.store.dialects import take_time
 from shadow.store.errors import StoreUnavailable
 from shadow.store.pending import PruneRefused, refuse_pending
-from shadow.store.tables import captures, observations, outcomes, prunings, sources
+from shadow.store.tables import captures, observations, outcomes, prunings, sources, worst_gaps
 
 BATCH_ROWS = 2000
 TRIES = 240
@@ -39,16 +41,17 @@ _SHORTEST_REST_SECONDS = 0.02
 _HELD = ("55P03", "40P01")  # lock not available, deadlock detected
 _EVIDENCE = 7_031_945
 
-__all__ = ["Extent", "PruneHeldUp", "PruneRefused", "expected", "latest", "prune"]
+__all__ = ["Extent", "PruneHeldUp", "PruneRefused", "bound", "expected", "latest", "prune"]
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How many rows are to go, or have gone."""
+    """How many rows are to go, or have gone; `excerpts` are single rows that documents of evidence quote."""
 
     captures: int = 0
     observations: int = 0
     outcomes: int = 0
+    excerpts: int = 0
 
     def __add__(self, other: Extent) -> Extent:
         return Extent(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
@@ -56,7 +59,7 @@ class Extent:
     @property
     def rows(self) -> int:
         """All of them."""
-        return self.captures + self.observations + self.outcomes
+        return sum(astuple(self))
 
 
 class PruneHeldUp(RuntimeError):
@@ -83,15 +86,22 @@ def latest(connection: Connection) -> datetime | None:
     return found
 
 
+def bound(connection: Connection) -> UUID | None:
+    """The same as `latest`, as the id below which captures were removed."""
+    before = latest(connection)
+    return None if before is None else _bound(before)
+
+
 def expected(connection: Connection, before: datetime) -> Extent:
     """Count what a prune would remove; raises PruneRefused as it would."""
-    bound = _bound(before)
+    oldest = _bound(before)
     take_time(connection)
-    refuse_pending(connection, bound)
+    refuse_pending(connection, oldest)
     found = {
-        key.table.name: connection.execute(select(func.count()).where(key < bound)).scalar_one()
-        for key in (captures.c.id, observations.c.capture_id, outcomes.c.capture_id)
+        key.table.name: connection.execute(select(func.count()).where(key < oldest)).scalar_one()
+        for key in (captures.c.id, observations.c.capture_id, outcomes.c.capture_id, worst_gaps.c.capture_id)
     }
+    found["excerpts"] = found.pop(worst_gaps.name) + snapshots.excerpts_below(connection, oldest)
     for one in partitions.leaving(connection):
         found[one.table] += _rows_of(connection, one.name)
     return Extent(**found)
@@ -140,6 +150,7 @@ class _Prune:
         self._sweep(self._remove_outcomes)
         self._drop_partitions()
         self._sweep(self._remove_captures)
+        self._sweep(self._remove_excerpts)
         return self._gone
 
     def _write_down(self, now: datetime) -> None:
@@ -179,6 +190,11 @@ class _Prune:
         by_source = Counter(connection.execute(removal).scalars())
         gone = connection.execute(delete(observations).where(observations.c.capture_id <= last)).rowcount
         return self._count(connection, Extent(by_source.total(), gone), by_source)
+
+    def _remove_excerpts(self, connection: Connection) -> Extent:
+        gone = connection.execute(delete(worst_gaps).where(worst_gaps.c.capture_id < self._bound)).rowcount
+        quoted = snapshots.forget(connection, self._bound)
+        return self._count(connection, Extent(excerpts=gone + quoted), Counter())
 
     def _last_of_batch(self, connection: Connection, key: Column[UUID]) -> UUID:
         query = select(key).where(key < self._bound).order_by(key).offset(BATCH_ROWS - 1).limit(1)

@@ -116,6 +116,13 @@ def of_candidate(connection: Connection, candidate_id: int) -> list[Stream]:
     return [_stream(row) for row in connection.execute(query)]
 
 
+def live_digest(connection: Connection, deployment_id: int) -> str | None:
+    """The digest of the live artifact that the evidence of a deployment is about; None: there is none."""
+    query = select(streams.c.live_digest).where(streams.c.deployment_id == deployment_id)
+    digest: str | None = connection.execute(query.order_by(streams.c.id).limit(1)).scalar()
+    return digest
+
+
 def of_model(connection: Connection, model: ModelRef, moment: datetime) -> Stream | None:
     """The stream in which `model` was the candidate at a moment; None: in none."""
     lasted = (streams.c.started_at <= moment) & (streams.c.ended_at.is_(None) | (streams.c.ended_at > moment))
@@ -129,6 +136,17 @@ def end_older(connection: Connection, deployment: Deployment) -> int:
     """End the streams of earlier deployments at the moment of this one; returns how many there were."""
     older = (streams.c.deployment_id < deployment.id) & streams.c.ended_at.is_(None)
     return connection.execute(update(streams).where(older).values(ended_at=deployment.since)).rowcount
+
+
+def is_over(connection: Connection, stream: Stream) -> bool:
+    """Whether nothing more is added: its candidate was removed, or another model is live.
+
+    One that nobody has ended yet may be over all the same.
+    """
+    newest = connection.execute(select(func.max(deployments.c.id))).scalar()
+    state = select(candidates.c.state).where(candidates.c.id == stream.terms.candidate_id)
+    is_removed = connection.execute(state).scalar() == CandidateState.REMOVED.value
+    return is_removed or stream.ended_at is not None or newest != stream.terms.deployment_id
 
 
 def lock(connection: Connection, stream: Stream) -> None:

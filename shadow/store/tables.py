@@ -90,6 +90,15 @@ sources = Table(
     _number("last_seq"),
     Column("last_outcome_seq", BigInteger, nullable=False, server_default="0"),
     Column("pruned", BigInteger, nullable=False, server_default="0"),
+    # Captures and outcomes that were acknowledged before the store went back in time, and are not back.
+    Column("missing", BigInteger, nullable=False, server_default="0"),
+    Column("missing_outcomes", BigInteger, nullable=False, server_default="0"),
+    # Of these, how many somebody has accepted as lost.
+    Column("accepted", BigInteger, nullable=False, server_default="0"),
+    Column("accepted_outcomes", BigInteger, nullable=False, server_default="0"),
+    # Which data directory writes this source: a name of its own for each start of ingest, and where it runs.
+    Column("tenure", String(64), nullable=True),
+    Column("tenant", Text, nullable=True),
     Column("created_at", UtcTime, nullable=False),
 )
 
@@ -226,6 +235,16 @@ deployments = Table(
     Column("overridden", Boolean, nullable=False, server_default=text("false")),
     _sha256("artifact_digest", nullable=True),
     _sha256("policy_sha256", nullable=True),
+)
+
+# A single row: whether the store holds a demo or real houses.
+purposes = Table(
+    "purposes",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("purpose", String(8), nullable=False),
+    Column("since", UtcTime, nullable=False),
+    CheckConstraint("id = 1", name="single"),
 )
 
 # One candidate against one deployment under one frozen policy: what evidence is about.
@@ -372,4 +391,5 @@ prunings = Table(
     _number("captures"),
     _number("observations"),
     _number("outcomes"),
+    Column("excerpts", BigInteger, nullable=False, server_default="0"),
 )

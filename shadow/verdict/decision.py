@@ -10,6 +10,7 @@ from shadow.records import VerdictState
 from shadow.verdict import exposure, guardrails, proof
 from shadow.verdict.facts import Facts
 from shadow.verdict.findings import Findings, find
+from shadow.verdict.outlook import nothing_known
 from shadow.verdict.report import document
 from shadow.verdict.rules import Effect, Result, Rule
 from shadow.verdict.watch import Rollback, rollback
@@ -43,7 +44,7 @@ class Verdict:
             "rollback": None
             if self.rollback is None
             else {"alarm": self.rollback.alarm, "because": list(self.rollback.because)},
-            **document(self.found),
+            **document(self.found, self.rules),
         }
 
 
@@ -89,6 +90,9 @@ def _reasons(state: VerdictState, rules: Sequence[Rule], found: Findings) -> tup
     if state is VerdictState.PROMOTE:
         return (_why_promote(found), f"all {len(rules)} rules are met")
     in_the_way = [rule for rule in rules if rule.result is not Result.PASS]
+    if state is VerdictState.INSUFFICIENT and not found.reading.houses:
+        wrong = [f"{rule.title}: {rule.detail}" for rule in in_the_way if rule.result is Result.FAIL]
+        return (nothing_known(found), *wrong)
     # What is known to be wrong stands before what is not known.
     ranked = sorted(in_the_way, key=lambda rule: (rule.result is Result.UNKNOWN, _ORDER.index(rule.effect)))
     return tuple(

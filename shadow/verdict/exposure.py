@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from shadow.verdict.findings import Findings
 from shadow.verdict.rules import Effect, Result, Rule, at_least
@@ -12,7 +13,14 @@ _WEEK = 7
 
 
 def rules(found: Findings) -> Iterator[Rule]:
-    """Every rule whose failing means that it is too early."""
+    """Every rule whose failing means that it is too early; before the first house none of them has failed."""
+    for rule in _minima(found):
+        is_open = not found.reading.houses and rule.result is Result.FAIL
+        yield replace(rule, result=Result.UNKNOWN) if is_open else rule
+    yield _schema(found)
+
+
+def _minima(found: Findings) -> Iterator[Rule]:
     least, houses, days = found.facts.policy.min, found.reading.houses, len(found.full_days)
     yield at_least(
         "entities", "Houses judged", houses, least.entities, "houses", Effect.INSUFFICIENT,
@@ -25,7 +33,6 @@ def rules(found: Findings) -> Iterator[Rule]:
     yield _weekdays(found)
     yield _coverage(found)
     yield _per_segment(found)
-    yield _schema(found)
 
 
 def _weekdays(found: Findings) -> Rule:

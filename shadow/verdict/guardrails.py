@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from monitoring import sequential
+from monitoring.drift import MINIMUM_HOUSES
 from shadow.verdict.findings import Findings
 from shadow.verdict.keys import HousesKey, houses_key
 from shadow.verdict.rules import Effect, Result, Rule
@@ -129,7 +130,9 @@ def _exposure(found: Findings, least: int) -> Iterator[Rule]:
     dropped = Share(0 if exposure is None else exposure.dropped, 0, rows, limits.dropped)
     yield _share(found, "dropped", "Dropped before any candidate saw them", dropped, least)
     pending = exposure.pending / rows if exposure is not None and rows else None
-    result = Result.UNKNOWN if pending is None else Result.PASS if pending <= limits.pending else Result.FAIL
+    is_within = pending is not None and pending <= limits.pending
+    # Of the first few houses some always wait: that says nothing of the candidate.
+    result = Result.PASS if is_within else Result.UNKNOWN if rows < least else Result.FAIL
     words = "not known" if exposure is None else f"{exposure.pending:,} of {rows:,} answered houses"
     yield Rule("pending", "Not scored yet", pending, limits.pending, "share", result, Effect.CONTINUE, words)
 
@@ -145,11 +148,18 @@ def _price_range(found: Findings) -> Rule:
     )  # fmt: skip
 
 
+def _drift_needs(found: Findings) -> str:
+    """What it takes until drift is known."""
+    policy = found.facts.policy.drift
+    least, windows = max(policy.min_houses, MINIMUM_HOUSES), " or ".join(map(str, policy.windows_days))
+    return f"not known yet: it takes {least:,} houses answered on the {windows} whole days before today"
+
+
 def _drift(found: Findings) -> Rule:
     """The evidence must come from houses like those to be served."""
     state, gate = found.facts.drift, found.facts.policy.drift.gate
     result = Result.UNKNOWN if state is None else Result.FAIL if state >= 2 else Result.PASS
-    words = "not known yet" if state is None else _DRIFT[min(state, 2)]
+    words = _drift_needs(found) if state is None else _DRIFT[min(state, 2)]
     if not gate:
         result, words = Result.PASS, f"{words}; the policy does not gate on it"
     return Rule("drift", "Drift", state, 2.0, "state", result, Effect.BLOCKED, words)

@@ -32,14 +32,19 @@ def needed(found: Findings) -> Needed:
     houses, days = found.reading.houses, len(found.full_days)
     rows = _rows(found)
     least = found.facts.policy.min
-    missing_days = max(least.days - days, _WEEK * least.weekdays - days, 0)
     if rows is None or not days:
         return Needed(None, None, None)
     more_50, more_90 = (max(0, math.ceil(max(wanted, least.entities) - houses)) for wanted in rows)
     blocks = _more_blocks(found)
     if blocks is None:
         return Needed(more_50, more_90, None)
-    return Needed(more_50, more_90, max(missing_days, math.ceil(more_90 * days / houses), blocks))
+    return Needed(more_50, more_90, max(missing_days(found), math.ceil(more_90 * days / houses), blocks))
+
+
+def missing_days(found: Findings) -> int:
+    """Days more that the policy wants to be judged at least."""
+    least, days = found.facts.policy.min, len(found.full_days)
+    return max(least.days - days, _WEEK * least.weekdays - days, 0)
 
 
 def _rows(found: Findings) -> tuple[float, float] | None:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from monitoring import sequential
 from monitoring.sums import total
-from shadow.verdict import planning
+from shadow.verdict import outlook, planning
 from shadow.verdict.exposure import coverage
 from shadow.verdict.facts import Facts
 from shadow.verdict.findings import Findings, Segment
 from shadow.verdict.keys import DaysKey, HousesKey, block_sums, sold
-from shadow.verdict.rules import finite
+from shadow.verdict.rules import Rule, finite
 
 _DAY_SECONDS = 86_400
 
 
-def document(found: Findings) -> dict[str, object]:
+def document(found: Findings, rules: Sequence[Rule]) -> dict[str, object]:
     """Everything but the state, the rules and the reasons."""
     facts = found.facts
     plan = planning.needed(found)
@@ -31,7 +32,12 @@ def document(found: Findings) -> dict[str, object]:
         "losses": _losses(found),
         "difference": _difference(found),
         "keys": _keys(found),
-        "needed": {"houses_50": plan.houses_50, "houses_90": plan.houses_90, "days": plan.days},
+        "needed": {
+            "houses_50": plan.houses_50,
+            "houses_90": plan.houses_90,
+            "days": plan.days,
+            "words": outlook.words(found, plan, rules),
+        },
         "bad_day_rate_not_excluded": planning.bad_day_rate_not_excluded(found),
         "tipping_point": planning.tipping_point(found),
         "preliminary": _preliminary(facts),

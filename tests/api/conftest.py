@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from patience import PATIENCE_SECONDS
 from ports import free_ports
 from prometheus_client import CollectorRegistry
 from sqlalchemy import select
@@ -28,6 +29,7 @@ from api.app import Parts, build
 from api.live import Live, load
 from api.lookups import Lookups
 from api.predictions import Limits
+from api.retries import Retries
 from model_package import artifact
 from model_package.schema import EXAMPLE
 from monitoring import metrics
@@ -73,7 +75,7 @@ def deploy(made: Settings) -> None:
     save_model(made.models)
     store = open_store(made.store)
     migrate(store)
-    first_deployment(store, ModelRef("plain", "1"), "test", NOW)
+    first_deployment(store, made.models, ModelRef("plain", "1"), "test", NOW)
     store.close()
 
 
@@ -149,6 +151,7 @@ def bench(deployed: Settings) -> Iterator[Bench]:
     parts = Parts(
         live, recorder, Lookups(store), measured, deployed.models,
         Limits(deployed.api_max_rows, deployed.api_max_body_bytes),
+        Retries(deployed.data_dir / "retries"),
     )  # fmt: skip
     yield Bench(build(parts), deployed, registry, live, store, recorder)
     recorder.close()
@@ -167,7 +170,7 @@ class Server:
         self, method: str, path: str, body: bytes | None = None, **headers: str
     ) -> tuple[int, Any, bytes]:
         """One request; gives status, headers and body."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.settings.api_port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.settings.api_port, timeout=PATIENCE_SECONDS)
         try:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, path, body, named)
@@ -187,7 +190,9 @@ class Server:
 
     def raw(self, sent: bytes) -> bytes:
         """Send bytes as they are, say that there are no more, and give all that comes back."""
-        with socket.create_connection(("127.0.0.1", self.settings.api_port), timeout=20) as wire:
+        with socket.create_connection(
+            ("127.0.0.1", self.settings.api_port), timeout=PATIENCE_SECONDS
+        ) as wire:
             with suppress(OSError):  # it may have answered and closed before it had everything
                 wire.sendall(sent)
                 wire.shutdown(socket.SHUT_WR)
@@ -199,7 +204,7 @@ class Server:
 
     def wait_until(self, found: Callable[[], Any]) -> Any:
         """What `found` gives once that is true."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             if answer := found():
                 return answer

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import jsonschema
 import pytest
+from patience import PATIENCE_SECONDS
 
 from api.app import build
 from api.deployments import Deployments
@@ -206,7 +207,7 @@ def test_a_decision_that_takes_long_is_a_504_that_says_where_to_look_and_holds_u
     assert admin.client.get("/readyz").status_code == 200
     let_go.set()
     decided = next(thread for thread in threading.enumerate() if thread.name == "umbra-decision")
-    decided.join(20)
+    decided.join(PATIENCE_SECONDS)
     assert len(admin.history()) == 2, "what was not waited for has happened"
 
 

@@ -28,7 +28,7 @@ from api.pages.rendering import Rendering
 from model_package.schema import EXAMPLE
 from shadow import policy, status
 from shadow.presence import Announcement
-from shadow.records import Candidate, CandidateState, ModelRef
+from shadow.records import Candidate, CandidateState, ModelRef, Purpose
 from shadow.settings import sqlite_url
 from shadow.store import (
     StoreUnavailable,
@@ -36,6 +36,7 @@ from shadow.store import (
     deployments,
     observations,
     open_store,
+    purposes,
     snapshots,
     streams,
 )
@@ -45,6 +46,7 @@ from shadow.store.snapshots import Snapshot
 from shadow.store.streams import Stream, Terms
 from shadow.store.tables import observations as observed
 
+BROWSER = {"Accept": "text/html,*/*;q=0.8"}
 CANDIDATE = ModelRef("shiny", "1")
 PAGES = {
     "verdict": "/candidates/shiny@1/evidence",
@@ -271,7 +273,7 @@ def test_a_candidate_without_a_stream_is_shown(bench):
 
 @pytest.mark.parametrize("name", ["shiny@2", "nonsense", "%3Cb%3E", "a" * 500])
 def test_who_is_no_candidate_is_not_found_and_the_candidates_are_named(judged, stream, name):
-    answer = judged.client.get(f"/candidates/{name}")
+    answer = judged.client.get(f"/candidates/{name}", headers=BROWSER)
     assert answer.status_code == 404
     assert '<a href="/candidates/shiny@1">' in answer.text
     assert "<b>" not in answer.text
@@ -283,7 +285,7 @@ def test_a_stream_that_has_ended_is_shown_as_that(judged, stream):
         found = deployments.newest(connection)
         assert found is not None
         streams.end_older(connection, replace(found, id=found.id + 1, since=datetime.now(UTC)))
-    assert "This stream has ended" in judged.client.get("/candidates/shiny@1").text
+    assert "This stream is over" in judged.client.get("/candidates/shiny@1").text
 
 
 def test_while_the_store_is_away_pages_tell_what_this_process_knows(bench, tmp_path):
@@ -293,13 +295,15 @@ def test_while_the_store_is_away_pages_tell_what_this_process_knows(bench, tmp_p
         ("/", 200), ("/try", 200), ("/try?prediction=1", 200), ("/deployments", 503),
         ("/candidates/shiny@1", 503), ("/candidates/shiny@1/drift", 503),
     ):  # fmt: skip
-        answer = client.get(path)
+        answer = client.get(path, headers=BROWSER)
         assert (answer.status_code, answer.content_type) == (code, "text/html; charset=utf-8"), path
         assert "The store is away" in answer.text
         assert int(answer.headers["Retry-After"]) > 0
         assert "no/such" not in answer.text
     for path in ("/", "/try", "/deployments"):
-        assert "plain@1" in client.get(path).text
+        assert "plain@1" in client.get(path, headers=BROWSER).text
+    answer = client.get("/deployments")
+    assert (answer.status_code, answer.content_type) == (503, "application/problem+json")
 
 
 def test_nothing_to_complain_of_is_said(judged, stream, settings):
@@ -383,6 +387,111 @@ def test_a_house_that_was_asked_before_fills_the_form(bench):
         assert 'value="1350"' in answer.text
 
 
+MASKED = ("living_area", "neighborhood")
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+@pytest.mark.parametrize("path", ["/", *dict.fromkeys(PAGES.values()), f"{PAGES['drift']}?field=living_area"])
+def test_fields_that_were_masked_after_documents_were_made_are_on_no_page(judged, stream, path, is_over):
+    tell_all(judged, stream)
+    if is_over:
+        with judged.store.writing() as connection:
+            candidates.set_state(connection, CANDIDATE, CandidateState.REMOVED)
+    masking = Lookups(judged.store, masked=MASKED)
+    closed = build(replace(judged.app.extensions["umbra"], lookups=masking)).test_client()
+    shown, hidden = judged.client.get(path), closed.get(path)
+    assert (shown.status_code, hidden.status_code) == (200, 200)
+    told = "Living area", "living_area", "living area", "Neighborhood", "NAmes"
+    assert path in ("/", PAGES["verdict"]) or any(word in shown.text for word in told)
+    assert not [word for word in told if word in hidden.text]
+
+
+def test_masked_fields_of_a_house_that_was_asked_before_are_left_empty(bench):
+    house = {**EXAMPLE, "living_area": 1777.0, "neighborhood": "Veenker"}
+    asked = bench.post(house).json["predictions"][0]["id"]
+    bench.ingest()
+    masking = Lookups(bench.store, masked=MASKED)
+    client = build(replace(bench.app.extensions["umbra"], lookups=masking)).test_client()
+    text = client.get(f"/try?prediction={asked}").text
+    assert "Masked fields are left empty" in text
+    assert 'value="1777"' not in text
+    assert "<option selected>Veenker" not in text
+    assert bench.client.get(f"/try?prediction={asked}").text.count("<option selected>Veenker") == 1
+
+
+def test_a_look_up_by_its_id_gives_the_whole_house_back(bench):
+    """As docs/operations.md says: whoever has the id has asked, or was told."""
+    asked = bench.post({**EXAMPLE, "living_area": 1777.0}).json["predictions"][0]["id"]
+    bench.ingest()
+    masking = Lookups(bench.store, masked=MASKED)
+    client = build(replace(bench.app.extensions["umbra"], lookups=masking)).test_client()
+    assert client.get(f"/v1/predictions/{asked}").json["inputs"]["living_area"] == 1777.0
+
+
+def test_a_candidate_that_is_ready_needs_attention_and_pages_say_what_to_do(judged, stream):
+    tell_all(judged, stream)
+    ready = {**DOCUMENTS["verdict"], "state": "promote", "rollback": None}
+    tell(judged, stream, "verdict", ready)
+    home = judged.client.get("/").text
+    assert "shiny@1 is ready." in home
+    assert "umbra promote shiny@1" in home
+    assert '<a href="/candidates/shiny@1/evidence">Its evidence</a>' in home
+    page = judged.client.get("/candidates/shiny@1/evidence").text
+    assert "<code>umbra promote shiny@1</code>" in page
+    assert '<a href="/deployments">Deployments</a>.' in page
+
+
+@pytest.mark.parametrize("state", ["insufficient", "continue", "blocked", "reject", "expired", "promote"])
+def test_every_evidence_page_leads_to_the_deployments(judged, stream, state):
+    tell_all(judged, stream)
+    tell(judged, stream, "verdict", {**DOCUMENTS["verdict"], "state": state})
+    assert judged.client.get("/candidates/shiny@1/evidence").text.count('href="/deployments"') == 2
+    assert ("is ready" in judged.client.get("/").text) is (state == "promote")
+
+
+@pytest.mark.parametrize(("purpose", "is_said"), [(Purpose.DEMO, True), (Purpose.REAL, False)])
+def test_the_overview_says_whether_it_is_a_demo(bench, purpose, is_said):
+    with bench.store.writing() as connection:
+        purposes.mark(connection, purpose, datetime.now(UTC))
+    assert ("This is a demo." in bench.client.get("/").text) is is_said
+
+
+def test_pages_say_by_which_policy_a_candidate_is_judged_and_what_a_day_is_to_it(bench):
+    now = datetime.now(UTC)
+    with bench.store.writing() as connection:
+        added = candidates.add(connection, CANDIDATE, 1.0, None, now, policy.demo_text())
+        deployed = deployments.newest(connection)
+        terms = replace(TERMS, deployment_id=deployed.id, candidate_id=added.id, policy=policy.demo_text())
+        streams.open_stream(connection, terms, now)
+    words = "judged by the policy demo (a day is a second)"
+    for path in ("/", *PAGES.values()):
+        assert words in bench.client.get(path).text, path
+
+
+def test_what_only_chance_keeps_from_counting_is_not_called_in_order(judged, stream):
+    open_field = {**FIELD, "state": 0, "psi": 0.237, "floor": 0.46}
+    tell_all(judged, stream)
+    tell(judged, stream, "drift", {**DOCUMENTS["drift"], "state": None, "fields": [open_field]})
+    chosen = {"sold": 400, "unsold": 107, "state": 0, "gap": {"psi": 0.237, "floor": 0.46, "state": 0},
+              "fields": [open_field]}  # fmt: skip
+    tell(judged, stream, "comparison", {**DOCUMENTS["comparison"], "selection": chosen})
+    for path in (PAGES["drift"], PAGES["verdict"]):
+        text = judged.client.get(path).text
+        assert text.count("too few to tell") == 2, path
+        assert "in order" not in text, path
+
+
+def test_a_gap_that_chance_alone_reaches_is_not_called_in_order(judged, stream):
+    tell_all(judged, stream)
+    alike = {**FIELD, "state": 0, "psi": 0.02, "floor": 0.05}
+    chosen = {"sold": 400, "unsold": 107, "state": 0, "gap": {"psi": 0.237, "floor": 0.46, "state": 0},
+              "fields": [alike]}  # fmt: skip
+    tell(judged, stream, "comparison", {**DOCUMENTS["comparison"], "selection": chosen})
+    text = judged.client.get(PAGES["verdict"]).text
+    assert text.count("too few to tell") == 1
+    assert text.count("in order") == 1
+
+
 def test_an_assets_address_names_its_content_and_it_is_kept_for_good(bench):
     page = bench.client.get("/").text
     path = page.split('rel="stylesheet" href="')[1].split('"')[0]
@@ -401,6 +510,18 @@ def test_the_chart_library_is_the_one_that_is_named():
     said = (Path(pages.__file__).parent / "vendor" / "README.md").read_text(encoding="utf-8")
     assert sha256(library.body).hexdigest() in said
     assert f"# Chart.js {library.text.split('Chart.js v')[1].split()[0]}" in said
+
+
+def test_swagger_ui_is_the_one_that_is_named():
+    vendor = Path(pages.__file__).parent / "vendor"
+    said = (vendor / "README.md").read_text(encoding="utf-8")
+    script = gzip.decompress((vendor / "swagger-ui-bundle.js.gz").read_bytes())
+    for file in (
+        script,
+        (vendor / "swagger-ui.css").read_bytes(),
+        (vendor / "favicon-32x32.png").read_bytes(),
+    ):
+        assert sha256(file).hexdigest() in said
 
 
 def test_data_cannot_end_the_element_it_stands_in():

@@ -12,13 +12,14 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_SECONDS
 from ports import free_port, free_ports
 from prometheus_client.parser import text_string_to_metric_families
 
 from model_package.schema import EXAMPLE
 
 HOUSE = json.dumps(EXAMPLE).encode()
-POST = b"POST /v1/predictions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+POST = b"POST /v1/predictions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 NASTY = {
     "no request line": (b"\x00\x01garbage\r\n\r\n", 400),
@@ -33,9 +34,23 @@ NASTY = {
     "a folded header": (b"GET / HTTP/1.1\r\nX: 1\r\n folded\r\n\r\n", 400),
     "a zero byte in a header": (b"GET / HTTP/1.1\r\nX: a\x00b\r\n\r\n", 400),
     "a header without a name": (b"GET / HTTP/1.1\r\n: 1\r\n\r\n", 400),
-    "a script name": (b"GET /livez HTTP/1.1\r\nSCRIPT_NAME: /x\r\nHost: a\r\n\r\n", 400),
-    "schemes that disagree": (
-        b"GET / HTTP/1.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Ssl: off\r\n\r\n",
+    "a script name": (b"GET /livez HTTP/1.1\r\nSCRIPT_NAME: /x\r\nHost: localhost\r\n\r\n", 400),
+    "a script name that is there": (
+        b"GET /v1/x/v1/deployment HTTP/1.1\r\nHost: localhost\r\nSCRIPT_NAME: /v1/x\r\n\r\n",
+        400,
+    ),
+    "a path of its own": (b"GET /nope HTTP/1.1\r\nHost: localhost\r\nPATH_INFO: /v1/deployment\r\n\r\n", 400),
+    "no host": (b"GET / HTTP/1.1\r\nX-Forwarded-Host: localhost\r\n\r\n", 400),
+    "two hosts": (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400),
+    "another host": (b"GET / HTTP/1.1\r\nHost: evil.example:8000\r\n\r\n", 421),
+    "another host in the target": (b"GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 421),
+    "a host that a proxy would forward": (
+        b"GET / HTTP/1.1\r\nHost: evil.example\r\nX-Forwarded-Host: localhost\r\n\r\n",
+        421,
+    ),
+    "a stacked transfer coding": (CHUNKED[:-4] + b"\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n", 400),
+    "identity before chunks": (
+        POST + b"Transfer-Encoding: identity, chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(HOUSE), HOUSE),
         400,
     ),
     "an upgrade": (b"GET /livez HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", 400),
@@ -147,7 +162,7 @@ def test_killing_the_arbiter_leaves_no_worker_behind_and_the_port_free(serving, 
     server = serving()
     workers = _workers(server)
     server.process.kill()
-    server.process.wait(10)
+    server.process.wait(PATIENCE_SECONDS)
     server.wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
     again = launch(server.settings)
     again.wait_until(again.ready)
@@ -160,7 +175,7 @@ def test_a_second_api_on_the_same_port_says_so_in_one_line(serving, launch, tmp_
         other = {"API": "UMBRA_API_METRICS_PORT", "METRICS": "UMBRA_API_PORT"}[name]
         elsewhere = {"UMBRA_DATA_DIR": str(tmp_path / "elsewhere"), other: str(free_port())}
         second = launch(server.settings, **elsewhere)
-        assert second.process.wait(20) == 1
+        assert second.process.wait(PATIENCE_SECONDS) == 1
         assert second.output.read_text().splitlines() == [
             f"umbra: 127.0.0.1:{port}: Address already in use; stop what listens there, or set another port"
         ]
@@ -196,7 +211,7 @@ def _last_line(server):
 def test_without_a_deployment_the_start_ends_with_a_clear_line(settings, launch):
     port, metrics_port = free_ports(2)
     server = launch(settings(api_port=port, api_metrics_port=metrics_port))
-    assert server.process.wait(20) == 1
+    assert server.process.wait(PATIENCE_SECONDS) == 1
     assert _last_line(server).startswith("umbra: ")
     assert "umbra prepare" in _last_line(server)
 
@@ -206,14 +221,14 @@ def test_an_altered_artifact_ends_the_start_with_a_clear_line(deployed, launch):
     card.chmod(0o644)
     card.write_bytes(card.read_bytes().replace(b"0.13", b"0.01"))
     server = launch(deployed, UMBRA_API_PORT=str(free_port()), UMBRA_API_METRICS_PORT=str(free_port()))
-    assert server.process.wait(20) == 1
+    assert server.process.wait(PATIENCE_SECONDS) == 1
     assert "altered" in _last_line(server)
     assert "card.json" in _last_line(server)
 
 
 def test_a_wrong_setting_ends_the_start_with_status_2(deployed, launch):
     server = launch(deployed, UMBRA_API_WORKERS="many")
-    assert server.process.wait(20) == 2
+    assert server.process.wait(PATIENCE_SECONDS) == 2
     assert server.output.read_text() == (
         "umbra: UMBRA_API_WORKERS='many': expected a whole number from 1 to 256\n"
     )
@@ -223,7 +238,7 @@ def test_a_data_directory_that_cannot_be_used_ends_the_start_with_a_clear_line(d
     blocker = tmp_path / "blocker"
     blocker.write_text("a file")
     server = launch(deployed, UMBRA_DATA_DIR=str(blocker / "data"))
-    assert server.process.wait(20) == 1
+    assert server.process.wait(PATIENCE_SECONDS) == 1
     assert _last_line(server).startswith("umbra: ")
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 
 import pytest
+from patience import PATIENCE_SECONDS
 
 from api import live
 from api.live import OtherArtifact
 from api.switching import LOOK_SECONDS, Switching
-from model_package import artifact
+from model_package import artifact, manifest
 from model_package.artifact import AlteredArtifact
 from model_package.schema import EXAMPLE
 from shadow import rollout
@@ -201,7 +202,7 @@ def test_whatever_the_store_gives_the_thread_lives_on(follower, caplog):
     odd = Odd()
     lost = Follower(follower.bench, odd)
     lost.switching.start()
-    assert all(odd.asked.acquire(timeout=20) for _ in range(3))
+    assert all(odd.asked.acquire(timeout=PATIENCE_SECONDS) for _ in range(3))
     lost.switching.stop()
     assert lost.served == "plain@1"
     assert events(caplog, "switch_failed")[0]["live_model"] == "plain@1"
@@ -243,3 +244,20 @@ def test_an_answer_under_way_keeps_the_model_it_began_with(follower):
     follower.look()
     assert serving.price([EXAMPLE]) == [100.0 * EXAMPLE["living_area"]]
     assert (serving.label, follower.served) == ("plain@1", "plain@2")
+
+
+def test_the_first_model_is_refused_once_it_is_altered_together_with_its_manifest(follower):
+    """Every file agrees with the manifest; the deployment knows another one."""
+    settings = follower.bench.settings
+    directory = settings.models / "plain" / "1"
+    stated = manifest.read(directory)
+    files = manifest.contents(directory, stated) | {"card.json": b'{"altered": true}'}
+    for name, content in {
+        **files,
+        manifest.MANIFEST: manifest.compose(stated.name, stated.version, stated.recipe, files),
+    }.items():
+        (directory / name).unlink()
+        (directory / name).write_bytes(content)
+    artifact.verify(directory)
+    with pytest.raises(OtherArtifact, match="plain@1"):
+        live.load(settings)

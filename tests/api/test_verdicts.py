@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import jsonschema
 import pytest
 
-from shadow.records import ModelRef, VerdictState
-from shadow.store import candidates, snapshots, streams, verdicts
+from shadow.records import CandidateState, DeploymentKind, ModelRef, VerdictState
+from shadow.store import candidates, deployments, snapshots, streams, verdicts
 from shadow.store.snapshots import Snapshot
 from shadow.store.streams import Terms
 from shadow.store.verdicts import Recorded
@@ -62,6 +63,30 @@ def test_answers_are_as_the_description_says(judged):
         shape = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
         body = judged.client.get(path).json
         jsonschema.validate(body, shape, cls=jsonschema.Draft202012Validator)
+
+
+@pytest.mark.parametrize("how", ["promoted", "removed"])
+def test_of_what_is_no_candidate_any_more_it_is_told_where_it_stood(judged, how):
+    before = judged.client.get("/v1/verdicts/plain@2").json
+    assert (before["over"], before["ended_at"]) == (False, None)
+    with judged.store.writing() as connection:
+        if how == "removed":
+            candidates.set_state(connection, ModelRef("plain", "2"), CandidateState.REMOVED)
+        else:
+            seen = deployments.newest(connection)
+            decided = replace(seen, live=ModelRef("plain", "2"), kind=DeploymentKind.PROMOTION)
+            made = deployments.succeed(connection, seen, decided, ModelRef("plain", "2"))
+            streams.end_older(connection, made)
+    answer = judged.client.get("/v1/verdicts/plain@2")
+    assert answer.status_code == 200
+    told = dict(answer.json)
+    assert told.pop("over") is True
+    assert (told.pop("ended_at") is not None) is (how == "promoted")
+    assert told == {name: value for name, value in before.items() if name not in ("over", "ended_at")}
+    assert judged.client.get("/v1/verdicts").json == {"verdicts": []}
+    document = judged.client.get("/openapi.json").json
+    shape = {"$ref": "#/components/schemas/VerdictHistory", "components": document["components"]}
+    jsonschema.validate(answer.json, shape, cls=jsonschema.Draft202012Validator)
 
 
 @pytest.mark.parametrize("name", ["plain@1", "plain@9", "nonsense", "%3Cscript%3E"])

@@ -12,6 +12,7 @@ import pytest
 from smoke import elastic, grafana, prometheus
 from smoke.check import Report, Wrong
 from smoke.compose import state_of
+from smoke.document import Document
 from standin.product import Product
 
 ROOT = Path(__file__).parents[2]
@@ -118,7 +119,7 @@ def test_every_dashboard_of_the_repository_is_looked_for_and_no_variable_is_left
     titles = set()
     for path in (ROOT / "grafana" / "dashboards").rglob("*.json"):
         model = json.loads(path.read_text(encoding="utf-8"))
-        asked = list(grafana.queries(model))
+        asked = list(grafana.queries(Document(model, path.name, "")))
         assert asked
         titles |= {(model["uid"], one.panel) for one in asked}
         exprs = [str(one.query["expr"]).replace("$__", "") for one in asked]
@@ -210,13 +211,41 @@ def test_a_rule_that_cannot_be_evaluated_is_named(product: Product) -> None:
     bad = {"name": "job:x:rate5m", "type": "recording", "health": "err", "lastError": "many-to-many"}
     path = ("GET", "/api/v1/rules")
     product.answers = {path: (200, {"data": {"groups": [{"rules": [fine]}]}})}
-    assert prometheus.rules(product.site("prometheus")) == "0 recorded, 1 alerts, firing: UmbraNoTraffic"
+    assert prometheus.rules(product.site("prometheus")) == "0 recorded, 1 alerts"
     product.answers = {path: (200, {"data": {"groups": [{"rules": [fine, bad]}]}})}
     with pytest.raises(Wrong, match="job:x:rate5m: many-to-many"):
         prometheus.rules(product.site("prometheus"))
     product.answers = {path: (200, {"data": {"groups": []}})}
     with pytest.raises(Wrong, match="no alert rules"):
         prometheus.rules(product.site("prometheus"))
+
+
+def alert(name: str, severity: str, state: str = "firing") -> dict[str, Any]:
+    rule = {"name": name, "type": "alerting", "health": "ok", "state": state}
+    return rule | {"labels": {"severity": severity}}
+
+
+def test_an_alert_that_pages_is_named_at_once_with_its_runbook(product: Product) -> None:
+    path = ("GET", "/api/v1/rules")
+    out = [alert("UmbraJournalSize", "page"), alert("UmbraWatchdog", "none"), alert("UmbraDrift", "ticket")]
+    product.answers = {path: (200, {"data": {"groups": [{"rules": out}]}})}
+    with pytest.raises(Wrong, match=r"an alert pages: UmbraJournalSize$") as caught:
+        prometheus.pages(product.site("prometheus"))
+    assert caught.value.final
+    assert caught.value.advice == "its runbook: docs/monitoring.md#umbrajournalsize"
+
+
+def test_alerts_that_do_not_page_are_listed_and_those_that_only_may_fire_are_not(product: Product) -> None:
+    path = ("GET", "/api/v1/rules")
+    out = [
+        alert("UmbraWatchdog", "none"),
+        alert("UmbraDrift", "ticket"),
+        alert("UmbraVerdictChanged", "info"),
+        alert("UmbraJournalSize", "page", "pending"),
+    ]
+    product.answers = {path: (200, {"data": {"groups": [{"rules": out}]}})}
+    seen = prometheus.pages(product.site("prometheus"))
+    assert seen == "no alert pages; 1 tickets (UmbraDrift); news: UmbraVerdictChanged"
 
 
 # -- services, and the report

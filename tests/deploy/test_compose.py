@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import re
 import shutil
@@ -24,7 +26,23 @@ SERVICES: dict[str, Service] = FILE["services"]
 CORE = {"postgres", "migrate", "api", "worker", "prometheus", "alertmanager", "grafana"}
 ELK = {"elasticsearch", "elastic-setup", "logstash", "kibana", "kibana-setup"}
 WRITES_ITS_OWN_CONFIGURATION = {"elasticsearch", "logstash", "kibana"}
-SEEN_FROM_THIS_MACHINE = {"api", "prometheus", "alertmanager", "grafana", "elasticsearch", "kibana"}
+DEMO = {"demo", "demo-prometheus"}
+SEEN_FROM_THIS_MACHINE = {"api", "grafana", "elasticsearch", "kibana", "demo"}
+ADMIN_TOKEN = "UMBRA_ADMIN_TOKEN"  # noqa: S105 (a name)
+OF_THE_STACK = {
+    "UMBRA_DATA_DIR": "the image says it: the volume's place",
+    "UMBRA_MODELS_DIR": "the volume's place",
+    "UMBRA_LOG_DIR": "the volume's place",
+    "UMBRA_METRICS_DIR": "shared memory, of which there is enough",
+    "UMBRA_STORE_URL": "the stack's own database",
+    "UMBRA_STORE_DISK_DIR": "the volume's place, in the worker, which looks at it",
+    "UMBRA_API_HOST": "the container's",
+    "UMBRA_API_PORT": "the container's; STACK_API_PORT is the host's",
+    "UMBRA_METRICS_HOST": "the container's",
+    "UMBRA_API_METRICS_PORT": "prometheus.yml names it",
+    "UMBRA_WORKER_METRICS_PORT": "prometheus.yml names it",
+}
+"""Settings that the stack decides, and why."""
 ENDS_BY_ITSELF = ONE_SHOTS | {"load"}
 EVERY = pytest.mark.parametrize("name", sorted(SERVICES))
 VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
@@ -57,7 +75,8 @@ def needs_compose() -> None:
 @pytest.mark.usefixtures("needs_compose")
 def test_compose_takes_the_file_with_all_profiles(tmp_path: Path) -> None:
     make_env.main(["--file", str(tmp_path / ".env")])
-    done = compose("--profile", "elk", "--profile", "load", "config", "-q", env_file=tmp_path / ".env")
+    profiles = ("--profile", "elk", "--profile", "load", "--profile", "demo")
+    done = compose(*profiles, "config", "-q", env_file=tmp_path / ".env")
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -73,6 +92,7 @@ def test_the_core_has_no_profile_and_the_rest_has_one() -> None:
     assert {name for name in profiles if not profiles[name]} == CORE
     assert {name for name in profiles if profiles[name] == ["elk"]} == ELK
     assert {name for name in profiles if profiles[name] == ["load"]} == {"load"}
+    assert {name for name in profiles if profiles[name] == ["demo"]} == DEMO
 
 
 @EVERY
@@ -151,6 +171,75 @@ def test_every_volume_is_used() -> None:
     assert FILE["volumes"].keys() == {mount.partition(":")[0] for mount in mounts if mount[0] != "."}
 
 
+def test_whoever_only_reads_a_volume_may_only_read_it() -> None:
+    """Models are written by who trains them alone; of the database the worker sees how full its disk is."""
+    writers: dict[str, set[str]] = {name: set() for name in FILE["volumes"]}
+    for name, service in SERVICES.items():
+        for mount in service.get("volumes", []):
+            source, _, rest = mount.partition(":")
+            if source in writers and not re.search(r":ro\b", rest):
+                writers[source].add(name)
+    assert writers == {
+        "data": {"api", "worker", "migrate"},
+        "models": {"migrate"},
+        "logs": {"api", "worker", "migrate"},
+        **{name: {name} for name in writers.keys() - {"data", "models", "logs"}},
+    }
+
+
+@pytest.mark.parametrize("name", ["migrate", "api", "worker"])
+def test_every_setting_reaches_the_containers_or_is_the_stacks_own(name: str) -> None:
+    """As .env or the shell say it: `UMBRA_X: ${UMBRA_X:-...}`; the admin token the API alone."""
+    given = SERVICES[name]["environment"]
+    settings = {f"UMBRA_{field.name.upper()}" for field in dataclasses.fields(Settings)}
+    assert OF_THE_STACK.keys() <= settings
+    for setting in settings - OF_THE_STACK.keys() - {ADMIN_TOKEN}:
+        assert re.fullmatch(rf"\$\{{{setting}:-[^}}]*\}}", str(given.get(setting))), setting
+    assert (ADMIN_TOKEN in given) == (name == "api")
+
+
+@pytest.mark.usefixtures("needs_compose")
+def test_a_setting_in_the_env_file_reaches_every_container(tmp_path: Path) -> None:
+    make_env.main(["--file", str(tmp_path / ".env")])
+    with (tmp_path / ".env").open("a", encoding="utf-8") as file:
+        file.write("UMBRA_JOURNAL_MAX_BYTES=77777777\nUMBRA_API_MAX_ROWS=17\n")
+    done = compose("config", "--format", "json", env_file=tmp_path / ".env")
+    services = json.loads(done.stdout)["services"]
+    for name in ("migrate", "api", "worker"):
+        settings = Settings.from_environment(
+            {key: value for key, value in services[name]["environment"].items() if value is not None}
+        )
+        assert (settings.journal_max_bytes, settings.api_max_rows) == (77777777, 17)
+
+
+def test_the_admin_token_is_in_the_environment_of_the_api_alone() -> None:
+    assert [name for name in SERVICES if ADMIN_TOKEN in SERVICES[name].get("environment", {})] == ["api"]
+
+
+def test_live_answers_come_first_when_cpu_is_short() -> None:
+    """Niceness does nothing between containers: shares do; 1,024 where nothing is said."""
+    shares = {name: int(default(service.get("cpu_shares", 1024))) for name, service in SERVICES.items()}
+    assert shares["worker"] * 4 <= shares["api"]
+    assert shares["demo"] * 4 <= shares["api"]
+
+
+def test_the_demo_shares_nothing_with_the_real_one() -> None:
+    def volumes(name: str) -> set[str]:
+        mounts = SERVICES[name].get("volumes", [])
+        return {mount.partition(":")[0] for mount in mounts if not mount.startswith(".")}
+
+    for name in DEMO:
+        assert volumes(name).isdisjoint(set().union(*map(volumes, SERVICES.keys() - {name})))
+    assert "UMBRA_STORE_URL" not in SERVICES["demo"]["environment"]
+    assert SERVICES["demo"]["networks"] == ["front"], "the real database is on `back`"
+
+
+@EVERY
+def test_a_health_check_imports_nothing_from_the_working_directory(name: str) -> None:
+    test = SERVICES[name].get("healthcheck", {}).get("test", [])
+    assert "python" not in test or test[1:3] == ["python", "-P"]
+
+
 def test_logstash_only_reads_the_logs_as_a_member_of_their_group() -> None:
     assert "logs:/logs:ro" in SERVICES["logstash"]["volumes"]
     assert SERVICES["logstash"]["group_add"] == ["10001"]
@@ -192,6 +281,7 @@ def test_a_request_under_way_is_answered_before_the_container_is_killed() -> Non
 @pytest.mark.parametrize("name", ["migrate", "api", "worker"])
 def test_umbra_understands_its_settings(name: str) -> None:
     settings = Settings.from_environment({"UMBRA_DATA_DIR": "/data", **environment(name)})
+    assert str(settings.models) == "/models"
     assert settings.store == "postgresql://umbra:required-and-random@postgres:5432/umbra"
     assert (settings.api_host, settings.metrics_host) == ("0.0.0.0", "0.0.0.0")  # noqa: S104 (inside only)
     assert str(settings.log_dir) == "/logs"

@@ -61,6 +61,19 @@ def test_the_image_and_the_load_test_run_as_a_numbered_user_by_an_entrypoint_tha
     assert INSTRUCTIONS[-1] == stage("umbra")[-1], "a plain `docker build .` makes another image"
 
 
+def test_nothing_is_imported_from_the_working_directory_and_nobody_may_write_there() -> None:
+    for target in ("umbra", "load"):
+        assert arguments("WORKDIR", stage(target))[-1] == "/"
+        assert "PYTHONSAFEPATH=1" in " ".join(arguments("ENV", stage(target))).split()
+
+
+def test_every_volume_of_umbra_has_a_directory_that_its_user_owns() -> None:
+    compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    places = set(re.findall(r"^      - (?:data|models|logs):(/\w+)", compose, re.MULTILINE))
+    (made,) = re.findall(r"install --directory \S+ \S+ --mode=0750 ([/\w ]+)", "\n".join(INSTRUCTIONS))
+    assert places == set(made.split())
+
+
 def test_numerical_libraries_have_one_thread() -> None:
     environment = " ".join(arguments("ENV", stage("umbra")))
     assert {"OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "PYTHONUNBUFFERED=1"} <= set(environment.split())

@@ -25,7 +25,7 @@ from standin.product import Product
 ROOT = Path(__file__).parents[2]
 ENGINE = Path(__file__).parent / "standin" / "engine.py"
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
-DECLARED = {name: one for name, one in SERVICES.items() if name != "load"}
+DECLARED = {name: one for name, one in SERVICES.items() if one.get("profiles", ["elk"]) == ["elk"]}
 CORE = [name for name, one in DECLARED.items() if "profiles" not in one]
 ANSWER = umbra.Answer("01a1", UUID("01a1fcc7-f675-7d2a-82c4-639886a25ca3"), "hedonic@1", 170978.0)
 Told = dict[str, tuple[int, str, str]]

@@ -164,7 +164,7 @@ def umbra(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     data = tmp_path_factory.mktemp("umbra")
     store = open_store(Settings.from_environment({"UMBRA_DATA_DIR": str(data)}).store)
     migrate(store)
-    first_deployment(store, ModelRef("linear", "1"), "test", TRAINED_AT)
+    first_deployment(store, models, ModelRef("linear", "1"), "test", TRAINED_AT)
     store.close()
     with serving(models, data, workers=1) as running:
         yield running.url

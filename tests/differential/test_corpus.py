@@ -19,7 +19,7 @@ REFUSED = (InvalidRows, MalformedBody)
 ALLOWED = {
     *(f"number-{field.name}-{word}" for field in FIELDS for word in ("minus-zero", "tiny")),
     *(f"body-json-{word}" for word in ("one", "list", "list-of-one", "spaced")),
-    *(f"body-csv-{word}" for word in ("one", "table", "newlines")),
+    *(f"body-csv-{word}" for word in ("one", "table", "newlines", "byte-order-mark")),
 }
 
 

@@ -17,51 +17,57 @@ from shadow.records import Capture, ModelRef, Outcome, OutcomeState, capture_tim
 NOW = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
 LIVE = ModelRef("linear", "1")
 _SAID = journal.HEADER_BYTES - 1
-_NEWLINE = ord("\n")
+_EXTENT_BYTES = 27  # rows, length and their checksum, at the beginning of a line
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one line of a segment holds, and which bytes of the file it is."""
+    """What one line of a journal file holds, and which bytes of the file it is."""
 
     start: int
     end: int
     first: int
-    dropped: int
     captures: tuple[Capture, ...]
     outcomes: tuple[Outcome, ...]
 
 
 @dataclass(slots=True)
 class Segment:
-    """A sealed segment: the file, and what was put into it."""
+    """A sealed journal file, and what was put into it; a finished one has the number of its rows."""
 
     path: Path
+    is_finished: bool
     lines: list[Line] = field(default_factory=list)
-    offered: int = 0
+    rows: int = 0
     dropped: int = 0
     content: bytes = b""
 
     @classmethod
-    def written(cls, path: Path, told: Sequence[tuple[int, int]], ids: Ids) -> Segment:
-        """Write a segment: `told` has the houses of each line (0: an outcome) and the drops before it."""
-        made = cls(path)
-        writer = journal.SegmentWriter.create(path.parent, journal.name_of(path), {})
-        for houses, drops in told:
-            made.offered, made.dropped = made.offered + drops, made.dropped + drops
-            made._add(writer, houses, ids)
+    def written(
+        cls, path: Path, told: Sequence[tuple[int, int]], ids: Ids, *, is_finished: bool = False
+    ) -> Segment:
+        """Write a file: `told` has the rows of each line (0: an outcome) and the drops before it."""
+        made = cls(path, is_finished)
+        name = journal.name_of(path)
+        writer = journal.SegmentWriter.create(path.parent, name, {}, f"writer of {name}")
+        for rows, drops in told:
+            made.dropped += drops
+            made._add(writer, rows, ids)
         if made.dropped:
             writer.note_dropped({"full": made.dropped})
-        writer.close()
+        if is_finished:
+            writer.finish()
+        else:
+            writer.close()
         made.content = path.read_bytes()
         return made
 
-    def _add(self, writer: journal.SegmentWriter, houses: int, ids: Ids) -> None:
-        names, start, request = ids.take(max(1, houses)), writer.size, f"request-{self.offered}"
+    def _add(self, writer: journal.SegmentWriter, rows: int, ids: Ids) -> None:
+        names, start, request = ids.take(max(1, rows)), writer.size, f"request-{self.rows}"
         inputs = [{"lot_area": name.int % 9999 + 0.1, "lot_frontage": None, "zoning": "RL"} for name in names]
         dollars = [100_000 + (name.int % 10**6) / 3 for name in names]
         captures, outcomes = (), ()
-        if houses:
+        if rows:
             entry = entries.encode(request, LIVE, names, inputs, dollars)
             captures = tuple(
                 Capture(name, capture_time(name), request, index, LIVE, dollars[index], inputs[index])
@@ -70,38 +76,68 @@ class Segment:
         else:
             outcomes = (Outcome(names[0], OutcomeState.SOLD, dollars[0], NOW, "registry", NOW),)
             entry = entries.encode_outcomes(request, outcomes)
-        writer.append(entries.numbered(entry, self.offered, self.dropped))
-        self.lines.append(Line(start, writer.size, self.offered, self.dropped, captures, outcomes))
-        self.offered += houses
+        writer.append(entries.numbered(entry, self.rows), rows)
+        self.lines.append(Line(start, writer.size, self.rows, captures, outcomes))
+        self.rows += rows
 
     def has_header(self, found: bytes) -> bool:
         """Whether a file has its header: only the newline behind it may be gone."""
         return len(found) >= journal.HEADER_BYTES and found[:_SAID] == self.content[:_SAID]
 
     def whole(self, found: bytes) -> list[Line]:
-        """The lines that stand in a file as they were written, where they were written."""
-        return [
-            line
-            for line in self.lines
-            if found[line.start : line.end] == self.content[line.start : line.end]
-            and (line.start == journal.HEADER_BYTES or found[line.start - 1] == _NEWLINE)
-        ]
+        """The lines whose entry stands in a file as it was written, where it was written."""
+        return [line for line, is_whole in self._pieces(found) if line is not None and is_whole]
 
     def lost(self, found: bytes) -> Counter[str]:
-        """The houses that are lost with what became of the file, by reason."""
-        told, expected, seen, end = Counter[str](), 0, 0, journal.HEADER_BYTES
-        for line in self.whole(found):
-            explained = line.dropped - seen if self.has_header(found) else 0
-            told["damaged"] += line.first - expected - explained
-            expected, seen, end = line.first + len(line.captures), line.dropped, line.end
-        told["damaged"] += sum(1 for piece in found[end:].split(b"\n")[:-1] if piece)
-        told["full"] = self.dropped if self.has_header(found) else 0
-        return +told
+        """The rows that are lost with what became of the file, by reason."""
+        lost, expected, tail = Counter[str](), 0, 0
+        for line, is_whole in self._pieces(found):
+            if line is not None and is_whole:
+                lost["damaged"] += line.first - expected
+                expected, tail = line.first + len(line.captures), 0
+            else:
+                tail += 1 if line is None else len(line.captures)
+        knows_total = self.is_finished and self.has_header(found)
+        lost["damaged"] += self.rows - expected if knows_total else tail
+        lost["full"] = self.dropped if self.has_header(found) else 0
+        return +lost
 
     def damaged(self, found: bytes) -> int:
-        """How many pieces of a file are no line of it, its header among them."""
-        pieces = [piece for piece in found[journal.HEADER_BYTES :].split(b"\n") if piece]
-        return len(pieces) - len(self.whole(found)) + (not self.has_header(found))
+        """How many pieces of a file are no line of it, its header and half a line at its end among them."""
+        pieces = self._pieces(found)
+        end = self._ends(found)[-1] if pieces else journal.HEADER_BYTES
+        damaged = sum(not (line is not None and is_whole) for line, is_whole in pieces)
+        return damaged + (end < len(found)) + (not self.has_header(found))
+
+    def _ends(self, found: bytes) -> list[int]:
+        return [end for end, _, _ in self._walk(found)]
+
+    def _pieces(self, found: bytes) -> list[tuple[Line | None, bool]]:
+        return [(line, is_whole) for _, line, is_whole in self._walk(found) if is_whole is not None]
+
+    def _walk(self, found: bytes) -> list[tuple[int, Line | None, bool | None]]:
+        """Give of each piece its end, the line whose rows it tells, and whether its entry is whole.
+
+        A blank one has None for that.
+        """
+        walked, at, starts = [], journal.HEADER_BYTES, {line.start: line for line in self.lines}
+        while at < len(found):
+            line = starts.get(at)
+            knows_extent = line is not None and self._same(found, at, at + _EXTENT_BYTES)
+            end = line.end if line is not None and knows_extent else found.find(b"\n", at) + 1
+            if not at < end <= len(found):
+                break
+            is_entry = (
+                line is not None and end == line.end and self._same(found, at + _EXTENT_BYTES, line.end - 1)
+            )
+            is_blank = not knows_extent and end == at + 1
+            told = line if is_entry or knows_extent else None
+            walked.append((end, told, None if is_blank else is_entry))
+            at = end
+        return walked
+
+    def _same(self, found: bytes, start: int, end: int) -> bool:
+        return found[start:end] == self.content[start:end] and len(found) >= end
 
 
 class Ids:

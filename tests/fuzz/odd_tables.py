@@ -48,18 +48,18 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], chance: random.R
     writer.writerow(header)
     writer.writerows(rows)
     body = file.getvalue().encode()
-    return body if chance.random() < 0.5 else body.rstrip(b"\r\n")
+    end = chance.choice([b"", b"\n", b"\r\n\r\n", b"  \n\n", b"\t"])
+    mark = chance.choice([b"", b"", b"", b"\xef\xbb\xbf"])
+    return mark + (body + end if chance.random() < 0.5 else body.rstrip(b"\r\n"))
 
 
 def cells(body: bytes) -> list[dict[str, str]]:
-    """The rows as `csv.DictReader` has them; raises ValueError when it has too many, too few or odd ones."""
-    text = body.decode()
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, restkey="", restval=None)
-    rows = list(reader)
-    header = list(reader.fieldnames or ())
-    if len(set(header)) != len(header) or any(None in row.values() or "" in row for row in rows):
+    """The rows as the library reads them, without mark and empty lines; raises ValueError for ragged ones."""
+    lines = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
+    header, *rows = [line for line in lines if "".join(line).strip() or len(line) > 1 or line == [""]]
+    if len(set(header)) != len(header) or any(len(row) != len(header) for row in rows):
         raise ValueError("cells without a column, or columns without a cell")
-    return rows
+    return [dict(zip(header, row, strict=True)) for row in rows]
 
 
 def number(text: str) -> float | int:

@@ -21,7 +21,7 @@ from sqlalchemy import select
 
 from monitoring import metrics
 from shadow import journal
-from shadow.accounting import plan
+from shadow.accounting import Move, Promise, plan
 from shadow.ingest import Ingest
 from shadow.records import Capture, ModelRef, Outcome, OutcomeState
 from shadow.store import Store
@@ -90,10 +90,14 @@ class Disk:
             return connection.execute(select(table).where(table.c.source_id == mine).order_by(order)).all()
 
 
-def written(disk: Disk, told: Sequence[Sequence[tuple[int, int]]]) -> list[Segment]:
-    """Segments as API processes leave them when they are killed."""
+def written(
+    disk: Disk, told: Sequence[Sequence[tuple[int, int]]], *, are_finished: bool = False
+) -> list[Segment]:
+    """Journal files as API processes leave them when they are killed, or when they have finished them."""
     return [
-        Segment.written(journal.path_of(disk.directory, f"segment-{number}"), lines, IDS)
+        Segment.written(
+            journal.path_of(disk.directory, f"segment-{number}"), lines, IDS, is_finished=are_finished
+        )
         for number, lines in enumerate(told)
     ]
 
@@ -108,13 +112,18 @@ SEGMENTS = st.lists(TOLD, min_size=1, max_size=3)
 
 
 @examples(100)
-@given(told=SEGMENTS, damages=DAMAGES, batch_bytes=BATCHES)
+@given(told=SEGMENTS, damages=DAMAGES, batch_bytes=BATCHES, are_finished=st.booleans())
 def test_of_damaged_files_every_whole_line_is_stored_once_and_nothing_else(
-    store: Store, told: list[list[tuple[int, int]]], damages: list[Damage], batch_bytes: int
+    store: Store,
+    told: list[list[tuple[int, int]]],
+    damages: list[Damage],
+    batch_bytes: int,
+    *,
+    are_finished: bool,
 ) -> None:
     with tempfile.TemporaryDirectory() as directory:
         disk = Disk(Path(directory), store)
-        segments = written(disk, told)
+        segments = written(disk, told, are_finished=are_finished)
         found = [segment.content for segment in segments]
         for damage in damages:
             damage.done(found)
@@ -168,21 +177,29 @@ def test_a_header_of_another_version_sets_its_file_aside_and_any_other_hides_no_
     assert exactly(disk.outcomes()) == exactly([one for line in lines for one in line.outcomes])
 
 
-@pytest.fixture(scope="module")
-def segment(tmp_path_factory: pytest.TempPathFactory) -> Segment:
-    """Houses, an outcome and drops."""
+@pytest.fixture(scope="module", params=[False, True], ids=["killed", "finished"])
+def segment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Segment:
+    """Captures, an outcome and drops."""
     path = journal.path_of(tmp_path_factory.mktemp("journal"), "all")
-    return Segment.written(path, [(1, 0), (0, 2), (2, 1)], IDS)
+    return Segment.written(path, [(1, 0), (0, 2), (2, 1)], IDS, is_finished=request.param)
+
+
+def _read(segment: Segment, content: bytes) -> Move:
+    segment.path.write_bytes(content)
+    with journal.SegmentReader(segment.path) as reader:
+        header, chunk = reader.header(), reader.read(0, 1 << 20)
+    if header is None:
+        return plan(UNREAD, chunk, None, last=True)
+    promise = None if header.rows is None else Promise(header.rows)
+    return plan(UNREAD, chunk, header.dropped, last=True, writer=header.writer, promise=promise)
 
 
 def _is_read_as_it_should_be(segment: Segment, content: bytes) -> None:
-    segment.path.write_bytes(content)
-    with journal.SegmentReader(segment.path) as reader:
-        move = plan(UNREAD, reader.read(0, 1 << 20), reader.dropped(), last=True)
+    move = _read(segment, content)
     whole = segment.whole(content)
     assert move.captures == [one for line in whole for one in line.captures]
     assert move.outcomes == [one for line in whole for one in line.outcomes]
-    assert move.lost == segment.lost(content)
+    assert +(move.lost + Counter(move.dropped)) == segment.lost(content)
     assert move.damaged_lines == segment.damaged(content)
 
 
@@ -195,3 +212,13 @@ def test_whichever_byte_is_changed_only_its_line_is_lost(segment: Segment) -> No
     for at, byte in enumerate(segment.content):
         changed = bytes([byte ^ 1 << at % 8])
         _is_read_as_it_should_be(segment, segment.content[:at] + changed + segment.content[at + 1 :])
+
+
+def test_whichever_bit_of_the_last_line_is_flipped_every_row_is_read_or_counted(segment: Segment) -> None:
+    last = segment.lines[-1]
+    for at in range(last.start, last.end):
+        for bit in range(8):
+            content = bytearray(segment.content)
+            content[at] ^= 1 << bit
+            move = _read(segment, bytes(content))
+            assert len(move.captures) + move.lost["damaged"] == segment.rows, (at - last.start, bit)

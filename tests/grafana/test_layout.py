@@ -133,13 +133,17 @@ def test_everything_asks_a_provisioned_datasource(dashboard: Json) -> None:
     assert {(one["type"], one["uid"]) for one in asked} == {("prometheus", "${datasource}")}
 
 
-def test_the_datasources_are_prometheus_at_its_scrape_interval_and_alertmanager() -> None:
-    assert _sources() == {"prometheus": "prometheus", "alertmanager": "alertmanager"}
-    scraped = yaml.safe_load((GRAFANA.parent / "prometheus" / "prometheus.yml").read_text())
-    (prometheus,) = (one for file in _provisioned("datasources") for one in file["datasources"]
-                     if one["type"] == "prometheus")  # fmt: skip
-    assert prometheus["jsonData"]["timeInterval"] == scraped["global"]["scrape_interval"]
-    assert prometheus["isDefault"] is True
+def test_the_datasources_are_both_prometheus_at_their_scrape_intervals_and_alertmanager() -> None:
+    assert _sources() == {
+        "prometheus": "prometheus",
+        "prometheus-demo": "prometheus",
+        "alertmanager": "alertmanager",
+    }
+    declared = {one["uid"]: one for file in _provisioned("datasources") for one in file["datasources"]}
+    for uid, name in (("prometheus", "prometheus.yml"), ("prometheus-demo", "demo.yml")):
+        scraped = yaml.safe_load((GRAFANA.parent / "prometheus" / name).read_text())
+        assert declared[uid]["jsonData"]["timeInterval"] == scraped["global"]["scrape_interval"]
+    assert [uid for uid, one in declared.items() if one.get("isDefault")] == ["prometheus"]
 
 
 @EVERY

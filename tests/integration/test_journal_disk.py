@@ -6,14 +6,19 @@ import os
 import resource
 import shutil
 import signal
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from harness import disks
-from harness.audit import check_losses
-from harness.load import Asker, houses
+from harness.audit import check_losses, stored
+from harness.load import Asker, Load, houses
 from harness.stack import MakeStack, Stack
 from harness.waiting import wait_until
+
+from shadow import journal
 
 Mounted = Callable[..., None]
 WRITE_SECONDS = 0.2
@@ -94,18 +99,40 @@ def test_when_the_journal_reaches_its_bound_it_takes_captures_again_once_it_is_e
     check_recovers(stack, asker, "full")
 
 
-def test_when_the_journal_is_deleted_under_the_running_api_it_is_made_anew(make_stack: MakeStack) -> None:
-    stack = make_stack(api_workers=1)
-    asker = serving(stack)
+def delete(directory: Path, _mount: Mounted) -> None:
+    """What `rm -rf journal` does."""
+    shutil.rmtree(directory)
+
+
+def replace(directory: Path, _mount: Mounted) -> None:
+    """What `mv journal journal.old; mkdir journal` does."""
+    directory.rename(directory.with_suffix(f".{time.monotonic_ns()}"))
+    directory.mkdir()
+
+
+def cover(directory: Path, mount: Mounted) -> None:
+    """Mount an empty file system over the directory."""
+    disks.small(mount, directory, 64 << 20)
+
+
+@pytest.mark.parametrize("vanish", [delete, replace, cover])
+def test_when_the_journal_directory_vanishes_under_load_no_answered_row_is_lost(
+    make_stack: MakeStack, mounted: Mounted, vanish: Callable[[Path, Mounted], None]
+) -> None:
+    stack = make_stack(api_workers=2)
+    serving(stack)
+    with Load(stack) as load:
+        load.more(50)
+        vanish(stack.settings.journal_dir, mounted)
+        load.more(50)
+        vanish(stack.settings.journal_dir, mounted)
+        load.more(50)
+        wait_until(lambda: journal.size_bytes(stack.settings.journal_dir) > 0, 30, stack.explain)
     stack.start("work")
-    asker.ask(houses(20))
+    wait_until(lambda: len(stored(stack)) >= load.acknowledged, 60, stack.explain)
     stack.wait_drained()
-    shutil.rmtree(stack.settings.journal_dir)
-    asker.ask(houses(3))
-    taken_again(stack, asker)
-    stack.wait_drained()
-    assert asker.faults == []
-    assert check_losses(stack, [asker]) == {"disk": 3}
+    assert load.faults == []
+    assert check_losses(stack, [load]) == {}
 
 
 def test_when_the_disk_hangs_answers_leave_within_the_write_deadline(
@@ -136,3 +163,83 @@ def test_losses_are_told_by_the_journal_when_the_api_was_killed(make_stack: Make
     stack.start("work")
     stack.wait_drained()
     assert check_losses(stack, [asker]).keys() == {"full"}
+
+
+def end_api(stack: Stack, api: subprocess.Popen[bytes], number: int) -> None:
+    """End the API in order (SIGTERM), or kill all of its processes at once."""
+    if number == signal.SIGTERM:
+        stack.stop(api)
+        return
+    for pid in (*stack.pids("api"), *stack.pids("api worker")):
+        os.kill(pid, number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_rows_dropped_on_a_full_disk_are_in_the_ledger_when_the_api_ended_before_there_was_room(
+    make_stack: MakeStack, mounted: Mounted, number: int
+) -> None:
+    stack = make_stack(api_workers=1)
+    disks.small(mounted, stack.settings.journal_dir, 300_000)
+    api = stack.start("serve")
+    stack.wait_ready(api)
+    asker = Asker(stack)
+    fill(stack, asker, "disk")
+    for _ in range(5):
+        asker.ask(houses(1))
+    dropped = dropped_by_api(stack, "disk")
+    end_api(stack, api, number)
+    api.wait(60)
+    stack.start("work")
+    stack.wait_drained()
+    wait_until(lambda: dropped_by_ledger(stack), 30, stack.explain)
+    assert check_losses(stack, [asker]) == {"disk": dropped}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_rows_dropped_on_a_disk_that_became_read_only_are_in_the_ledger_when_the_api_ended(
+    make_stack: MakeStack, mounted: Mounted, tmp_path: Path, number: int
+) -> None:
+    stack = make_stack(api_workers=1)
+    disks.ext4(mounted, stack.settings.journal_dir, tmp_path / "image")
+    api = stack.start("serve")
+    stack.wait_ready(api)
+    asker = Asker(stack)
+    asker.ask(houses(5))
+    disks.abort(stack.settings.journal_dir)
+    for rows in (30, 20, 10):
+        asker.ask(houses(rows))
+    dropped = dropped_by_api(stack, "disk")
+    assert dropped == 60
+    end_api(stack, api, number)
+    api.wait(60)
+    stack.start("work")
+    wait_until(lambda: dropped_by_ledger(stack), 60, stack.explain)
+    wait_until(lambda: len(stored(stack)) == 5, 60, stack.explain)
+    assert check_losses(stack, [asker]) == {"disk": dropped}
+
+
+def test_rows_that_a_hung_disk_kept_from_the_journal_are_in_the_ledger_when_the_api_was_killed(
+    make_stack: MakeStack, mounted: Mounted, tmp_path: Path
+) -> None:
+    stack = make_stack(api_workers=1, journal_write_seconds=WRITE_SECONDS)
+    disks.ext4(mounted, stack.settings.journal_dir, tmp_path / "image")
+    api = stack.start("serve")
+    stack.wait_ready(api)
+    asker = Asker(stack)
+    asker.ask(houses(3))
+    with disks.frozen(stack.settings.journal_dir):
+        for rows in (7, 20, 30):
+            asker.ask(houses(rows))
+        assert dropped_by_api(stack, "stalled") == 50
+        end_api(stack, api, signal.SIGKILL)
+        stack.start("work")
+        wait_until(lambda: dropped_by_ledger(stack), 60, stack.explain)
+    stack.wait_drained()
+    wait_until(lambda: sum(dropped_by_ledger(stack).values()) + len(stored(stack)) == 60, 60, stack.explain)
+    assert check_losses(stack, [asker]).keys() == {"stalled"}
+
+
+def dropped_by_ledger(stack: Stack) -> dict[str, int]:
+    """Rows that the store counts as dropped, by reason."""
+    books = stack.status().books
+    return {} if books is None else books.intake.dropped

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import stat
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from monitoring.log_file import LogFile
+from monitoring.sink import Sink
 
 
 def test_files_rotate_by_rename_and_only_a_few_are_kept(tmp_path):
@@ -161,3 +165,79 @@ def test_a_log_file_may_be_read_by_a_shipper_of_the_same_group_and_by_nobody_els
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o640
     assert stat.S_IMODE(file.path.parent.stat().st_mode) == 0o750
     file.close()
+
+
+def _delete(directory: Path) -> None:
+    for file in directory.iterdir():
+        file.unlink()
+
+
+def _move(directory: Path) -> None:
+    directory.rename(directory.with_suffix(".old"))
+
+
+def _move_files(directory: Path) -> None:
+    for file in directory.iterdir():
+        file.rename(file.with_suffix(".1"))
+
+
+def _remove_directory(directory: Path) -> None:
+    shutil.rmtree(directory)
+
+
+@pytest.mark.parametrize("vanish", [_delete, _move, _move_files, _remove_directory])
+def test_lines_after_a_log_file_was_deleted_or_moved_go_to_a_new_file_under_the_same_name(
+    tmp_path: Path, vanish: Callable[[Path], None]
+) -> None:
+    directory = tmp_path / "logs"
+    dropped = []
+    sink = Sink("umbra.api", directory)
+    sink.on_dropped = lambda: dropped.append(1)
+    sink.put(b"before\n")
+    assert sink.flush(10)
+    (file,) = directory.iterdir()
+    vanish(directory)
+    sink.put(b"after\n")
+    assert sink.flush(10)
+    assert file.read_bytes() == b"after\n"
+    assert len(open_log_files(directory)) == 1
+    sink.close()
+    assert dropped == []
+
+
+def open_log_files(directory: Path) -> list[str]:
+    """Files below a directory that this process has open, deleted ones too: their space is not free."""
+    links = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            links.append(str(descriptor.readlink()))
+    return [link for link in links if link.startswith(str(directory.parent))]
+
+
+def test_a_log_directory_that_cannot_be_made_again_costs_counted_lines(tmp_path: Path) -> None:
+    directory = tmp_path / "logs"
+    dropped = []
+    sink = Sink("umbra.api", directory)
+    sink.on_dropped = lambda: dropped.append(1)
+    sink.put(b"before\n")
+    assert sink.flush(10)
+    shutil.rmtree(directory)
+    directory.touch()
+    sink.put(b"lost\n")
+    assert sink.flush(10)
+    directory.unlink()
+    sink.put(b"after\n")
+    assert sink.flush(10)
+    sink.close()
+    assert len(dropped) == 1
+    assert [file.read_bytes() for file in directory.iterdir()] == [b"after\n"]
+
+
+def test_a_log_file_tells_that_it_was_deleted(tmp_path: Path) -> None:
+    file = LogFile(tmp_path, "umbra.api")
+    file.descriptor(1)
+    assert not file.is_deleted
+    file.path.unlink()
+    assert file.is_deleted
+    file.close()
+    assert not file.is_deleted

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -72,6 +74,88 @@ def test_a_process_that_is_gone_leaves_its_counts_but_not_its_gauges(tmp_path, r
     assert _value(samples, "umbra_requests_total", method="POST", route="/v1/predictions", status="200") == 2
     assert ("umbra_requests_in_flight", frozenset()) not in samples
     assert sum(file.stat().st_size for file in tmp_path.glob("*.db")) < 64 * 1024
+
+
+def test_however_many_processes_end_their_files_stay_few_and_no_scrape_misses_or_doubles_a_count(
+    tmp_path, run_script
+):
+    script = """
+        import os, sys, threading, urllib.request
+        from pathlib import Path
+        from monitoring import metrics
+
+        directory = Path(sys.argv[1])
+        assert metrics.prepare_directory(directory)
+        port = metrics.serve("127.0.0.1", 0, directory=directory).port
+
+        def counted():
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+                lines = answer.read().decode().splitlines()
+            found = [line.split()[1] for line in lines if line.startswith("umbra_captures_written_total ")]
+            return float(found[0]) if found else 0.0
+
+        wrong, over, known = [], threading.Event(), [0.0]
+
+        def watch():
+            while not over.is_set():
+                low, seen, high = known[0], counted(), 10.0 * started[0]
+                if not low <= seen <= high or seen % 10:
+                    wrong.append((low, seen, high))
+
+        started = [0]
+        watching = threading.Thread(target=watch)
+        watching.start()
+        for number in range(1, 41):
+            started[0] = number
+            pid = os.fork()
+            if pid == 0:
+                mine = metrics.serving(directory)
+                mine.captures_written.inc(10)
+                mine.price_dollars[("live",)].observe(181_000)
+                os.kill(os.getpid(), 9)
+            os.waitpid(pid, 0)
+            known[0] = 10.0 * number
+            metrics.worker_exited(directory, pid)
+        over.set()
+        watching.join()
+        assert wrong == [], wrong
+        assert counted() == 400
+        print(sorted(file.name for file in directory.iterdir()))
+        """
+    done = run_script(script, str(tmp_path / "api"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "['counter_ended.db', 'histogram_ended.db']"
+
+
+@pytest.mark.parametrize("kind", ["a link", "another user's directory"])
+def test_a_directory_that_somebody_else_made_is_not_used(tmp_path, kind):
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "counter_1.db").write_bytes(b"precious")
+    shared = tmp_path / "shared"
+    if kind == "a link":
+        shared.symlink_to(victim)
+    else:
+        shared.mkdir()
+        if os.getuid() != 0:
+            pytest.skip("needs the right to give a directory away")
+        os.chown(shared, 65534, 65534)
+    assert not metrics.prepare_directory(shared)
+    assert not metrics.prepare_directory(shared / "api")
+    assert [file.read_bytes() for file in victim.iterdir()] == [b"precious"]
+
+
+def test_a_link_among_the_files_is_removed_and_not_written_through(tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    directory = tmp_path / "api"
+    directory.mkdir()
+    for name in ("counter_1.db", "probe", "probe.new", f"counter_{os.getpid()}.new"):
+        (directory / name).symlink_to(victim)
+    assert metrics.prepare_directory(directory)
+    assert list(directory.iterdir()) == []
+    assert victim.read_bytes() == b"precious"
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
 
 
 def test_a_process_that_inherits_the_id_of_a_dead_one_counts_on(tmp_path, run_script, scrape, served):

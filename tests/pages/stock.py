@@ -63,7 +63,7 @@ def stock(made: Settings, now: datetime) -> Stock:
     store = open_store(made.store)
     migrate(store)
     since = now - timedelta(days=DAYS)
-    first_deployment(store, LIVE, "ada", since)
+    first_deployment(store, made.models, LIVE, "ada", since)
     with store.writing() as connection:
         candidates.add(connection, CANDIDATE, 1.0, None, since, policy.default_text())
     ids = _traffic(made, store, rows, prices, now)

@@ -21,6 +21,7 @@ def test_the_configuration_is_valid(amtool: Tool) -> None:
         (["alertname=UmbraApiDown", "severity=page", "job=umbra-api"], "page"),
         (["alertname=UmbraCandidateLag", "severity=ticket", "candidate=gbm@1"], "ticket"),
         (["alertname=UmbraVerdictChanged", "severity=info"], "info"),
+        (["alertname=UmbraWatchdog", "severity=none"], "watchdog"),
         (["alertname=OfSomebodyElse"], "shown-only"),
     ],
 )

@@ -8,12 +8,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from model_package import schema
 from monitoring import metrics
 from shadow.capture import Recorder, open_recorder
+from shadow.cli import main
 from shadow.ingest import Ingest, directory_id
 from shadow.records import ModelRef, new_capture_ids
 from shadow.settings import Settings
@@ -30,17 +33,24 @@ class Asker:
         self.recorder = recorder
         self.kept: dict[str, float] = {}
         self._chance = random.Random(next(_SEEDS))
+        self._last: dict[str, Any] = {}
 
-    def ask(self, houses: int = 1) -> str | None:
-        names = new_capture_ids(houses, time.time_ns() // 1_000_000, self._chance.getrandbits(74))
+    def ask_again(self, request_id: str, **changed: object) -> str | None:
+        """The last request once more, with the same ids: a retry under its key."""
+        return self.recorder.record(request_id=request_id, **(self._last | changed))
+
+    def ask_at(self, moment: datetime) -> str | None:
+        """One house, answered then."""
+        return self.ask(1, moment)
+
+    def ask(self, houses: int = 1, moment: datetime | None = None) -> str | None:
+        seconds = time.time() if moment is None else moment.timestamp()
+        names = new_capture_ids(houses, int(seconds * 1000), self._chance.getrandbits(74))
         dollars = [self._chance.uniform(50_000, 500_000) for _ in names]
-        reason = self.recorder.record(
-            request_id=f"request-{len(self.kept)}",
-            live=LIVE,
-            capture_ids=names,
-            rows=[schema.EXAMPLE] * houses,
-            dollars=dollars,
-        )
+        self._last = {
+            "live": LIVE, "capture_ids": names, "rows": [schema.EXAMPLE] * houses, "dollars": dollars,
+        }  # fmt: skip
+        reason = self.recorder.record(request_id=f"request-{len(self.kept)}", **self._last)
         if reason is None:
             self.kept |= {str(name): price for name, price in zip(names, dollars, strict=True)}
         return reason
@@ -67,9 +77,19 @@ def ingest(settings: Callable[..., Settings], store: Store) -> Callable[[], Inge
             1 << 20,
             measures,
             lambda: datetime.now(UTC),
+            tally_dirs=paths.tally_dirs,
         )
 
     return make
+
+
+@pytest.fixture
+def run_umbra(tmp_path: Path, store_url: str) -> Callable[..., Result]:
+    """Runs a command over the test's data directory and store."""
+    environment = {
+        "UMBRA_DATA_DIR": str(tmp_path / "data"), "UMBRA_STORE_URL": store_url, "COLUMNS": "200",
+    }  # fmt: skip
+    return lambda *arguments: CliRunner().invoke(main, arguments, env=environment)
 
 
 def empty(ingest: Ingest) -> int:

@@ -11,6 +11,7 @@ from model_package import recipes
 from model_package.schema import NAMES, Row
 
 RAISES, HANGS, EXITS, IS_NAN, SHORT, EATS_MEMORY, IS_NEGATIVE = 1001, 1002, 1003, 1004, 1005, 1006, 1007
+DOUBLES, SPOILS, RAISES_ODD_WORDS = 1008, 1009, 1010
 _AREA = NAMES.index("living_area")
 
 
@@ -19,6 +20,8 @@ def _load(_: Mapping[str, bytes]) -> recipes.Scorer:
         areas = set(matrix[:, _AREA])
         if RAISES in areas:
             raise ValueError("not this one")
+        if RAISES_ODD_WORDS in areas:
+            raise ValueError("no \x00, no \x1b[2J, no \ud800")
         if HANGS in areas:
             time.sleep(3600)
         if EXITS in areas:
@@ -28,6 +31,10 @@ def _load(_: Mapping[str, bytes]) -> recipes.Scorer:
         dollars = 100.0 * matrix[:, _AREA]
         dollars[matrix[:, _AREA] == IS_NAN] = np.nan
         dollars[matrix[:, _AREA] == IS_NEGATIVE] = -1.0
+        if SPOILS in areas:
+            dollars[:] = np.nan
+        if DOUBLES in areas:
+            return np.column_stack([dollars, dollars])
         return dollars[: len(dollars) - 1] if SHORT in areas else dollars
 
     return score

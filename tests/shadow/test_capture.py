@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 import threading
 import time
 from collections import Counter
@@ -15,15 +16,16 @@ from pathlib import Path
 
 import pytest
 
-from shadow import capture, journal
-from shadow.accounting import plan
-from shadow.capture import CLOSED, DISK, FULL, LATE, STALLED, Recorder, open_recorder
+from shadow import capture, journal, tally
+from shadow.accounting import Promise, plan
+from shadow.capture import CLOSED, DISK, FULL, LATE, STALLED, FileNames, Recorder, open_recorder
 from shadow.entries import encode
 from shadow.journal import SegmentReader
 from shadow.records import ModelRef, Outcome, OutcomeState, new_capture_ids
 from shadow.room import Room
 from shadow.settings import Settings
 from shadow.store.sources import UNREAD
+from shadow.tally import Tally
 
 NAMES = new_capture_ids(8, 0, 0)
 
@@ -39,15 +41,26 @@ def ask(recorder: Recorder, houses: int = 1) -> str | None:
 
 
 def account(directory: Path) -> tuple[int, Counter[str]]:
-    """Houses captured and houses lost, as ingest finds them in sealed segments."""
-    captured, lost = 0, Counter[str]()
+    """Rows captured and rows lost, as ingest finds them in sealed files."""
+    captured, lost, dropped = 0, Counter[str](), dict[str | None, Counter[str]]()
     for path in journal.segments(directory):
         with SegmentReader(path) as reader:
             assert reader.seal()
-            move = plan(UNREAD, reader.read(0, 1 << 24), reader.dropped(), last=True)
+            header = reader.header()
+            assert header is not None
+            assert header.rows is not None
+            move = plan(
+                UNREAD,
+                reader.read(0, 1 << 24),
+                header.dropped,
+                last=True,
+                writer=header.writer,
+                promise=Promise(header.rows),
+            )
         captured += len(move.captures)
         lost += move.lost
-    return captured, lost
+        dropped[header.writer] = dropped.get(header.writer, Counter()) | Counter(header.dropped)
+    return captured, sum(dropped.values(), lost)
 
 
 @contextmanager
@@ -123,6 +136,29 @@ def test_what_the_disk_refuses_is_counted_in_place_and_writing_goes_on(
     assert account(here.journal_dir) == (5, Counter({DISK: 5}))
 
 
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def scribe_of(here: Settings, monotonic: Callable[[], float]) -> capture._Scribe:
+    """The writing half of a recorder, with a tally of its own."""
+    counts = Tally("writer", here.tally_dirs)
+    counts.open()
+    names = FileNames(here.journal_dir, "writer", time.time_ns)
+    room = Room(here.journal_dir, 1 << 30, monotonic)
+    return capture._Scribe(here.journal_dir, room, 1 << 20, names, counts, monotonic)
+
+
+def entry(rows: int) -> bytes:
+    return encode("r", ModelRef("linear", "1"), NAMES[:rows], [{}] * rows, [1.0] * rows)
+
+
 class ForgetfulSegment(journal.SegmentWriter):
     """A segment on a disk that refuses to rewrite what it holds."""
 
@@ -137,28 +173,129 @@ def test_drops_that_one_header_could_not_tell_are_told_by_the_next(
     room = Room(here.journal_dir, 1 << 30, time.monotonic)
     names = iter(("first", "second"))
     scribe = capture._Scribe(here.journal_dir, room, 1 << 20, lambda: next(names))
-    entry = encode("r", ModelRef("linear", "1"), NAMES[:1], [{}], [1.0])
     with monkeypatch.context() as patched:
         patched.setattr(journal, "SegmentWriter", ForgetfulSegment)
-        assert scribe.write(entry, 1) is None
+        assert scribe.write(entry(1), 1) is None
         scribe.count_dropped(STALLED, 3)
         scribe.seal()
-    assert scribe.write(entry, 1) is None
+    assert scribe.write(entry(1), 1) is None
     scribe.seal()
     assert account(here.journal_dir) == (2, Counter({STALLED: 3}))
 
 
-def test_a_journal_deleted_under_its_writer_is_begun_anew(settings: Callable[..., Settings]) -> None:
+Vanish = Callable[[Path], None]
+
+
+def delete(directory: Path) -> None:
+    """What `rm -rf journal` does."""
+    shutil.rmtree(directory)
+
+
+def move(directory: Path) -> None:
+    """What `mv journal journal.old` does."""
+    directory.rename(directory.with_suffix(".old"))
+
+
+def replace(directory: Path) -> None:
+    """What `mv journal journal.old; mkdir journal` does."""
+    move(directory)
+    directory.mkdir()
+
+
+def copy_back(directory: Path) -> None:
+    """What `mv journal journal.old; cp -r journal.old journal` does."""
+    move(directory)
+    shutil.copytree(directory.with_suffix(".old"), directory)
+
+
+@pytest.mark.parametrize("vanish", [delete, move, replace, copy_back])
+def test_rows_in_a_journal_directory_that_was_deleted_or_moved_are_put_back_and_writing_goes_on(
+    settings: Callable[..., Settings], vanish: Vanish
+) -> None:
+    here = settings()
+    scribe = scribe_of(here, clock := Clock())
+    assert scribe.write(entry(1), 1) is None
+    vanish(here.journal_dir)
+    assert scribe.write(entry(2), 2) is None
+    clock.seconds += 1
+    assert scribe.write(entry(3), 3) is None
+    shutil.rmtree(here.journal_dir.with_suffix(".old"), ignore_errors=True)
+    vanish(here.journal_dir)
+    scribe.close()
+    assert account(here.journal_dir) == (6, Counter())
+
+
+def test_a_recorder_without_traffic_puts_its_deleted_file_back(settings: Callable[..., Settings]) -> None:
     here = settings()
     recorder = open_recorder(here)
-    ask(recorder)
-    for path in journal.segments(here.journal_dir):
-        path.unlink()
-    assert ask(recorder, 2) == DISK
-    assert ask(recorder, 3) is None
+    assert ask(recorder, 2) is None
+    shutil.rmtree(here.journal_dir)
+    deadline = time.monotonic() + 30
+    while not list(journal.segments(here.journal_dir)) and time.monotonic() < deadline:
+        threading.Event().wait(0.05)
+    assert list(journal.segments(here.journal_dir))
     recorder.close()
-    captured, lost = account(here.journal_dir)
-    assert (captured, lost[DISK]) == (3, 2)
+    assert account(here.journal_dir) == (2, Counter())
+
+
+def test_rows_that_cannot_be_put_back_are_counted_as_dropped(settings: Callable[..., Settings]) -> None:
+    here = settings()
+    scribe = scribe_of(here, Clock())
+    assert scribe.write(entry(4), 4) is None
+    shutil.rmtree(here.journal_dir)
+    here.journal_dir.write_text("no directory can be made here")
+    assert scribe.write(entry(2), 2) is None  # the kernel has it, in the deleted file
+    assert scribe.write(entry(1), 1) == DISK
+    scribe.close()
+    assert scribe.tally.dropped == {DISK: 7}
+    (kept,) = {tally.read(path).dropped[DISK] for path in tally.files(here.tally_dirs)}
+    assert kept == 7
+
+
+def test_a_journal_directory_that_cannot_be_made_costs_counted_rows_until_it_can(
+    settings: Callable[..., Settings],
+) -> None:
+    here = settings()
+    scribe = scribe_of(here, Clock())
+    here.data_dir.mkdir(exist_ok=True)
+    here.journal_dir.write_text("")
+    assert scribe.write(entry(3), 3) == DISK
+    here.journal_dir.unlink()
+    assert scribe.write(entry(2), 2) is None
+    scribe.close()
+    assert account(here.journal_dir) == (2, Counter({DISK: 3}))
+
+
+def test_journal_files_sort_in_the_order_of_their_making_when_the_clock_steps_back(
+    settings: Callable[..., Settings],
+) -> None:
+    directory = settings().journal_dir
+    hours = iter((9, 8, 10, 3, 4))
+    clock_ns = lambda: next(hours) * 3_600_000_000_000  # noqa: E731
+    first, second = (FileNames(directory, writer, clock_ns) for writer in ("ffff", "aaaa"))
+    directory.mkdir(parents=True)
+    (directory / "what-somebody-put-here.journal").touch()
+    names = []
+    for make in (first, second, first, second, first):
+        names.append(make())
+        journal.path_of(directory, names[-1]).touch()
+    assert names == sorted(names)
+    assert len(set(names)) == 5
+
+
+def test_writers_beside_each_other_never_pass_the_bound_of_the_journal(
+    settings: Callable[..., Settings],
+) -> None:
+    here = settings(journal_max_bytes=1_000_000, api_workers=3)
+    recorders = [open_recorder(here) for _ in range(3)]
+    sizes = []
+    taken = True
+    while taken:
+        taken = None in [ask(recorder, 8) for recorder in recorders]
+        sizes.append(journal.size_bytes(here.journal_dir))
+    for recorder in recorders:
+        recorder.close()
+    assert 0.95 * 1_000_000 < max(*sizes, journal.size_bytes(here.journal_dir)) <= 1_000_000
 
 
 def sold(count: int) -> list[Outcome]:

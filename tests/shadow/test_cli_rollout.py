@@ -29,7 +29,7 @@ def umbra(tmp_path: Path, store: Store, store_url: str, monkeypatch: pytest.Monk
     files = {"card.json": b"{}", "profile.json": b"{}"}
     for _ in range(2):
         artifact.save(tmp_path / "models", "faulty", "faulty", lambda _: files, lambda _: None)
-    rollout.first_deployment(store, ModelRef("faulty", "1"), "somebody", NOW)
+    rollout.first_deployment(store, tmp_path / "models", ModelRef("faulty", "1"), "somebody", NOW)
     with store.writing() as connection:
         candidates.add(connection, ModelRef("faulty", "2"), 1.0, None, NOW)
     environment = {

@@ -17,11 +17,14 @@ from model_package import artifact, profile, recipes
 from monitoring.sums import Sums, Terms, sums_of
 from shadow.cli import main
 from shadow.cli.verdict import render
+from shadow.evidence.judgement import facts_of
 from shadow.evidence.opening import Opening
 from shadow.policy import Policy, default_text, demo_text
 from shadow.records import Deployment, ModelRef
-from shadow.store import Store, candidates, deployments, tables
+from shadow.store import Store, candidates, deployments, snapshots, tables
+from shadow.store.snapshots import Snapshot
 from shadow.store.streams import Stream
+from shadow.verdict import decide
 
 LIVE, CANDIDATE = ModelRef("faulty", "1"), ModelRef("faulty", "2")
 DAYS = 40
@@ -104,6 +107,37 @@ def test_scripts_can_go_by_the_exit_status(umbra: Umbra, store: Store, stream: S
     assert umbra("verdict", "faulty@2", "--exit-code").exit_code == 0
 
 
+@on_one_database
+@pytest.mark.parametrize("how", ["promoted", "removed"])
+def test_of_what_is_no_candidate_any_more_the_verdict_is_where_it_stood(
+    umbra: Umbra, store: Store, models: Path, stream: Stream, how: str
+) -> None:
+    fill(store, stream)
+    stood = decide(facts_of(store, models, stream, datetime.now(UTC))).as_json()
+    with store.writing() as connection:
+        snapshots.put(connection, stream.id, "verdict", Snapshot(datetime.now(UTC), stood))
+    if how == "promoted":
+        assert umbra("promote", "faulty@2").exit_code == 0
+    else:
+        assert umbra("candidates", "remove", "faulty@2").exit_code == 0
+    shown = umbra("verdict", "faulty@2")
+    assert shown.exit_code == 0, shown.output
+    assert shown.stdout.startswith("Over: the candidate was removed or another model is live.")
+    assert "faulty@2 against faulty@1: PROMOTE" in shown.stdout
+    told = json.loads(umbra("verdict", "faulty@2", "--json").stdout)
+    assert (told["over"], told["state"]) == (True, "promote")
+    assert umbra("verdict", "faulty@2", "--exit-code").exit_code == 3
+
+
+@on_one_database
+def test_a_verdict_says_by_which_policy_and_what_a_day_is_to_it(umbra: Umbra, stream: Stream) -> None:
+    told = json.loads(umbra("verdict", "faulty@2", "--json").stdout)
+    shown = io.StringIO()
+    demo = told | {"policy": told["policy"] | {"name": "demo", "day_seconds": 1}}
+    Console(width=160, file=shown).print(render(demo))
+    assert "judged by the policy demo (a day is a second)" in shown.getvalue()
+
+
 def test_what_it_was_then_comes_from_the_ledger_not_from_the_sums_that_are_kept(
     umbra: Umbra, store: Store, stream: Stream
 ) -> None:
@@ -140,7 +174,10 @@ def test_what_cannot_be_done_is_said_in_one_line(
 def test_a_verdict_without_any_outcome_says_what_is_missing(umbra: Umbra, stream: Stream) -> None:
     shown = umbra("verdict", "faulty@2").stdout
     assert "INSUFFICIENT" in shown
-    assert "Houses judged: 0 of 500 sold houses" in shown
+    assert "nothing is known yet: it takes 500 sold houses on 28 days" in shown
+    assert "Needed        at least 500 sold houses on 28 days" in shown
+    assert "Not excluded  nothing yet" in shown
+    assert "good enough" not in shown
     assert "unknown" in shown
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +20,7 @@ from monitoring import metrics
 from shadow import journal
 from shadow.capture import FULL
 from shadow.ingest import Ingest, directory_id
+from shadow.kept import Retention
 from shadow.settings import Settings
 from shadow.store import Store, ledger
 from shadow.store.tables import captures, segments
@@ -47,6 +50,17 @@ def intake(store: Store) -> ledger.Intake:
 def segment(settings: Callable[..., Settings]) -> Path:
     (path,) = journal.segments(settings().journal_dir)
     return path
+
+
+def killed(work: Callable[[], object]) -> None:
+    """Let a process of its own do something and be killed."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+        finally:
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
 
 
 def damage(path: Path, needle: bytes) -> None:
@@ -105,15 +119,20 @@ def test_a_transaction_that_fails_leaves_everything_to_be_done_again(
     assert stored(store) == people.kept
 
 
-def test_a_finished_segment_is_removed_and_forgotten(
-    asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings]
+def test_a_finished_file_leaves_the_journal_and_is_forgotten_when_it_is_not_kept(
+    asker, store: Store, settings: Callable[..., Settings]
 ) -> None:
     people = asker()
     people.ask(1)
     people.recorder.close()
-    empty(ingest())
-    assert list(journal.segments(settings().journal_dir)) == []
-    empty(ingest())
+    paths = settings()
+    mover = Ingest(
+        store, paths.journal_dir, directory_id(paths.data_dir), 1 << 20, metrics.shadowing(None),
+        lambda: datetime.now(UTC), retention=Retention(seconds=0),
+    )  # fmt: skip
+    empty(mover)
+    assert list(journal.segments(paths.journal_dir)) == []
+    empty(mover)
     with store.reading() as connection:
         assert connection.execute(select(segments)).all() == []
     assert stored(store) == people.kept
@@ -142,17 +161,45 @@ def test_a_damaged_entry_costs_its_own_houses_and_they_are_counted(
     assert intake(store).dropped == {"damaged": 7}
 
 
-def test_a_damaged_last_entry_counts_as_one_house_at_least(
+def test_a_damaged_last_line_costs_exactly_its_own_rows(
     asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings]
 ) -> None:
     people = asker()
     people.ask(1)
-    people.ask(1)
+    people.ask(100)
     people.recorder.close()
     damage(segment(settings), b'"request":"request-1"')
     assert empty(ingest()) == 1
     empty(ingest())
-    assert intake(store).dropped == {"damaged": 1}
+    assert intake(store).dropped == {"damaged": 100}
+
+
+@pytest.mark.parametrize("is_killed", [False, True], ids=["stopped", "killed"])
+@pytest.mark.parametrize("cut_bytes", [1, 5, 400, 30_000])
+def test_acknowledged_rows_that_the_file_system_cut_off_are_counted_one_by_one(
+    asker,
+    ingest: MakeIngest,
+    store: Store,
+    settings: Callable[..., Settings],
+    *,
+    cut_bytes: int,
+    is_killed: bool,
+) -> None:
+    def work() -> None:
+        people = asker(journal_write_seconds=5)
+        for rows in (30, 20, 10):
+            assert people.ask(rows) is None
+        if not is_killed:
+            people.recorder.close()
+
+    killed(work)
+    path = segment(settings)
+    os.truncate(path, path.stat().st_size - cut_bytes)
+    left = sum(line.count(b'"lot_area"') for line in path.read_bytes().split(b"\n")[:-1])
+    assert empty(ingest()) == left < 60
+    empty(ingest())
+    assert intake(store).dropped == {"damaged": 60 - left}
+    assert list(settings().tally_dirs[0].iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -174,15 +221,17 @@ def test_a_damaged_header_and_half_an_entry_are_told(
     assert not path.exists()
 
 
-def test_half_an_entry_at_the_end_of_a_dead_process_is_no_house(
-    asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings]
+@pytest.mark.parametrize("has_tally", [False, True], ids=["without its tally", "with its tally"])
+def test_half_a_line_whose_answer_never_left_counts_no_row(
+    asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings], *, has_tally: bool
 ) -> None:
-    people = asker()
-    people.ask(1)
-    people.ask(1)
-    people.recorder.close()
+    killed(lambda: asker(journal_write_seconds=5).ask(1))
     path = segment(settings)
-    os.truncate(path, path.stat().st_size - 5)
+    with path.open("ab") as file:  # as a process leaves it that is killed in the middle of a write
+        line = journal.line_of(b"{}" * 50, 7, journal.place(journal.name_of(path), file.tell()))
+        file.write(line[:-5])
+    for directory in () if has_tally else settings().tally_dirs:
+        shutil.rmtree(directory)
     assert empty(ingest()) == 1
     assert intake(store).dropped == {}
     assert list(journal.segments(settings().journal_dir)) == []
@@ -202,17 +251,23 @@ def test_a_full_journal_drops_counted_and_takes_up_again_when_there_is_room(
     assert intake(store).dropped == {FULL: dropped}
 
 
-def test_a_file_of_another_version_is_set_aside_and_holds_up_nothing(
-    asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings]
+LINES_OF_ANOTHER_FORM = [b"", b"{}\n", b"\x00\xff" * 3000, b"no newline", b"\n\n\n" * 99]
+
+
+@pytest.mark.parametrize("lines", LINES_OF_ANOTHER_FORM)
+def test_a_file_of_another_version_is_set_aside_as_it_is_and_holds_up_nothing(
+    asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings], lines: bytes
 ) -> None:
-    people = asker()
+    people = asker(journal_write_seconds=5)
     people.ask(1)
     header = journal.frame(
-        b'{"format":"umbra-journal","version":9,"dropped":{}}'.ljust(journal.HEADER_BYTES - 10)
+        b'{"format":"umbra-journal","version":99,"more":[1]}'.ljust(journal.HEADER_BYTES - 10)
     )
-    (settings().journal_dir / "0-older.journal").write_bytes(header + journal.frame(b"{}"))
-    assert empty(ingest()) == 1
-    assert (settings().journal_dir / "0-older.refused").exists()
+    (settings().journal_dir / "0-newer.journal").write_bytes(header + lines)
+    mover = ingest()
+    assert empty(mover) == 1
+    empty(mover)
+    assert (settings().journal_dir / "0-newer.refused").read_bytes() == header + lines
 
 
 def test_a_data_directory_keeps_its_name(settings: Callable[..., Settings]) -> None:
@@ -250,7 +305,7 @@ def test_one_transaction_holds_one_budget_and_every_segment_has_its_turn(
     assert quiet.kept.keys() <= stored(store).keys()
 
 
-def test_a_segment_that_was_stored_before_is_set_aside_and_holds_up_nothing(
+def test_a_file_that_was_stored_before_is_stored_once_and_holds_up_nothing(
     asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings]
 ) -> None:
     people = asker()
@@ -259,15 +314,15 @@ def test_a_segment_that_was_stored_before_is_set_aside_and_holds_up_nothing(
     original = segment(settings)
     copied = original.read_bytes()
     assert empty(ingest()) == 3
-    assert empty(ingest()) == 0  # forgets the file that is gone
+    with store.writing() as connection:
+        connection.execute(segments.delete())
     original.write_bytes(copied)
     later = asker()
     later.ask(2)
-    mover = ingest()
-    mover.step()
-    assert empty(mover) + len(stored(store)) >= 5
+    empty(ingest())
     assert stored(store) == people.kept | later.kept
-    assert original.with_suffix(".refused").exists()
+    assert not original.exists()
+    assert intake(store) == ledger.Intake(5, 5, {})
 
 
 def test_a_segment_of_another_version_is_left_alone_while_it_is_written(

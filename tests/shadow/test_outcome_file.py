@@ -87,7 +87,12 @@ def test_faults_are_told_by_their_lines_and_nothing_is_imported(
     result = umbra("outcomes", "import", path)
     assert result.exit_code == 1
     assert "3 faults" in result.stderr
-    for words in ("line 5: price_dollars: ", 'got "cheap"', "line 7: source: ", "line 8: expected 5 cells"):
+    for words in (
+        "line 5: price_dollars: ",
+        'got "cheap"',
+        "line 6 to line 7: source: ",
+        "line 8: expected 5 cells",
+    ):
         assert words in result.stderr
     assert list(journal.segments(settings().journal_dir)) == []
 
@@ -105,8 +110,9 @@ def test_of_many_faults_the_first_are_told(table: Callable[..., Path], umbra: Ca
         (b"", "line 1: prediction_id"),
         (b"id,price\n", "line 1: id"),
         (HEADER.encode() + b"\n", "at least one outcome"),
-        (b"\xef\xbb\xbf" + HEADER.encode() + b"\n", "byte order mark"),
+        (b"\xef\xbb\xbf" + HEADER.encode() + b"\n", "at least one outcome"),
         (HEADER.encode("utf-16"), "UTF-8"),
+        (HEADER.encode() + b",note\n", "line 1: note"),
         (HEADER.encode() + b'\n"', "line 2"),
     ],
 )
@@ -129,14 +135,22 @@ def test_without_a_data_directory_nothing_is_written(table: Callable[..., Path],
     assert not elsewhere.exists()
 
 
-def test_a_file_that_changes_after_it_was_checked_is_left_where_it_went_wrong(
-    table: Callable[..., Path],
-) -> None:
+def test_a_file_that_changes_after_it_was_checked_is_not_imported(table: Callable[..., Path]) -> None:
     given = OutcomeFile(table(*sales(3)), NOW)
     assert given.check(lambda _: None) == {OutcomeState.SOLD: 2, OutcomeState.WITHDRAWN: 1}
     table(*sales(2), "x,5,2026-11-20,,")
-    with pytest.raises(InvalidFile, match="line 4"):
+    with pytest.raises(InvalidFile, match=r"nothing was imported.*\n.*stays as it is"):
         list(given.outcomes())
+
+
+def test_a_file_that_changes_while_it_is_imported_is_reported(table: Callable[..., Path]) -> None:
+    given = OutcomeFile(table(*sales(300)), NOW)
+    given.check(lambda _: None)
+    coming = given.outcomes()
+    next(coming)
+    table(*sales(200))
+    with pytest.raises(InvalidFile, match=r"at most its first [0-9]+ outcomes(.|\n)*stays as it is"):
+        list(coming)
 
 
 def test_a_full_journal_is_waited_for_and_nothing_is_lost_or_doubled(

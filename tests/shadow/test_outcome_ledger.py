@@ -102,11 +102,61 @@ def test_a_correction_is_added_and_comes_into_force_and_so_does_taking_it_back(s
     assert [dollars for *_, dollars in rows(store)] == [1.0, 2.0, 1.0, None]
 
 
-def test_the_newest_report_is_in_force_in_whatever_order_reports_arrive(store: Store) -> None:
+def test_of_several_sources_the_newest_report_is_in_force_in_whatever_order_they_are_stored(
+    store: Store,
+) -> None:
     for number, order in enumerate(permutations((1.0, 2.0, 3.0))):
         for dollars in order:
-            insert(store, sold(IDS[number], dollars, minutes=dollars))
+            insert(store, sold(IDS[number], dollars, minutes=dollars), directory=f"host {dollars}")
         assert in_force(store, IDS[number]) == 3.0
+
+
+def test_a_correction_is_in_force_when_the_clock_of_its_source_went_back(store: Store) -> None:
+    people = IDS[0], IDS[1]
+    for name in people:
+        insert(store, sold(name, 1.0))
+        earlier = NOW - timedelta(hours=1)
+        assert insert(store, sold(name, 2.0, minutes=-60), at=earlier) == 1
+        assert in_force(store, name) == 2.0
+        assert insert(store, sold(name, 2.0, minutes=-59), at=earlier) == 0
+    insert(store, withdrawn(IDS[1], minutes=-58), at=NOW - timedelta(minutes=58))
+    assert in_force(store, IDS[1]) is None
+    assert [dollars for *_, dollars in rows(store)] == [1.0, 2.0, 1.0, 2.0, None]
+
+
+def test_a_report_that_comes_while_the_clock_is_back_does_not_outlive_a_later_one_of_another_source(
+    store: Store,
+) -> None:
+    insert(store, sold(IDS[0], 1.0))
+    insert(store, sold(IDS[0], 2.0, minutes=-60))
+    insert(store, sold(IDS[0], 3.0, minutes=-1), directory="another host")
+    assert in_force(store, IDS[0]) == 2.0
+    insert(store, sold(IDS[0], 4.0, minutes=1), directory="another host")
+    assert in_force(store, IDS[0]) == 4.0
+
+
+def test_withdrawn_houses_are_counted_by_the_last_report_whatever_the_clock_said(
+    asker, ingest: MakeIngest, store: Store
+) -> None:
+    people = asker()
+    people.ask(2)
+    ingest().step()
+    first, second = map(UUID, people.kept)
+    insert(store, sold(first), withdrawn(second))
+    insert(store, withdrawn(first, minutes=-60), sold(second, minutes=-60))
+    assert counts(store) == facts(matched=2, sold=1, withdrawn=1, corrections=2)
+    found = store.prediction(first)
+    assert found is not None
+    assert [one.price_dollars for one in found.outcomes] == [None, 200_000.0]
+
+
+def test_the_order_of_a_journal_file_is_kept_when_the_clock_went_back(
+    recorder: Recorder, ingest: MakeIngest, store: Store
+) -> None:
+    recorder.record_outcomes("r", [sold(IDS[0], 1.0)])
+    recorder.record_outcomes("r", [sold(IDS[0], 2.0, minutes=-60)])
+    assert ingest().step() == 2
+    assert in_force(store, IDS[0]) == 2.0
 
 
 def test_a_report_that_is_in_the_ledger_is_not_added_by_reading_it_again(store: Store) -> None:

@@ -72,7 +72,7 @@ def test_the_day_of_a_sale_is_a_date_or_a_moment_with_its_zone(text: str, moment
         ("prediction_id", "{" + IDS[0] + "}"),
         ("prediction_id", IDS[0] + "\n"),
         ("prediction_id", "ffffffff-ffff-7fff-bfff-ffffffffffff"),  # of the year 10889
-        ("prediction_id", str(new_capture_ids(1, int((NOW.timestamp() + 90_000) * 1000), 7)[0])),
+        ("prediction_id", str(new_capture_ids(1, 4_102_444_800_000, 7)[0])),  # of the year 2100
         ("prediction_id", None),
         ("price_dollars", "183000"),
         ("price_dollars", True),
@@ -109,6 +109,13 @@ def test_what_a_field_cannot_have_is_its_one_fault(field: str, value: object) ->
     (fault,) = refused(SOLD, SOLD | {field: value})
     assert (fault.row, fault.field, fault.expected) == (1, field, outcomes.EXPECTED[field])
     assert fault.got
+
+
+@pytest.mark.parametrize("days", [2, 3, 400, 20_000])
+def test_an_id_made_before_the_clock_was_set_back_is_accepted(days: int) -> None:
+    (name,) = new_capture_ids(1, int((NOW + timedelta(days=days)).timestamp() * 1000), 7)
+    (outcome,) = read(SOLD | {"prediction_id": str(name)})
+    assert outcome.capture_id == name
 
 
 def test_every_fault_of_every_row_is_listed() -> None:

@@ -626,10 +626,13 @@ def test_the_command_counts_then_removes_and_status_tells(house: House, tmp_path
     house.ask(*(today - timedelta(days=ago) for ago in (100, 99, 3)))
     told = json.loads(umbra(house, "prune", "--older-than", "90d", "--dry-run", "--json").stdout)
     assert told.pop("before") < (today - timedelta(days=89)).isoformat()
-    assert told == {"dry_run": True, "captures": 2, "observations": 0, "outcomes": 0}
+    assert told == {
+        "dry_run": True, "captures": 2, "observations": 0, "outcomes": 0, "excerpts": 0, "journal_files": 0,
+    }  # fmt: skip
     result = umbra(house, "prune", "--older-than", "13w")
     assert (result.exit_code, result.stdout.split(" of before")[0]) == (
-        0, "removed 2 captures, 0 observations and 0 outcomes",
+        0,
+        "removed 2 captures, 0 observations, 0 outcomes, 0 rows that documents quote and 0 journal files",
     )  # fmt: skip
     assert "Store: 1 captures, 2 pruned" in umbra(house, "status").stdout
 

@@ -14,10 +14,28 @@ import pytest
 from model_package import schema
 from monitoring import metrics
 from shadow import readings
-from shadow.readings import JournalReading, StoreReading
-from shadow.records import CandidateState, Capture, Deployment, ModelRef, new_capture_ids
+from shadow.readings import JournalReading, StoreDiskReading, StoreReading
+from shadow.records import (
+    CandidateState,
+    Capture,
+    Deployment,
+    ModelRef,
+    Outcome,
+    OutcomeState,
+    new_capture_ids,
+)
 from shadow.settings import Settings
-from shadow.store import Store, candidates, captures, deployments, open_store, snapshots, sources, streams
+from shadow.store import (
+    Store,
+    candidates,
+    captures,
+    deployments,
+    open_store,
+    outcomes,
+    snapshots,
+    sources,
+    streams,
+)
 from shadow.store.snapshots import Snapshot
 from shadow.store.streams import Terms
 
@@ -108,6 +126,49 @@ def test_a_store_that_goes_away_is_told_at_once() -> None:
         )
         looked(reading)
     assert reading()["umbra_store_up"] == 0
+
+
+def test_the_last_outcome_of_an_answered_house_dates_outcomes_and_one_of_a_stranger_does_not(
+    filled: Store,
+) -> None:
+    reading = StoreReading(filled, MODELS, Clock())
+    reading.state.attempt()
+    reading.outcomes.attempt()
+    assert reading()["umbra_outcome_newest_timestamp_seconds"] == {}
+    (known,) = new_capture_ids(1, int(NOW.timestamp() * 1000), 1)
+    (stranger,) = new_capture_ids(1, int(NOW.timestamp() * 1000), 99)
+    for name, moment in ((known, NOW), (known, NOW + timedelta(days=1)), (stranger, NOW + timedelta(days=2))):
+        price = 100_000.0 + moment.timestamp() % 1000 + moment.day
+        sold = Outcome(name, OutcomeState.SOLD, price, NOW, None, moment)
+        with filled.writing() as connection:
+            source = sources.lock(connection, "here", moment)
+            last = outcomes.insert(connection, source, [sold], moment)
+            sources.advance(connection, source, source.last_seq, last)
+    reading.outcomes.attempt()
+    newest = (NOW + timedelta(days=1)).timestamp()
+    assert reading()["umbra_outcome_newest_timestamp_seconds"] == newest
+
+
+def test_the_size_of_the_database_is_told(filled: Store) -> None:
+    reading = looked(StoreReading(filled, MODELS, Clock()))
+    reading.size.attempt()
+    told = reading()["umbra_store_bytes"]
+    assert isinstance(told, float)
+    assert told > 50_000
+
+
+def test_the_disk_of_an_sqlite_file_is_found_by_itself_and_another_is_named(
+    settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    """Also while the store is away: a full disk may be what stopped it."""
+    settings().data_dir.mkdir(parents=True, exist_ok=True)
+    told = StoreDiskReading(settings(store_url=""))()
+    assert told.keys() == {"umbra_store_disk_free_bytes", "umbra_store_disk_size_bytes"}
+    away = "postgresql://umbra@127.0.0.1:1/umbra"
+    assert StoreDiskReading(settings(store_url=away))() == {}
+    named = StoreDiskReading(settings(store_url=away, store_disk_dir=tmp_path))()
+    assert 0 < float(named["umbra_store_disk_free_bytes"]) <= float(named["umbra_store_disk_size_bytes"])  # type: ignore[arg-type]
+    assert StoreDiskReading(settings(store_url=away, store_disk_dir=tmp_path / "none"))() == {}
 
 
 def test_evidence_is_declared_before_it_is_there(filled: Store) -> None:

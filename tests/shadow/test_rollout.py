@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_SECONDS
 
 from model_package import artifact, recipes
 from shadow import rollout
@@ -27,10 +28,11 @@ from shadow.rollout import (
 from shadow.rollout.decision import standing
 from shadow.saved import NoSuchModel
 from shadow.settings import Settings
-from shadow.store import Store, candidates, deployments, open_store
+from shadow.store import Store, candidates, deployments, open_store, streams
 from shadow.store.candidates import CandidateConflict
 from shadow.store.deployments import DeployedMeanwhile
 from shadow.store.schema import migrate
+from shadow.store.streams import Terms
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 AWAY = "postgresql://umbra:canary@127.0.0.1:1/umbra"
@@ -52,9 +54,9 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def live(store: Store) -> Store:
+def live(store: Store, models: Path) -> Store:
     """A store in which faulty@1 is live, the others are candidates, the second by the demo's policy."""
-    rollout.first_deployment(store, ONE, "somebody", NOW)
+    rollout.first_deployment(store, models, ONE, "somebody", NOW)
     with store.writing() as connection:
         candidates.add(connection, TWO, 0.5, None, NOW, demo_text())
         candidates.add(connection, THREE, 1.0, None, NOW)
@@ -82,15 +84,53 @@ def present(store: Store) -> dict[ModelRef, Candidate]:
     return {one.model: one for one in store.candidates()}
 
 
-def test_the_first_model_goes_live_once(store_url: str, settings: Callable[..., Settings]) -> None:
+def test_the_first_model_goes_live_once(
+    store_url: str, models: Path, settings: Callable[..., Settings]
+) -> None:
     here = settings(store_url=store_url)
     store = open_store(store_url)
     migrate(store)
-    first = rollout.first_deployment(store, ONE, "somebody", NOW)
-    assert rollout.first_deployment(store, TWO, "somebody else", NOW) == first
+    first = rollout.first_deployment(store, models, ONE, "somebody", NOW)
+    assert rollout.first_deployment(store, models, TWO, "somebody else", NOW) == first
     assert rollout.current_deployment(here) == first
     assert (first.live, first.since, first.by, first.kind) == (ONE, NOW, "somebody", DeploymentKind.FIRST)
     store.close()
+
+
+def test_the_first_deployment_names_the_artifact_that_was_deployed(live: Store, models: Path) -> None:
+    (first,) = history(live)
+    assert first.artifact_digest == artifact.load(models / "faulty" / "1").digest
+
+
+def test_a_model_that_cannot_answer_is_not_the_first_to_be_live(store: Store, models: Path) -> None:
+    (models / "faulty" / "1").rename(models / "faulty" / "10")
+    with pytest.raises(NoSuchModel):
+        rollout.first_deployment(store, models, ONE, "somebody", NOW)
+    assert history(store) == []
+
+
+def test_a_deployment_of_before_digests_is_pinned_once_to_the_artifact_that_is_there(
+    store: Store, models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with store.writing() as connection:
+        old = deployments.append(connection, Deployment(ONE, NOW, "somebody", "first deployment"))
+    pinned = rollout.pinned(store, models, old)
+    assert pinned.artifact_digest == artifact.load(models / "faulty" / "1").digest
+    assert store.deployment() == pinned == rollout.pinned(store, models, pinned)
+    assert [record.getMessage() for record in caplog.records] == ["deployment_pinned"]
+
+
+def test_a_deployment_of_before_digests_is_pinned_to_the_artifact_that_its_evidence_is_about(
+    live: Store, models: Path
+) -> None:
+    with live.writing() as connection:
+        old = deployments.append(connection, Deployment(ONE, NOW, "somebody", "first deployment"))
+        (candidate, _) = candidates.present(connection)
+        terms = Terms(
+            old.id, candidate.id, ONE, "a" * 64, "b" * 64, "c" * 64, demo_text(), "d" * 64, 1, 0.01, 0.05, 1
+        )
+        streams.open_stream(connection, terms, NOW)
+    assert rollout.pinned(live, models, old).artifact_digest == "a" * 64
 
 
 def test_a_promotion_is_recorded_with_who_when_why_its_verdict_and_what_was_deployed(
@@ -182,7 +222,7 @@ def test_of_two_who_decide_at_once_one_is_told_of_the_other(live: Store, models:
 
     def decide(model: ModelRef) -> None:
         def judge() -> Judgement:
-            both_judged.wait(10)
+            both_judged.wait(PATIENCE_SECONDS)
             return GOOD
 
         try:
@@ -194,7 +234,7 @@ def test_of_two_who_decide_at_once_one_is_told_of_the_other(live: Store, models:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE_SECONDS)
     assert (len(made), len(refused)) == (1, 1)
     assert str(made[0].live) in str(refused[0])
     assert [one.live for one in history(live)] == [ONE, made[0].live]
@@ -218,6 +258,18 @@ def test_what_was_rolled_back_is_a_candidate_again_from_now_on_by_its_own_policy
     assert again.keys() == {TWO, THREE}
     assert again[TWO].id > was.id
     assert (again[TWO].policy, again[TWO].policy_sha256) == (was.policy, was.policy_sha256)
+
+
+@pytest.mark.parametrize("policy", [demo_text(), None])
+def test_a_rollback_is_recorded_with_the_policy_that_judges_from_then_on(
+    store: Store, models: Path, policy: str | None
+) -> None:
+    rollout.first_deployment(store, models, ONE, "somebody", NOW)
+    with store.writing() as connection:
+        candidates.add(connection, TWO, 1.0, None, NOW, policy)
+    promote(store, models, TWO)
+    assert rollback(store, models).policy_sha256 == candidates.hash_of(policy)
+    assert history(store)[-1].policy_sha256 == candidates.hash_of(policy)
 
 
 def test_rolling_back_again_goes_further_back_and_never_forth(live: Store, models: Path) -> None:
@@ -328,3 +380,50 @@ def test_a_store_without_deployment_says_so(store_url: str, settings: Callable[.
     migrate(open_store(store_url))
     with pytest.raises(NoDeployment, match="umbra prepare"):
         rollout.current_deployment(settings(store_url=store_url))
+
+
+def test_the_live_model_is_no_candidate_however_it_came_to_be_live(live: Store, models: Path) -> None:
+    def add(model: ModelRef) -> None:
+        with live.writing() as connection:
+            candidates.add(connection, model, 1.0, None, NOW)
+
+    with pytest.raises(CandidateConflict, match="faulty@1 is live"):
+        add(ONE)
+    promote(live, models, TWO)
+    with pytest.raises(CandidateConflict, match="faulty@2 is live"):
+        add(TWO)
+    rollback(live, models)
+    with pytest.raises(CandidateConflict, match="faulty@1 is live"):
+        add(ONE)
+    assert set(present(live)) == {TWO, THREE}
+
+
+@pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
+def test_a_model_that_is_added_while_somebody_makes_it_live_is_refused(live: Store) -> None:
+    with live.writing() as connection:
+        candidates.set_state(connection, TWO, CandidateState.REMOVED)
+    refused: list[Exception] = []
+
+    def add() -> None:
+        try:
+            with live.writing() as connection:
+                candidates.add(connection, TWO, 1.0, None, NOW)
+        except CandidateConflict as fault:
+            refused.append(fault)
+
+    def waits() -> bool:
+        with live.reading() as connection:
+            return bool(connection.exec_driver_sql("SELECT 1 FROM pg_locks WHERE NOT granted").first())
+
+    adding = threading.Thread(target=add)
+    with live.writing() as connection:
+        seen = deployments.newest(connection)
+        assert seen is not None
+        deciding = replace(seen, live=TWO, id=0, kind=DeploymentKind.ROLLBACK)
+        deployments.succeed(connection, seen, deciding, policy_of=ONE)
+        adding.start()
+        while adding.is_alive() and not waits():
+            pass
+    adding.join(20)
+    assert len(refused) == 1
+    assert TWO not in present(live)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import re
 import signal
 import sys
 import threading
@@ -12,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_SECONDS
 from sqlalchemy import select
 
 from model_package import artifact, recipes, schema
@@ -120,6 +123,9 @@ def shadow(
         (faulty.SHORT, "wrong_length"),
         (faulty.EATS_MEMORY, "memory"),
         (faulty.IS_NEGATIVE, "not_positive"),
+        (faulty.DOUBLES, "wrong_length"),
+        (faulty.SPOILS, "not_finite"),
+        (faulty.RAISES_ODD_WORDS, "raised"),
     ],
 )
 def test_the_poisonous_row_is_found_and_all_others_are_scored(
@@ -178,6 +184,17 @@ def test_an_altered_artifact_is_never_scored_and_blames_no_row(store: Store, sha
     with pytest.raises(ScorerUnavailable, match=r"card\.json"):
         shadow.lane.step()
     assert book(store, shadow.candidate).pending == 1
+
+
+def test_a_lower_limit_of_memory_that_nobody_may_raise_is_kept(store: Store, shadow: Shadow) -> None:
+    answered(store, [HEALTHY] * 3)
+    plan = shadow.scorer._plan
+    limited = ["sh", "-c", 'ulimit -v 1000000; exec "$@"', "sh", *plan.command]
+    shadow.scorer._plan = dataclasses.replace(plan, command=limited)
+    shadow.catch_up()
+    assert book(store, shadow.candidate).scored == 3
+    limits = Path(f"/proc/{shadow.scorer.pid}/limits").read_text(encoding="ascii")
+    assert re.search(r"Max address space +1024000000 +1024000000", limits)
 
 
 def test_a_killed_model_process_costs_no_row(store: Store, shadow: Shadow) -> None:
@@ -248,7 +265,7 @@ def test_a_stop_interrupts_a_model_that_hangs_and_keeps_what_was_settled(
 
 def _until_hanging(shadow: Shadow) -> None:
     """Wait for the model process that sleeps over the poisonous house."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         pid = shadow.scorer.pid
         if pid is not None and "hrtimer_nanosleep" in _sleeping_in(pid):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shlex
 from pathlib import Path
 
@@ -37,6 +38,11 @@ def test_without_any_variable_everything_stays_on_this_machine() -> None:
         ("UMBRA_STORE_URL", "postgresql://u:p@db:port/umbra", "postgresql://"),
         ("UMBRA_STORE_URL", "postgresql://[::1/umbra", "postgresql://"),
         ("UMBRA_API_PROT", "8000", "no such setting"),
+        ("UMBRA_PORT", "8000", "no such setting"),
+        ("UMBRA_PORT", "tcp://", "no such setting"),
+        ("UMBRA_API_PORT", "http://10.96.0.12:8000", "whole number"),
+        ("UMBRA_API_PORT", "8001", "the API's metrics use that port"),
+        ("UMBRA_DATA_DIR", "~nosuchuser/x", "write it out"),
     ],
 )
 def test_a_wrong_value_or_name_is_refused_with_key_and_reason(key: str, value: str, expected: str) -> None:
@@ -121,6 +127,49 @@ def test_what_may_be_a_secret_is_never_shown(key: str, value: str) -> None:
     with pytest.raises(InvalidSetting) as caught:
         Settings.from_environment({key: value})
     assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "service", ["UMBRA", "UMBRA_API", "UMBRA_API_METRICS", "UMBRA_WORKER_METRICS", "UMBRA_X"]
+)
+@pytest.mark.parametrize("address", ["10.96.0.12", "[fd00::12]"])
+@pytest.mark.parametrize("protocol", ["tcp", "udp", "sctp"])
+def test_what_kubernetes_says_of_a_service_called_like_us_is_no_setting(
+    service: str, address: str, protocol: str
+) -> None:
+    url, port = f"{protocol}://{address}:8443", f"{service}_PORT_8443_{protocol.upper()}"
+    links = {
+        f"{service}_SERVICE_HOST": address,
+        f"{service}_SERVICE_PORT": "8443",
+        f"{service}_SERVICE_PORT_HTTP_METRICS": "8443",
+        f"{service}_PORT": url,
+        port: url,
+        f"{port}_PROTO": protocol,
+        f"{port}_PORT": "8443",
+        f"{port}_ADDR": address,
+    }
+    assert Settings.from_environment(links) == Settings.from_environment({})
+
+
+def test_metrics_are_shared_in_memory_only_where_nobody_else_can_put_anything(tmp_path: Path) -> None:
+    settings = Settings.from_environment({"UMBRA_DATA_DIR": str(tmp_path)})
+    shared = settings.metrics_files("api").parent
+    assert shared.is_relative_to("/dev/shm")  # noqa: S108
+    own = tmp_path / "metrics" / "api"
+    try:
+        shared.symlink_to(tmp_path)
+        assert settings.metrics_files("api") == own
+        shared.unlink()
+        shared.mkdir(0o700)
+        assert settings.metrics_files("api") == shared / "api"
+        shared.chmod(0o777)
+        assert settings.metrics_files("api") == own
+        if os.getuid() == 0:
+            shared.chmod(0o700)
+            os.chown(shared, 65534, 65534)
+            assert settings.metrics_files("api") == own
+    finally:
+        shared.rmdir() if shared.is_dir() and not shared.is_symlink() else shared.unlink()
 
 
 def test_secrets_are_left_out_when_settings_are_printed() -> None:

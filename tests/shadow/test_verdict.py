@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -123,6 +124,11 @@ def result(verdict: Verdict, rule: str) -> Result:
     return found.result
 
 
+def needed(verdict: Verdict) -> dict[str, object]:
+    """What the verdict says is likely to be needed still."""
+    return dict(verdict.as_json()["needed"])  # type: ignore[call-overload]
+
+
 def only_in_the_way(verdict: Verdict, *rules: str) -> bool:
     """Whether exactly these rules do not pass."""
     return {one.rule for one in verdict.rules if one.result is not Result.PASS} == set(rules)
@@ -155,7 +161,7 @@ def test_a_better_candidate_is_promoted_and_every_rule_passes() -> None:
     assert verdict.state is VerdictState.PROMOTE
     assert all(rule.result is Result.PASS for rule in verdict.rules)
     assert "gbm@1 is not worse than linear@1" in verdict.reasons[0]
-    assert verdict.as_json()["needed"] == {"houses_50": 0, "houses_90": 0, "days": 0}
+    assert needed(verdict) == {"houses_50": 0, "houses_90": 0, "days": 0, "words": "nothing"}
 
 
 def test_models_that_are_alike_need_more_houses_and_it_says_how_many() -> None:
@@ -171,7 +177,8 @@ def test_a_worse_candidate_is_rejected_once_both_keys_of_harm_are_turned() -> No
     verdict = decide(facts(houses(worse=0.15)))
     assert verdict.state is VerdictState.REJECT
     assert result(verdict, "harm_houses") is result(verdict, "harm_days") is Result.FAIL
-    assert verdict.as_json()["needed"] == {"houses_50": None, "houses_90": None, "days": None}
+    words = "not foreseeable: over 2,400 sold houses the candidate does not look good enough"
+    assert needed(verdict) == {"houses_50": None, "houses_90": None, "days": None, "words": words}
 
 
 def test_one_key_of_harm_alone_blocks() -> None:
@@ -188,7 +195,63 @@ def test_without_anything_it_is_too_early_and_says_why() -> None:
     verdict = decide(replace(nothing, drift=None, exposure=None, schema_now=None))
     assert verdict.state is VerdictState.INSUFFICIENT
     assert not [rule.rule for rule in verdict.rules if rule.result is Result.PASS and rule.rule != "horizon"]
-    assert "Houses judged: 0 of 500 sold houses" in verdict.reasons
+    assert verdict.reasons == ("nothing is known yet: it takes 500 sold houses on 28 days (none yet)",)
+
+
+@pytest.mark.parametrize("eligible", [0, 1, 499])
+def test_nothing_bad_is_said_of_a_candidate_of_which_no_house_can_be_judged_yet(eligible: int) -> None:
+    waiting = Exposure(eligible=eligible, dropped=0, pending=eligible)
+    verdict = decide(facts(houses(days=3), mature=0, exposure=waiting, drift=None))
+    assert verdict.state is VerdictState.INSUFFICIENT
+    assert not [rule.rule for rule in verdict.rules if rule.result is Result.FAIL]
+    (reason,) = verdict.reasons
+    assert reason == (
+        "nothing is known yet: it takes 500 sold houses on 28 days "
+        "(180 compared so far, none with a known price on a mature day)"
+    )
+    assert needed(verdict)["words"] == "at least 500 sold houses on 28 days"
+
+
+def test_what_is_known_to_be_wrong_is_said_before_the_first_house_can_be_judged() -> None:
+    of = houses(days=20)
+    verdict = decide(facts(replace(of, candidate=of.live * 3), mature=0))
+    assert verdict.state is VerdictState.BLOCKED
+    assert any("factor of 2" in reason for reason in verdict.reasons)
+    changed_fields = decide(facts(houses(days=3), mature=0, schema_now="others"))
+    assert [reason.partition(":")[0] for reason in changed_fields.reasons] == [
+        "nothing is known yet",
+        "Fields unchanged",
+    ]
+
+
+def test_while_only_drift_is_missing_it_is_said_with_what_it_takes() -> None:
+    verdict = decide(facts(houses(), drift=None))
+    assert verdict.state is VerdictState.CONTINUE
+    assert only_in_the_way(verdict, "drift")
+    takes = "Drift: not known yet: it takes 500 houses answered on the 7 or 28 whole days before today"
+    assert needed(verdict) == {"houses_50": 0, "houses_90": 0, "days": 0, "words": takes}
+    assert verdict.reasons == (f"{takes} (unknown)",)
+
+
+@pytest.mark.parametrize("days", [1, 3, 8, 27])
+def test_a_few_houses_do_not_make_a_candidate_look_good_or_bad(days: int) -> None:
+    words = str(needed(decide(facts(houses(days=days, per_day=2, worse=0.15), exposure=None)))["words"])
+    assert words.startswith("at least ")
+    assert "good enough" not in words
+
+
+@pytest.mark.parametrize("days", [10, 20, 28, 40])
+@pytest.mark.parametrize("drift", [None, 0])
+@pytest.mark.parametrize("pending", [0, 900])
+def test_no_more_houses_and_no_more_days_are_never_all_that_is_said_to_be_needed(
+    days: int, drift: int | None, pending: int
+) -> None:
+    exposure = Exposure(eligible=days * 60, dropped=0, pending=pending)
+    verdict = decide(facts(houses(days=days), drift=drift, exposure=exposure))
+    words = str(needed(verdict)["words"])
+    assert words
+    assert not re.search(r"\b0 (more|days)", words)
+    assert (words == "nothing") is (verdict.state is VerdictState.PROMOTE)
 
 
 def _half_sold(of: Houses) -> Houses:

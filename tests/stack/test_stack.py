@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import re
@@ -12,6 +13,8 @@ from engine.project import CORE, ROOT, Project, Traffic, run
 from harness.waiting import wait_until
 from smoke import grafana
 from smoke.check import Report
+from smoke.compose import Compose
+from smoke.site import Inside
 
 RUNNING = tuple(service for service in CORE if service != "migrate")
 PROCESS_STATUS = "/proc/1/status"
@@ -22,14 +25,16 @@ def test_the_smoke_command_is_satisfied(project: Project) -> None:
     assert re.findall(r"^ok +(.+?) {2,}", printed, re.MULTILINE) == [
         "docker compose", "postgres", "migrate", "worker", "api", "prometheus", "alertmanager",
         "prediction", "live row", "candidate rows", "prediction by id", "ledger", "scraped targets", "rules",
-        "alerts are sent",
+        "alerts are sent", "pages",
     ]  # fmt: skip
-    assert printed.endswith("15 checks, all ok\n")
+    assert printed.endswith("16 checks, all ok\n")
 
 
 def test_every_dashboard_has_data_soon_after_the_start(project: Project) -> None:
-    prometheus = f"http://127.0.0.1:{project.environment['STACK_PROMETHEUS_PORT']}"
-    stand_in = Grafana("grafana", prometheus, dashboards=ROOT / "grafana" / "dashboards")
+    compose = Compose(ROOT, project.arguments)
+    stand_in = Grafana(
+        "prometheus", "http://127.0.0.1:9090", compose=compose, dashboards=ROOT / "grafana" / "dashboards"
+    )
     report = Report(io.StringIO(), seconds=100)
     for uid in grafana.expected(stand_in.dashboards):
 
@@ -59,9 +64,53 @@ def test_a_container_has_a_read_only_root_and_no_rights(project: Project, servic
 def test_umbra_runs_as_the_numbered_user_and_owns_its_volumes(project: Project) -> None:
     for service in ("api", "worker"):
         assert (
-            project.execute(service, "stat", "-c", "%u:%g", "/proc/1", "/data", "/logs").split()
-            == ["10001:10001"] * 3
+            project.execute(service, "stat", "-c", "%u:%g", "/proc/1", "/data", "/models", "/logs").split()
+            == ["10001:10001"] * 4
         )
+
+
+def test_models_can_be_read_and_not_written_and_the_disk_of_the_database_only_be_measured(
+    project: Project,
+) -> None:
+    attempts = {
+        "api": "open('/models/x', 'w')",
+        "worker": "open('/models/x', 'w')",
+        "worker ": "__import__('os').listdir('/store-disk')",
+        "api ": "open('/x', 'w')",
+    }
+    for service, attempt in attempts.items():
+        script = f"try:\n {attempt}\nexcept OSError as fault:\n print(fault.errno)"
+        refused = project.execute(service.strip(), "python", "-P", "-c", script)
+        assert int(refused) in (errno.EROFS, errno.EACCES), attempt
+    metrics = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8002/metrics').read().decode())"
+    told = project.execute("worker", "python", "-P", "-c", metrics)
+    assert re.search(r"^umbra_store_disk_free_bytes [1-9]", told, re.MULTILINE)
+
+
+def test_a_file_in_the_volume_that_two_containers_share_is_imported_by_neither(project: Project) -> None:
+    """What one container plants in /data, another must not run: its health check imports `http.client`."""
+    project.execute("worker", "python", "-P", "-c", "open('/data/http.py', 'w').write('raise SystemExit(9)')")
+    try:
+        check = ("python", "-c", "import http.client; print(http.__file__)")
+        assert "/data" not in project.execute("api", *check)
+        assert project.execute("api", "pwd").strip() == "/"
+    finally:
+        project.execute("worker", "rm", "/data/http.py")
+
+
+def test_the_demo_answers_beside_the_real_one_and_shares_nothing(project: Project) -> None:
+    before = project.status()["intake"]["stored"]
+    project.compose("--profile", "demo", "up", "--detach", "--no-deps", "demo", "demo-prometheus")
+    project.wait_healthy("demo", "demo-prometheus")
+    inside = Inside("demo-prometheus", "http://127.0.0.1:9090", compose=Compose(ROOT, project.arguments))
+
+    def judged() -> bool:
+        answer = inside.json("GET", "/api/v1/query?query=umbra_outcomes_matched%3E0")
+        return bool(answer["data"]["result"].items())
+
+    wait_until(judged, 120, lambda: project.compose("logs", "demo", "--tail", "20"))
+    project.compose("--profile", "demo", "rm", "--stop", "--force", "demo", "demo-prometheus")
+    assert project.status()["intake"]["stored"] == before
 
 
 def test_only_what_people_use_is_published_and_only_on_loopback(project: Project) -> None:
@@ -70,9 +119,7 @@ def test_only_what_people_use_is_published_and_only_on_loopback(project: Project
         service: {place["HostIp"] for places in ports.values() for place in places or []}
         for service, ports in bound.items()
     }
-    assert {service: found for service, found in hosts.items() if found} == {
-        service: {"127.0.0.1"} for service in ("api", "prometheus", "alertmanager")
-    }
+    assert {service: found for service, found in hosts.items() if found} == {"api": {"127.0.0.1"}}
     (back,) = json.loads(run("docker", "network", "inspect", f"{project.name}_back"))
     assert back["Internal"] is True
 

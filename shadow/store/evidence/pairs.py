@@ -24,12 +24,12 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    tuple_,
 )
 
 from shadow.records import ObservationState, OutcomeState
 from shadow.store.dialects import day_of
 from shadow.store.evidence.span import Days, ids_in, ids_of
+from shadow.store.outcomes import in_order, replaced
 from shadow.store.streams import Stream
 from shadow.store.tables import captures, observations, outcomes
 
@@ -129,22 +129,27 @@ def _known(since: ColumnElement[datetime], moment: datetime | None) -> Condition
 
 def _in_force(scope: Scope) -> FromClause:
     """The outcome in force of each capture that has one (shadow.store.outcomes says which that is)."""
-    newest = outcomes.c.received_at.desc(), outcomes.c.source_id.desc(), outcomes.c.seq.desc()
+    received, *_ = in_order()
     first_price = func.min(case((outcomes.c.state == _SOLD, outcomes.c.delay_seconds)))
-    placed = (
+    known = (
         select(
             outcomes.c.capture_id,
+            outcomes.c.source_id,
+            outcomes.c.seq,
             outcomes.c.state,
             outcomes.c.price_dollars,
-            func.row_number().over(partition_by=outcomes.c.capture_id, order_by=newest).label("place"),
+            received.label("received"),
             first_price.over(partition_by=outcomes.c.capture_id).label("delay_seconds"),
         )
         .where(
             _PART.hold(outcomes.c.capture_id),
             *_known(outcomes.c.recorded_at, scope.moment),
         )
-        .subquery("placed")
+        .subquery("known")
     )
+    newest = known.c.received.desc(), known.c.source_id.desc(), known.c.seq.desc()
+    place = func.row_number().over(partition_by=known.c.capture_id, order_by=newest)
+    placed = select(known, place.label("place")).subquery("placed")
     return select(placed).where(placed.c.place == 1).subquery("told")
 
 
@@ -169,19 +174,11 @@ def _has_better(scope: Scope, sold: ColumnElement[bool]) -> ColumnElement[bool]:
 
 def _is_sold(capture_id: ColumnElement[Any], moment: datetime | None) -> ColumnElement[bool]:
     """Whether the outcome in force of one capture has a price."""
-    told, newer = outcomes.alias("rival"), outcomes.alias("newer")
-    replaced = exists().where(
-        newer.c.capture_id == told.c.capture_id,
-        _place(newer) > _place(told),
-        *_known(newer.c.recorded_at, moment),
-    )
+    told = outcomes.alias("rival")
+
+    def known(reports: FromClause) -> Conditions:
+        return _known(reports.c.recorded_at, moment)
+
     return exists().where(
-        told.c.capture_id == capture_id,
-        told.c.state == _SOLD,
-        *_known(told.c.recorded_at, moment),
-        ~replaced,
+        told.c.capture_id == capture_id, told.c.state == _SOLD, *known(told), ~replaced(told, known)
     )
-
-
-def _place(told: FromClause) -> ColumnElement[Any]:
-    return tuple_(told.c.received_at, told.c.source_id, told.c.seq)

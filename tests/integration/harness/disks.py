@@ -27,6 +27,15 @@ def ext4(mount: Mount, place: Path, image: Path) -> None:
     mount(place, "-o", "loop", str(image))
 
 
+def abort(place: Path) -> None:
+    """Have a file system refuse every write from now on, as ext4 does after an error."""
+    result = subprocess.run(
+        ["mount", "-o", "remount,abort", str(place)], capture_output=True, text=True, check=False
+    )
+    if result.returncode != 0:
+        pytest.skip(f"needs to abort a file system: {result.stderr.strip()}")
+
+
 @contextmanager
 def frozen(place: Path) -> Iterator[None]:
     """Every write to the file system hangs while the context lasts."""

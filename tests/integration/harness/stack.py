@@ -205,7 +205,7 @@ class Stack:
         return wait_until(drained, DRAIN_SECONDS, self.explain)
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
-        return [sys.executable, "-m", "shadow", *arguments]
+        return [sys.executable, "-P", "-m", "shadow", *arguments]
 
 
 def _ask(

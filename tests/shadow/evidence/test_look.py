@@ -153,7 +153,7 @@ def test_the_documents_of_a_stream_without_a_house_have_their_shape_too(make_sea
         candidates.add(connection, added, 1.0, None, NOW - DAY / 4)
     look(season)
     with season.store.reading() as connection:
-        (new,) = [one for one in snapshots.current(connection) if one.candidate == str(added)]
+        (new,) = [one for one in snapshots.current(connection, ()) if one.candidate == str(added)]
     assert new.documents.keys() == set(KINDS)
     for name, one in new.documents.items():
         assert faults(one.body, SHAPES[name], name) == []

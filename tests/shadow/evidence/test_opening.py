@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from season import CANDIDATE, DAY, LIVE, POLICY, START, Season, changed, on_one_database, save
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from model_package import artifact, manifest
 from shadow.evidence.opening import Opening
@@ -121,7 +121,9 @@ def test_a_paused_candidate_goes_on_where_it_was(season: Season) -> None:
 
 @on_one_database
 def test_the_live_model_is_not_judged_against_itself(season: Season) -> None:
-    add(season, LIVE)
+    """No command makes it a candidate; 0.1.0 did."""
+    values = {"name": LIVE.name, "version": LIVE.version, "sample": 1.0, "state": "active", "added_at": SOON}
+    season.write(insert(tables.candidates).values(values))
     assert [stream.candidate for stream in opened(season)] == [CANDIDATE]
 
 

@@ -12,6 +12,7 @@ from season import LIVE, NOW, Season, fields, on_one_database, rows_of
 from sqlalchemy import delete, select
 
 from model_package import profile
+from monitoring.drift import YELLOW_PSI
 from shadow.evidence.agreement import agreement
 from shadow.evidence.described import Described
 from shadow.evidence.judgement import facts_of
@@ -64,10 +65,13 @@ def named(found: Mapping[str, Any], state: int) -> set[str]:
 @pytest.mark.parametrize("seed", range(3))
 def test_houses_that_sell_by_chance_are_like_the_others(live: Described, seed: int) -> None:
     found = compare(houses(by_chance, seed), live, ())
-    assert found["state"] == 0
     assert found["gap"]["state"] == 0
-    assert len(found["fields"]) == len(live.fields)
-    assert named(found, 0) == set(live.fields)
+    assert {row["field"] for row in found["fields"]} == set(live.fields)
+    # The neighbourhoods are many: of 400 unsold houses chance alone moves them as far as what would count.
+    undecided = {row["field"] for row in found["fields"] if row["state"] is None}
+    assert undecided <= {"neighborhood"}
+    assert named(found, 0) | undecided == set(live.fields)
+    assert found["state"] == (None if undecided else 0)
     assert found["sold"] + found["unsold"] == 2000
 
 
@@ -113,10 +117,22 @@ def test_of_a_hundred_houses_a_side_something_is_said_and_of_fewer_nothing(live:
     pairs = houses(by_chance)
     sold = [one for one in pairs if one.sold_dollars is not None]
     unsold = [one for one in pairs if one.sold_dollars is None]
-    assert compare([*sold, *unsold[:LEAST]], live, ())["state"] is not None
+    assert compare([*sold, *unsold[:LEAST]], live, ())["gap"]["state"] is not None
     for few in ([*sold, *unsold[: LEAST - 1]], [*sold[: LEAST - 1], *unsold], []):
         found = compare(few, live, ())
         assert (found["state"], found["gap"]["psi"], found["fields"]) == (None, None, [])
+
+
+def test_what_chance_alone_reaches_of_few_houses_is_too_few_to_tell_and_not_in_order(live: Described) -> None:
+    pairs = houses(by_chance)
+    sold = [one for one in pairs if one.sold_dollars is not None]
+    unsold = [one for one in pairs if one.sold_dollars is None]
+    found = compare([*sold, *unsold[:107]], live, ())
+    reached = [row for row in found["fields"] if YELLOW_PSI < row["psi"] <= row["floor"]]
+    assert reached
+    assert [row["state"] for row in reached] == [None] * len(reached)
+    assert found["state"] is None
+    assert all(row["psi"] <= YELLOW_PSI for row in found["fields"] if row["state"] == 0)
 
 
 def test_what_a_house_was_not_asked_is_missing(live: Described) -> None:

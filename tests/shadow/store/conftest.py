@@ -35,6 +35,7 @@ class Town:
     asked: dict[UUID, Capture] = field(default_factory=dict)
     answers: dict[UUID, tuple[Answer, datetime]] = field(default_factory=dict)
     reported: list[Outcome] = field(default_factory=list)
+    reported_where: list[str] = field(default_factory=list)
     waiting: dict[str, list[UUID]] = field(default_factory=dict)
     chance: random.Random = field(default_factory=lambda: random.Random(11))
     unstored: list[Callable[[Connection], None]] = field(default_factory=list)
@@ -88,6 +89,7 @@ class Town:
         sources.advance(connection, source, source.last_seq, last)
         if last > source.last_outcome_seq:
             self.reported.append(told)
+            self.reported_where.append(where)
 
     def flush(self) -> None:
         """Store what has come in, in its order; one transaction, since each costs a sync of the disk."""

@@ -113,13 +113,15 @@ def changed_days(before: Rows, after: Rows) -> set[int]:
 
 
 def in_force(town: Any, moment: datetime | None) -> dict[UUID, Outcome]:
-    found: dict[UUID, Outcome] = {}
-    for told in town.reported:
-        if moment is not None and told.recorded_at > moment:
-            continue
-        if told.capture_id not in found or told.received_at > found[told.capture_id].received_at:
-            found[told.capture_id] = told
-    return found
+    """Of the source with the latest report, the last one: its clock may have been set back meanwhile."""
+    by_source: dict[UUID, dict[str, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
+    for told, where in zip(town.reported, town.reported_where, strict=True):
+        if moment is None or told.recorded_at <= moment:
+            by_source[told.capture_id][where].append(told)
+    return {
+        name: max(groups.values(), key=lambda reports: max(told.received_at for told in reports))[-1]
+        for name, groups in by_source.items()
+    }
 
 
 def representatives(town: Any, moment: datetime | None = None) -> list[Capture]:

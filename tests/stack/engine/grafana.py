@@ -10,20 +10,24 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from smoke.site import Site
+from smoke.document import Document
+from smoke.site import Inside
 
 ITS_OWN = {"$__rate_interval": "60s", "$__interval": "15s", "$__range_s": "3600", "$__range": "1h"}
 """As Grafana would choose for an hour, where Prometheus scrapes every 15 seconds."""
 
 
 @dataclass(frozen=True, slots=True)
-class Grafana(Site):
-    """`url` is that of the Prometheus behind the datasource."""
+class Grafana(Inside):
+    """`service` and `url` are those of the Prometheus behind the datasource."""
 
     dashboards: Path = Path()
 
-    def json(self, method: str, path: str, body: Any = None) -> Any:
+    def json(self, method: str, path: str, body: Any = None) -> Document:
         """A dashboard by its uid, or the frames of one query."""
+        return Document(self._json(method, path, body), f"{method} {path}", self.logs())
+
+    def _json(self, method: str, path: str, body: Any) -> Any:
         if method == "GET":
             read = [json.loads(file.read_text(encoding="utf-8")) for file in self.dashboards.rglob("*.json")]
             return {"dashboard": next(one for one in read if path.endswith(f"/{one['uid']}"))}

@@ -20,7 +20,7 @@ from model_package import schema
 
 ROOT = Path(__file__).parents[3]
 CORE = ("postgres", "migrate", "worker", "api", "prometheus", "alertmanager")
-PUBLISHED = ("API", "PROMETHEUS", "ALERTMANAGER", "GRAFANA", "ELASTICSEARCH", "KIBANA")
+PUBLISHED = ("API", "GRAFANA", "ELASTICSEARCH", "KIBANA", "DEMO_API")
 OFFICIAL = {"STACK_BASE_IMAGE": "python:3.13.16-slim-trixie", "STACK_POSTGRES_IMAGE": "postgres:17.11-trixie"}
 STAND_INS = {"STACK_BASE_IMAGE": "python:3.13-slim-trixie", "STACK_POSTGRES_IMAGE": "postgres:17-trixie"}
 BODY = json.dumps(schema.EXAMPLE).encode()
@@ -64,7 +64,7 @@ class Project:
         env_file = directory / ".env"
         run(sys.executable, "deploy/make_env.py", "--file", str(env_file))
         chosen = images()
-        ports = {f"STACK_{what}_PORT": str(port) for what, port in zip(PUBLISHED, free_ports(6), strict=True)}
+        ports = {f"STACK_{what}_PORT": str(port) for what, port in zip(PUBLISHED, free_ports(5), strict=True)}
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("UMBRA_", "COMPOSE_"))}
         # As long as answers are right, they may take their time: nothing here is timed.
         load = {"STACK_LOAD_TIME": "8s", "STACK_LOAD_MAX_P99_MILLISECONDS": "60000"}
@@ -103,7 +103,17 @@ class Project:
 
     def remove(self) -> None:
         """Take everything away: containers, networks, volumes, images."""
-        self.compose("--profile", "load", "down", "--volumes", "--remove-orphans", "--timeout", "20")
+        self.compose(
+            "--profile",
+            "load",
+            "--profile",
+            "demo",
+            "down",
+            "--volumes",
+            "--remove-orphans",
+            "--timeout",
+            "20",
+        )
         for image in (f"umbra:{self.name}", f"umbra-load:{self.name}"):
             subprocess.run(["docker", "image", "rm", image], capture_output=True, check=False)
 

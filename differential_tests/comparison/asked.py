@@ -1,0 +1,82 @@
+"""Asked: how the questions of each kind fared on both sides. What both refuse is no agreement by itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from http import HTTPStatus
+
+import numpy as np
+
+from differential_tests.comparison.entries import Entries, Mask, Positions
+from differential_tests.comparison.places import to_rows
+from differential_tests.comparison.rows import Rows, said
+from differential_tests.comparison.table import Table, Type
+from differential_tests.findings import Asked
+
+_EMPTY = (Type.EMPTY_LIST, Type.EMPTY_OBJECT)
+
+
+def by_kind(a: Table, b: Table, rows: Rows) -> tuple[Asked, ...]:
+    """The questions of each kind, in alphabetical order."""
+    kinds = dict(zip(b.ids, b.kinds, strict=True)) | dict(zip(a.ids, a.kinds, strict=True))
+    of_rows = [a.kinds[row] for row in rows.a.tolist()]
+    answered = np.array([a.statuses[row] < HTTPStatus.BAD_REQUEST for row in rows.a.tolist()], np.bool_)
+    empty = answered & ~_filled(a, b, rows, answered)
+    asked = Counter(kinds.values())
+    yes, no, nothing = (_counted(of_rows, chosen) for chosen in (answered, ~answered, empty))
+    refusals = _refusals(a, rows)
+    return tuple(
+        Asked(kind, asked[kind], yes[kind], no[kind], nothing[kind], refusals.get(kind, ""))
+        for kind in sorted(asked)
+    )
+
+
+def _refusals(a: Table, rows: Rows) -> dict[str, str]:
+    """What most questions of a kind were refused with."""
+    codes: dict[str, Counter[str]] = {}
+    for row in rows.a.tolist():
+        if a.statuses[row] >= HTTPStatus.BAD_REQUEST:
+            codes.setdefault(a.kinds[row], Counter())[said(a, row)] += 1
+    return {kind: counts.most_common(1)[0][0] for kind, counts in codes.items()}
+
+
+def _counted(kinds: Sequence[str], chosen: Mask) -> Counter[str]:
+    return Counter(kinds[row] for row in np.flatnonzero(chosen).tolist())
+
+
+def _filled(a: Table, b: Table, rows: Rows, answered: Mask) -> Mask:
+    """Rows in which either side has a value.
+
+    Where a place has nothing but null and NaN in all rows, what is the same in all of them (a currency, a
+    name) says nothing either.
+    """
+    filled = np.zeros(len(answered), np.bool_)
+    places = [
+        [_Side(table, path, positions, answered) for table, positions in ((a, rows.a), (b, rows.b))]
+        for path in sorted(a.columns.keys() | b.columns.keys())
+    ]
+    silent = any(
+        any(one.missing for one in sides) and not any(len(one.filled) for one in sides) for sides in places
+    )
+    for sides in places:
+        if not (silent and all(one.is_constant for one in sides)):
+            for one in sides:
+                filled[one.filled] = True
+    return filled
+
+
+class _Side:
+    """What one side says at one place, in the rows that are answered."""
+
+    def __init__(self, table: Table, path: str, positions: Positions, answered: Mask) -> None:
+        entries = Entries.of(table.columns.get(path), to_rows(positions, len(table.ids)))
+        entries = entries.only(answered[entries.rows])
+        numbers = entries.column.numbers[entries.at]
+        types = entries.types
+        missing = (types == Type.NULL) | ((types == Type.NUMBER) & ~np.isfinite(numbers))
+        self.filled = entries.rows[~missing & ~np.isin(types, _EMPTY)]
+        self.missing = int(missing.sum())
+        everywhere = len(self.filled) == int(answered.sum()) > 1
+        alike = everywhere and (numbers == numbers[0]).all() and (types == types[0]).all()
+        self.is_constant = not len(self.filled) or bool(alike)

@@ -1,0 +1,398 @@
+"""A store that goes back in time: what it forgets is brought back from journal files, or counted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import func, make_url, select
+from store_copies import StoreCopy
+
+from monitoring import metrics
+from shadow import journal, kept
+from shadow import status as whole
+from shadow.ingest import Ingest, directory_id
+from shadow.kept import Retention
+from shadow.records import ModelRef, Outcome, OutcomeState
+from shadow.settings import Settings
+from shadow.store import Store, StoreUnavailable, candidates, ledger, outcomes, sources
+from shadow.store.schema import migrate
+from shadow.store.tables import captures, drops, segments
+
+MakeIngest = Callable[[], Ingest]
+MakeSettings = Callable[..., Settings]
+
+
+def empty(ingest: Ingest) -> int:
+    moved = 0
+    while step := ingest.step():
+        moved += step
+    return moved
+
+
+def stored(store: Store) -> set[str]:
+    with store.reading() as connection:
+        rows = connection.execute(select(captures.c.id)).scalars().all()
+    assert len(set(rows)) == len(rows)
+    return {str(name) for name in rows}
+
+
+def check_numbers(store: Store) -> None:
+    """The numbers of the source are dense, so that no cursor passes a capture by."""
+    with store.reading() as connection:
+        numbers = connection.execute(select(captures.c.seq).order_by(captures.c.seq)).scalars().all()
+        balance = ledger.intake(connection).balances
+    assert list(numbers) == list(range(1, len(numbers) + 1))
+    assert balance
+
+
+def gather(make: MakeSettings, store: Store) -> whole.Status:
+    return whole.gather(make(store_url=store.url), datetime.now(UTC))
+
+
+def ingest_that_keeps(make: MakeSettings, store: Store, retention: Retention) -> Ingest:
+    paths = make()
+    measures = metrics.shadowing(None)
+    return Ingest(
+        store, paths.journal_dir, directory_id(paths.data_dir), 1 << 20, measures,
+        lambda: datetime.now(UTC), retention=retention,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["ingest runs on", "ingest is restarted"])
+@pytest.mark.parametrize("closed", [False, True], ids=["file is being written", "file was finished"])
+def test_what_a_restored_store_forgot_is_read_again_while_nothing_else_happens(
+    asker, ingest: MakeIngest, store: Store, settings: MakeSettings, *, closed: bool, restarted: bool
+) -> None:
+    people = asker()
+    people.ask(3)
+    mover = ingest()
+    empty(mover)
+    copy = StoreCopy(store)
+    people.ask(4)
+    if closed:
+        people.recorder.close()
+    empty(mover)
+    assert len(stored(store)) == 7
+    copy.put_back()
+    mover = ingest() if restarted else mover
+    assert mover.step() == 4
+    assert empty(mover) == 0
+    assert stored(store) == people.kept.keys()
+    later = asker()
+    later.ask(2)
+    empty(mover)
+    assert stored(store) == people.kept.keys() | later.kept.keys()
+    check_numbers(store)
+    assert gather(settings, store).journal.missing == 0
+    assert gather(settings, store).in_order
+
+
+def test_a_store_that_is_restored_in_the_middle_of_traffic_gets_everything_again(
+    asker, ingest: MakeIngest, store: Store
+) -> None:
+    first, second = asker(), asker()
+    mover = ingest()
+    first.ask(2)
+    empty(mover)
+    copy = StoreCopy(store)
+    second.ask(3)
+    second.recorder.close()
+    empty(mover)
+    copy.put_back()
+    first.ask(5)  # waits in the journal when the store is back
+    empty(mover)
+    assert stored(store) == first.kept.keys() | second.kept.keys()
+    check_numbers(store)
+
+
+def test_a_store_that_is_made_anew_gets_everything_that_is_kept(
+    asker, ingest: MakeIngest, store: Store
+) -> None:
+    blank = StoreCopy(store)
+    people, mover = asker(), ingest()
+    people.ask(3)
+    people.recorder.close()
+    empty(mover)
+    blank.put_back()
+    empty(mover)
+    assert stored(store) == people.kept.keys()
+    check_numbers(store)
+
+
+def test_outcomes_that_a_restored_store_forgot_are_read_again(
+    asker, ingest: MakeIngest, store: Store, settings: MakeSettings
+) -> None:
+    people, mover = asker(), ingest()
+    people.ask(1)
+    empty(mover)
+    copy = StoreCopy(store)
+    (name,) = people.kept
+    now = datetime.now(UTC)
+    sold = Outcome(UUID(name), OutcomeState.SOLD, 1e5, now, "agent", now)
+    assert people.recorder.record_outcomes("sale", [sold]) is None
+    empty(mover)
+    copy.put_back()
+    empty(mover)
+    with store.reading() as connection:
+        assert outcomes.in_force(connection, [sold.capture_id])[sold.capture_id].price_dollars == 1e5
+    assert gather(settings, store).journal.missing_outcomes == 0
+
+
+def test_a_candidate_scores_what_came_back_after_its_cursor(asker, ingest: MakeIngest, store: Store) -> None:
+    people, mover = asker(), ingest()
+    people.ask(2)
+    empty(mover)
+    with store.writing() as connection:
+        candidate = candidates.add(connection, ModelRef("gbm", "1"), 1.0, None, datetime.now(UTC))
+    copy = StoreCopy(store)
+    people.ask(3)
+    empty(mover)
+    copy.put_back()
+    empty(mover)
+    with store.reading() as connection:
+        account = ledger.account(connection, candidate)
+        (cursor,) = candidates.cursors_of(connection, candidate)
+    assert (account.pending, account.missing) == (3, 0)
+    assert (cursor.seq, cursor.last_seq) == (2, 5)
+
+
+def test_captures_that_no_file_holds_any_more_are_counted_until_somebody_accepts_their_loss(
+    asker, store: Store, settings: MakeSettings, run_umbra
+) -> None:
+    mover = ingest_that_keeps(settings, store, Retention(seconds=0))
+    people = asker()
+    people.ask(2)
+    people.recorder.close()
+    empty(mover)
+    copy = StoreCopy(store)
+    lost = asker()
+    lost.ask(5)
+    lost.recorder.close()
+    empty(mover)
+    assert kept.paths(settings().journal_dir) == []
+    copy.put_back()
+    before = gather(settings, store)  # ingest need not have noticed
+    assert (before.journal.missing, before.in_order) == (5, False)
+    empty(mover)
+    again = asker()
+    again.ask(1)
+    empty(mover)
+    now = gather(settings, store)
+    assert now.journal.missing == 5
+    assert not now.in_order
+    told = run_umbra("status")
+    assert told.exit_code == 1
+    assert "went back by 5 captures" in " ".join(told.output.split())
+    accepted = run_umbra("journal", "accept-loss")
+    assert accepted.exit_code == 0
+    empty(mover)
+    after = gather(settings, store)
+    assert (after.journal.missing, after.in_order) == (0, True)
+    assert after.books is not None
+    assert after.books.intake.dropped == {"rolled_back": 5}
+    assert stored(store) == people.kept.keys() | again.kept.keys()
+
+
+def test_a_loss_is_accepted_also_when_ingest_has_not_noticed_it(
+    asker, store: Store, settings: MakeSettings, run_umbra
+) -> None:
+    mover = ingest_that_keeps(settings, store, Retention(seconds=0))
+    copy = StoreCopy(store)
+    people = asker()
+    people.ask(4)
+    people.recorder.close()
+    empty(mover)
+    copy.put_back()
+    assert run_umbra("journal", "accept-loss").exit_code == 0
+    assert gather(settings, store).in_order
+    empty(mover)
+    assert gather(settings, store).in_order
+
+
+def test_houses_of_damaged_lines_are_counted_once_however_often_a_file_is_read(
+    asker, ingest: MakeIngest, store: Store, settings: MakeSettings
+) -> None:
+    people, mover = asker(), ingest()
+    people.ask(1)
+    people.ask(7)
+    people.ask(1)
+    people.recorder.close()
+    (path,) = journal.segments(settings().journal_dir)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'"request":"request-1"', b'"request":"request-X"'))
+    empty(mover)
+    with store.writing() as connection:  # as if the file had never been read
+        connection.execute(segments.delete())
+    empty(mover)
+    with store.reading() as connection:
+        assert connection.execute(select(func.sum(drops.c.houses))).scalar_one() == 7
+    assert len(stored(store)) == 2
+    check_numbers(store)
+
+
+def test_a_request_that_is_in_the_journal_twice_is_stored_once(
+    asker, ingest: MakeIngest, store: Store, settings: MakeSettings
+) -> None:
+    people = asker()
+    people.ask(2)
+    people.ask_again("another request id")
+    people.ask(1)
+    assert empty(ingest()) == 5
+    assert stored(store) == people.kept.keys()
+    check_numbers(store)
+    assert list(settings().journal_dir.glob("*.refused")) == []
+
+
+def test_positions_of_files_that_are_not_there_at_a_start_are_not_forgotten(
+    asker, ingest: MakeIngest, store: Store, settings: MakeSettings
+) -> None:
+    people = asker()
+    people.ask(3)
+    empty(ingest())
+    directory = settings().journal_dir
+    away = directory.with_name("unmounted")
+    directory.rename(away)
+    assert empty(ingest()) == 0
+    away.rename(directory)
+    people.ask(2)
+    assert empty(ingest()) == 2
+    people.recorder.close()
+    assert empty(ingest()) == 0
+    assert stored(store) == people.kept.keys()
+    assert list(directory.glob("*.refused")) == []
+    check_numbers(store)
+
+
+# -- what is kept, and how long
+
+
+def finished(asker, mover: Ingest, count: int) -> list[Path]:
+    """That many journal files, read to their ends."""
+    for _ in range(count):
+        people = asker()
+        people.ask(1)
+        people.recorder.close()
+    empty(mover)
+    return kept.paths(mover._directory)
+
+
+def test_files_are_kept_for_their_time_and_forgotten_after_it(
+    asker, store: Store, settings: MakeSettings
+) -> None:
+    mover = ingest_that_keeps(settings, store, Retention())
+    old, young = finished(asker, mover, 2)
+    os.utime(old, (0, 0))
+    restarted = ingest_that_keeps(settings, store, Retention())
+    empty(restarted)
+    empty(restarted)
+    assert kept.paths(settings().journal_dir) == [young]
+    with store.reading() as connection:
+        assert connection.execute(select(segments.c.name)).scalars().all() == [journal.name_of(young)]
+
+
+def test_kept_files_take_no_more_than_their_bytes_and_the_oldest_go_first(
+    asker, store: Store, settings: MakeSettings
+) -> None:
+    mover = ingest_that_keeps(settings, store, Retention())
+    files = finished(asker, mover, 3)
+    size = sum(path.stat().st_size for path in files[1:])
+    empty(ingest_that_keeps(settings, store, Retention(bytes=size)))
+    assert kept.paths(settings().journal_dir) == files[1:]
+
+
+def test_nothing_is_kept_in_space_that_the_journal_itself_may_need(
+    asker, store: Store, settings: MakeSettings
+) -> None:
+    more_than_free = shutil.disk_usage(settings().data_dir.parent).free * 2
+    mover = ingest_that_keeps(settings, store, Retention())
+    assert len(finished(asker, mover, 1)) == 1
+    mover = ingest_that_keeps(settings, store, Retention(journal_bytes=more_than_free))
+    assert finished(asker, mover, 1) == []
+    assert list(journal.segments(settings().journal_dir)) == []
+
+
+# -- the file of an SQLite store
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_while_the_database_file_is_gone_captures_wait_and_no_empty_one_is_made(
+    asker, ingest: MakeIngest, store: Store, tmp_path: Path
+) -> None:
+    people, mover = asker(), ingest()
+    people.ask(3)
+    empty(mover)
+    file = tmp_path / "umbra.db"
+    file.rename(tmp_path / "away")
+    people.ask(2)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match=r"umbra\.db"):
+            mover.step()
+    assert not file.exists()
+    (tmp_path / "away").rename(file)
+    empty(mover)
+    assert stored(store) == people.kept.keys()
+    check_numbers(store)
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_a_database_file_that_is_deleted_for_good_is_filled_from_what_is_kept_once_it_is_made_again(
+    asker, ingest: MakeIngest, store: Store, tmp_path: Path
+) -> None:
+    people, mover = asker(), ingest()
+    people.ask(3)
+    people.recorder.close()
+    empty(mover)
+    (tmp_path / "umbra.db").unlink()
+    with pytest.raises(StoreUnavailable):
+        mover.step()
+    migrate(store)
+    empty(mover)
+    assert stored(store) == people.kept.keys()
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_an_older_database_file_after_the_other_was_removed_is_not_mixed_with_the_log_of_the_other(
+    asker, ingest: MakeIngest, store: Store, tmp_path: Path
+) -> None:
+    people, mover = asker(), ingest()
+    people.ask(3)
+    empty(mover)
+    copy = StoreCopy(store)
+    people.ask(300)
+    empty(mover)
+    (tmp_path / "umbra.db").unlink()
+    with pytest.raises(StoreUnavailable):
+        mover.step()
+    copy.put_back()
+    empty(mover)
+    assert stored(store) == people.kept.keys()
+    with store.reading() as connection:
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
+    check_numbers(store)
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_a_commit_into_a_file_that_was_replaced_meanwhile_is_refused(store: Store) -> None:
+    copy = StoreCopy(store)
+    with pytest.raises(StoreUnavailable, match="replaced"), store.writing() as connection:
+        sources.lock(connection, "here", datetime.now(UTC))
+        copy.put_back()
+    with store.reading() as connection:
+        assert sources.find(connection, "here") is None
+
+
+@pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
+@pytest.mark.parametrize(("given", "used"), [("off", "on"), ("remote_apply", "remote_apply")])
+def test_committed_means_on_the_disk_whatever_the_database_says(store: Store, given: str, used: str) -> None:
+    database = make_url(store.url).database
+    with store.writing() as connection:
+        connection.exec_driver_sql(f'ALTER DATABASE "{database}" SET synchronous_commit = {given}')
+    store.close()
+    with store.reading() as connection:
+        assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == used
