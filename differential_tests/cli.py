@@ -154,7 +154,9 @@ def run(
 
 @cli.command()
 @click.option("-o", "--output", type=options.OUTPUT, required=True, help="The file that is written.")
-@click.option("--seed", type=int, default=corpus.SEED, show_default=True, help="Of the ordinary houses.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=corpus.SEED, show_default=True, help="Of the ordinary houses."
+)
 @click.option("--houses", type=click.IntRange(0), default=corpus.ORDINARY, show_default=True,
               help="How many ordinary houses.")  # fmt: skip
 def questions(output: Path, seed: int, houses: int) -> int:
