@@ -15,8 +15,8 @@ from queue import SimpleQueue
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from shadow.records import Candidate, Prediction
-from shadow.store import Store, StoreUnavailable, outcomes, snapshots, verdicts
+from shadow.records import Candidate, Deployment, Prediction
+from shadow.store import Store, StoreUnavailable, deployments, outcomes, snapshots, verdicts
 from shadow.store.outcomes import Counts
 from shadow.store.snapshots import Current
 from shadow.store.verdicts import Recorded
@@ -52,6 +52,10 @@ class Lookups:
     def candidates(self) -> list[Candidate]:
         """The models scored in shadow."""
         return self._bounded(self._store.candidates)
+
+    def deployments(self) -> list[Deployment]:
+        """Every deployment, the oldest first."""
+        return self._bounded(lambda: _history(self._store))
 
     def verdicts(self) -> list[Current]:
         """What is being judged, with the documents about it."""
@@ -100,6 +104,11 @@ def _put(answers: SimpleQueue[Found | Exception], look: Callable[[], Found]) -> 
         answers.put(look())
     except Exception as fault:  # noqa: BLE001 (raised again by the thread that waits)
         answers.put(fault)
+
+
+def _history(store: Store) -> list[Deployment]:
+    with store.reading() as connection:
+        return deployments.history(connection)
 
 
 def _judged(store: Store) -> list[Current]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from model_package import manifest
 
 INTENDED_USE = (
     "Estimating the sale price of a dwelling in a town like Ames, Iowa, as one opinion among others, and "
@@ -49,7 +50,7 @@ def git_commit(checkout: Path) -> str | None:
 def trained_at(artifact: Path) -> datetime | None:
     """When the model in that directory was trained; None where no card says so."""
     try:
-        card = json.loads((artifact / "card.json").read_text(encoding="utf-8"))
+        card = manifest.document(artifact, manifest.read(artifact), "card.json")
         return datetime.fromisoformat(card["trained_at"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

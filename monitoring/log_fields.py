@@ -103,6 +103,7 @@ _ECS: Mapping[str, Any] = {
         "response": {"status_code": _COUNT, "body": {"bytes": {"type": ["integer", "null"]}}},
     },
     "url": {"path": _STRING},
+    "client": {"ip": {"type": ["string", "null"]}},
     "error": {"type": _STRING, "message": _STRING, "stack_trace": _STRING},
 }
 _ALWAYS = ("@timestamp", "message", "log", "event", "service", "host", "process")
@@ -115,7 +116,7 @@ _JSON_TYPES: Mapping[Kind, Mapping[str, Any]] = {
     "boolean": {"type": "boolean"},
 }
 
-EVENT_GROUPS = frozenset({"event", "http", "url", "trace"})
+EVENT_GROUPS = frozenset({"event", "http", "url", "trace", "client"})
 """The groups of the Elastic Common Schema that whoever writes a line may fill."""
 TEXTS = frozenset({"url"} | {field.name for field in FIELDS if field.text})
 """What `monitoring.logs` leaves out of a line while texts are withheld."""
