@@ -81,7 +81,7 @@ def _loaded(settings: Settings) -> int:
         live.load(settings)
     except server.CANNOT_START as fault:
         return _say(fault, processes.EXIT_FAILURE)
-    except Exception as fault:  # noqa: BLE001 - a recipe may raise anything
+    except BaseException as fault:  # noqa: BLE001 - a recipe may raise anything, SystemExit, too
         return _say(RuntimeError(f"{type(fault).__name__}: {fault}"), processes.EXIT_FAILURE)
     finally:
         logs.flush()

@@ -41,7 +41,7 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
 _CLIENT_SECONDS = 5.0
 _REQUEST_SECONDS = 10.0
-_BOOT_PAUSE_SECONDS = 1.0
+_BOOT_PAUSE_SECONDS = 0.25
 _BY_ERROR: tuple[tuple[type[Exception], int], ...] = (
     (http_errors.LimitRequestLine, 414),
     (http_errors.LimitRequestHeaders, 431),
