@@ -135,11 +135,11 @@ class _Scribe:
             self.tally.count_dropped(DISK, file.rows)
         dropped = self.tally.dropped
         if not self.tally.close(needed=bool(dropped) or self._unclosed) and self._told != dropped:
-            logs.event(_log, "dropped_counts_not_saved", level=logging.ERROR, dropped=dropped)
+            for reason, rows in dropped.items():
+                logs.event(_log, "dropped_count_not_saved", level=logging.ERROR, reason=reason, rows=rows)
 
     def _forget_segment(self) -> None:
         self._segment = None
-        self._told = {}
         self.tally.begin_file("")
 
     def _attempt(self, entry: bytes, rows: int) -> str | None:
@@ -321,13 +321,16 @@ class Recorder:
         self._scribe.close()
 
 
-def open_recorder(settings: Settings) -> Recorder:
-    """Make this process's recorder; touches no file but its tally until the first capture."""
+def open_recorder(settings: Settings, *, has_tally: bool = True) -> Recorder:
+    """Make this process's recorder; touches no file but its tally until the first capture.
+
+    Whoever records outcomes alone needs no tally: what is dropped of these is not counted but sent again.
+    """
     writer = uuid4().hex[:12]
     names = FileNames(settings.journal_dir, writer, time.time_ns)
     # Besides the API's processes there may be one that imports outcomes.
     room = Room(settings.journal_dir, settings.journal_max_bytes, time.monotonic, settings.api_workers + 1)
-    tally = Tally(writer, settings.tally_dirs)
+    tally = Tally(writer, settings.tally_dirs if has_tally else ())
     scribe = _Scribe(settings.journal_dir, room, settings.journal_segment_bytes, names, tally)
     return Recorder(scribe, settings.journal_write_seconds)
 

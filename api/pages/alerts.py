@@ -98,8 +98,10 @@ def _of_processes(status: Status) -> Iterator[Alert]:
             yield Alert("bad", title, "umbra status says why; its houses wait meanwhile.")
     if status.journal.refused_files:
         yield Alert(
-            "warn", "Journal files were set aside.", f"{status.journal.refused_files} cannot be read."
+            "warn", "Journal files were set aside.", f"{status.journal.refused_files}: see umbra journal."
         )
+    if status.troubles:
+        yield Alert("bad", "Not everything is in order here.", "umbra status says what is wrong.")
 
 
 def _of_books(books: Books) -> Iterator[Alert]:

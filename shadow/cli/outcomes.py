@@ -117,6 +117,8 @@ def _import(settings: Settings, given: OutcomeFile) -> dict[str, int]:
         def told(kept: int, missed: str | None) -> None:
             bar.update(task, advance=kept, description=_WAITING if missed else "importing")
 
-        outcome_file.append(given.outcomes(), lambda: open_recorder(settings), told, time.sleep)
+        outcome_file.append(
+            given.outcomes(), lambda: open_recorder(settings, has_tally=False), told, time.sleep
+        )
     sold, withdrawn = states[OutcomeState.SOLD], states[OutcomeState.WITHDRAWN]
     return {"rows": sold + withdrawn, "sold": sold, "withdrawn": withdrawn}

@@ -18,6 +18,7 @@ from monitoring import metrics
 from shadow.capture import Recorder, open_recorder
 from shadow.cli import main
 from shadow.ingest import Ingest, directory_id
+from shadow.kept import Retention
 from shadow.records import ModelRef, new_capture_ids
 from shadow.settings import Settings
 from shadow.store import Store
@@ -78,6 +79,7 @@ def ingest(settings: Callable[..., Settings], store: Store) -> Callable[[], Inge
             measures,
             lambda: datetime.now(UTC),
             tally_dirs=paths.tally_dirs,
+            retention=Retention(journal_bytes=1 << 20),  # the disk of a test may be small
         )
 
     return make

@@ -251,17 +251,23 @@ def test_a_full_journal_drops_counted_and_takes_up_again_when_there_is_room(
     assert intake(store).dropped == {FULL: dropped}
 
 
-def test_a_file_of_another_version_is_set_aside_and_holds_up_nothing(
-    asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings]
+LINES_OF_ANOTHER_FORM = [b"", b"{}\n", b"\x00\xff" * 3000, b"no newline", b"\n\n\n" * 99]
+
+
+@pytest.mark.parametrize("lines", LINES_OF_ANOTHER_FORM)
+def test_a_file_of_another_version_is_set_aside_as_it_is_and_holds_up_nothing(
+    asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings], lines: bytes
 ) -> None:
-    people = asker()
+    people = asker(journal_write_seconds=5)
     people.ask(1)
     header = journal.frame(
-        b'{"format":"umbra-journal","version":9,"dropped":{}}'.ljust(journal.HEADER_BYTES - 10)
+        b'{"format":"umbra-journal","version":99,"more":[1]}'.ljust(journal.HEADER_BYTES - 10)
     )
-    (settings().journal_dir / "0-older.journal").write_bytes(header + journal.frame(b"{}"))
-    assert empty(ingest()) == 1
-    assert (settings().journal_dir / "0-older.refused").exists()
+    (settings().journal_dir / "0-newer.journal").write_bytes(header + lines)
+    mover = ingest()
+    assert empty(mover) == 1
+    empty(mover)
+    assert (settings().journal_dir / "0-newer.refused").read_bytes() == header + lines
 
 
 def test_a_data_directory_keeps_its_name(settings: Callable[..., Settings]) -> None:

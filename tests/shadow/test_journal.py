@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import zlib
 from pathlib import Path
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,6 +79,15 @@ def test_another_version_of_the_format_is_refused_by_name(tmp_path: Path) -> Non
         reader.dropped()
 
 
+def test_every_reader_since_the_first_recognises_the_header_of_a_version_it_cannot_read(
+    tmp_path: Path,
+) -> None:
+    line = write(tmp_path, b"1").read_bytes()[:HEADER_BYTES]
+    checksum, payload = line[:8], line[9:-1]
+    assert checksum == b"%08x" % zlib.crc32(payload)  # of the payload alone, as versions 1 and 2 had it
+    assert orjson.loads(payload)["version"] == journal.VERSION
+
+
 def test_a_damaged_header_says_nothing_and_hides_no_entry(tmp_path: Path) -> None:
     path = write(tmp_path, b"1")
     content = bytearray(path.read_bytes())
@@ -85,6 +96,45 @@ def test_a_damaged_header_says_nothing_and_hides_no_entry(tmp_path: Path) -> Non
     with SegmentReader(path) as reader:
         assert reader.dropped() is None
         assert reader.read(0, 1024).entries == (b"1",)
+
+
+def test_a_finished_file_tells_its_writer_its_rows_and_its_drops(tmp_path: Path) -> None:
+    writer = SegmentWriter.create(tmp_path, "a", {"disk": 2}, "w")
+    writer.append(b"1", 3)
+    writer.append(b"2", 4)
+    with SegmentReader(tmp_path / "a.journal") as reader:
+        assert reader.header() == journal.Header(4, {"disk": 2}, "w", None)
+        assert writer.finish()
+        assert reader.header() == journal.Header(4, {"disk": 2}, "w", 7)
+
+
+def test_a_damaged_line_tells_how_many_rows_it_had_and_where_it_ends(tmp_path: Path) -> None:
+    writer = SegmentWriter.create(tmp_path, "a", {})
+    for payload, rows in ((b'"first"', 5), (b'"second"', 6)):
+        writer.append(payload, rows)
+    writer.close()
+    path = tmp_path / "a.journal"
+    content = path.read_bytes()
+    at = content.index(b"first")
+    path.write_bytes(content[:at] + b"\n\n\n\n\n" + content[at + 5 :])
+    chunk = read(path)
+    assert (chunk.entries, chunk.damaged_rows) == ((None, b'"second"'), (5,))
+
+
+def test_a_file_that_is_missing_in_its_directory_is_put_back_and_goes_on(tmp_path: Path) -> None:
+    directory = tmp_path / "journal"
+    directory.mkdir()
+    writer = SegmentWriter.create(directory, "a", {})
+    writer.append(b'"before"')
+    assert not writer.is_missing(directory)
+    directory.rename(tmp_path / "elsewhere")
+    assert writer.is_missing(directory)
+    writer.put_back(directory)
+    assert not writer.is_missing(directory)
+    writer.append(b'"after"')
+    writer.close()
+    assert read(directory / "a.journal").entries == (b'"before"', b'"after"')
+    assert read(tmp_path / "elsewhere" / "a.journal").entries == (b'"before"',)
 
 
 def test_a_line_is_good_only_in_its_own_place(tmp_path: Path) -> None:
@@ -160,7 +210,7 @@ def test_no_garbage_is_ever_taken_for_an_entry(
     path = write(tmp_path_factory.mktemp("journal"), b"1")
     with path.open("ab") as file:
         file.write(b"\n" + garbage + b"\n")
-        file.write(journal.frame(b"2", journal.place("a", file.tell())))
+        file.write(journal.line_of(b"2", 1, journal.place("a", file.tell())))
     entries = read(path).entries
     assert entries[0] == b"1"
     assert entries[-1] == b"2"

@@ -107,6 +107,26 @@ def test_a_file_with_a_name_that_the_store_cannot_hold_keeps_no_other_file_waiti
     assert stored(store) == people.kept.keys()
 
 
+def test_a_finished_file_that_cannot_be_moved_away_keeps_no_other_file_waiting(
+    asker, ingest: MakeIngest, store: Store, settings: MakeSettings
+) -> None:
+    ended, people, mover = asker(), asker(), ingest()
+    ended.ask(1)
+    ended.recorder.close()
+    (settings().journal_dir / "stored").write_text("no directory")
+    people.ask(1)
+    empty(mover)
+    people.ask(1)
+    empty(mover)
+    assert stored(store) == ended.kept.keys() | people.kept.keys()
+    assert len(mover.obstacles) == 1
+    (settings().journal_dir / "stored").unlink()
+    again = ingest()
+    empty(again)
+    assert again.obstacles == {}
+    assert len(kept.paths(settings().journal_dir)) == 1
+
+
 def test_an_unreadable_file_is_said_by_ingest_also_to_whoever_may_read_it(
     asker, ingest: MakeIngest, store: Store, settings: MakeSettings
 ) -> None:

@@ -269,6 +269,27 @@ def test_positions_of_files_that_are_not_there_at_a_start_are_not_forgotten(
     check_numbers(store)
 
 
+def test_kept_files_that_come_back_with_a_late_mount_are_read_if_the_store_lacks_them(
+    asker, ingest: MakeIngest, store: Store, settings: MakeSettings
+) -> None:
+    copy = StoreCopy(store.url)
+    people = asker()
+    people.ask(3)
+    people.recorder.close()
+    empty(ingest())
+    directory = settings().journal_dir
+    away = directory.rename(directory.with_name("unmounted"))
+    copy.put_back()
+    mover = ingest()
+    assert empty(mover) == 0
+    away.rename(directory)
+    mover._clear_at = 0.0  # it looks once a second
+    mover.step()
+    empty(mover)
+    assert stored(store) == people.kept.keys()
+    check_numbers(store)
+
+
 # -- what is kept, and how long
 
 
@@ -285,10 +306,10 @@ def finished(asker, mover: Ingest, count: int) -> list[Path]:
 def test_files_are_kept_for_their_time_and_forgotten_after_it(
     asker, store: Store, settings: MakeSettings
 ) -> None:
-    mover = ingest_that_keeps(settings, store, Retention())
+    mover = ingest_that_keeps(settings, store, Retention(journal_bytes=0))
     old, young = finished(asker, mover, 2)
     os.utime(old, (0, 0))
-    restarted = ingest_that_keeps(settings, store, Retention())
+    restarted = ingest_that_keeps(settings, store, Retention(journal_bytes=0))
     empty(restarted)
     empty(restarted)
     assert kept.paths(settings().journal_dir) == [young]
@@ -299,10 +320,10 @@ def test_files_are_kept_for_their_time_and_forgotten_after_it(
 def test_kept_files_take_no_more_than_their_bytes_and_the_oldest_go_first(
     asker, store: Store, settings: MakeSettings
 ) -> None:
-    mover = ingest_that_keeps(settings, store, Retention())
+    mover = ingest_that_keeps(settings, store, Retention(journal_bytes=0))
     files = finished(asker, mover, 3)
     size = sum(path.stat().st_size for path in files[1:])
-    empty(ingest_that_keeps(settings, store, Retention(bytes=size)))
+    empty(ingest_that_keeps(settings, store, Retention(bytes=size, journal_bytes=0)))
     assert kept.paths(settings().journal_dir) == files[1:]
 
 
@@ -310,7 +331,7 @@ def test_nothing_is_kept_in_space_that_the_journal_itself_may_need(
     asker, store: Store, settings: MakeSettings
 ) -> None:
     more_than_free = shutil.disk_usage(settings().data_dir.parent).free * 2
-    mover = ingest_that_keeps(settings, store, Retention())
+    mover = ingest_that_keeps(settings, store, Retention(journal_bytes=0))
     assert len(finished(asker, mover, 1)) == 1
     mover = ingest_that_keeps(settings, store, Retention(journal_bytes=more_than_free))
     assert finished(asker, mover, 1) == []
