@@ -15,7 +15,7 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -56,7 +56,7 @@ class _Scribe:
         self._segment: journal.SegmentWriter | None = None
         self._missing: list[journal.SegmentWriter] = []  # files that no reader finds, still open
         self._look_at = 0.0
-        self._told: dict[str, int] = {}  # drops that the newest header counts
+        self._told: Mapping[str, int] = {}  # drops that the newest header counts
         self._unclosed = False  # whether a file lacks the number of its rows
         self._trouble: str | None = None
 
