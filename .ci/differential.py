@@ -132,8 +132,9 @@ def answered(base: Build, head: Build, reports: Path, model: str) -> int:
     with ExitStack() as served:
         addresses = [served.enter_context(build.serving()) for build in (base, head)]
         told = [f"--{kind}={reports / model}.{end}" for kind, end in REPORTS.items()]
-        command = [sys.executable, "-m", "differential_tests", "run", *addresses, *told]
-        status = subprocess.run(command, cwd=HERE, check=False).returncode
+        command = [sys.executable, "-P", "-m", "differential_tests", "run", *addresses, *told]
+        environment = os.environ | {"PYTHONPATH": str(HERE)}
+        status = subprocess.run(command, env=environment, cwd=HERE, check=False).returncode
     if not (reports / f"{model}.md").exists():
         raise NotReady(f"the comparison of {model} ended with {status} and without a report")
     return status

@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from api.clients import Clients
 from api.identifiers import Identifiers
 from monitoring import logs
 from monitoring.metrics import ServingMetrics
 
 HEADER = "X-Request-ID"
+SAFEGUARDS = (("X-Content-Type-Options", "nosniff"), ("Cross-Origin-Resource-Policy", "same-origin"))
+"""With every answer: nobody guesses what it is, and no page of another origin can embed it."""
 UNMATCHED = "unmatched"
 _KEY = "umbra.exchange"
 _VALID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
@@ -32,6 +35,7 @@ class Exchange:
     begun: float
     route: str = UNMATCHED
     endpoint: str = UNMATCHED
+    client: str | None = None
     status: int = 0
     body_bytes: int | None = None
     rows: int = 0
@@ -39,6 +43,7 @@ class Exchange:
     capture: str | None = None
     problem: str | None = None
     refused_fields: Sequence[str] = ()
+    reported: Sequence[str] = ()
 
     def matched(self, route: str, endpoint: str) -> None:
         """Say which route answers."""
@@ -51,6 +56,8 @@ class Exchange:
             return {"problem": self.problem, "refused_fields": self.refused_fields}
         if self.problem is not None:
             return {"problem": self.problem}
+        if self.reported:
+            return {"rows": self.rows, "capture_ids": self.reported}
         if self.model is None:
             return {}
         return {"rows": self.rows, "model": self.model, "capture": self.capture}
@@ -80,6 +87,7 @@ class Access:
         metrics: ServingMetrics,
         ids: Identifiers,
         clock: Callable[[], float],
+        clients: Clients,
         *,
         withholds_texts: bool = False,
     ) -> None:
@@ -87,6 +95,7 @@ class Access:
         self._metrics = metrics
         self._ids = ids
         self._clock = clock
+        self._clients = clients
         self._welcome = _RANDOM if withholds_texts else _VALID
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -94,9 +103,10 @@ class Access:
         given = environ.get("HTTP_X_REQUEST_ID", "")
         request_id = given if self._welcome.match(given) else self._ids.request()
         exchange = environ[_KEY] = Exchange(request_id, self._clock())
+        exchange.client = self._clients.address(environ)
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            headers.append((HEADER, request_id))
+            headers += (*SAFEGUARDS, (HEADER, request_id))
             exchange.status = int(status[:3])
             exchange.body_bytes = next((int(v) for name, v in headers if name == "Content-Length"), None)
             return start_response(status, headers, exc_info)
@@ -131,5 +141,6 @@ class Access:
                 "response": {"status_code": status, "body": {"bytes": exchange.body_bytes}},
             },
             url={"path": path(environ)[:_PATH_CHARACTERS]},
+            client={"ip": exchange.client},
             **exchange.facts(),
         )

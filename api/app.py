@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from flask import Flask, Response, request
 
-from api import access, docs, errors, live, openapi, switching
+from api import access, content, docs, errors, live, openapi, switching
+from api.admission import Admission
 from api.answers import Answer
+from api.clients import Clients
 from api.deployments import Deployments
 from api.front import ENDPOINT, PATH, Front
 from api.health import Health
-from api.identifiers import Identifiers
+from api.hosts import Hosts
+from api.identifiers import Identifiers, RandomBits
 from api.live import Live
 from api.lookups import Lookups
 from api.models import Models
@@ -56,7 +58,11 @@ class Parts:
     limits: Limits
     retries: Retries
     """The keys of requests that were answered."""
-    request_id_is_key: bool = False
+    retry_by_request_id: bool = False
+    hosts: Hosts = field(default_factory=lambda: Hosts("127.0.0.1"))
+    clients: Clients = field(default_factory=Clients)
+    path_prefix: str = ""
+    """Below which path a proxy shows all this."""
     withholds_texts: bool = False
     deployments: Deployments | None = None
     """Who may decide over HTTP; None: nobody."""
@@ -84,7 +90,10 @@ def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
             models_dir=settings.models,
             limits=Limits(settings.api_max_rows, settings.api_max_body_bytes),
             retries=Retries(settings.metrics_files("retries")),
-            request_id_is_key=settings.api_request_id_is_key,
+            retry_by_request_id=settings.api_retry_by_request_id,
+            hosts=Hosts(settings.api_host, settings.api_hosts),
+            clients=Clients(settings.api_proxies),
+            path_prefix=settings.api_path_prefix,
             withholds_texts=settings.withholds_texts,
             deployments=(
                 Deployments(settings.admin_token, store, settings.models) if settings.admin_token else None
@@ -103,7 +112,7 @@ def build(parts: Parts) -> Flask:
     app.response_class = PlainResponse
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    ids = Identifiers(time.time_ns, Random().getrandbits)  # noqa: S311 (unique, not secret)
+    ids = Identifiers(time.time_ns, RandomBits(os.urandom))
     predictions = Predictions(
         parts.live,
         parts.recorder,
@@ -112,32 +121,45 @@ def build(parts: Parts) -> Flask:
         ids,
         parts.limits,
         parts.retries,
-        request_id_is_key=parts.request_id_is_key,
+        retry_by_request_id=parts.retry_by_request_id,
     )
-    _route(app, parts, predictions)
-    refuse = _refuser(parts.metrics)
+    decides = parts.deployments is not None
+    site = Site(
+        parts.live, parts.lookups, parts.limits, parts.take_status,
+        decides=decides, path_prefix=parts.path_prefix,
+    )  # fmt: skip
+    _route(app, parts, predictions, site)
+    refuse = _refuser(parts.metrics, site)
     app.register_error_handler(Exception, lambda fault: refuse(fault, request.environ).as_response())
     front = Front(predictions.create, refuse, app.wsgi_app)
     app.wsgi_app = access.Access(  # type: ignore[method-assign]
-        front, parts.metrics, ids, time.perf_counter, withholds_texts=parts.withholds_texts
+        Admission(front, parts.hosts, refuse, parts.path_prefix),
+        parts.metrics,
+        ids,
+        time.perf_counter,
+        parts.clients,
+        withholds_texts=parts.withholds_texts,
     )
     _prepare_children(app, parts)
     app.extensions["umbra"] = parts
     app.extensions["umbra.identifiers"] = ids
+    app.extensions["umbra.clients"] = parts.clients
     return app
 
 
-def _route(app: Flask, parts: Parts, predictions: Predictions) -> None:
+def _route(app: Flask, parts: Parts, predictions: Predictions, site: Site) -> None:
     models = Models(parts.live, parts.lookups, parts.models_dir)
     health = Health(parts.live, parts.instance)
     verdicts = Verdicts(parts.lookups)
     outcomes = Outcomes(parts.recorder, parts.lookups, parts.limits, lambda: datetime.now(UTC))
     document = openapi.document(
-        umbra_version(), parts.limits.rows, parts.limits.body_bytes, decisions=parts.deployments is not None
+        umbra_version(),
+        parts.limits.rows,
+        parts.limits.body_bytes,
+        decisions=parts.deployments is not None,
+        path_prefix=parts.path_prefix,
     )
     described = docs.Docs(document)
-    decides = parts.deployments is not None
-    site = Site(parts.live, parts.lookups, parts.limits, parts.take_status, decides=decides)
     app.before_request(_say_route)
     # The front takes this one; here it stands for its other methods' 405 and for a trailing slash.
     app.add_url_rule(
@@ -148,6 +170,7 @@ def _route(app: Flask, parts: Parts, predictions: Predictions) -> None:
     app.add_url_rule("/v1/outcomes", "outcomes.show", outcomes.show)
     app.add_url_rule("/v1/models", "models", models.models)
     app.add_url_rule("/v1/deployment", "deployment", models.deployment)
+    app.add_url_rule("/v1/deployments", "deployments", models.deployments)
     app.add_url_rule("/v1/verdicts", "verdicts", verdicts.verdicts)
     app.add_url_rule("/v1/verdicts/<identifier>", "verdicts.show", verdicts.verdict)
     if parts.deployments is not None:
@@ -166,12 +189,15 @@ def _say_route() -> None:
         access.of(request.environ).matched(request.url_rule.rule, request.endpoint)
 
 
-def _refuser(measured: ServingMetrics) -> Callable[[Exception, dict[str, Any]], Answer]:
+def _refuser(measured: ServingMetrics, site: Site) -> Callable[[Exception, dict[str, Any]], Answer]:
     def refuse(fault: Exception, environ: dict[str, Any]) -> Answer:
         exchange = access.of(environ)
-        said = errors.answer(fault, access.path(environ), exchange.request_id)
+        instance = environ.get("SCRIPT_NAME", "") + access.path(environ)
+        said = errors.answer(fault, instance, exchange.request_id)
         exchange.problem = said.problem.code
         measured.refused[(said.problem.code,)].inc()
+        if environ["REQUEST_METHOD"] in ("GET", "HEAD") and content.prefers_page(environ):
+            return site.problem(said, exchange.request_id)
         return Answer(said.body, errors.MEDIA_TYPE, said.problem.status.value, said.headers)
 
     return refuse

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from flask import Response, request
 
 from api import content
 from api.errors import DecisionUnconfirmed, InvalidDecision, Unauthorized, UnsupportedContent, WrongToken
-from model_package.schema import Fault, MalformedBody
+from model_package.schema import FAULTS_MOST, Fault, MalformedBody
 from model_package.schema.faults import cut, shown
 from shadow import rollout
 from shadow.records import Deployment, InvalidReference, ModelRef
@@ -31,7 +32,6 @@ ACTOR_PATTERN = r"[A-Za-z0-9][A-Za-z0-9 ._@+-]{0,63}"
 WAIT_SECONDS = 2.0
 _BODY_BYTES = 16_384
 _NOBODY = "admin token"
-_LOOK = "GET /v1/deployment and `umbra deployments` say who is live: look there before you ask again"
 
 Judge = Callable[[Store, Path, ModelRef, datetime], Judgement | None]
 
@@ -54,6 +54,7 @@ class Deployments:
         self._judge = judge
         self._wait_seconds = wait_seconds
         self._thread: threading.Thread | None = None
+        self._under_way = Decision(_NOBODY, "none", datetime.now(UTC))
 
     def promote(self) -> Response:
         """Make a candidate live, if the evidence allows it or it is overridden."""
@@ -61,6 +62,7 @@ class Deployments:
         candidate, override = given["candidate"], given.get("override", False)
         store, models = self._store, self._models
         return self._decided(
+            decision,
             lambda: rollout.promote(
                 store,
                 models,
@@ -68,13 +70,15 @@ class Deployments:
                 lambda: self._judge(store, models, candidate, decision.at),
                 decision,
                 override=override,
-            )
+            ),
         )
 
     def rollback(self) -> Response:
         """Make live again what was live before, or what is named."""
         decision, given = self._asked({"reason": True, "to": False})
-        return self._decided(lambda: rollout.rollback(self._store, self._models, decision, given.get("to")))
+        return self._decided(
+            decision, lambda: rollout.rollback(self._store, self._models, decision, given.get("to"))
+        )
 
     def _asked(self, fields: Mapping[str, bool]) -> tuple[Decision, dict[str, Any]]:
         """Who decides, why, and the body's fields; `fields` says which are required."""
@@ -93,9 +97,12 @@ class Deployments:
         if not hmac.compare_digest(_hashed(token.strip()), self._token):
             raise WrongToken("the token is not that of UMBRA_ADMIN_TOKEN")
 
-    def _decided(self, decide: Callable[[], Deployment]) -> Response:
+    def _decided(self, decision: Decision, decide: Callable[[], Deployment]) -> Response:
         if self._thread is not None and self._thread.is_alive():
-            raise DecisionUnconfirmed(f"an earlier decision is still under way here; {_LOOK}")
+            raise _unconfirmed(
+                "this one was not made: an earlier decision is still under way here", self._under_way
+            )
+        self._under_way = decision
         future: Future[Deployment] = Future()
         self._thread = threading.Thread(
             target=_settle, args=(future, decide), name="umbra-decision", daemon=True
@@ -106,10 +113,18 @@ class Deployments:
         except TimeoutError as fault:
             if future.done():  # it is the decision's own
                 raise
-            raise DecisionUnconfirmed(
-                f"not done within {self._wait_seconds:g} s; it may still happen, or have happened; {_LOOK}"
+            raise _unconfirmed(
+                f"not done within {self._wait_seconds:g} s; it may still happen, or have happened", decision
             ) from fault
         return Response(orjson.dumps(shown_deployment(made)), content_type=content.JSON)
+
+
+def _unconfirmed(what: str, decision: Decision) -> DecisionUnconfirmed:
+    """Says where to look for a decision: the deployment that it makes has its moment."""
+    decided_at = decision.at.isoformat().replace("+00:00", "Z")
+    address = f"{request.script_root}/v1/deployments?decided_at={decided_at}"
+    look = f"GET {address} lists the deployment once it is made; look there before you ask again"
+    return DecisionUnconfirmed(f"{what}; {look}", decided_at, address)
 
 
 def shown_deployment(made: Deployment) -> dict[str, Any]:
@@ -195,7 +210,8 @@ def _read(body: bytes, fields: Mapping[str, bool]) -> dict[str, Any]:
     if not isinstance(told, dict):
         raise InvalidDecision((Fault(None, None, "an object", shown(told)),))
     known = f"one of {', '.join(fields)}"
-    faults = [Fault(None, cut(name), known, shown(told[name])) for name in told if name not in fields]
+    unknown = islice((name for name in told if name not in fields), FAULTS_MOST)
+    faults = [Fault(None, cut(name), known, shown(told[name])) for name in unknown]
     read: dict[str, Any] = {}
     for name, required in fields.items():
         kind = _KINDS[name]
@@ -207,5 +223,5 @@ def _read(body: bytes, fields: Mapping[str, bool]) -> dict[str, Any]:
         except ValueError:
             faults.append(Fault(None, name, kind.expected, shown(told[name])))
     if faults:
-        raise InvalidDecision(tuple(faults))
+        raise InvalidDecision(faults)
     return read

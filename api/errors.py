@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -14,12 +14,12 @@ from werkzeug.exceptions import HTTPException
 from api.live import NoLiveModel
 from model_package.artifact import AlteredArtifact, InvalidArtifact
 from model_package.recipes import UnknownRecipe
-from model_package.schema import Fault, InvalidRows, MalformedBody, TooManyRows
+from model_package.schema import FAULTS_MOST, Fault, InvalidRows, MalformedBody, TooManyRows
 from monitoring import logs
 from monitoring.phrases import count
 from shadow.rollout import NoDeployment, PromotionRefused, RolloutConflict, UnfitArtifact
 from shadow.saved import NoSuchModel
-from shadow.store import StoreRefused, StoreUnavailable, StoreUnfit
+from shadow.store import StoreRefused, StoreUnavailable, StoreUnfit, WrongStore
 from shadow.store.candidates import CandidateConflict
 from shadow.store.deployments import DeployedMeanwhile
 
@@ -38,6 +38,18 @@ class BodyTooLarge(Refusal):
 
 class UnreadableBody(Refusal):
     """The body broke off, or its framing makes no sense."""
+
+
+class UnreadableRequest(Refusal):
+    """A request that two readers could understand differently."""
+
+
+class MisdirectedRequest(Refusal):
+    """A request for a host that this API is not."""
+
+
+class CrossSiteRequest(Refusal):
+    """A page of another site asks for something that changes what is here."""
 
 
 class UnsupportedContent(Refusal):
@@ -77,15 +89,34 @@ class WrongToken(Refusal):
 
 
 class InvalidDecision(Refusal):
-    """Not a promotion, or not a rollback: `faults` lists all that is wrong, by field."""
+    """Not a promotion, or not a rollback: `faults` lists what is wrong, by field."""
 
-    def __init__(self, faults: tuple[Fault, ...]) -> None:
-        super().__init__(f"{count(len(faults), 'fault')}; each is listed under `errors`")
-        self.faults = faults
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__(_listed(len(faults), 0))
+        self.faults = tuple(faults[:FAULTS_MOST])
+
+
+def _listed(faults: int, unchecked_rows: int) -> str:
+    if faults < FAULTS_MOST:
+        return f"{count(faults, 'fault')}; each is listed under `errors`"
+    rows = f"; {count(unchecked_rows, 'row')} after them not looked at" if unchecked_rows else ""
+    return f"the first {FAULTS_MOST} faults are listed under `errors`{rows}"
 
 
 class DecisionUnconfirmed(Refusal):
-    """It took so long that nobody knows yet whether it was made."""
+    """It took so long that nobody knows yet whether it was made.
+
+    `decided_at` is the moment under which it is found once it was, `address` where to look.
+    """
+
+    def __init__(self, detail: str, decided_at: str, address: str) -> None:
+        super().__init__(detail)
+        self.decided_at = decided_at
+        self.address = address
+
+
+class InvalidQuery(Refusal):
+    """A parameter of the address that makes no sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +170,13 @@ UNFIT = Problem("unfit-artifact", HTTPStatus.CONFLICT, "The model's artifact can
 BY_EXCEPTION: dict[type[Exception], Problem] = {
     MalformedBody: Problem("malformed-body", HTTPStatus.BAD_REQUEST, "The body cannot be read"),
     UnreadableBody: Problem("unreadable-body", HTTPStatus.BAD_REQUEST, "The body did not arrive whole"),
+    UnreadableRequest: BAD_REQUEST,
+    MisdirectedRequest: Problem(
+        "misdirected-request", HTTPStatus.MISDIRECTED_REQUEST, "This API is not known under that host name"
+    ),
+    CrossSiteRequest: Problem(
+        "cross-site-request", HTTPStatus.FORBIDDEN, "A page of another site may not ask for this"
+    ),
     BodyTooLarge: TOO_LARGE,
     TooManyRows: Problem(
         "too-many-rows", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Too many rows in one request"
@@ -156,6 +194,7 @@ BY_EXCEPTION: dict[type[Exception], Problem] = {
     ),
     UnknownPrediction: Problem("unknown-prediction", HTTPStatus.NOT_FOUND, "No such prediction"),
     InvalidIdentifier: Problem("invalid-identifier", HTTPStatus.BAD_REQUEST, "Not a prediction's id"),
+    InvalidQuery: Problem("invalid-query", HTTPStatus.BAD_REQUEST, "A parameter of the address is not valid"),
     UnknownCandidate: Problem("unknown-candidate", HTTPStatus.NOT_FOUND, "No such candidate"),
     Unauthorized: Problem(
         "unauthorized",
@@ -180,7 +219,7 @@ BY_EXCEPTION: dict[type[Exception], Problem] = {
     OutcomesNotKept: Problem(
         "outcome-not-kept", HTTPStatus.SERVICE_UNAVAILABLE, "The outcomes were not kept", _LATER
     ),
-    **dict.fromkeys((StoreUnavailable, StoreUnfit), STORE_UNAVAILABLE),
+    **dict.fromkeys((StoreUnavailable, StoreUnfit, WrongStore), STORE_UNAVAILABLE),
     NoLiveModel: Problem("no-live-model", HTTPStatus.SERVICE_UNAVAILABLE, "No model is live yet", _LATER),
 }
 
@@ -203,12 +242,12 @@ BY_STATUS: dict[int, Problem] = {
 }
 
 _DETAILS: dict[type[Exception], Callable[[Any], str]] = {
-    InvalidRows: lambda fault: f"{count(len(fault.faults), 'fault')}; each is listed under `errors`",
+    InvalidRows: lambda fault: _listed(len(fault.faults), fault.unchecked_rows),
     PromotionRefused: lambda fault: (
         f"{fault.candidate}: the verdict is {fault.state}; its reasons are listed under `verdict`"
     ),
     **dict.fromkeys(
-        (StoreUnavailable, StoreUnfit),
+        (StoreUnavailable, StoreUnfit, WrongStore),
         lambda _: "predictions can be made, but not looked up, until the store is back",
     ),
 }
@@ -222,6 +261,7 @@ class Refused:
     """A problem ready to be sent."""
 
     problem: Problem
+    detail: str
     body: bytes
     headers: Mapping[str, str]
 
@@ -234,7 +274,7 @@ def answer(fault: Exception, instance: str, request_id: str) -> Refused:
     if isinstance(fault, HTTPException):
         return _of_http(fault, instance, request_id)
     logs.event(_log, "request_failed", level=logging.ERROR, error=fault)
-    return Refused(INTERNAL, INTERNAL.body(OURS, instance, request_id), {})
+    return Refused(INTERNAL, OURS, INTERNAL.body(OURS, instance, request_id), {})
 
 
 def _known(problem: Problem, fault: Exception, instance: str, request_id: str) -> Refused:
@@ -247,17 +287,23 @@ def _known(problem: Problem, fault: Exception, instance: str, request_id: str) -
             }
             for one in fault.faults
         ]
+    if isinstance(fault, InvalidRows) and fault.unchecked_rows:
+        more["unchecked_rows"] = fault.unchecked_rows
     if isinstance(fault, PromotionRefused):
         more["verdict"] = {"state": fault.state, "reasons": fault.reasons}
+    headers = problem.headers
+    if isinstance(fault, DecisionUnconfirmed):
+        more["decided_at"] = fault.decided_at
+        headers = {**headers, "Location": fault.address}
     detail = _DETAILS.get(type(fault), str)(fault)
-    return Refused(problem, problem.body(detail, instance, request_id, **more), problem.headers)
+    return Refused(problem, detail, problem.body(detail, instance, request_id, **more), headers)
 
 
 def _of_http(fault: HTTPException, instance: str, request_id: str) -> Refused:
     problem = BY_STATUS.get(fault.code or 500) or _unnamed(fault)
     headers = {name: value for name, value in fault.get_headers() if name == "Allow"}
     detail = f"Allow: {headers['Allow']}" if headers else _HTTP_DETAILS.get(problem.status, problem.title)
-    return Refused(problem, problem.body(detail, instance, request_id), headers)
+    return Refused(problem, detail, problem.body(detail, instance, request_id), headers)
 
 
 def _unnamed(fault: HTTPException) -> Problem:

@@ -16,8 +16,8 @@ from queue import SimpleQueue
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from shadow.records import Candidate, InvalidReference, ModelRef, Prediction
-from shadow.store import Store, StoreUnavailable, dossiers, outcomes, snapshots, verdicts
+from shadow.records import Candidate, Deployment, InvalidReference, ModelRef, Prediction
+from shadow.store import Store, StoreUnavailable, deployments, dossiers, outcomes, snapshots, verdicts
 from shadow.store.outcomes import Counts
 from shadow.store.snapshots import Current, Kind
 from shadow.store.verdicts import Recorded
@@ -74,6 +74,10 @@ class Lookups:
         """The models scored in shadow."""
         return self._bounded(self._store.candidates)
 
+    def deployments(self) -> list[Deployment]:
+        """Every deployment, the oldest first."""
+        return self._bounded(lambda: _history(self._store))
+
     def verdicts(self) -> list[Current]:
         """What is being judged, with the documents about it."""
         return self._bounded(lambda: _judged(self._store, self.masked))
@@ -121,6 +125,11 @@ def _put(answers: SimpleQueue[Found | Exception], look: Callable[[], Found]) -> 
         answers.put(look())
     except Exception as fault:  # noqa: BLE001 (raised again by the thread that waits)
         answers.put(fault)
+
+
+def _history(store: Store) -> list[Deployment]:
+    with store.reading() as connection:
+        return deployments.history(connection)
 
 
 def _judged(store: Store, masked: Collection[str]) -> list[Current]:

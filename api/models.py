@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
-from flask import Response
+from flask import Response, request
 
 from api.content import JSON
 from api.deployments import shown_deployment
+from api.errors import InvalidQuery
 from api.live import Live
 from api.lookups import Lookups
 from model_package import artifact, manifest
+from model_package.manifest import Manifest
 from monitoring import logs
 from shadow.records import Candidate, CandidateState, ModelRef
 from shadow.store import StoreUnavailable
 
+DEPLOYMENTS_MOST = 100
+CARDS_MOST = 200
 _log = logging.getLogger("umbra.models")
 
 
@@ -29,6 +34,7 @@ class Models:
         self._live = live
         self._lookups = lookups
         self._directory = directory
+        self._cards: dict[str, dict[str, Any]] = {}
 
     def models(self) -> Response:
         """Every artifact, with the role it has now."""
@@ -47,6 +53,13 @@ class Models:
             }
         )
 
+    def deployments(self) -> Response:
+        """Who was live, the newest first, or the deployment that was decided at a moment."""
+        decided_at = _moment(request.args.get("decided_at"))
+        history = self._lookups.deployments()[::-1]
+        made = [one for one in history if decided_at in (None, one.since)]
+        return _answer({"deployments": [shown_deployment(one) for one in made[:DEPLOYMENTS_MOST]]})
+
     def _candidates(self) -> list[Candidate] | None:
         try:
             return self._lookups.candidates()
@@ -63,11 +76,33 @@ class Models:
         directory = artifact.directory_of(self._directory, ref.name, ref.version)
         try:
             stated = manifest.read(directory)
-            card = orjson.loads((directory / "card.json").read_bytes())
+            card = self._card(directory, stated)
         except (OSError, ValueError) as fault:
             logs.event(_log, "artifact_unreadable", level=logging.WARNING, error=fault)
             return {**shown, "recipe": None, "digest": None, "card": None}
         return {**shown, "recipe": stated.recipe, "digest": stated.digest, "card": card}
+
+    def _card(self, directory: Path, stated: Manifest) -> dict[str, Any]:
+        """The card as it was saved; read once, for a digest stands for one content for ever."""
+        if stated.digest not in self._cards:
+            if len(self._cards) >= CARDS_MOST:
+                self._cards.clear()
+            self._cards[stated.digest] = manifest.document(directory, stated, "card.json")
+        return self._cards[stated.digest]
+
+
+def _moment(text: str | None) -> datetime | None:
+    """A moment as problems and deployments tell it; raises InvalidQuery."""
+    if text is None:
+        return None
+    try:
+        # A plus sign that was not escaped arrives as a blank.
+        moment = datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise InvalidQuery(f"decided_at={text[:80]!r}: expected a moment such as 2026-11-21T10:00:00.123456Z")
+    return moment
 
 
 def _answer(body: Mapping[str, Any]) -> Response:

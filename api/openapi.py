@@ -12,7 +12,9 @@ _EXAMPLE_ID = "0198c0de-7a11-7000-8000-0123456789ab"
 _REQUEST_ID = {"$ref": "#/components/parameters/RequestId"}
 
 
-def document(version: str, max_rows: int, max_body_bytes: int, *, decisions: bool = True) -> Schema:
+def document(
+    version: str, max_rows: int, max_body_bytes: int, *, decisions: bool = True, path_prefix: str = ""
+) -> Schema:
     """The whole document, for an API with these limits; `decisions`: somebody may promote over HTTP."""
     return {
         "openapi": "3.1.0",
@@ -25,6 +27,7 @@ def document(version: str, max_rows: int, max_body_bytes: int, *, decisions: boo
                 "candidates in shadow; no answer ever waits for them."
             ),
         },
+        "servers": [{"url": path_prefix or "/"}],
         "tags": [
             {"name": "predictions", "description": "Prices, and what became of them."},
             {"name": "outcomes", "description": "What the houses really sold for."},
@@ -55,6 +58,7 @@ def _paths(max_rows: int, max_body_bytes: int) -> Schema:
                 "deployment", "Who is live, and who is scored in shadow.", "Deployment", 503, tag="models"
             )
         },
+        "/v1/deployments": {"get": _deployments()},
         "/v1/verdicts": {
             "get": _get(
                 "verdicts", "What the evidence says of every candidate.", "Verdicts", 503, tag="models"
@@ -81,6 +85,20 @@ def _paths(max_rows: int, max_body_bytes: int) -> Schema:
         "/deployments": {
             "get": _page("deploymentsPage", "Who was live, who decided it and why; decide anew.", 503)
         },
+    }
+
+
+def _deployments() -> Schema:
+    decided_at = {
+        "name": "decided_at",
+        "in": "query",
+        "description": "Only what was decided at this moment, as `decided_at` of a 504 says it.",
+        "schema": {"type": "string", "format": "date-time"},
+    }
+    summary = "Who was live, since when, by whose decision: the newest 100."
+    return {
+        **_get("deployments", summary, "Deployments", 400, 503, tag="models"),
+        "parameters": [decided_at, _REQUEST_ID],
     }
 
 
@@ -277,13 +295,12 @@ def _get(operation: str, summary: str, answer: str, *problems: int, tag: str) ->
 
 
 def _page(operation: str, summary: str, *others: int) -> Schema:
-    """A page; with another status it is a page as well, which says what is wrong."""
-    answer = {
-        "description": summary,
-        "headers": _headers(),
-        "content": {"text/html": {"schema": {"type": "string"}}},
-    }
-    responses = {str(status): answer for status in (200, *others)}
+    """A page; with another status a page or a problem, as the client prefers."""
+    page = {"text/html": {"schema": {"type": "string"}}}
+    problem = {errors.MEDIA_TYPE: {"schema": ref("Problem")}}
+    shown = {"description": summary, "headers": _headers(), "content": page}
+    refused = {"description": "What is wrong.", "headers": _headers(), "content": page | problem}
+    responses = {"200": shown, **{str(status): refused for status in others}}
     return {"operationId": operation, "tags": ["pages"], "summary": summary, "responses": responses}
 
 

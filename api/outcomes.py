@@ -13,6 +13,7 @@ from api import access, content
 from api.errors import OutcomesNotKept
 from api.lookups import Lookups
 from api.predictions import Limits, Recorder
+from monitoring.log_fields import LISTED_MOST
 from shadow import outcomes
 from shadow.records import Outcome, OutcomeState
 
@@ -34,7 +35,9 @@ class Outcomes:
         parse = outcomes.parse_json if content.of_body(environ) == content.JSON else outcomes.parse_csv
         body = content.read(environ, self._limits.body_bytes)
         taken = parse(body, self._limits.rows, self._clock())
-        request_id = access.of(environ).request_id
+        exchange = access.of(environ)
+        exchange.rows, exchange.reported = len(taken), [str(one.capture_id) for one in taken[:LISTED_MOST]]
+        request_id = exchange.request_id
         missed = self._recorder.record_outcomes(request_id, taken)
         if missed is not None:
             raise OutcomesNotKept(

@@ -19,7 +19,7 @@ from api.live import Live
 from api.lookups import Lookups
 from api.retries import Claim, Key, Retries
 from model_package.schema import BY_NAME, ENTITY, Houses, InvalidRows, Row, parse_csv, parse_json
-from monitoring.log_fields import REFUSED_FIELDS_MOST
+from monitoring.log_fields import LISTED_MOST
 from monitoring.metrics import ServingMetrics, observe_all
 from shadow import capture
 from shadow.records import ModelRef, Observation, Outcome, Prediction
@@ -69,7 +69,7 @@ class Predictions:
         limits: Limits,
         known: Retries,
         *,
-        request_id_is_key: bool = False,
+        retry_by_request_id: bool = False,
     ) -> None:
         self._live = live
         self._recorder = recorder
@@ -78,7 +78,7 @@ class Predictions:
         self._ids = ids
         self._limits = limits
         self._retries = known
-        self._request_id_is_key = request_id_is_key
+        self._retry_by_request_id = retry_by_request_id
 
     def create(self, environ: dict[str, Any]) -> Answer:
         """Validate, price, capture, answer: answer i is input i."""
@@ -86,7 +86,7 @@ class Predictions:
         answer_kind = content.of_answer(environ, body_kind)
         parse = parse_json if body_kind == content.JSON else parse_csv
         exchange = access.of(environ)
-        key = retries.key_of(environ, request_id_is_key=self._request_id_is_key)
+        key = retries.key_of(environ, retry_by_request_id=self._retry_by_request_id)
         body = content.read(environ, self._limits.body_bytes)
         try:
             houses = parse(body, self._limits.rows)
@@ -161,7 +161,7 @@ class Predictions:
 def _refused_fields(fault: InvalidRows) -> list[str]:
     """The fields that were wrong, for the log: names of the schema only, never what a client made up."""
     named = dict.fromkeys(one.field for one in fault.faults if one.field in BY_NAME or one.field == ENTITY)
-    return [name for name in named if name is not None][:REFUSED_FIELDS_MOST]
+    return [name for name in named if name is not None][:LISTED_MOST]
 
 
 def _json(exchange: access.Exchange, ids: list[UUID], dollars: list[float]) -> Answer:

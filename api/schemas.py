@@ -6,6 +6,7 @@ from typing import Any
 
 from api import errors
 from model_package import schema
+from model_package.schema import FAULTS_MOST
 from model_package.schema.fields import LEAST_DOLLARS, MOST_DOLLARS
 from shadow import outcomes
 from shadow.records import REFERENCE_PATTERN, DeploymentKind, OutcomeState, VerdictState
@@ -62,6 +63,9 @@ def schemas(max_rows: int) -> Schema:
         ),
         "Deployment": _deployment(),
         "DeploymentMade": _object(**_deployment_made()),
+        "Deployments": _object(
+            deployments={"type": "array", "items": _object(**_deployment_made())},
+        ),
         "Verdicts": _object(verdicts={"type": "array", "items": _object(**_verdict())}),
         "VerdictHistory": _object(
             **_verdict(),
@@ -279,7 +283,11 @@ def _problem() -> Schema:
         instance={"type": "string"},
         request_id={"type": "string"},
     )
-    shape["properties"]["errors"] = {"type": "array", "items": fault}
+    shape["properties"]["errors"] = {"type": "array", "items": fault, "maxItems": FAULTS_MOST}
+    shape["properties"]["unchecked_rows"] = _count("rows that nobody looked at: the list of faults is full")
+    shape["properties"]["decided_at"] = _time() | {
+        "description": "The moment of an unconfirmed decision: GET /v1/deployments finds it by that."
+    }
     shape["properties"]["verdict"] = _object(
         state={"enum": [state.value for state in VerdictState]},
         reasons={"type": "array", "items": {"type": "string"}},

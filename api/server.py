@@ -41,7 +41,7 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
 _CLIENT_SECONDS = 5.0
 _REQUEST_SECONDS = 10.0
-_BOOT_PAUSE_SECONDS = 1.0
+_BOOT_PAUSE_SECONDS = 0.25
 _BY_ERROR: tuple[tuple[type[Exception], int], ...] = (
     (http_errors.LimitRequestLine, 414),
     (http_errors.LimitRequestHeaders, 431),
@@ -89,6 +89,10 @@ class Worker(SyncWorker):  # type: ignore[misc]
             if self.booted or not (self.ever_ready[0] or isinstance(fault, CANNOT_START)):
                 raise  # gunicorn logs it, and halts if nothing was ready
             self._end(fault)
+        except SystemExit as fault:  # whatever a recipe may think of
+            if self.ever_ready[0] and fault.code in (Arbiter.WORKER_BOOT_ERROR, Arbiter.APP_LOAD_ERROR):
+                self._end(fault)
+            raise
 
     def load_wsgi(self) -> None:
         """Load, and tell all others that the start has succeeded."""
@@ -125,7 +129,7 @@ class Worker(SyncWorker):  # type: ignore[misc]
         _wait_for_bytes(self.sockets)
         self.lingering = Lingering()
 
-    def _end(self, fault: Exception) -> NoReturn:
+    def _end(self, fault: BaseException) -> NoReturn:
         logs.event(_log, "cannot_start", level=logging.ERROR, error=fault)
         if not self.ever_ready[0]:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
@@ -138,10 +142,11 @@ class Worker(SyncWorker):  # type: ignore[misc]
         request_id = self.wsgi.extensions["umbra.identifiers"].request()
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
             logs.event(_log, "request_failed", level=logging.ERROR, error=exc, trace={"id": request_id})
-        self._account(status, request_id)
+        peer = {"REMOTE_ADDR": addr[0]} if isinstance(addr, tuple) else {}
+        self._account(status, request_id, self.wsgi.extensions["umbra.clients"].address(peer))
         _send(client, _problem(status, exc, request_id))
 
-    def _account(self, status: int, request_id: str) -> None:
+    def _account(self, status: int, request_id: str, address: str | None) -> None:
         problem = errors.BY_STATUS[status].code
         measured = self.wsgi.extensions["umbra"].metrics
         measured.requests["other", access.UNMATCHED, str(status)].inc()
@@ -152,6 +157,7 @@ class Worker(SyncWorker):  # type: ignore[misc]
             event={"action": access.UNMATCHED, "outcome": "failure"},
             http={"request": {"id": request_id}, "response": {"status_code": status}},
             trace={"id": request_id},
+            client={"ip": address},
             problem=problem,
         )
 
@@ -198,9 +204,10 @@ def _problem(status: int, fault: BaseException, request_id: str) -> bytes:
     head = (
         f"HTTP/1.1 {status} {problem.status.phrase}\r\nConnection: close\r\n"
         f"Content-Type: {errors.MEDIA_TYPE}\r\n"
-        f"{access.HEADER}: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"{access.HEADER}: {request_id}\r\nContent-Length: {len(body)}\r\n"
     )
-    return head.encode() + body
+    safeguards = "".join(f"{name}: {value}\r\n" for name, value in access.SAFEGUARDS)
+    return f"{head}{safeguards}\r\n".encode() + body
 
 
 def _send(client: socket.socket, answer: bytes) -> None:

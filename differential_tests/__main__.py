@@ -8,6 +8,6 @@ if __name__ == "__main__":
     try:
         from differential_tests.cli import main
     except ModuleNotFoundError as fault:
-        sys.stderr.write(f"{fault}: install the extra, pip install 'umbra-shadow[differential]'\n")
+        sys.stderr.write(f"{fault}: install the extra: pip install '.[differential]' in a checkout\n")
         sys.exit(COULD_NOT_RUN)
     main()

@@ -56,7 +56,7 @@ class Umbra:
         """`umbra status --json`."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("UMBRA_")}
         done = subprocess.run(
-            [sys.executable, "-m", "shadow", "status", "--json"], cwd=servers.ROOT,
+            [sys.executable, "-P", "-m", "shadow", "status", "--json"], cwd=servers.ROOT,
             env=inherited | self.environment, capture_output=True, text=True, timeout=_COMMAND_SECONDS,
             check=False,
         )  # fmt: skip

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 
-from model_package.dataset import Dataset, openml, read_csv
+from model_package.dataset import Dataset, InvalidDataset, openml, read_csv
 from model_package.synthetic import DEFAULT_HOUSES, synthetic
 
 OPENML = "openml"
@@ -18,4 +20,17 @@ def sales(source: str | None, seed: int, waiting: Callable[[str], None] = lambda
     """
     if source is None:
         return synthetic(DEFAULT_HOUSES, seed)
-    return openml() if source == OPENML else read_csv(Path(source), waiting)
+    return _public() if source == OPENML else read_csv(Path(source), waiting)
+
+
+def _public() -> Dataset:
+    """The public table; raises InvalidDataset when it cannot be fetched, in one sentence."""
+    try:
+        with warnings.catch_warnings(action="ignore"):  # one for each attempt, with the same words
+            return openml()
+    except (OSError, HTTPException) as fault:
+        reason = getattr(fault, "reason", None) or fault
+        words = getattr(reason, "strerror", None) or reason
+        raise InvalidDataset(
+            f"{OPENML}: the public table cannot be fetched ({words}); give a file instead: --data FILE.csv"
+        ) from fault

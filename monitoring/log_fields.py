@@ -14,7 +14,8 @@ Kind = Literal["keyword", "double", "long", "date", "boolean"]
 
 INPUTS = "inputs"
 """The group under `umbra` that holds a house's fields; which there are is the caller's to say."""
-REFUSED_FIELDS_MOST = 20
+LISTED_MOST = 20
+"""How many values a field that lists them has at most."""
 _KEYWORD_CHARACTERS = 1024
 
 
@@ -35,12 +36,18 @@ class LogField:
 
 FIELDS: tuple[LogField, ...] = (
     LogField("rows", "long", "houses that the line is about"),
+    LogField("outcomes", "long", "outcomes that the line is about"),
+    LogField("files", "long", "journal files that the line is about"),
+    LogField("pids", "long", "ids of the processes that the line is about", many=True),
     LogField("model.name", "keyword", "name of the model that answered"),
     LogField("model.version", "keyword", "version of the model that answered"),
     LogField("capture", "keyword", "the capture: written, late, repeated (a retry), or why it was dropped"),
     LogField("problem", "keyword", "kind of problem the request was refused with"),
     LogField("refused_fields", "keyword", "fields of the house that were wrong, at most 20", many=True),
     LogField("capture_id", "keyword", "id of the answered house"),
+    LogField("capture_ids", "keyword", "ids of the answered houses, at most 20", many=True),
+    LogField("outcome", "keyword", "what became of the house: sold or withdrawn"),
+    LogField("report", "keyword", "id of the request that reported it"),
     LogField("row_index", "long", "place of the house in its request, from 0"),
     LogField("captured_at", "date", "when the house was answered"),
     LogField("live_model", "keyword", "the live model, NAME@VERSION"),
@@ -103,6 +110,7 @@ _ECS: Mapping[str, Any] = {
         "response": {"status_code": _COUNT, "body": {"bytes": {"type": ["integer", "null"]}}},
     },
     "url": {"path": _STRING},
+    "client": {"ip": {"type": ["string", "null"]}},
     "error": {"type": _STRING, "message": _STRING, "stack_trace": _STRING},
 }
 _ALWAYS = ("@timestamp", "message", "log", "event", "service", "host", "process")
@@ -115,7 +123,7 @@ _JSON_TYPES: Mapping[Kind, Mapping[str, Any]] = {
     "boolean": {"type": "boolean"},
 }
 
-EVENT_GROUPS = frozenset({"event", "http", "url", "trace"})
+EVENT_GROUPS = frozenset({"event", "http", "url", "trace", "client"})
 """The groups of the Elastic Common Schema that whoever writes a line may fill."""
 TEXTS = frozenset({"url"} | {field.name for field in FIELDS if field.text})
 """What `monitoring.logs` leaves out of a line while texts are withheld."""
@@ -142,7 +150,7 @@ def mapping(inputs: Mapping[str, Kind]) -> dict[str, Any]:
 
 def _json_type(field: LogField) -> Mapping[str, Any]:
     if field.many:
-        return {"type": "array", "items": _JSON_TYPES[field.kind], "maxItems": REFUSED_FIELDS_MOST}
+        return {"type": "array", "items": _JSON_TYPES[field.kind], "maxItems": LISTED_MOST}
     return _JSON_TYPES[field.kind]
 
 

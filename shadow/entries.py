@@ -8,7 +8,7 @@ Outcomes are no rows: they take no numbers.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import NoneType
 from typing import Any, Self
@@ -82,7 +82,7 @@ class Entry:
             facts = _of(_OBJECT, orjson.loads(payload))
             count = _of(_WHOLE, facts["first"]), _of(_WHOLE, facts.get("dropped", 0))
             if "outcomes" in facts:
-                return cls(*count, outcomes=tuple(_outcome(*one) for one in _of(_LIST, facts["outcomes"])))
+                return cls(*count, outcomes=tuple(_outcomes(facts)))
             return cls(*count, captures=tuple(_captures(facts)))
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
             return None
@@ -102,6 +102,12 @@ def _captures(facts: Mapping[str, Any]) -> Iterator[Capture]:
             name, capture_time(name), request_id, index, live, float(_of(_NUMBER, dollars)),
             _of(_OBJECT, inputs), _of(_TEXT_OR_NULL, entity_id),
         )  # fmt: skip
+
+
+def _outcomes(facts: Mapping[str, Any]) -> Iterator[Outcome]:
+    request_id = _of(_TEXT, facts["request"])
+    for told in _of(_LIST, facts["outcomes"]):
+        yield replace(_outcome(*told), request_id=request_id)
 
 
 def _outcome(

@@ -1,16 +1,17 @@
-"""The log lines about single houses: `house_captured` and `house_compared`, written off the live path."""
+"""The log lines about single houses: captured, compared, what became of them; off the live path."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Self
 from uuid import UUID
 
 from monitoring import logs
-from monitoring.log_fields import Kind
-from shadow.records import Capture
+from monitoring.log_fields import LISTED_MOST, Kind
+from shadow.records import Capture, Outcome
 from shadow.settings import Settings
 from shadow.store.captures import Waiting, sample_key
 from shadow.store.observations import Answer
@@ -59,6 +60,31 @@ class HouseLines:
                     difference_dollars=answer.dollars - house.live_dollars,
                     difference_ratio=house.difference_ratio(answer.dollars),
                 )  # fmt: skip
+
+    def reported(self, outcomes: Sequence[Outcome], asked: Mapping[UUID, str]) -> None:
+        """Tell of outcomes that are in the store now: of each report, and of houses that have lines.
+
+        `asked` gives the request that asked about a house, under which its line stands. Neither price nor
+        source is told.
+        """
+        for report, told in groupby(outcomes, key=lambda outcome: outcome.request_id):
+            names = [str(outcome.capture_id) for outcome in told]
+            logs.event(
+                _log, "outcomes_stored",
+                trace={"id": report}, rows=len(names), capture_ids=names[:LISTED_MOST],
+            )  # fmt: skip
+        for outcome in outcomes:
+            if outcome.capture_id in asked:
+                logs.event(
+                    _log, "house_outcome",
+                    trace={"id": asked[outcome.capture_id]},
+                    capture_id=str(outcome.capture_id), outcome=outcome.state.value,
+                    report=outcome.request_id,
+                )  # fmt: skip
+
+    def with_lines(self, names: Iterable[UUID]) -> list[UUID]:
+        """Those of these houses that have lines."""
+        return [name for name in names if self._has_lines(name)]
 
     def _has_lines(self, capture_id: UUID) -> bool:
         return self.share > 0 and sample_key(capture_id) < self.share

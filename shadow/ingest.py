@@ -21,6 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 from monitoring import logs, metrics
 from shadow import acknowledged, dropped_counts, journal, journal_files, kept, processes, purpose, refused
@@ -66,6 +67,16 @@ class _Reading:
     path: Path
     move: Move
     last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What one transaction stored; `request_ids` are those of the captures that the outcomes are about."""
+
+    source: Source
+    captures: list[Capture]
+    outcomes: list[Outcome]
+    request_ids: Mapping[UUID, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -449,7 +460,8 @@ class Ingest:
             with self._store.writing() as connection:
                 if sources.lock(connection, self._directory_id, now) != expected:
                     raise ProgressDiffers("the store is not where ingest left it")
-                source, fresh = self._insert(connection, expected, moves, now, careful=careful)
+                stored = self._insert(connection, expected, moves, now, careful=careful)
+                source = stored.source
                 for name, move in moves.items():
                     sources.set_progress(connection, source, name, move.progress, known.get(name))
                     record = sources.record_drops if name in known else sources.settle_drops
@@ -464,17 +476,15 @@ class Ingest:
             self._source = expected  # rolled back for certain
             raise
         gone = removed | refused_houses.keys()
-        stored = known | {name: move.progress for name, move in moves.items()}
-        self._progress = {name: at for name, at in stored.items() if name not in gone}
+        progress = known | {name: move.progress for name, move in moves.items()}
+        self._progress = {name: at for name, at in progress.items() if name not in gone}
         self._removed -= removed
         self._source = source
         if moves:
             self.moved_at = now
         self._acknowledge(source, {name: move.progress for name, move in moves.items()})
-        self._tell(moves.values(), fresh, lost, now, time.perf_counter() - started)
-        if moves and source.acknowledged_outcomes > expected.acknowledged_outcomes:
-            rows = source.acknowledged_outcomes - expected.acknowledged_outcomes
-            logs.event(_log, "outcomes_stored", rows=rows)
+        self._tell(moves.values(), stored.captures, lost, now, time.perf_counter() - started)
+        self._lines.reported(stored.outcomes, stored.request_ids)
 
     def _insert(
         self,
@@ -484,9 +494,9 @@ class Ingest:
         now: datetime,
         *,
         careful: bool,
-    ) -> tuple[Source, list[Capture]]:
+    ) -> _Stored:
         """Insert the rows of the moves, first those that were acknowledged before and are brought back."""
-        stored: list[Capture] = []
+        stored, reports = list[Capture](), list[Outcome]()
         for is_again in (True, False):
             mine = [move for move in moves.values() if move.is_again is is_again]
             if not mine:
@@ -501,9 +511,11 @@ class Ingest:
                     raise StoreRefused(f"{contradicting[0].id} is the id of another answer")
             last_seq = captures.insert(connection, source, taken)
             last_outcome_seq = outcomes.insert(connection, source, reported, now)
+            reports += reported
             source = self._advance(connection, source, last_seq, last_outcome_seq, is_again=is_again)
             stored += taken
-        return source, stored
+        asked = captures.request_ids(connection, self._lines.with_lines(one.capture_id for one in reports))
+        return _Stored(source, stored, reports, asked)
 
     def _advance(
         self, connection: Connection, source: Source, last_seq: int, last_outcome_seq: int, *, is_again: bool
@@ -636,9 +648,10 @@ def _step(ingest: Ingest, pause: Backoff, idle_seconds: float) -> float:
     try:
         moved = ingest.step()
     except (StoreUnavailable, OSError) as fault:
-        if pause.failures == 0:
-            event = "store_away" if isinstance(fault, StoreUnavailable) else "journal_away"
-            logs.event(_log, event, level=logging.ERROR, error=fault)
+        if pause.failures == 0 and isinstance(fault, StoreUnavailable):
+            logs.event(_log, "store_away", level=logging.ERROR, error=fault)
+        elif pause.failures == 0:
+            logs.event(_log, "journal_away", level=logging.ERROR, error=fault)
         with suppress(OSError):  # of a journal that is away itself
             ingest.sync()
         return pause.next()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,9 +13,11 @@ from model_package.schema import (
     Fault,
     InvalidRows,
     at_most,
+    by_row,
     column_faults,
     csv_lines,
     cut,
+    first_faults,
     json_rows,
     shown,
 )
@@ -57,8 +59,8 @@ def parse_json(body: bytes, max_rows: int, now: datetime) -> list[Outcome]:
 
     Raises MalformedBody, TooManyRows or InvalidRows and nothing else.
     """
-    rows, faults = json_rows(body, max_rows, "outcome")
-    return _all([judge(row, index, now) for index, row in enumerate(rows)], faults)
+    rows, twice = json_rows(body, max_rows, "outcome")
+    return _all((judge(row, index, now) for index, row in enumerate(rows)), len(rows), twice)
 
 
 def parse_csv(body: bytes, max_rows: int, now: datetime) -> list[Outcome]:
@@ -67,16 +69,24 @@ def parse_csv(body: bytes, max_rows: int, now: datetime) -> list[Outcome]:
     header = next(lines, [])
     faults = header_faults(header)
     if faults:
-        raise InvalidRows(tuple(faults))
+        raise InvalidRows(faults)
     cells = at_most(lines, max_rows, "outcome")
-    return _all([judge_line(header, line, row, now) for row, line in enumerate(cells)], [])
+    return _all((judge_line(header, line, row, now) for row, line in enumerate(cells)), len(cells), [])
 
 
-def _all(judged: Sequence[Judged], faults: list[Fault]) -> list[Outcome]:
-    faults += [fault for one in judged for fault in one.faults]
-    if faults:
-        raise InvalidRows(tuple(sorted(faults, key=lambda fault: fault.row or 0)))
-    return [one.outcome for one in judged if one.outcome is not None]
+def _all(judged: Iterable[Judged], rows: int, twice: list[Fault]) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+
+    def faults_of_rows() -> Iterator[Sequence[Fault]]:
+        for one in judged:
+            if one.outcome is not None:
+                outcomes.append(one.outcome)
+            yield one.faults
+
+    faults, checked = first_faults(faults_of_rows())
+    if twice or faults:
+        raise InvalidRows(by_row(twice + faults), rows - checked)
+    return outcomes
 
 
 def header_faults(header: Sequence[str]) -> list[Fault]:
@@ -84,7 +94,7 @@ def header_faults(header: Sequence[str]) -> list[Fault]:
     if len(header) > _MOST_KEYS:
         return [Fault(None, None, f"a header of at most {len(EXPECTED)} fields", f"{len(header)} columns")]
     needed = {name: EXPECTED[name] for name in (_NEEDED[:1] if "state" in header else _NEEDED)}
-    return column_faults(header, EXPECTED, needed, "outcome")
+    return column_faults(header, EXPECTED, needed, f"outcome ({', '.join(EXPECTED)})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from model_package import artifact, schema
+from model_package import artifact, card, schema
+from model_package.quality import BelowStandard
 from shadow import policy as policies
 from shadow import purpose as purposes
 from shadow import rollout
@@ -53,9 +54,20 @@ def prepare(
 
 
 def newest_or_trained(models: Path, name: str, train: Train) -> ModelRef:
-    """The newest artifact called `name`, trained now if there is none."""
-    versions = [version for found, version in artifact.listing(models) if found == name]
-    return ModelRef(name, versions[-1] if versions else train(name).name)
+    """The newest artifact called `name`, trained now if there is none; raises BelowStandard.
+
+    One that was trained or judged on too few sales is passed over: its error may look the best of all.
+    """
+    for found, version in reversed(artifact.listing(models)):
+        if found == name and card.too_few_sales(artifact.directory_of(models, name, version)) is None:
+            return ModelRef(name, version)
+    trained = train(name)
+    if few := card.too_few_sales(trained):
+        raise BelowStandard(
+            f"{name}@{trained.name} was {few}; it was saved and does not go live first: give more sales with "
+            "--data, or leave it out, for made-up ones"
+        )
+    return ModelRef(name, trained.name)
 
 
 def _begin_candidate(store: Store, model: ModelRef, now: datetime, policy: str) -> None:

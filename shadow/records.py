@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Self
@@ -92,6 +92,7 @@ class Outcome:
 
     `price_dollars` is None exactly when it was withdrawn. `reported_by` is the report's own word for its
     source. `received_at` is when it came in, `recorded_at` when it was stored; None: it has not been yet.
+    `request_id` is that of the report, as long as it is in the journal; the store does not keep it.
     """
 
     capture_id: UUID
@@ -101,6 +102,7 @@ class Outcome:
     reported_by: str | None
     received_at: datetime
     recorded_at: datetime | None = None
+    request_id: str = field(default="", compare=False)
 
     def says_the_same_as(self, other: Outcome) -> bool:
         """Whether both report the same, whenever they did."""

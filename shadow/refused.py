@@ -53,14 +53,14 @@ def set_aside(directory: Path, name: str, payloads: Sequence[bytes]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     writer = journal.SegmentWriter.create(folder, name, {})
-    houses = 0
     for payload in payloads:
         entry = Entry.parse(payload)
         facts = orjson.loads(payload)
-        del facts["first"], facts["dropped"]
-        writer.append(numbered(orjson.dumps(facts), houses, 0))
-        houses += 0 if entry is None else len(entry.captures)
-    writer.close()
+        for count in ("first", "dropped"):  # the second before version 4 of the format
+            facts.pop(count, None)
+        houses = 0 if entry is None else len(entry.captures)
+        writer.append(numbered(orjson.dumps(facts), writer.rows), houses)
+    writer.finish()
     journal.path_of(folder, name).rename(directory / (name + SUFFIX))
     folder.rmdir()
 

@@ -13,9 +13,12 @@ import re
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, unquote, urlsplit
+
+Network = IPv4Network | IPv6Network
 
 PREFIX = "UMBRA_"
 TEST_PREFIX = "UMBRA_TEST_"
@@ -24,7 +27,10 @@ _SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|URL|DSN")
 _SQLITE = "sqlite://"
 _ADDRESSES = "expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE or sqlite:////PATH"
 _ENCODED = f"{_ADDRESSES}; in a user, password or path percent-encode @ : / ? # [ ] and spaces (@ is %40)"
-_LISTS = frozenset({"recipe_modules", "masked_fields"})
+_LISTS = frozenset({"recipe_modules", "masked_fields", "api_hosts", "api_proxies"})
+_TEXTS = frozenset({"store_url", "api_path_prefix"})
+_HOST_NAME = re.compile(r"\*\Z|\[?[A-Za-z0-9._:-]+\]?\Z")
+_PATH_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*\Z")
 _SERVICE_LINK = re.compile(
     r"_SERVICE_HOST\Z|_SERVICE_PORT(_[A-Z0-9_]+)?\Z|_PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?\Z"
 )
@@ -115,6 +121,34 @@ def sqlite_url(path: Path) -> str:
     return f"{_SQLITE}/{quote(str(path))}"
 
 
+def _host(text: str) -> str:
+    host = text.removeprefix("[").removesuffix("]")
+    if not host.isascii() or any(character in host for character in " /@[]?#"):
+        raise InvalidSetting("expected an address or a host name, such as 127.0.0.1, ::1 or 0.0.0.0")
+    return host
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    names = _listed(text)
+    if not all(_HOST_NAME.match(name) for name in names):
+        raise InvalidSetting("expected host names without ports, separated by commas, or *")
+    return names
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ip_network(part) for part in _listed(text))
+    except ValueError as fault:
+        raise InvalidSetting(f"expected addresses or networks, such as 10.0.0.0/8: {fault}") from None
+
+
+def _path_prefix(text: str) -> str:
+    prefix = text.rstrip("/")
+    if not _PATH_PREFIX.match(prefix):
+        raise InvalidSetting("expected a path, such as /umbra")
+    return prefix
+
+
 def _store_url(text: str) -> str:
     if text.startswith(_SQLITE):
         return _sqlite_store(text.removeprefix(_SQLITE))
@@ -177,15 +211,29 @@ class Settings:
         "", _modules, "importable modules, comma separated, that add recipes of your own"
     )
 
-    api_host: str = _setting("127.0.0.1", str, "address the API listens on")
+    api_host: str = _setting("127.0.0.1", _host, "address the API listens on")
     api_port: int = _setting("8000", _whole(1, 65535), "port of the API")
+    api_hosts: tuple[str, ...] = _setting(
+        "",
+        _hosts,
+        "host names, comma separated, under which the API may be asked besides those of loopback and of the "
+        "address it listens on; `*`: any",
+    )
+    api_proxies: tuple[Network, ...] = _setting(
+        "", _networks, "addresses or networks, comma separated, of proxies whose X-Forwarded-For is believed"
+    )
+    api_path_prefix: str = _setting(
+        "", _path_prefix, "path below which a proxy shows the API, such as `/umbra`; links begin with it"
+    )
     api_workers: int = _setting("2", _whole(1, 256), "API processes")
     api_pinned: bool = _setting(
-        "true", _switch, "keep each API process on one CPU, while there is one for each of them"
+        "true",
+        _switch,
+        "keep each API process on one CPU, while there is one for each of them that nobody else has claimed",
     )
     api_max_rows: int = _setting("1000", _whole(1, 100_000), "houses in one request at most")
     api_max_body_bytes: int = _setting("4194304", _whole(1024, 1 << 30), "bytes of one request body at most")
-    api_request_id_is_key: bool = _setting(
+    api_retry_by_request_id: bool = _setting(
         "false", _switch, "take a request with the X-Request-ID and body of an earlier one for its retry"
     )
 
@@ -196,7 +244,7 @@ class Settings:
         secret=True,
     )
 
-    metrics_host: str = _setting("127.0.0.1", str, "address of both metrics ports")
+    metrics_host: str = _setting("127.0.0.1", _host, "address of both metrics ports")
     api_metrics_port: int = _setting("8001", _whole(1, 65535), "/metrics of the API")
     worker_metrics_port: int = _setting("8002", _whole(1, 65535), "/metrics of the worker")
     metrics_dir: Path | None = _setting(
@@ -267,7 +315,8 @@ class Settings:
     masked_fields: tuple[str, ...] = _setting(
         "",
         _field_names,
-        "fields of a house, comma separated, that never reach a log, a metric or a harvested question",
+        "fields of a house, comma separated, that never reach a log, a metric, a page, a report or a "
+        "harvested question",
     )
 
     @classmethod
@@ -363,7 +412,7 @@ def _refuse_unknown(source: Mapping[str, str], fields: Mapping[str, Any]) -> Non
 def _read(key: str, f: dataclasses.Field[Any], source: Mapping[str, str]) -> Any:
     text = source.get(key, "") or f.metadata["default"]
     if text == "":
-        return () if f.name in _LISTS else "" if f.name == "store_url" else None
+        return () if f.name in _LISTS else "" if f.name in _TEXTS else None
     try:
         return f.metadata["read"](text)
     except InvalidSetting as fault:

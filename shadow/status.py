@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from shadow import acknowledged, journal, journal_files, kept, presence, refused
 from shadow.acknowledged import Acknowledged
+from shadow.answer import Answer, NotAnswered
 from shadow.entries import Entry
 from shadow.pace import Pace
 from shadow.presence import Presence
@@ -32,6 +34,7 @@ from shadow.tenure import OtherDirectory, Tenure
 
 _TAIL_BYTES = 1 << 16
 _STUCK_AFTER = timedelta(minutes=1)
+_STORE_SECONDS, _DISK_SECONDS = 6.5, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,8 @@ class Books:
 class Status:
     """`books` is None when the store is away; `trouble` then says why.
 
-    `other_directory` says that another data directory writes in the place of this one.
+    `troubles` are processes that should be there or do not move, disks that do not answer, and what keeps
+    captures from the store.
     """
 
     data_dir: Path
@@ -84,24 +88,12 @@ class Status:
     journal: JournalState
     books: Books | None
     trouble: str | None
-    other_directory: str | None = None
-
-    @property
-    def is_stuck(self) -> bool:
-        """Whether captures have waited for long, and ingest moves none."""
-        oldest = self.journal.oldest_waiting_at
-        moved_at = max(
-            (p.facts.get("moved_at", 0.0) for p in self.processes if p.role == "ingest"), default=0.0
-        )
-        long_ago = self.taken_at - _STUCK_AFTER
-        return oldest is not None and oldest < long_ago and moved_at < long_ago.timestamp()
+    troubles: tuple[str, ...] = ()
 
     @property
     def in_order(self) -> bool:
-        """Whether the store answers, everything adds up, and nothing is held up or missing."""
-        journal = self.journal
-        hindered = journal.held_up or journal.missing or journal.missing_outcomes or self.is_stuck
-        return self.books is not None and self.books.balance and not hindered and self.other_directory is None
+        """Whether the store answers, everything adds up, and nothing else is wrong."""
+        return self.books is not None and self.books.balance and not self.troubles
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,22 +104,68 @@ class _Known:
     progress: Mapping[str, SegmentProgress] = field(default_factory=dict)
 
 
-def gather(settings: Settings, now: datetime) -> Status:
-    """Look at processes, journal and store."""
+def gather(settings: Settings, now: datetime, store_seconds: float = _STORE_SECONDS) -> Status:
+    """Look at processes, journal and store, within about ten seconds, whichever of them hangs."""
     store = open_store(settings.store)
     books: Books | None = None
     known: _Known | None = None
     trouble = None
+    looking = Answer(lambda: presence.living(settings.run_dir))
     try:
-        known = _known(store, settings)
-        books = _books(store, now)
-    except (StoreUnavailable, DamagedSourceId) as fault:
+        asking = Answer(lambda: (_known(store, settings), _books(store, now)))
+        known, books = asking.within(store_seconds, "the store")
+    except (StoreUnavailable, NotAnswered, DamagedSourceId) as fault:
         trouble = str(fault)
     finally:
         store.close()
-    living = tuple(presence.living(settings.run_dir))
-    journal_state = _journal(settings, living, known)
-    return Status(settings.data_dir, now, living, journal_state, books, trouble, _other(settings, known))
+    living, troubles = _processes(looking)
+    try:
+        asking_disk = Answer(lambda: _journal(settings, living, known))
+        state = asking_disk.within(_DISK_SECONDS, "the journal's disk")
+    except NotAnswered as fault:
+        state, troubles = JournalState(0, 0, 0, None), [*troubles, str(fault)]
+    troubles += [*_other_directory(settings, known), *_hindrances(state, living, now)]
+    return Status(settings.data_dir, now, living, state, books, trouble, tuple(troubles))
+
+
+def _other_directory(settings: Settings, known: _Known | None) -> Iterator[str]:
+    """Say when another data directory writes in the place of this one."""
+    if known is not None and known.source is not None:
+        try:
+            Tenure(settings.data_dir).check(known.source)
+        except OtherDirectory as fault:
+            yield str(fault)
+
+
+def _hindrances(journal: JournalState, living: Sequence[Presence], now: datetime) -> Iterator[str]:
+    """What keeps captures from the store, or has taken them out of it."""
+    for name, reason in sorted(journal.held_up.items()):
+        yield f"journal file {name} cannot be moved: {reason}"
+    oldest, long_ago = journal.oldest_waiting_at, now - _STUCK_AFTER
+    if oldest is not None and oldest < long_ago and _moved_at(living) < long_ago.timestamp():
+        seconds = (now - oldest).total_seconds()
+        yield f"captures have waited for {seconds:.0f} s, and ingest moves none: see the worker's log"
+    if journal.missing or journal.missing_outcomes:
+        yield (
+            f"the store went back by {journal.missing or 0:,} captures and {journal.missing_outcomes or 0:,} "
+            "outcomes that no journal file holds any more: it was restored from an older copy, or it is "
+            "another one; `umbra journal accept-loss` counts them as dropped, outcomes can be sent again"
+        )
+
+
+def _moved_at(living: Sequence[Presence]) -> float:
+    """When ingest moved something last, in seconds since 1970; 0 when it does not run."""
+    moments = (process.facts.get("moved_at", 0.0) for process in living if process.role == "ingest")
+    return max(moments, default=0.0)
+
+
+def _processes(looking: Answer[list[Presence]]) -> tuple[tuple[Presence, ...], list[str]]:
+    """The living processes, and what is wrong with them."""
+    try:
+        living = looking.within(_DISK_SECONDS, "the disk of the data directory")
+    except NotAnswered as fault:
+        return (), [str(fault)]
+    return tuple(living), presence.troubles(living, time.monotonic())
 
 
 def _books(store: Store, now: datetime) -> Books:
@@ -150,16 +188,6 @@ def _known(store: Store, settings: Settings) -> _Known:
     with store.reading() as connection:
         source = sources.find(connection, name)
         return _Known(source, {} if source is None else sources.progress(connection, source))
-
-
-def _other(settings: Settings, known: _Known | None) -> str | None:
-    if known is None or known.source is None:
-        return None
-    try:
-        Tenure(settings.data_dir).check(known.source)
-    except OtherDirectory as fault:
-        return str(fault)
-    return None
 
 
 def _journal(settings: Settings, living: Sequence[Presence], known: _Known | None) -> JournalState:
@@ -230,6 +258,7 @@ def as_json(status: Status) -> dict[str, object]:
         "taken_at": status.taken_at.isoformat(),
         "data_dir": str(status.data_dir),
         "trouble": status.trouble,
+        "troubles": list(status.troubles),
         "purpose": None if books is None else books.purpose,
         "balanced": None if books is None else books.balance,
         "processes": [
@@ -242,13 +271,11 @@ def as_json(status: Status) -> dict[str, object]:
             "refused_files": status.journal.refused_files,
             "waiting": status.journal.waiting,
             "oldest_waiting_at": _iso(status.journal.oldest_waiting_at),
-            "stuck": status.is_stuck,
             "held_up": dict(status.journal.held_up),
             "kept_bytes": status.journal.kept_bytes,
             "missing": status.journal.missing,
             "missing_outcomes": status.journal.missing_outcomes,
         },
-        "other_directory": status.other_directory,
         "deployment": None if books is None or books.deployment is None else _deployment(books.deployment),
         "intake": None if books is None else _intake(books.intake),
         "outcomes": None if books is None else books.outcomes.facts(),

@@ -11,8 +11,8 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from monitoring import logs, metrics
 from shadow import addresses, descendants, processes, start
@@ -21,7 +21,7 @@ from shadow.processes import Child
 from shadow.readings import JournalReading, StoreDiskReading, StoreReading
 from shadow.records import Candidate, CandidateState
 from shadow.settings import Settings
-from shadow.store import Store, StoreUnavailable, open_store
+from shadow.store import Store, StoreUnavailable, WrongStore, open_store
 
 _LOOK_SECONDS = 0.5
 _STOP_SECONDS = 15.0
@@ -34,6 +34,8 @@ class Roster:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._wanted: dict[int, Candidate] | None = None
+        self.refusal: str | None = None
+        """Why no Umbra can work with this store, if so."""
         threading.Thread(target=self._follow, name="umbra-roster", daemon=True).start()
 
     def wanted(self) -> dict[int, Candidate] | None:
@@ -42,9 +44,13 @@ class Roster:
 
     def _follow(self) -> None:
         while True:
-            with suppress(StoreUnavailable):  # ingest and the lanes say themselves that the store is away
+            try:
                 found = self._store.candidates()
                 self._wanted = {c.id: c for c in found if c.state is CandidateState.ACTIVE}
+            except WrongStore as fault:
+                self.refusal = str(fault)
+            except StoreUnavailable:  # ingest and the lanes say so themselves
+                pass
             time.sleep(_LOOK_SECONDS)
 
 
@@ -74,6 +80,12 @@ class Worker:
             self._leaving.remove(child)
         self._end_orphans()
 
+    def standing(self) -> dict[str, Any]:
+        """How each process is that should run."""
+        return {
+            child.name: child.standing() for child in (self._ingest, self._evidence, *self._lanes.values())
+        }
+
     def stop(self) -> None:
         """Let ingest empty the journal, then each lane score what that brought; kill what does not end."""
         processes.end_together([self._ingest, self._evidence], _STOP_SECONDS)
@@ -100,21 +112,28 @@ class Worker:
         return Child(f"scoring {candidate.model}", command, self._environment)
 
 
-def run(settings: Settings, stop: threading.Event, _announcement: Announcement) -> None:
-    """Keep the worker's processes running until told to stop."""
-    processes.claim(settings.data_dir, "worker")  # before anything of a running one could be touched
+def run(settings: Settings, stop: threading.Event, announcement: Announcement) -> None:
+    """Keep the worker's processes running until told to stop; raises CannotRun, of the store, too."""
+    processes.claim_all(settings, "worker")  # before anything of a running one could be touched
     start.adopt_orphans()
     store = open_store(settings.store)
     files = settings.metrics_files("worker")
     reading = StoreReading(store, settings.models, masked=settings.masked_fields)
     _serve_metrics(settings, reading, files if metrics.prepare_directory(files) else None)
     reading.follow(stop)
-    worker = Worker(settings, Roster(store), processes.without(os.environ, "UMBRA_ADMIN_TOKEN"))
-    while not stop.is_set():
+    roster = Roster(store)
+    worker = Worker(settings, roster, processes.without(os.environ, "UMBRA_ADMIN_TOKEN"))
+    children: dict[str, Any] = {}
+    while not stop.is_set() and roster.refusal is None:
         worker.tend(time.monotonic())
+        if children != (children := worker.standing()):
+            announcement.tell(children=children)
         stop.wait(_LOOK_SECONDS)
+    announcement.tell(state="stopping")
     worker.stop()
     metrics.remove_directory(files)
+    if roster.refusal is not None:
+        raise processes.CannotRun(roster.refusal)
 
 
 def _serve_metrics(settings: Settings, store: StoreReading, files: Path | None) -> None:

@@ -15,7 +15,13 @@ from api.pages.figures import FILTERS
 class Rendering:
     """Templates, compiled at the start; whatever is put into them is escaped."""
 
-    def __init__(self, assets: Assets, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        assets: Assets,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        path_prefix: str = "",
+    ) -> None:
         self.assets = assets
         self._clock = clock
         self._environment = Environment(
@@ -28,6 +34,7 @@ class Rendering:
         )
         self._environment.filters.update(FILTERS)
         self._environment.globals["assets"] = assets
+        self._environment.globals["prefix"] = path_prefix
         for name in self._environment.list_templates(("html",)):
             self._environment.get_template(name)
 

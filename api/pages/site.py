@@ -10,7 +10,11 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from flask import Response, request
+from werkzeug.exceptions import NotFound
 
+from api import content
+from api.answers import Answer
+from api.errors import Refused, UnknownCandidate
 from api.live import Live
 from api.lookups import Lookups
 from api.pages import asking, candidate, decisions, overview, trial
@@ -27,6 +31,7 @@ from shadow.store import StoreUnavailable
 
 _FOREVER = "public, max-age=31536000, immutable"
 _HTML = "text/html; charset=utf-8"
+_HEADERS = GUARDS | {"Cache-Control": "no-store"}
 
 View = Callable[..., Response]
 Found = TypeVar("Found")
@@ -43,13 +48,14 @@ class Site:
         take_status: Callable[[datetime], Status] | None,
         *,
         decides: bool,
+        path_prefix: str = "",
     ) -> None:
         self._live = live
         self._lookups = lookups
         self._limits = limits
         self._decides = decides
         self._assets = Assets()
-        self._rendering = Rendering(self._assets)
+        self._rendering = Rendering(self._assets, path_prefix=path_prefix)
         self._standing = take_status and lookups.counting(lambda store: asking.standing(store, take_status))
 
     def routes(self) -> Iterator[tuple[str, str, View]]:
@@ -83,11 +89,7 @@ class Site:
         )
         dossier, present = found if found is not None else (None, [])
         if found is not None and dossier is None and model not in {one.model for one in present}:
-            return self._lost(
-                f"{identifier[:80]} is not a candidate.",
-                "These are:" if present else "There is none.",
-                present,
-            )
+            return self._not_a_candidate(identifier[:80], present)
         shown = candidate.shown(tab, identifier[:80], dossier, request.args.get("field"))
         return self._page(tab.name.lower(), away=found is None, **shown)
 
@@ -123,10 +125,8 @@ class Site:
         """Style, script or picture."""
         found = self._assets.at(request.path)
         if found is None:
-            return self._lost(
-                "Nothing is here.", "The page that led here is of another version: load it again."
-            )
-        headers = {"Cache-Control": _FOREVER, "Vary": "Accept-Encoding", "X-Content-Type-Options": "nosniff"}
+            raise NotFound
+        headers = {"Cache-Control": _FOREVER, "Vary": "Accept-Encoding"}
         if request.accept_encodings["gzip"] > 0:
             return Response(
                 found.packed, headers=headers | {"Content-Encoding": "gzip"}, content_type=found.content_type
@@ -161,9 +161,29 @@ class Site:
     def _label(self) -> str | None:
         return self._live.serving().label if self._live.is_ready else None
 
-    def _lost(self, what: str, remedy: str, present: list[Candidate] | None = None) -> Response:
-        candidates = [str(one.model) for one in present or []]
-        return self._page("lost", HTTPStatus.NOT_FOUND, what=what, remedy=remedy, candidates=candidates)
+    def problem(self, refused: Refused, request_id: str) -> Answer:
+        """What is wrong with a request, as a page for the browser that made it."""
+        problem = refused.problem
+        html = self._rendering.render(
+            "problem",
+            title=problem.title,
+            status=problem.status.value,
+            detail=refused.detail,
+            request_id=request_id,
+        )
+        headers = {**refused.headers, **_HEADERS, "Vary": "Accept"}
+        return Answer(html.encode(), _HTML, problem.status.value, headers)
+
+    def _not_a_candidate(self, identifier: str, present: list[Candidate]) -> Response:
+        if not content.prefers_page(request.environ):
+            known = ", ".join(str(one.model) for one in present[:10]) or "there is none"
+            raise UnknownCandidate(f"{identifier!r}: expected NAME@VERSION of a candidate: {known}")
+        return self._page(
+            "lost",
+            HTTPStatus.NOT_FOUND,
+            identifier=identifier,
+            candidates=[str(one.model) for one in present],
+        )
 
     def _page(
         self, template: str, status: HTTPStatus | None = None, *, away: bool = False, **shown: Any
@@ -171,8 +191,10 @@ class Site:
         """A page; what cannot be shown while the store is away is a 503, unless this process knows enough."""
         known = template in ("overview", "try")
         code = status or (HTTPStatus.SERVICE_UNAVAILABLE if away and not known else HTTPStatus.OK)
+        if code >= HTTPStatus.BAD_REQUEST and away and not content.prefers_page(request.environ):
+            raise StoreUnavailable("the store is away")
         html = self._rendering.render(template, away=away, **shown)
-        headers = GUARDS | {"Cache-Control": "no-store"} | ({"Retry-After": "5"} if away else {})
+        headers = _HEADERS | ({"Retry-After": "5"} if away else {})
         return Response(html, code.value, headers, content_type=_HTML)
 
 

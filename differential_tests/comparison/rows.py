@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,13 +73,14 @@ def _doubled(a: Table, b: Table) -> Iterator[Finding]:
 
 
 def _unlike(a: Table, b: Table, row_a: int, row_b: int) -> Finding | None:
-    """A failure on either side, or another status or error code."""
+    """A failure on either side, another status or error code, or a value that other clients cannot read."""
     failed = a.failures[row_a] or b.failures[row_b]
+    statuses = a.statuses[row_a], b.statuses[row_b]
     if not failed and a.statuses[row_a] == b.statuses[row_b] and a.codes[row_a] == b.codes[row_b]:
         return None
     details = {"a": a.details.get(row_a), "b": b.details.get(row_b)}
     return Finding(
-        Kind.FAILURE if failed else Kind.REFUSAL,
+        Kind.FAILURE if failed or max(statuses) < HTTPStatus.BAD_REQUEST else Kind.REFUSAL,
         a.ids[row_a],
         a=said(a, row_a),
         b=said(b, row_b),

@@ -13,7 +13,7 @@ from differential_tests.reports.texts import line, number
 from monitoring.terminal import Screen, styled
 
 WORST = 10
-_EXCUSES = ("noise", "expected change", "stale expected change", "unused expected change")
+_EXCUSES = ("note", "noise", "expected change", "stale expected change", "unused expected change")
 _STYLES = {State.SAME: "green", State.FINDINGS: "red", State.ERROR: "yellow"}
 
 

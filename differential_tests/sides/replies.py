@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from differential_tests.questions import Question
@@ -14,6 +14,8 @@ from differential_tests.sides.mapping import Response, reference, text_at, value
 
 SHOWN_CHARACTERS = 120
 REDIRECT, REFUSED, BROKEN = 300, 400, 500
+MOST_KEYS = 3
+_ENCODINGS = {"utf-8-sig": "byte order mark"}
 OF_ANY_QUESTION = frozenset({401, 403, 404, 405})
 """Refused is who asks, or where: no question has anything to do with it."""
 
@@ -41,12 +43,27 @@ def answer(question: Question, status: int, **told: Any) -> Answer:
     return Answer(question.id, question.kind, question.segment, status, **told)
 
 
-def document(data: bytes, status: int) -> Any:
-    """The JSON of a reply; NaN and the infinities are read. Raises Unanswered."""
+def document(data: bytes, status: int) -> tuple[Any, str]:
+    """The JSON of a reply, and what many clients cannot read of it: another encoding, a mark, a key twice.
+
+    NaN and the infinities are read. Raises Unanswered.
+    """
+    encoding, twice = json.detect_encoding(data), dict[str, None]()
+
+    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+        read = dict(found)
+        if len(read) < len(found):
+            counts = Counter(key for key, _ in found)
+            twice.update((key, None) for key, times in counts.items() if times > 1)
+        return read
+
     try:
-        return json.loads(data)
+        value = json.loads(data.decode(encoding, "surrogatepass"), object_pairs_hook=pairs)
     except (ValueError, RecursionError) as fault:
         raise Unanswered("not-json", f"{fault}; it began with {_began(data)!r}", status) from fault
+    odd = [_ENCODINGS.get(encoding, encoding)] if encoding != "utf-8" else []
+    odd += [f"key {key!r:.40} twice" for key in sorted(twice)[:MOST_KEYS]]
+    return value, ", ".join(odd)
 
 
 def _began(data: bytes) -> str:
@@ -67,9 +84,10 @@ def read(questions: Sequence[Question], rows: int | None, status: int, data: byt
         return Reply(_refusals(questions, status, data, told))
     if status >= REDIRECT:
         raise Unanswered("redirect", "to another address, which is not followed", status)
-    content = document(data, status)
+    content, odd = document(data, status)
     model = reference(told.model, told.version, content)
-    return Reply(_answers(questions, rows, status, _found(content, rows, status, told), told), model)
+    answers = _answers(questions, rows, status, _found(content, rows, status, told), told)
+    return Reply([replace(one, code=odd) for one in answers] if odd else answers, model)
 
 
 def _answers(
@@ -92,12 +110,12 @@ def _refusals(questions: Sequence[Question], status: int, data: bytes, response:
 
     `detail` tells of one that need not come from the service that was meant.
     """
-    told = document(data, status) if response.code else {}
+    told, odd = document(data, status) if response.code else ({}, "")
     code = text_at(response.code, told).removeprefix(response.code_prefix)
     faults = {key: told[key] for key in response.faults if key in told} if isinstance(told, dict) else {}
     doubtful = not code and (response.code or status in OF_ANY_QUESTION or status >= BROKEN)
     detail = f"no error code; it began with {_began(data)!r}" if doubtful else ""
-    shown = detail[:SHOWN_CHARACTERS]
+    shown, code = detail[:SHOWN_CHARACTERS], ", ".join(filter(None, (code, odd)))
     return [answer(question, status, code=code, value=faults, detail=shown) for question in questions]
 
 

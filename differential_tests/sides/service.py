@@ -92,7 +92,7 @@ class ServiceSide:
             return ""
         try:
             status, data = self._sent("GET", about.path)
-            return mapping.hash_of(next(iter(self._models)), replies.document(data, status), about)
+            return mapping.hash_of(next(iter(self._models)), replies.document(data, status)[0], about)
         except Unanswered:
             return ""
 

@@ -61,10 +61,19 @@ CANDIDATE_FAILURES = Search(
 ONE_REQUEST = Search(
     "umbra-one-request",
     "Umbra: one request by id",
-    "All lines about a request, from its answer to its candidates: put its X-Request-ID for the star.",
+    "All lines about a request, from its answer to its outcome: put its X-Request-ID for the star.",
     "trace.id: *",
     ("event.dataset", "message", "trace.id", "http.response.status_code", "umbra.row_index",
-     "umbra.candidate", "umbra.live_price_dollars", "umbra.candidate_price_dollars", "umbra.reason"),
+     "umbra.candidate", "umbra.live_price_dollars", "umbra.candidate_price_dollars", "umbra.outcome",
+     "umbra.reason"),
+)  # fmt: skip
+OUTCOMES = Search(
+    "umbra-outcomes",
+    "Umbra: outcomes",
+    "Reports of sold and withdrawn houses, and each house under the request that asked about it.",
+    'message.keyword: "outcomes_stored" or message.keyword: "house_outcome"',
+    ("message", "umbra.outcome", "umbra.capture_id", "umbra.capture_ids", "umbra.rows", "umbra.report",
+     "trace.id"),
 )  # fmt: skip
 FAR_ABOVE = Search(
     "umbra-far-above-live",
@@ -83,4 +92,13 @@ FAR_BELOW = Search(
     ("umbra.difference_ratio", "asc"),
 )
 
-SEARCHES = (ERRORS, SLOW_REQUESTS, REFUSED_INPUTS, CANDIDATE_FAILURES, ONE_REQUEST, FAR_ABOVE, FAR_BELOW)
+SEARCHES = (
+    ERRORS,
+    SLOW_REQUESTS,
+    REFUSED_INPUTS,
+    CANDIDATE_FAILURES,
+    ONE_REQUEST,
+    OUTCOMES,
+    FAR_ABOVE,
+    FAR_BELOW,
+)

@@ -1,7 +1,16 @@
 """What a house is: its fields, how requests are read, and how rows become numbers."""
 
 from model_package.schema.csv_body import at_most, column_faults, csv_lines, parse_csv
-from model_package.schema.faults import Fault, InvalidRows, MalformedBody, TooManyRows, cut, shown
+from model_package.schema.faults import (
+    FAULTS_MOST,
+    Fault,
+    InvalidRows,
+    MalformedBody,
+    TooManyRows,
+    cut,
+    first_faults,
+    shown,
+)
 from model_package.schema.fields import (
     BY_NAME,
     ENTITY,
@@ -16,13 +25,14 @@ from model_package.schema.fields import (
     json_schema,
 )
 from model_package.schema.houses import Houses
-from model_package.schema.json_body import json_rows, parse_json
+from model_package.schema.json_body import by_row, json_rows, parse_json
 from model_package.schema.matrix import matrix
 
 __all__ = [
     "BY_NAME",
     "ENTITY",
     "EXAMPLE",
+    "FAULTS_MOST",
     "FIELDS",
     "NAMES",
     "Fault",
@@ -35,10 +45,12 @@ __all__ = [
     "Value",
     "asked_json_schema",
     "at_most",
+    "by_row",
     "column_faults",
     "csv_lines",
     "cut",
     "digest",
+    "first_faults",
     "json_rows",
     "json_schema",
     "matrix",

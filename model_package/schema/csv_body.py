@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from model_package import tables
-from model_package.schema.faults import Fault, InvalidRows, MalformedBody, TooManyRows, cut
+from model_package.schema.faults import FAULTS_MOST, Fault, InvalidRows, MalformedBody, TooManyRows, cut
 from model_package.schema.fields import BY_NAME, ENTITY, FIELDS, Row
 from model_package.schema.houses import MOST_KEYS, Houses, read_house
 from model_package.tables import InvalidTable, WrongSeparator, number
@@ -25,11 +25,15 @@ def parse_csv(body: bytes, max_rows: int) -> Houses:
     header = next(lines, [])
     faults = _header_faults(header)
     if faults:
-        raise InvalidRows(tuple(faults))
+        raise InvalidRows(faults)
     cells = at_most(lines, max_rows, "house")
-    rows = [_house(header, line, row, faults) for row, line in enumerate(cells)]
+    rows: list[Row] = []
+    for row, line in enumerate(cells):
+        rows.append(_house(header, line, row, faults))
+        if len(faults) >= FAULTS_MOST:
+            break
     if faults:
-        raise InvalidRows(tuple(faults))
+        raise InvalidRows(faults, len(cells) - len(rows))
     return Houses.of(rows, single=False)
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 SHOWN_CHARACTERS = 80
+FAULTS_MOST = 100
+"""As many faults as one answer lists; whoever has more has one mistake many times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +35,28 @@ class TooManyRows(ValueError):
 
 
 class InvalidRows(ValueError):
-    """Readable, but not what was asked for: `faults` lists all that is wrong, by row and field."""
+    """Readable, but not what was asked for: `faults` lists what is wrong, by row and field.
 
-    def __init__(self, faults: tuple[Fault, ...]) -> None:
+    FAULTS_MOST of them at most, so that a wrong body costs no more than a right one. `unchecked_rows` is the
+    number of rows that nobody looked at any more.
+    """
+
+    def __init__(self, faults: Sequence[Fault], unchecked_rows: int = 0) -> None:
         super().__init__(f"{len(faults)} faults; the first: {faults[0]}")
-        self.faults = faults
+        self.faults = tuple(faults[:FAULTS_MOST])
+        self.unchecked_rows = unchecked_rows
+
+
+def first_faults(faults_of_rows: Iterable[Sequence[Fault]]) -> tuple[list[Fault], int]:
+    """The faults of the first rows, until there are FAULTS_MOST or more, and how many rows these are."""
+    faults: list[Fault] = []
+    rows = 0
+    for found in faults_of_rows:
+        faults += found
+        rows += 1
+        if len(faults) >= FAULTS_MOST:
+            break
+    return faults, rows
 
 
 def shown(value: object) -> str:

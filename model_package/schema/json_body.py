@@ -5,15 +5,27 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 
 from pydantic_core import ValidationError, from_json
 
-from model_package.schema.faults import Fault, InvalidRows, MalformedBody, TooManyRows, cut, shown
+from model_package.schema.faults import (
+    FAULTS_MOST,
+    Fault,
+    InvalidRows,
+    MalformedBody,
+    TooManyRows,
+    cut,
+    first_faults,
+    shown,
+)
 from model_package.schema.fields import NAMES
-from model_package.schema.houses import HOUSE, HOUSE_LIST, Houses, read_house
+from model_package.schema.houses import HOUSE, HOUSE_LIST, MOST_KEYS, Houses, read_house
 
 _BLANK = b" \t\n\r"
 _KEYS = len(NAMES) + 1  # the fields, and the entity id
+_EXCESS = 4
+_KEYS_ALWAYS_READ = 16_000  # some milliseconds
 
 
 def parse_json(body: bytes, max_rows: int) -> Houses:
@@ -23,10 +35,11 @@ def parse_json(body: bytes, max_rows: int) -> Houses:
     InvalidRows and nothing else.
     """
     single = body[:1] == b"{" or body.lstrip(_BLANK)[:1] == b"{"
-    # A house has one brace, and a colon for each key: with more of either the body cannot be right, and is
-    # not worth validating (pydantic takes seconds over an object of a hundred thousand unknown keys).
-    braces, colons = 1 if single else body.count(b"{"), body.count(b":")
-    if braces > max_rows or colons > _KEYS * braces:
+    # A house has one brace, a colon for each key, and no bracket: with more of these the body cannot be
+    # right, and is not worth validating (pydantic takes seconds over a hundred thousand keys or lists).
+    braces, colons = body.count(b"{"), body.count(b":")
+    houses_most, lists = (1, 0) if single else (max_rows, 1)
+    if braces > houses_most or colons > _KEYS * braces or body.count(b"[") > lists:
         raise _refusal(body, max_rows)
     try:
         houses = [HOUSE.validate_json(body)] if single else HOUSE_LIST.validate_json(body)
@@ -40,10 +53,16 @@ def parse_json(body: bytes, max_rows: int) -> Houses:
 
 
 def _refusal(body: bytes, max_rows: int) -> InvalidRows:
-    """Say why a body is refused: the slow and complete way, taken only once it is known to be wrong."""
-    rows, faults = json_rows(body, max_rows, "house")
-    faults += [fault for index, row in enumerate(rows) for fault in read_house(row, index)[1]]
-    return InvalidRows(tuple(sorted(faults, key=lambda fault: fault.row or 0)))
+    """Say why a body is refused: the slow way, taken only once it is known to be wrong."""
+    _refuse_excess(body, max_rows)
+    rows, twice = json_rows(body, max_rows, "house")
+    faults, checked = first_faults(read_house(row, index)[1] for index, row in enumerate(rows))
+    return InvalidRows(by_row(twice + faults), len(rows) - checked)
+
+
+def by_row(faults: Sequence[Fault]) -> list[Fault]:
+    """Faults in the order of their rows, those of the whole body first."""
+    return sorted(faults, key=lambda fault: fault.row or 0)
 
 
 def json_rows(body: bytes, max_rows: int, noun: str) -> tuple[list[object], list[Fault]]:
@@ -60,14 +79,35 @@ def json_rows(body: bytes, max_rows: int, noun: str) -> tuple[list[object], list
         raise TooManyRows(len(rows), max_rows)
     if not rows:
         raise InvalidRows((Fault(None, None, f"at least one {noun}", "an empty list"),))
+    # With as many colons as keys none came twice, and the body need not be read once more to find out which.
+    colons, keys = body.count(b":"), sum(len(row) for row in rows if isinstance(row, dict))
+    if colons == keys:
+        return rows, []
+    if colons > MOST_KEYS * len(rows):
+        return rows, [Fault(None, None, "each field once", f"{colons} keys")]
     return rows, _duplicates(body)
+
+
+def _refuse_excess(body: bytes, max_rows: int) -> None:
+    """Refuse unread what holds so much that reading it would cost more than reading a right body.
+
+    Raises TooManyRows, MalformedBody or InvalidRows.
+    """
+    objects, lists, keys = body.count(b"{"), body.count(b"["), body.count(b":")
+    if objects + lists > _EXCESS * max_rows:
+        if lists == 1 and body.lstrip(_BLANK)[:1] == b"[":
+            raise TooManyRows(objects, max_rows)
+        expected = "expected a house, or a list of houses, with no object or list inside"
+        raise MalformedBody(f"{objects} objects and {lists} lists: {expected}")
+    if keys > max(_KEYS_ALWAYS_READ, MOST_KEYS * min(objects, max_rows)):
+        raise InvalidRows((Fault(None, None, "an object with the fields of a house", f"{keys} keys"),))
 
 
 def _read(body: bytes, expected: str) -> object:
     """Parse without judging: NaN and 1e999 come out as floats that the fields then refuse."""
     _refuse_encoding(body, expected)
     try:
-        return from_json(body, allow_inf_nan=True, cache_strings="keys")
+        return from_json(body, allow_inf_nan=True, cache_strings=False)
     except ValueError as error:
         raise MalformedBody(f"not JSON: {cut(str(error))}") from None
 
@@ -89,13 +129,19 @@ class _Pairs(list[tuple[str, object]]):
     """An object's pairs as they were written, so that a key that came twice is seen twice."""
 
 
+def _pairs(pairs: list[tuple[str, object]]) -> dict[str, object] | _Pairs:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else _Pairs(pairs)
+
+
 def _duplicates(body: bytes) -> list[Fault]:
-    value = json.loads(body, object_pairs_hook=_Pairs, parse_int=str, parse_float=str, parse_constant=str)
-    rows: Sequence[object] = [value] if isinstance(value, _Pairs) else value
-    return [
+    value = json.loads(body, object_pairs_hook=_pairs)
+    rows: Sequence[object] = value if isinstance(value, list) and not isinstance(value, _Pairs) else [value]
+    found = (
         Fault(index, cut(key), "each field once", f"{count} times")
         for index, row in enumerate(rows)
         if isinstance(row, _Pairs)
         for key, count in Counter(key for key, _ in row).items()
         if count > 1
-    ]
+    )
+    return list(islice(found, FAULTS_MOST))

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from rich.progress import BarColumn, Progress, SpinnerColumn, TimeElapsedColumn
 
-from model_package import artifact, manifest, recipes, sources
+from model_package import artifact, card, manifest, recipes, sources
 from model_package import train as training
 from model_package.dataset import Dataset
 from monitoring import terminal
@@ -44,6 +44,8 @@ def train(recipe: str, source: str, seed: int) -> None:
     recipes.register(settings.recipe_modules)
     saved = trainer(settings.models, source, seed)(recipe)
     terminal.say(f"saved {saved.parent.name}@{saved.name} in {saved}")
+    if few := card.too_few_sales(saved):
+        terminal.say(f"WARNING: {saved.parent.name}@{saved.name} was {few}", err=True)
 
 
 def trainer(models: Path, source: str, seed: int) -> Callable[[str], Path]:
@@ -91,8 +93,8 @@ def models(context: click.Context, as_json: bool) -> None:
     if as_json:
         terminal.say_json(rows)
         return
-    columns = ("Model", "Trained", "Data", "RMSE of log price", "Digest")
-    table = terminal.table(columns, [[str(value) for value in row.values()] for row in rows])
+    columns = ("Model", "Trained", "Data", "RMSE of log price", "Digest", "")
+    table = terminal.table(columns, [[str(value or "") for value in row.values()] for row in rows])
     terminal.show(table if rows else f"No models in {models_dir} yet. `umbra train linear` makes one.")
 
 
@@ -135,11 +137,12 @@ def _directory(reference: ModelRef) -> Path:
 
 def _facts(models_dir: Path, name: str, version: str) -> dict[str, object]:
     directory = artifact.directory_of(models_dir, name, version)
-    card = json.loads((directory / "card.json").read_text(encoding="utf-8"))
+    said = json.loads((directory / "card.json").read_text(encoding="utf-8"))
     return {
         "model": f"{name}@{version}",
-        "trained_at": str(card.get("trained_at", "unknown"))[:16],
-        "data": str(card.get("data", {}).get("source", "unknown")).partition(",")[0],
-        "rmse_log_price": round(card["errors"]["rmse_log"], 4) if "errors" in card else "unknown",
+        "trained_at": str(said.get("trained_at", "unknown"))[:16],
+        "data": str(said.get("data", {}).get("source", "unknown")).partition(",")[0],
+        "rmse_log_price": round(said["errors"]["rmse_log"], 4) if "errors" in said else "unknown",
         "digest": manifest.read(directory).digest[:12],
+        "warning": card.too_few(said),
     }

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.live import Live
@@ -23,10 +24,11 @@ from shadow.cli import model, state
 from shadow.cli.operator import operator_name
 from shadow.data_directory import make_private
 from shadow.pace import Pace
+from shadow.presence import Announcement
 from shadow.processes import Child
 from shadow.records import Deployment, Purpose
 from shadow.settings import Settings
-from shadow.store import StoreUnavailable, open_store
+from shadow.store import StoreUnavailable, WrongStore, open_store
 
 _READY_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
@@ -124,9 +126,9 @@ def _prepared_or_remembered(
         return _prepare(settings, train, wanted)
     except running.NotTrained as fault:
         raise click.exceptions.Exit(fault.status) from fault
-    except processes.CannotRun:
+    except (WrongStore, processes.CannotRun):
         raise
-    except Exception as fault:  # noqa: BLE001 - whatever the store says, the API can do without it
+    except Exception as fault:  # noqa: BLE001 - whatever else the store says, the API can do without it
         try:
             deployment = rollout.remembered(settings.data_dir)
         except rollout.NoDeployment:
@@ -142,20 +144,22 @@ def _prepared_or_remembered(
 
 def _run(environment: Mapping[str, str], data: str, traffic_rate: float | None) -> None:
     settings, is_demo = Settings.from_environment(environment), traffic_rate is not None
-    make_private(settings)
     running.check_alone(settings)
+    make_private(settings)
     start.adopt_orphans()
     deployment = _prepared_or_remembered(
         settings, environment, data, Purpose.DEMO if is_demo else Purpose.REAL
     )
     stop = processes.stop_on_signals()  # only now: until here Ctrl-C ends the command at once
     children = running.plan(settings, environment, traffic_rate)
+    announcement = Announcement(settings.run_dir, "up", datetime.now(UTC))
     try:
         _start(settings, children, stop)
         if not stop.is_set():
             _greet(settings, deployment, is_demo=is_demo)
-            _stay(settings, children, stop, follow=is_demo)
+            _stay(settings, children, announcement, stop, follow=is_demo)
     finally:
+        announcement.withdraw()
         terminal.say("", "stopping: the API first, then the worker once the journal is empty ...", err=True)
         running.stop(children)
     terminal.show(state.render(whole.gather(settings, datetime.now(UTC))))
@@ -220,11 +224,18 @@ def _for_another_terminal(settings: Settings) -> str:
     return "" if settings.data_dir == usual else f"UMBRA_DATA_DIR={shlex.quote(str(settings.data_dir))} "
 
 
-def _stay(settings: Settings, children: list[Child], stop: threading.Event, *, follow: bool) -> None:
+def _stay(
+    settings: Settings,
+    children: list[Child],
+    announcement: Announcement,
+    stop: threading.Event,
+    *,
+    follow: bool,
+) -> None:
     """Keep everything running until told to stop; with `follow`, on a terminal, show the status meanwhile."""
     console = terminal.Screen()
     if not (follow and console.is_terminal):
-        _tend_until(children, stop, lambda: None)
+        _tend_until(settings, children, announcement, stop, lambda: None)
         return
     with Live(console=console, auto_refresh=False) as screen:
         shown = [0.0]
@@ -234,14 +245,23 @@ def _stay(settings: Settings, children: list[Child], stop: threading.Event, *, f
                 screen.update(state.render(whole.gather(settings, datetime.now(UTC))), refresh=True)
                 shown[0] = time.monotonic()
 
-        _tend_until(children, stop, show)
+        _tend_until(settings, children, announcement, stop, show)
 
 
-def _tend_until(children: list[Child], stop: threading.Event, show: Callable[[], None]) -> None:
-    orphans = running.Orphans()
+def _tend_until(
+    settings: Settings,
+    children: list[Child],
+    announcement: Announcement,
+    stop: threading.Event,
+    show: Callable[[], None],
+) -> None:
+    orphans, standing = running.Orphans(), dict[str, Any]()
     while not stop.is_set():
-        for name, status in running.tend(children, starting=False):
-            terminal.say(f"the {name} ended with status {status}; starting it again", err=True)
+        for child, status in running.tend(children, starting=False):
+            running.check_displaced(settings, child, status)
+            terminal.say(f"the {child.name} ended with status {status}; starting it again", err=True)
         orphans.tend(children, time.monotonic())
+        if standing != (standing := {child.name: child.standing() for child in children}):
+            announcement.tell(children=standing)
         show()
         stop.wait(_LOOK_SECONDS)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import click
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from monitoring import terminal
 from monitoring.phrases import count
@@ -32,8 +31,8 @@ DEMO = "This is a demo: houses and sales are invented."
 def status(as_json: bool) -> None:
     """Show processes, deployment, journal, and every candidate's ledger.
 
-    Exits 1 when a ledger does not balance, the store cannot be asked or lacks captures that it had, or a
-    journal file is held up.
+    Exits 1 when a ledger does not balance, the store cannot be asked or lacks captures that it had, a process
+    is missing or does not move, or a journal file is held up. What hangs is waited for ten seconds at most.
 
     \b
     umbra status
@@ -52,7 +51,8 @@ def status(as_json: bool) -> None:
 
 def render(now: Status) -> RenderableType:
     """The status as people read it."""
-    parts: list[RenderableType] = [_processes(now), "", _journal(now.journal), *_troubles(now)]
+    troubles = [styled(trouble[:1].upper() + trouble[1:], "bold red") for trouble in now.troubles]
+    parts: list[RenderableType] = [_processes(now), *troubles, "", _journal(now.journal)]
     if now.books is None:
         parts += ["", styled(f"The store cannot be asked: {now.trouble}", "bold red")]
     else:
@@ -79,27 +79,6 @@ def _journal(journal: JournalState) -> str:
         *((f"{count(refused, 'file')} set aside (see `umbra journal`)",) if refused else ()),
     )
     return f"Journal: {', '.join(parts)}"
-
-
-def _troubles(now: Status) -> Iterator[Text]:
-    """What keeps captures from the store, or has taken them out of it."""
-    bad = "bold red"
-    journal = now.journal
-    if now.other_directory is not None:
-        yield styled(now.other_directory, bad)
-    for name, reason in sorted(journal.held_up.items()):
-        yield styled(f"Journal file {name} cannot be moved: {reason}", bad)
-    if now.is_stuck and journal.oldest_waiting_at is not None:
-        span = _duration(now.taken_at - journal.oldest_waiting_at)
-        yield styled(f"Captures have waited for {span}, and ingest moves none.", bad)
-    if journal.missing or journal.missing_outcomes:
-        yield styled(
-            f"The store went back by {count(journal.missing or 0, 'capture')} and "
-            f"{count(journal.missing_outcomes or 0, 'outcome')} that no journal file holds any more: it was "
-            "restored from an older copy, or is another one. `umbra journal accept-loss` counts them as "
-            "dropped; outcomes can be sent again.",
-            bad,
-        )
 
 
 def _books(books: Books) -> list[RenderableType]:

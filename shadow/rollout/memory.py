@@ -12,7 +12,7 @@ from pathlib import Path
 from monitoring import logs
 from shadow.records import Deployment, DeploymentKind, ModelRef
 from shadow.settings import Settings
-from shadow.store import open_store
+from shadow.store import StoreUnavailable, open_store
 
 _log = logging.getLogger("umbra.rollout")
 
@@ -33,8 +33,18 @@ def current_deployment(settings: Settings) -> Deployment:
         found = _stored(settings.store)
     except Exception as fault:  # noqa: BLE001 (a live answer does not need the store)
         logs.event(_log, "deployment_from_memory", level=logging.WARNING, error=fault)
-        return remembered(settings.data_dir)
+        return _instead(settings.data_dir, fault)
     return found or _only_remembered(settings.data_dir)
+
+
+def _instead(data_dir: Path, fault: Exception) -> Deployment:
+    """What is remembered here; if nothing is, say also why the store could not be asked."""
+    try:
+        return remembered(data_dir)
+    except NoDeployment as absent:
+        if isinstance(fault, StoreUnavailable):
+            raise NoDeployment(f"{fault}; {absent}") from fault
+        raise
 
 
 def _only_remembered(data_dir: Path) -> Deployment:

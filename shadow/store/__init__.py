@@ -3,7 +3,7 @@
 from sqlalchemy import Connection
 
 from shadow.store.connection import Store, open_store, sqlite_path
-from shadow.store.errors import StoreRefused, StoreUnavailable, StoreUnfit
+from shadow.store.errors import StoreRefused, StoreUnavailable, StoreUnfit, WrongStore
 
 __all__ = [
     "Connection",
@@ -11,6 +11,7 @@ __all__ = [
     "StoreRefused",
     "StoreUnavailable",
     "StoreUnfit",
+    "WrongStore",
     "open_store",
     "sqlite_path",
 ]

@@ -16,7 +16,7 @@ from shadow.store import bulk, outcomes, partitions
 from shadow.store.sources import Source
 from shadow.store.tables import candidates, captures, observations, sources
 
-_IDS_AT_ONCE = 1000
+_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def sort_out(connection: Connection, rows: Sequence[Capture]) -> tuple[list[Capt
 
 def _answers(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, tuple[str, str, float, int]]:
     found = dict[UUID, tuple[str, str, float, int]]()
-    for start in range(0, len(ids), _IDS_AT_ONCE):
+    for start in range(0, len(ids), _AT_ONCE):
         rows = connection.execute(
             select(
                 captures.c.id,
@@ -104,7 +104,7 @@ def _answers(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, tuple[st
                 captures.c.live_version,
                 captures.c.prediction_dollars,
                 captures.c.row_index,
-            ).where(captures.c.id.in_(ids[start : start + _IDS_AT_ONCE]))
+            ).where(captures.c.id.in_(ids[start : start + _AT_ONCE]))
         )
         found |= {row.id: tuple(row[1:]) for row in rows}
     return found
@@ -164,6 +164,16 @@ def prediction(connection: Connection, capture_id: UUID) -> Prediction | None:
     )
     reported = outcomes.history(connection, [capture_id]).get(capture_id, [])
     return Prediction(_capture(found), tuple(map(_observation, seen)), tuple(reversed(reported)))
+
+
+def request_ids(connection: Connection, names: Sequence[UUID]) -> dict[UUID, str]:
+    """The request in which each of these houses was asked about, of those that the store has."""
+    found: dict[UUID, str] = {}
+    for start in range(0, len(names), _AT_ONCE):
+        some = names[start : start + _AT_ONCE]
+        query = select(captures.c.id, captures.c.request_id).where(captures.c.id.in_(some))
+        found |= {row.id: row.request_id for row in connection.execute(query)}
+    return found
 
 
 def _capture(row: Row[tuple[object, ...]]) -> Capture:

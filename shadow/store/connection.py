@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shadow.records import Candidate, Deployment, Prediction
 from shadow.store import candidates, captures, deployments, errors, revision
-from shadow.store.errors import Kind, StoreRefused, StoreUnavailable, StoreUnfit
+from shadow.store.errors import Kind, StoreRefused, StoreUnavailable, StoreUnfit, WrongStore
 from shadow.store.sqlite_file import SqliteFile
 
 _CONNECT_SECONDS = 3
@@ -55,6 +55,8 @@ class Store:
     def __init__(self, engine: Engine, url: str) -> None:
         self._engine = engine
         self._is_checked = False
+        path = sqlite_path(url)
+        self._where = "" if path is None else f" ({path})"
         self.url = url
 
     @contextmanager
@@ -79,7 +81,7 @@ class Store:
     @contextmanager
     def migrating(self) -> Iterator[Connection]:
         """A transaction that may change the tables, of whatever revision they are."""
-        with _translated(), self._write() as connection:
+        with _translated(self._where), self._write() as connection:
             yield connection
         self._is_checked = False
 
@@ -117,10 +119,10 @@ class Store:
     def _translated(self) -> Iterator[None]:
         """As `_translated`; of tables that lack something, say first whether they are of another Umbra."""
         try:
-            with _translated():
+            with _translated(self._where):
                 yield
         except _MissingShape as fault:
-            with _translated(), self._engine.connect() as connection:
+            with _translated(self._where), self._engine.connect() as connection:
                 revision.refuse_other(connection)
             raise StoreUnavailable(str(fault)) from fault.__cause__
 
@@ -130,7 +132,8 @@ class _MissingShape(StoreUnavailable):
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(where: str) -> Iterator[None]:
+    """Raise errors of the database as those of this package; `where` is said with what it says."""
     try:
         yield
     except PoolTimeout as fault:
@@ -143,7 +146,7 @@ def _translated() -> Iterator[None]:
             raise
         if kind is Kind.REFUSED:
             raise StoreRefused(errors.refusal(fault)) from fault
-        raise _AS[kind](errors.words(fault)) from fault
+        raise _AS[kind](errors.words(fault) + where) from fault
 
 
 _AS = {Kind.AWAY: StoreUnavailable, Kind.UNFIT: StoreUnfit, Kind.SHAPE: _MissingShape}
@@ -217,13 +220,13 @@ def _prepare_postgres(connection: Any, _record: object) -> None:
     encoding = connection.get_parameter_status("server_encoding")
     if encoding not in (None, _ENCODING):
         connection.close()
-        raise StoreUnfit(
+        raise WrongStore(
             f"the database's encoding is {encoding}, which cannot hold every text; expected {_ENCODING}: "
             "make one with `createdb -E UTF8 -T template0 NAME` and set UMBRA_STORE_URL to it"
         )
     if connection.server_version and connection.server_version < _OLDEST_SERVER:
         connection.close()
-        raise StoreUnfit(f"PostgreSQL {connection.server_version // 10_000} is too old; expected 14 or newer")
+        raise WrongStore(f"PostgreSQL {connection.server_version // 10_000} is too old; expected 14 or newer")
     connection.set_client_encoding(_ENCODING)  # whatever PGCLIENTENCODING says: COPY sends UTF-8
     connection.autocommit = True
     with connection.cursor() as cursor:
@@ -238,9 +241,9 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     (encoding,) = connection.execute("PRAGMA encoding").fetchone()
     if encoding != "UTF-8":
         connection.close()
-        raise StoreUnfit(f"the database's encoding is {encoding}; expected UTF-8: make a new database")
-    if connection.execute("PRAGMA page_count").fetchone() != (0,):  # an empty file is left as it is
-        connection.execute("PRAGMA journal_mode=WAL")
+        raise WrongStore(f"the database's encoding is {encoding}; expected UTF-8: make a new database")
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
+        connection.execute("PRAGMA journal_mode=WAL")  # of ours alone: whoever only looks changes nothing
     for pragma in ("synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_LOCK_SECONDS * 1000}"):
         connection.execute(f"PRAGMA {pragma}")
     _lend_math(connection)

@@ -25,6 +25,10 @@ class StoreUnfit(StoreUnavailable):
     """The database answers and is not as Umbra needs it: every attempt ends so until somebody acts."""
 
 
+class WrongStore(StoreUnfit):
+    """No Umbra can work with this database, whatever anybody does to it; another one has to be made."""
+
+
 class StoreRefused(RuntimeError):
     """The database will not take these rows, however often it is asked."""
 

@@ -24,6 +24,8 @@ def migrate(store: Store) -> None:
         _make_file(path)
     with store.migrating() as connection:
         if connection.dialect.name == "postgresql":
+            if connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "on":
+                raise StoreUnavailable("the database is read-only for now; a standby, or being maintained")
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7031942)")
         here = revision.current(connection)
         if here is not None:

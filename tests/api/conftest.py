@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from patience import PATIENCE_SECONDS
 from ports import free_ports
 from prometheus_client import CollectorRegistry
 from sqlalchemy import select
@@ -169,7 +170,7 @@ class Server:
         self, method: str, path: str, body: bytes | None = None, **headers: str
     ) -> tuple[int, Any, bytes]:
         """One request; gives status, headers and body."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.settings.api_port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.settings.api_port, timeout=PATIENCE_SECONDS)
         try:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, path, body, named)
@@ -189,7 +190,9 @@ class Server:
 
     def raw(self, sent: bytes) -> bytes:
         """Send bytes as they are, say that there are no more, and give all that comes back."""
-        with socket.create_connection(("127.0.0.1", self.settings.api_port), timeout=20) as wire:
+        with socket.create_connection(
+            ("127.0.0.1", self.settings.api_port), timeout=PATIENCE_SECONDS
+        ) as wire:
             with suppress(OSError):  # it may have answered and closed before it had everything
                 wire.sendall(sent)
                 wire.shutdown(socket.SHUT_WR)
@@ -201,7 +204,7 @@ class Server:
 
     def wait_until(self, found: Callable[[], Any]) -> Any:
         """What `found` gives once that is true."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             if answer := found():
                 return answer
@@ -252,13 +255,12 @@ def environment_of(made: Settings, **more: str) -> dict[str, str]:
     }
 
 
-def start(made: Settings, output: Path, **more: str) -> Server:
-    """Start `python -m api.serve` without waiting for it."""
+def start(made: Settings, output: Path, *, within: Sequence[str] = (), **more: str) -> Server:
+    """Start `python -m api.serve` without waiting for it; `within`: by a command that becomes it."""
     with output.open("wb") as sink:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "api.serve"], env=environment_of(made, **more), stdout=sink, stderr=sink,
-            cwd=output.parent,
-        )  # fmt: skip
+        command = [*within, sys.executable, "-m", "api.serve"]
+        environment = environment_of(made, **more)
+        process = subprocess.Popen(command, env=environment, stdout=sink, stderr=sink, cwd=output.parent)
     return Server(process, made, output)
 
 
@@ -267,8 +269,8 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Start `python -m api.serve` with some settings, without waiting; stopped after the test."""
     begun: list[Server] = []
 
-    def begin(made: Settings, **more: str) -> Server:
-        begun.append(start(made, tmp_path / f"serve-{len(begun)}.log", **more))
+    def begin(made: Settings, *, within: Sequence[str] = (), **more: str) -> Server:
+        begun.append(start(made, tmp_path / f"serve-{len(begun)}.log", within=within, **more))
         return begun[-1]
 
     yield begin

@@ -10,6 +10,7 @@ from threading import Event
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from patience import PATIENCE_SECONDS
 
 from api.app import build
 from api.lookups import Count
@@ -162,6 +163,16 @@ def test_what_is_late_is_not_acknowledged(bench):
     _problem(_report(bench, _sale("0198c0de-7a11-7000-8000-0123456789ab")), 503, "outcome-not-kept")
 
 
+def test_the_line_of_a_report_names_the_houses_it_is_about(bench, caplog):
+    caplog.set_level("INFO")
+    names = _priced(bench, *[dict(EXAMPLE)] * 25)
+    caplog.clear()
+    _report(bench, [_sale(name) for name in names])
+    (record,) = [record for record in caplog.records if record.getMessage() == "request"]
+    assert record.fields["rows"] == 25
+    assert record.fields["capture_ids"] == names[:20]
+
+
 def test_no_price_source_or_entity_reaches_a_log_line(bench, caplog):
     caplog.set_level("DEBUG")
     names = _priced(bench, dict(EXAMPLE, entity_id="house-of-somebody"))
@@ -226,14 +237,14 @@ def test_while_it_is_counted_the_last_count_is_given_and_nothing_waits():
     found = iter([1, 2])
 
     def ask():
-        going.wait(20)
+        going.wait(PATIENCE_SECONDS)
         return next(found)
 
     count = Count(ask, 0.01, lambda: next(clock))
     with pytest.raises(StoreUnavailable):
         count.look()
     going.set()
-    count._thread.join(20)
+    count._thread.join(PATIENCE_SECONDS)
     assert count.look() == 1  # it took long, so it is not counted again at once
 
 

@@ -46,6 +46,7 @@ from shadow.store.snapshots import Snapshot
 from shadow.store.streams import Stream, Terms
 from shadow.store.tables import observations as observed
 
+BROWSER = {"Accept": "text/html,*/*;q=0.8"}
 CANDIDATE = ModelRef("shiny", "1")
 PAGES = {
     "verdict": "/candidates/shiny@1/evidence",
@@ -272,7 +273,7 @@ def test_a_candidate_without_a_stream_is_shown(bench):
 
 @pytest.mark.parametrize("name", ["shiny@2", "nonsense", "%3Cb%3E", "a" * 500])
 def test_who_is_no_candidate_is_not_found_and_the_candidates_are_named(judged, stream, name):
-    answer = judged.client.get(f"/candidates/{name}")
+    answer = judged.client.get(f"/candidates/{name}", headers=BROWSER)
     assert answer.status_code == 404
     assert '<a href="/candidates/shiny@1">' in answer.text
     assert "<b>" not in answer.text
@@ -294,13 +295,15 @@ def test_while_the_store_is_away_pages_tell_what_this_process_knows(bench, tmp_p
         ("/", 200), ("/try", 200), ("/try?prediction=1", 200), ("/deployments", 503),
         ("/candidates/shiny@1", 503), ("/candidates/shiny@1/drift", 503),
     ):  # fmt: skip
-        answer = client.get(path)
+        answer = client.get(path, headers=BROWSER)
         assert (answer.status_code, answer.content_type) == (code, "text/html; charset=utf-8"), path
         assert "The store is away" in answer.text
         assert int(answer.headers["Retry-After"]) > 0
         assert "no/such" not in answer.text
     for path in ("/", "/try", "/deployments"):
-        assert "plain@1" in client.get(path).text
+        assert "plain@1" in client.get(path, headers=BROWSER).text
+    answer = client.get("/deployments")
+    assert (answer.status_code, answer.content_type) == (503, "application/problem+json")
 
 
 def test_nothing_to_complain_of_is_said(judged, stream, settings):
@@ -507,6 +510,18 @@ def test_the_chart_library_is_the_one_that_is_named():
     said = (Path(pages.__file__).parent / "vendor" / "README.md").read_text(encoding="utf-8")
     assert sha256(library.body).hexdigest() in said
     assert f"# Chart.js {library.text.split('Chart.js v')[1].split()[0]}" in said
+
+
+def test_swagger_ui_is_the_one_that_is_named():
+    vendor = Path(pages.__file__).parent / "vendor"
+    said = (vendor / "README.md").read_text(encoding="utf-8")
+    script = gzip.decompress((vendor / "swagger-ui-bundle.js.gz").read_bytes())
+    for file in (
+        script,
+        (vendor / "swagger-ui.css").read_bytes(),
+        (vendor / "favicon-32x32.png").read_bytes(),
+    ):
+        assert sha256(file).hexdigest() in said
 
 
 def test_data_cannot_end_the_element_it_stands_in():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -9,16 +10,19 @@ import socket
 import subprocess
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_SECONDS
 from ports import free_port, free_ports
 from prometheus_client.parser import text_string_to_metric_families
 
 from model_package.schema import EXAMPLE
+from shadow.presence import living
 
 HOUSE = json.dumps(EXAMPLE).encode()
-POST = b"POST /v1/predictions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+POST = b"POST /v1/predictions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 NASTY = {
     "no request line": (b"\x00\x01garbage\r\n\r\n", 400),
@@ -33,9 +37,23 @@ NASTY = {
     "a folded header": (b"GET / HTTP/1.1\r\nX: 1\r\n folded\r\n\r\n", 400),
     "a zero byte in a header": (b"GET / HTTP/1.1\r\nX: a\x00b\r\n\r\n", 400),
     "a header without a name": (b"GET / HTTP/1.1\r\n: 1\r\n\r\n", 400),
-    "a script name": (b"GET /livez HTTP/1.1\r\nSCRIPT_NAME: /x\r\nHost: a\r\n\r\n", 400),
-    "schemes that disagree": (
-        b"GET / HTTP/1.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Ssl: off\r\n\r\n",
+    "a script name": (b"GET /livez HTTP/1.1\r\nSCRIPT_NAME: /x\r\nHost: localhost\r\n\r\n", 400),
+    "a script name that is there": (
+        b"GET /v1/x/v1/deployment HTTP/1.1\r\nHost: localhost\r\nSCRIPT_NAME: /v1/x\r\n\r\n",
+        400,
+    ),
+    "a path of its own": (b"GET /nope HTTP/1.1\r\nHost: localhost\r\nPATH_INFO: /v1/deployment\r\n\r\n", 400),
+    "no host": (b"GET / HTTP/1.1\r\nX-Forwarded-Host: localhost\r\n\r\n", 400),
+    "two hosts": (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400),
+    "another host": (b"GET / HTTP/1.1\r\nHost: evil.example:8000\r\n\r\n", 421),
+    "another host in the target": (b"GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 421),
+    "a host that a proxy would forward": (
+        b"GET / HTTP/1.1\r\nHost: evil.example\r\nX-Forwarded-Host: localhost\r\n\r\n",
+        421,
+    ),
+    "a stacked transfer coding": (CHUNKED[:-4] + b"\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n", 400),
+    "identity before chunks": (
+        POST + b"Transfer-Encoding: identity, chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(HOUSE), HOUSE),
         400,
     ),
     "an upgrade": (b"GET /livez HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", 400),
@@ -135,6 +153,7 @@ def test_every_line_is_json_with_one_line_per_request_and_no_inputs(serving):
     assert one["http"]["response"]["status_code"] == 200
     assert one["http"]["request"] == {"method": "POST", "id": "line-0"}
     assert one["event"]["duration"] > 0
+    assert one["client"] == {"ip": "127.0.0.1"}
     assert one["umbra"] == {"rows": 1, "model": {"name": "plain", "version": "1"}, "capture": "written"}
     assert by_id["line-lost"]["umbra"] == {"problem": "not-found"}
     assert all(line["service"]["name"] == "umbra.api" for line in server.lines())
@@ -147,11 +166,51 @@ def test_killing_the_arbiter_leaves_no_worker_behind_and_the_port_free(serving, 
     server = serving()
     workers = _workers(server)
     server.process.kill()
-    server.process.wait(10)
+    server.process.wait(PATIENCE_SECONDS)
     server.wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
     again = launch(server.settings)
     again.wait_until(again.ready)
     assert again.price()[0] == 200
+
+
+def test_a_worker_that_hangs_when_the_arbiter_is_killed_keeps_no_port(serving, launch):
+    server = serving(UMBRA_API_WORKERS="1")
+    (worker,) = _workers(server)
+    ports = _listening(worker)
+    assert server.settings.api_port in ports
+    assert server.settings.api_metrics_port not in ports, "that is the arbiter's alone"
+    server.process.kill()
+    server.process.wait(10)
+    server.wait_until(lambda: not Path(f"/proc/{worker}").exists())
+
+
+def _listening(pid):
+    """The TCP ports that a process of Umbra listens on; which files it has open, only root can tell."""
+    if os.getuid() != 0:
+        pytest.skip("needs to look into a process that lets only root do so")
+    own = {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    return {
+        int(row[1].partition(":")[2], 16) for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in own
+    }
+
+
+def test_ipv6_addresses_are_listened_on_and_told_of(serving):
+    server = serving(UMBRA_API_HOST="::", UMBRA_METRICS_HOST="::1")
+    for host in ("::1", "127.0.0.1"):
+        assert _get(host, server.settings.api_port, "/readyz") == 200
+        assert _get(host, server.settings.api_port, "/v1/models") == 200
+    assert _get("::1", server.settings.api_metrics_port, "/metrics") == 200
+    (announced,) = living(server.settings.run_dir)
+    assert announced.facts["address"] == f"http://[::1]:{server.settings.api_port}"
+
+
+def _get(host, port, path):
+    connection = http.client.HTTPConnection(host, port, timeout=10)
+    connection.request("GET", path)
+    status = connection.getresponse().status
+    connection.close()
+    return status
 
 
 def test_a_second_api_on_the_same_port_says_so_in_one_line(serving, launch, tmp_path):
@@ -160,7 +219,7 @@ def test_a_second_api_on_the_same_port_says_so_in_one_line(serving, launch, tmp_
         other = {"API": "UMBRA_API_METRICS_PORT", "METRICS": "UMBRA_API_PORT"}[name]
         elsewhere = {"UMBRA_DATA_DIR": str(tmp_path / "elsewhere"), other: str(free_port())}
         second = launch(server.settings, **elsewhere)
-        assert second.process.wait(20) == 1
+        assert second.process.wait(PATIENCE_SECONDS) == 1
         assert second.output.read_text().splitlines() == [
             f"umbra: 127.0.0.1:{port}: Address already in use; stop what listens there, or set another port"
         ]
@@ -196,7 +255,7 @@ def _last_line(server):
 def test_without_a_deployment_the_start_ends_with_a_clear_line(settings, launch):
     port, metrics_port = free_ports(2)
     server = launch(settings(api_port=port, api_metrics_port=metrics_port))
-    assert server.process.wait(20) == 1
+    assert server.process.wait(PATIENCE_SECONDS) == 1
     assert _last_line(server).startswith("umbra: ")
     assert "umbra prepare" in _last_line(server)
 
@@ -206,14 +265,14 @@ def test_an_altered_artifact_ends_the_start_with_a_clear_line(deployed, launch):
     card.chmod(0o644)
     card.write_bytes(card.read_bytes().replace(b"0.13", b"0.01"))
     server = launch(deployed, UMBRA_API_PORT=str(free_port()), UMBRA_API_METRICS_PORT=str(free_port()))
-    assert server.process.wait(20) == 1
+    assert server.process.wait(PATIENCE_SECONDS) == 1
     assert "altered" in _last_line(server)
     assert "card.json" in _last_line(server)
 
 
 def test_a_wrong_setting_ends_the_start_with_status_2(deployed, launch):
     server = launch(deployed, UMBRA_API_WORKERS="many")
-    assert server.process.wait(20) == 2
+    assert server.process.wait(PATIENCE_SECONDS) == 2
     assert server.output.read_text() == (
         "umbra: UMBRA_API_WORKERS='many': expected a whole number from 1 to 256\n"
     )
@@ -223,7 +282,7 @@ def test_a_data_directory_that_cannot_be_used_ends_the_start_with_a_clear_line(d
     blocker = tmp_path / "blocker"
     blocker.write_text("a file")
     server = launch(deployed, UMBRA_DATA_DIR=str(blocker / "data"))
-    assert server.process.wait(20) == 1
+    assert server.process.wait(PATIENCE_SECONDS) == 1
     assert _last_line(server).startswith("umbra: ")
 
 
@@ -235,6 +294,39 @@ def test_an_artifact_altered_under_a_running_api_costs_no_answer(serving):
     for _ in range(20):
         assert server.price()[0] == 200
     assert server.process.poll() is None
+
+
+def test_a_store_that_answers_with_errors_ends_no_api_whose_model_is_remembered(serving, launch):
+    server = serving(UMBRA_API_WORKERS="1")
+    database = server.settings.data_dir / "umbra.db"
+    database.with_name("umbra.db-wal").unlink(missing_ok=True)
+    database.write_bytes(b"this is no database, and never was one" * 1000)
+    (worker,) = _workers(server)
+    os.kill(worker, signal.SIGKILL)
+    server.wait_until(lambda: server.workers_ready() == 2)
+    assert server.price()[0] == 200
+    assert server.stop() == 0
+    again = launch(server.settings)
+    again.wait_until(again.ready)
+    assert again.price()[0] == 200
+    assert any(line["message"] == "deployment_from_memory" for line in again.lines())
+
+
+def test_whatever_one_worker_raises_once_another_was_ready_the_others_answer_on(serving, tmp_path):
+    broken = tmp_path / "broken"
+    server = serving(PLAIN_BREAKS=str(broken))
+    broken.write_text("RuntimeError")
+    os.kill(_workers(server)[0], signal.SIGKILL)
+    for tries, fault in enumerate(("KeyError", "SystemExit", "RuntimeError"), start=1):
+        server.wait_until(lambda tries=tries: _failed_starts(server) >= 2 * tries)
+        assert server.price()[0] == 200
+        broken.write_text(fault)
+    broken.unlink()
+    server.wait_until(lambda: server.workers_ready() == 3)
+
+
+def _failed_starts(server):
+    return sum(line["message"] == "cannot_start" for line in server.lines())
 
 
 def test_of_the_first_workers_one_that_answers_is_enough(serving, tmp_path):
@@ -261,6 +353,21 @@ def test_without_a_place_for_metrics_answers_go_on(serving, tmp_path, request, k
         assert server.price()[0] == 200
     server.wait_until(lambda: any(line["message"] == "metrics_off" for line in server.lines()))
     assert ("umbra_captures_written_total",) not in _metrics(server)
+
+
+READ_ONLY = 'mount -t tmpfs -o ro none "$1" && shift && exec "$@"'
+
+
+def test_where_shared_memory_cannot_be_written_answers_go_on(deployed, launch):
+    port, metrics_port = free_ports(2)
+    read_only = ["unshare", "--mount", "sh", "-c", READ_ONLY, "sh", "/dev/shm"]  # noqa: S108
+    if subprocess.run([*read_only, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs the right to mount")
+    ports = {"UMBRA_API_PORT": str(port), "UMBRA_API_METRICS_PORT": str(metrics_port)}
+    server = launch(replace(deployed, api_port=port), within=read_only, **ports)
+    server.wait_until(server.ready)
+    assert server.price()[0] == 200
+    assert server.stop() == 0
 
 
 def test_a_stop_loses_no_capture_and_no_answer(serving, ingested):

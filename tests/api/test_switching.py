@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from patience import PATIENCE_SECONDS
 
 from api import live
 from api.live import OtherArtifact
@@ -201,7 +202,7 @@ def test_whatever_the_store_gives_the_thread_lives_on(follower, caplog):
     odd = Odd()
     lost = Follower(follower.bench, odd)
     lost.switching.start()
-    assert all(odd.asked.acquire(timeout=20) for _ in range(3))
+    assert all(odd.asked.acquire(timeout=PATIENCE_SECONDS) for _ in range(3))
     lost.switching.stop()
     assert lost.served == "plain@1"
     assert events(caplog, "switch_failed")[0]["live_model"] == "plain@1"

@@ -292,4 +292,4 @@ def test_without_the_libraries_it_needs_it_says_what_to_install(tmp_path: Path) 
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert ended.returncode == 2
-    assert ended.stderr == f"{absent}: install the extra, pip install 'umbra-shadow[differential]'\n"
+    assert ended.stderr == f"{absent}: install the extra: pip install '.[differential]' in a checkout\n"

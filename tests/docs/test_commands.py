@@ -20,22 +20,10 @@ OF_UMBRA = {name for name, service in SERVICES.items() if service["image"].start
 MONITORING = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
 RUNBOOKS = dict(re.findall(r"^### (Umbra\w+)\n(.+?)(?=^#|\Z)", MONITORING, re.MULTILINE | re.DOTALL))
 HOW = "(#how-to-run-a-command)"
-OF_COMPOSE = {
-    "exec",
-    "run",
-    "ps",
-    "logs",
-    "restart",
-    "kill",
-    "up",
-    "down",
-    "stop",
-    "start",
-    "config",
-    "build",
-}
+OF_COMPOSE = {"build", "config", "cp", "down", "exec", "kill", "logs", "ps", "restart", "run"}
+OF_COMPOSE |= {"start", "stop", "up"}
 ENDS_A_COMMAND = re.compile(r"\s(?:\||&&|#|;|>|<|\|\||2>).*$")
-_CLICK_OF_A_PLACEHOLDER = re.compile(r"^[A-Z]|^\.\.\.$|^…$")
+PLACEHOLDER = re.compile(r"^[A-Z]|^\.\.\.$|^…$")
 
 
 class Typed(NamedTuple):
@@ -81,7 +69,7 @@ def checked(arguments: list[str]) -> None:
     command: click.Command = main
     context = click.Context(main)
     while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
-        if _CLICK_OF_A_PLACEHOLDER.match(arguments[0]):
+        if PLACEHOLDER.match(arguments[0]):
             return
         inner = command.get_command(context, arguments[0])
         if inner is None:
@@ -91,6 +79,14 @@ def checked(arguments: list[str]) -> None:
     _, rest, _ = command.make_parser(context).parse_args(list(arguments))
     if rest:
         raise click.UsageError(f"too many words: {rest}")
+
+
+def without_options(words: list[str]) -> list[str]:
+    """From the service on, what follows `docker compose exec` or `run`."""
+    words = list(words)
+    while words[0].startswith("-"):
+        words = words[2:] if words[0] in ("-v", "--entrypoint") else words[1:]
+    return words
 
 
 def test_there_are_commands_on_the_pages() -> None:
@@ -118,9 +114,10 @@ def test_a_command_of_compose_names_services_that_can_do_it(command: Typed) -> N
         return
     assert rest[0] in OF_COMPOSE, command
     if rest[0] in ("exec", "run") and rest[1:]:
-        service, *run = [word for word in rest[1:] if word != "--no-deps"]
+        other_program = "--entrypoint" in rest
+        service, *run = without_options(rest[1:])
         assert service in SERVICES
-        if run[:1] == ["umbra"] or rest[0] == "run":
+        if run[:1] == ["umbra"] or (rest[0] == "run" and not other_program):
             assert service in OF_UMBRA
             checked(run[1:] if run[:1] == ["umbra"] else run)
     elif rest[0] in ("restart", "logs", "ps", "stop", "start"):

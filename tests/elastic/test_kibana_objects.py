@@ -62,6 +62,7 @@ def test_the_searches_and_dashboards_that_were_asked_for_are_there() -> None:
         "Umbra: refused inputs",
         "Umbra: candidate failures",
         "Umbra: one request by id",
+        "Umbra: outcomes",
         "Umbra: candidate far above live",
         "Umbra: candidate far below live",
         "Umbra: API logs",

@@ -71,7 +71,7 @@ def _live(stack: Stack) -> None:
     stack.done("prepare")
     stack.done("candidates", "add", artifacts.poisonous(stack.settings.models, "raises"))
     process = stack.up()
-    _ask(stack, _varied(30), REQUEST_ID)
+    first, second, *_ = _ask(stack, _varied(30), REQUEST_ID)
     _ask(stack, houses(3, living_area=POISON))
     one_wrong = houses(1, living_area="large", neighborhood="Atlantis")
     slow = houses(4999) + one_wrong  # all are read before it is refused
@@ -79,16 +79,22 @@ def _live(stack: Stack) -> None:
         status, _ = stack.ask("POST", "/v1/predictions", body, {"Content-Type": "application/json"})
         assert 400 <= status < 500
     assert stack.ask("GET", "/v1/nothing")[0] == 404
+    stack.wait_drained()
+    sold = {"prediction_id": first, "price_dollars": 183_000, "sold_at": "2026-01-31"}
+    body = json.dumps([sold, {"prediction_id": second, "state": "withdrawn"}]).encode()
+    assert stack.ask("POST", "/v1/outcomes", body, {"Content-Type": "application/json"})[0] == 202
     stack.kill("scoring", random.Random(1))
     wait_until(lambda: stack.events("process_ended"), 30, stack.explain)
     stack.wait_drained()
     assert stack.stop(process) == 0, stack.explain()
 
 
-def _ask(stack: Stack, rows: list[House], request_id: str = "") -> None:
+def _ask(stack: Stack, rows: list[House], request_id: str = "") -> list[str]:
+    """The ids of the predictions."""
     headers = {"Content-Type": "application/json"} | ({"X-Request-ID": request_id} if request_id else {})
     status, answer = stack.ask("POST", "/v1/predictions", json.dumps(rows).encode(), headers)
     assert status == 200, answer
+    return [one["id"] for one in json.loads(answer)["predictions"]]
 
 
 def _varied(count: int) -> list[House]:
@@ -140,12 +146,13 @@ def test_a_chart_has_something_to_show(filled: Node, chart: objects.Chart) -> No
     assert any(counts) or not counts or chart.name in MAY_BE_ZERO
 
 
-def test_one_request_is_followed_from_its_answer_to_its_candidates(filled: Node) -> None:
+def test_one_request_is_followed_from_its_answer_to_what_became_of_its_houses(filled: Node) -> None:
     answer = filled.search({"query": kql.read(f'trace.id: "{REQUEST_ID}"').query, "size": 500})
     found = [hit["_source"]["message"] for hit in answer["hits"]["hits"]]
     assert found.count("request") == 1
     assert found.count("house_captured") == 30
     assert found.count("house_compared") == 60
+    assert found.count("house_outcome") == 2
 
 
 def test_refusals_are_found_by_the_fields_that_were_wrong(filled: Node) -> None:

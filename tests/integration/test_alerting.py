@@ -15,9 +15,20 @@ from harness.waiting import wait_until
 
 KILLED, DYING = "UmbraCandidateRestarts", "UmbraCandidateBreakerOpen"
 KILLS = 5  # three restarts in half an hour are borne
+WATCHDOG = "UmbraWatchdog"
+OF_THEMSELVES = (
+    "prometheus_config_last_reload_successful",
+    "prometheus_notifications_alertmanagers_discovered",
+    "prometheus_notifications_dropped_total",
+    "prometheus_notifications_errors_total",
+    "prometheus_rule_evaluation_failures_total",
+    "alertmanager_config_last_reload_successful",
+    "alertmanager_notifications_failed_total",
+)
+"""What rules ask of Prometheus and Alertmanager; tests/prometheus/test_rules.py has the labels."""
 TOLD_SECONDS = 90.0
-OF_THIS_MACHINE = {"UmbraLatencyBurn", "UmbraDiskFull"}
-"""How fast and how full the machine of the tests is, is not the question here."""
+OF_THIS_MACHINE = {"UmbraLatencyBurn", "UmbraDiskFull", "UmbraStoreDiskFull", WATCHDOG}
+"""How fast and how full the machine of the tests is, is not the question here; the watchdog always fires."""
 
 
 def alarms(prometheus: Prometheus) -> list[tuple[str, str]]:
@@ -57,6 +68,10 @@ def test_a_killed_candidate_and_one_that_cannot_live_are_told_to_somebody(
 
         stack.done("candidates", "add", dying)
         check(wait_until(lambda: inbox.alerts(DYING), TOLD_SECONDS, why), DYING, dying)
+        receiver, _ = wait_until(lambda: inbox.alerts(WATCHDOG), TOLD_SECONDS, why)[0]
+        assert receiver == "watchdog"
+        for name in OF_THEMSELVES:
+            prometheus.wait_for(name)
 
         stack.done("candidates", "remove", dying)
         wait_until(lambda: inbox.alerts(DYING, "resolved"), TOLD_SECONDS, why)

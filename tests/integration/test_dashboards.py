@@ -12,6 +12,7 @@ from harness import artifacts
 from harness.load import Asker, as_csv, houses
 from harness.prometheus import Prometheus, Sample, targets_of
 from harness.stack import MakeStack, Stack
+from harness.trade import Trade, judge_by_seconds
 from harness.waiting import wait_until
 from poison_recipe import POISON
 
@@ -22,26 +23,16 @@ WINDOWS = {"__rate_interval": "20s", "__range": "1m", "__interval": "1s"}
 """As Grafana would choose them where Prometheus scrapes every second."""
 
 FILL_SECONDS = 90.0
-NO_EVIDENCE = "it takes outcomes, days that are mature, or 500 houses, which this stack does not have"
-FROM_THE_START = {
-    "Verdicts", "Outcomes", "Course of the verdicts", "Evidence for the candidate", "Last judged",
-    "Age of the live model",
-}  # fmt: skip
 NO_WEEK = "compares with the week before this hour, of which a new Prometheus knows nothing"
 EMPTY = {
     ("umbra-live-and-shadow", "Share of houses in each bucket", "C"): NO_WEEK,
     ("umbra-live-and-shadow", "Shift against the week before", "A"): NO_WEEK,
 }
-"""Queries that have nothing to show here, and why; besides, those of `_why_empty`."""
+"""Queries that have nothing to show here, and why."""
 
 
 def _why_empty(asked: Asked) -> str | None:
     """Why this query has nothing to show here; None for one that must."""
-    if asked.place == "Verdict changes":
-        return NO_EVIDENCE
-    is_panel = asked.dashboard == "umbra-evidence" and asked.ref not in {"variable", "annotation"}
-    if is_panel and asked.place not in FROM_THE_START:
-        return NO_EVIDENCE
     return EMPTY.get((asked.dashboard, asked.place, asked.ref))
 
 
@@ -91,12 +82,13 @@ class Page:
 def test_every_query_of_every_dashboard_gives_figures(
     make_stack: MakeStack, models: Path, tmp_path: Path
 ) -> None:
-    stack = make_stack(recipe_modules="poison_recipe", candidate_latency_share=1)
+    stack = make_stack(recipe_modules="poison_recipe", candidate_latency_share=1, evidence_seconds=0.5)
+    judge_by_seconds(stack)
     stack.done("candidates", "add", artifacts.poisonous(models, "raises"))
     committed = {one["uid"]: one for one in dashboards().values()}
     asked = [query for one in committed.values() for query in queries(one)]
     stack.up()
-    callers = Callers(stack)
+    callers, trade = Callers(stack), Trade(stack)
     with Prometheus(tmp_path, targets=targets_of(stack)) as prometheus:
         prometheus.wait_up()
         callers.a_round()
@@ -106,6 +98,7 @@ def test_every_query_of_every_dashboard_gives_figures(
         def filled() -> bool:
             nonlocal missing
             callers.a_round()
+            trade.go_on()
             pages = {uid: Page(prometheus, one) for uid, one in committed.items()}
             missing = [one for one in missing if not pages[one.dashboard].shows(one)]
             return not missing

@@ -12,15 +12,19 @@ from harness.watch import Watch
 
 SEED = 20_061
 # Batches are small: ingest and the lane are in a transaction most of the time, and so kills fall into one.
-VICTIMS = {"ingest": 3, "scoring": 3, "model": 2, "api worker": 2, "api": 1, "worker": 1}
-HARMLESS = {"ingest", "scoring", "model", "worker"}
+VICTIMS = {"ingest": 3, "scoring": 3, "model": 2, "evidence": 2, "api worker": 2, "api": 1, "worker": 1}
+HARMLESS = {"ingest", "scoring", "model", "evidence", "worker"}
 
 
 def test_whatever_process_is_killed_umbra_goes_on_and_every_acknowledged_house_is_stored_once(
     make_stack: MakeStack, store_url: str
 ) -> None:
     stack = make_stack(
-        store_url=store_url, ingest_batch_bytes=16_384, candidate_batch_rows=5, journal_write_seconds=5
+        store_url=store_url,
+        ingest_batch_bytes=16_384,
+        candidate_batch_rows=5,
+        journal_write_seconds=5,
+        evidence_seconds=0.5,
     )
     up = stack.up()
     chance = random.Random(SEED)

@@ -62,7 +62,7 @@ def serving(
     output = data / f"serve-{api}.log"
     with output.open("ab") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "api.serve"], env=told, cwd=data, stdin=subprocess.DEVNULL,
+            [sys.executable, "-P", "-m", "api.serve"], env=told, cwd=data, stdin=subprocess.DEVNULL,
             stdout=file, stderr=file,
         )  # fmt: skip
     try:
@@ -75,7 +75,7 @@ def serving(
 
 def _umbra(arguments: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, "-m", "shadow", *arguments], env=environment, stdin=subprocess.DEVNULL,
+        [sys.executable, "-P", "-m", "shadow", *arguments], env=environment, stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, timeout=START_SECONDS, check=False,
     )  # fmt: skip
 

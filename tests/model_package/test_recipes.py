@@ -130,6 +130,18 @@ def test_the_real_sales_are_predicted_as_well_as_promised(name: str, ames_csv: P
     assert apart(scorer(schema.matrix(rows)), trained.fitted.research(rows)) <= 1e-9
 
 
+@pytest.mark.parametrize(("name", "rmse", "mae"), [("linear", 0.117, 0.0804), ("gbm", 0.118, 0.0802)])
+def test_the_errors_that_the_data_page_states_are_those_of_the_default_seed(
+    name: str, rmse: float, mae: float, ames_csv: Path
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    errors = train.fit(recipes.get(name), split(read_csv(ames_csv)), seed=20_061).errors
+    assert errors.rmse_log == pytest.approx(rmse, abs=0.0006)
+    assert errors.mae_log == pytest.approx(mae, abs=0.00006)
+    assert f"RMSE {rmse}" in page
+    assert f"| {mae}" in page
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_on_synthetic_houses_gbm_beats_linear_and_both_the_neighbourhood(seed: int) -> None:
     sales = split(synthetic(8000, seed))

@@ -209,8 +209,9 @@ def test_what_came_is_shortened() -> None:
         (b" \n ", "empty"),
         (b"{", "not JSON"),
         (b"{'a': 1}", "not JSON"),
-        (b"[" * 100_000, "not JSON: recursion limit"),
-        (b'{"a":' * 100_000, "not JSON: recursion limit"),
+        (b"[" * 100_000, "0 objects and 100000 lists: expected a house"),
+        (b'{"a":' * 100_000, "100000 objects and 0 lists: expected a house"),
+        (b'{"a":' * 2 * LIMIT, "not JSON"),
         (b'{"a": 1} {"a": 1}', "not JSON"),
         (b"house=1", "not JSON"),
         ("{}".encode("utf-16"), "byte order mark"),
@@ -227,6 +228,44 @@ def test_what_came_is_shortened() -> None:
 def test_what_is_not_json_is_malformed_and_says_why(body: bytes, words: str) -> None:
     with pytest.raises(schema.MalformedBody, match=words):
         schema.parse_json(body, LIMIT)
+
+
+def _hostile() -> dict[str, bytes]:
+    """Bodies that are wrong all over, and small for it or a megabyte large."""
+    names = ",".join(schema.NAMES).encode()
+    return {
+        "empty objects": b"[%b]" % b",".join([b"{}"] * LIMIT),
+        "unknown keys": json.dumps([{f"key{n}": 1 for n in range(160)}] * LIMIT).encode(),
+        "unknown keys of one row": json.dumps({f"key{n}": 1 for n in range(160)}).encode(),
+        "long unknown keys": json.dumps({f"key{n}" + "x" * 6000: 1 for n in range(160)}).encode(),
+        "keys that come twice": b"[%b]" % b",".join([b'{"a":1,"a":1,"b":1,"b":1}'] * LIMIT),
+        "one key that comes often": b"{%b}" % b",".join([b'"rooms":1'] * 100_000),
+        "many keys": b"{%b}" % b",".join(b'"key%d":1' % n for n in range(90_000)),
+        "objects in an object": b'{"rooms":[%b]}' % b",".join([b"{}"] * 300_000),
+        "lists in an object": b'{"rooms":[%b]}' % b",".join([b"[]"] * 300_000),
+        "keys in an object": b'{"rooms":{%b}}' % b",".join(b'"key%d":1' % n for n in range(90_000)),
+        "a table without values": names + b"\n" + (b"x," * len(schema.NAMES))[:-1].join([b"", b"\n"] * LIMIT),
+        "a table of short lines": names + b"\n" + b"1\n" * LIMIT,
+        "a table of unknown columns": b",".join(b"key%d" % n for n in range(160)) + b"\n1\n",
+    }
+
+
+@pytest.mark.parametrize("kind", _hostile())
+def test_a_body_that_is_wrong_all_over_is_not_looked_through(kind: str) -> None:
+    body = _hostile()[kind]
+    parse = schema.parse_csv if kind.startswith("a table") else schema.parse_json
+    if kind.endswith("s in an object") and not kind.startswith("keys"):
+        with pytest.raises(schema.MalformedBody, match="with no object or list inside"):
+            parse(body, LIMIT)
+        return
+    with pytest.raises(schema.InvalidRows) as caught:
+        parse(body, LIMIT)
+    assert 0 < len(caught.value.faults) <= schema.FAULTS_MOST
+    judged = {fault.row for fault in caught.value.faults if fault.row is not None}
+    if "rows" in kind or kind in ("empty objects", "unknown keys", "a table of short lines"):
+        assert max(judged) + 1 + caught.value.unchecked_rows == LIMIT
+    # What is listed is all that was made: an answer of a few kilobytes, whatever the body was.
+    assert sum(len(f"{fault}") for fault in caught.value.faults) < 40_000
 
 
 @pytest.mark.parametrize("body", [b"5", b"null", b"true", b'"a"', b"NaN", b"[]"])

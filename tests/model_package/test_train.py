@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,6 +95,41 @@ def test_the_page_holds_the_figures_of_the_card(trained: Path) -> None:
         for kind, segments in content["segments"].items():
             assert f"### By {kind.replace('_', ' ')}" in page
             assert all(f"| {segment} |" in page for segment in segments)
+
+
+@pytest.mark.parametrize(
+    ("trained", "held_out", "is_enough"),
+    [(200, 100, True), (199, 100, False), (200, 99, False), (21, 8, False)],
+)
+def test_an_error_is_trusted_only_from_enough_sales_on(
+    trained: int, held_out: int, *, is_enough: bool
+) -> None:
+    said = {"data": {"train": {"n": trained}, "held_out": {"n": held_out}}}
+    few = card.too_few(said)
+    assert (few is None) is is_enough
+    if few is not None:
+        assert f"trained on {trained} sales and judged on {held_out}" in few
+        assert "expected at least 200 and 100" in few
+
+
+@pytest.mark.parametrize("said", [{}, {"data": None}, {"data": {"train": {"n": "many"}}}])
+def test_a_card_that_does_not_say_how_many_sales_there_were_is_no_reason_to_warn(
+    said: dict[str, Any],
+) -> None:
+    assert card.too_few(said) is None
+
+
+def test_the_card_of_a_model_of_few_sales_says_so_at_its_top(sales: Dataset, tmp_path: Path) -> None:
+    few = sales.only(np.arange(len(sales.rows)) % 60 == 0)
+    saved = train.train("linear", few, tmp_path, 1, trained_at=NOW)
+    page = (saved / "card.md").read_text(encoding="utf-8")
+    assert "**Too few sales.**" in page.split("## Intended use")[0]
+    assert card.too_few_sales(saved) is not None
+
+
+def test_the_card_of_a_model_of_enough_sales_does_not(trained: Path) -> None:
+    assert "Too few" not in (trained / "linear" / "1" / "card.md").read_text(encoding="utf-8")
+    assert card.too_few_sales(trained / "linear" / "1") is None
 
 
 def test_a_model_no_better_than_the_neighbourhood_is_not_saved(sales: Dataset, tmp_path: Path) -> None:

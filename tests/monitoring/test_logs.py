@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_SECONDS
 
 from monitoring import logs, sink
 
@@ -197,7 +198,7 @@ def test_lines_arrive_once_the_pipe_is_read_again(pipe):
         logs.event(log, "request", number=number)
     assert not logs.flush(0.2)
     os.set_blocking(pipe, False)
-    text, deadline = b"", time.monotonic() + 10
+    text, deadline = b"", time.monotonic() + PATIENCE_SECONDS
     while text.count(b"\n") < 3000 and time.monotonic() < deadline:
         logs.flush(0.01)
         text += _available(pipe)

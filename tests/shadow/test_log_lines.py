@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -19,7 +20,7 @@ from monitoring import logs, metrics
 from shadow import up
 from shadow.house_lines import HouseLines
 from shadow.ingest import Ingest, directory_id
-from shadow.records import Capture, ModelRef, new_capture_ids
+from shadow.records import Capture, ModelRef, Outcome, OutcomeState, new_capture_ids
 from shadow.scoring.breaker import Breaker
 from shadow.scoring.lane import Lane
 from shadow.scoring.scorer import Scorer, ScorerPlan
@@ -155,6 +156,55 @@ def test_ingest_tells_of_a_house_once_it_is_stored_and_not_again(
             continue
     assert {line["capture_id"]: line["live_price_dollars"] for line in told("house_captured")} == people.kept
     assert len(told("house_captured")) == 3
+
+
+def test_a_request_is_followed_to_what_became_of_its_house(
+    told: Told, asker: Callable[..., Any], store: Store, settings: Callable[..., Settings]
+) -> None:
+    people = asker()
+    people.ask()
+    people.ask()
+    sold, withdrawn = map(UUID, people.kept)
+    stranger = new_capture_ids(1, 1_700_000_000_000, 5)[0]
+    reports = {
+        "report-1": [
+            Outcome(sold, OutcomeState.SOLD, 183_000.0, NOW, "registry", NOW),
+            Outcome(stranger, OutcomeState.SOLD, 183_000.0, NOW, "registry", NOW),
+        ],
+        "report-2": [Outcome(withdrawn, OutcomeState.WITHDRAWN, None, None, None, NOW)],
+    }
+    for request_id, outcomes in reports.items():
+        assert people.recorder.record_outcomes(request_id, outcomes) is None
+    moving = ingest(store, settings(), settings().data_dir)
+    while moving.step():
+        continue
+    captured = {line["capture_id"]: line["id"] for line in told("house_captured")}
+    assert told("outcomes_stored") == [
+        {"id": "report-1", "rows": 2, "capture_ids": [str(sold), str(stranger)]},
+        {"id": "report-2", "rows": 1, "capture_ids": [str(withdrawn)]},
+    ]
+    assert told("house_outcome") == [
+        {"id": captured[str(sold)], "capture_id": str(sold), "outcome": "sold", "report": "report-1"},
+        {
+            "id": captured[str(withdrawn)],
+            "capture_id": str(withdrawn),
+            "outcome": "withdrawn",
+            "report": "report-2",
+        },
+    ]
+
+
+def test_a_report_of_a_thousand_houses_lists_the_first_twenty(
+    told: Told, asker: Callable[..., Any], store: Store, settings: Callable[..., Settings]
+) -> None:
+    names = new_capture_ids(1000, 1_700_000_000_000, 7)
+    outcomes = [Outcome(name, OutcomeState.WITHDRAWN, None, None, None, NOW) for name in names]
+    assert asker().recorder.record_outcomes("report", outcomes) is None
+    moving = ingest(store, settings(), settings().data_dir)
+    while moving.step():
+        continue
+    (line,) = told("outcomes_stored")
+    assert line == {"id": "report", "rows": 1000, "capture_ids": list(map(str, names[:20]))}
 
 
 def test_a_lane_tells_of_every_house_its_candidate_priced_and_of_none_it_failed_on(

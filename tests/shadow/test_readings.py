@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,13 +12,31 @@ from typing import Any
 
 import pytest
 
-from model_package import schema
+from model_package import manifest, schema
 from monitoring import metrics
 from shadow import readings
-from shadow.readings import JournalReading, StoreReading
-from shadow.records import CandidateState, Capture, Deployment, ModelRef, new_capture_ids
+from shadow.readings import JournalReading, StoreDiskReading, StoreReading
+from shadow.records import (
+    CandidateState,
+    Capture,
+    Deployment,
+    ModelRef,
+    Outcome,
+    OutcomeState,
+    new_capture_ids,
+)
 from shadow.settings import Settings
-from shadow.store import Store, candidates, captures, deployments, open_store, snapshots, sources, streams
+from shadow.store import (
+    Store,
+    candidates,
+    captures,
+    deployments,
+    open_store,
+    outcomes,
+    snapshots,
+    sources,
+    streams,
+)
 from shadow.store.snapshots import Snapshot
 from shadow.store.streams import Terms
 
@@ -79,8 +98,22 @@ def test_the_age_of_the_live_model_is_that_of_its_card(filled: Store, tmp_path: 
     directory.mkdir(parents=True)
     reading = StoreReading(filled, tmp_path, Clock())
     assert looked(reading)()["umbra_model_trained_timestamp_seconds"] == {}
-    (directory / "card.json").write_text(json.dumps({"trained_at": trained.isoformat()}))
+    card = json.dumps({"trained_at": trained.isoformat()}).encode()
+    (directory / "card.json").write_bytes(card)
+    (directory / "manifest.json").write_bytes(manifest.compose("linear", "1", "linear", {"card.json": card}))
     assert looked(reading)()["umbra_model_trained_timestamp_seconds"] == {"linear@1": trained.timestamp()}
+
+
+def test_a_pipe_or_a_link_in_place_of_the_card_holds_nobody_up(filled: Store, tmp_path: Path) -> None:
+    directory = tmp_path / "linear/1"
+    directory.mkdir(parents=True)
+    (directory / "manifest.json").write_bytes(manifest.compose("linear", "1", "linear", {"card.json": b"{}"}))
+    (tmp_path / "elsewhere.json").write_text('{"trained_at": "2026-01-02T00:00:00+00:00"}')
+    for place in (os.mkfifo, lambda path: path.symlink_to(tmp_path / "elsewhere.json")):
+        (directory / "card.json").unlink(missing_ok=True)
+        place(directory / "card.json")
+        reading = looked(StoreReading(filled, tmp_path, Clock()))
+        assert reading()["umbra_model_trained_timestamp_seconds"] == {}
 
 
 def test_a_paused_candidate_is_to_score_nothing(filled: Store) -> None:
@@ -108,6 +141,49 @@ def test_a_store_that_goes_away_is_told_at_once() -> None:
         )
         looked(reading)
     assert reading()["umbra_store_up"] == 0
+
+
+def test_the_last_outcome_of_an_answered_house_dates_outcomes_and_one_of_a_stranger_does_not(
+    filled: Store,
+) -> None:
+    reading = StoreReading(filled, MODELS, Clock())
+    reading.state.attempt()
+    reading.outcomes.attempt()
+    assert reading()["umbra_outcome_newest_timestamp_seconds"] == {}
+    (known,) = new_capture_ids(1, int(NOW.timestamp() * 1000), 1)
+    (stranger,) = new_capture_ids(1, int(NOW.timestamp() * 1000), 99)
+    for name, moment in ((known, NOW), (known, NOW + timedelta(days=1)), (stranger, NOW + timedelta(days=2))):
+        price = 100_000.0 + moment.timestamp() % 1000 + moment.day
+        sold = Outcome(name, OutcomeState.SOLD, price, NOW, None, moment)
+        with filled.writing() as connection:
+            source = sources.lock(connection, "here", moment)
+            last = outcomes.insert(connection, source, [sold], moment)
+            sources.advance(connection, source, source.last_seq, last)
+    reading.outcomes.attempt()
+    newest = (NOW + timedelta(days=1)).timestamp()
+    assert reading()["umbra_outcome_newest_timestamp_seconds"] == newest
+
+
+def test_the_size_of_the_database_is_told(filled: Store) -> None:
+    reading = looked(StoreReading(filled, MODELS, Clock()))
+    reading.size.attempt()
+    told = reading()["umbra_store_bytes"]
+    assert isinstance(told, float)
+    assert told > 50_000
+
+
+def test_the_disk_of_an_sqlite_file_is_found_by_itself_and_another_is_named(
+    settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    """Also while the store is away: a full disk may be what stopped it."""
+    settings().data_dir.mkdir(parents=True, exist_ok=True)
+    told = StoreDiskReading(settings(store_url=""))()
+    assert told.keys() == {"umbra_store_disk_free_bytes", "umbra_store_disk_size_bytes"}
+    away = "postgresql://umbra@127.0.0.1:1/umbra"
+    assert StoreDiskReading(settings(store_url=away))() == {}
+    named = StoreDiskReading(settings(store_url=away, store_disk_dir=tmp_path))()
+    assert 0 < float(named["umbra_store_disk_free_bytes"]) <= float(named["umbra_store_disk_size_bytes"])  # type: ignore[arg-type]
+    assert StoreDiskReading(settings(store_url=away, store_disk_dir=tmp_path / "none"))() == {}
 
 
 def test_evidence_is_declared_before_it_is_there(filled: Store) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_SECONDS
 
 from model_package import artifact, recipes
 from shadow import rollout
@@ -221,7 +222,7 @@ def test_of_two_who_decide_at_once_one_is_told_of_the_other(live: Store, models:
 
     def decide(model: ModelRef) -> None:
         def judge() -> Judgement:
-            both_judged.wait(10)
+            both_judged.wait(PATIENCE_SECONDS)
             return GOOD
 
         try:
@@ -233,7 +234,7 @@ def test_of_two_who_decide_at_once_one_is_told_of_the_other(live: Store, models:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE_SECONDS)
     assert (len(made), len(refused)) == (1, 1)
     assert str(made[0].live) in str(refused[0])
     assert [one.live for one in history(live)] == [ONE, made[0].live]

@@ -139,10 +139,15 @@ def test_what_kubernetes_says_of_a_service_called_like_us_is_no_setting(
 ) -> None:
     url, port = f"{protocol}://{address}:8443", f"{service}_PORT_8443_{protocol.upper()}"
     links = {
-        f"{service}_SERVICE_HOST": address, f"{service}_SERVICE_PORT": "8443",
-        f"{service}_SERVICE_PORT_HTTP_METRICS": "8443", f"{service}_PORT": url, port: url,
-        f"{port}_PROTO": protocol, f"{port}_PORT": "8443", f"{port}_ADDR": address,
-    }  # fmt: skip
+        f"{service}_SERVICE_HOST": address,
+        f"{service}_SERVICE_PORT": "8443",
+        f"{service}_SERVICE_PORT_HTTP_METRICS": "8443",
+        f"{service}_PORT": url,
+        port: url,
+        f"{port}_PROTO": protocol,
+        f"{port}_PORT": "8443",
+        f"{port}_ADDR": address,
+    }
     assert Settings.from_environment(links) == Settings.from_environment({})
 
 

@@ -1,1 +1,1 @@
-window.SwaggerUIBundle({ url: "/openapi.json", dom_id: "#docs", deepLinking: true, validatorUrl: null });
+window.SwaggerUIBundle({ url: `${document.documentElement.dataset.prefix}/openapi.json`, dom_id: "#docs", deepLinking: true, validatorUrl: null });

@@ -2,6 +2,7 @@
 /* The form asks the same routes as everybody: POST and GET /v1/predictions. */
 (() => {
   const { names, example, candidates } = JSON.parse(document.getElementById("try-data").textContent);
+  const predictions = `${document.documentElement.dataset.prefix}/v1/predictions`;
   const house = document.getElementById("house");
   const answer = document.getElementById("answer");
   const PAUSE_MILLISECONDS = 400;
@@ -80,7 +81,7 @@
     const until = Date.now() + PATIENCE_MILLISECONDS;
     while (waiting.size && Date.now() < until && turn === asked) {
       await wait(PAUSE_MILLISECONDS);
-      const reply = await fetch(`/v1/predictions/${id}`);
+      const reply = await fetch(`${predictions}/${id}`);
       const found = reply.ok ? await reply.json() : { observations: [] };
       found.observations.forEach((observation) => {
         const model = `${observation.model.name}@${observation.model.version}`;
@@ -101,7 +102,7 @@
     const row = Object.fromEntries(names.map((name) => [name, value(name)]));
     let reply;
     try {
-      reply = await fetch("/v1/predictions", {
+      reply = await fetch(predictions, {
         method: "POST", headers: { "Content-Type": "application/json" },
         body: JSON.stringify(row, (_, given) => (Number.isNaN(given) ? "no number" : given)),
       });
@@ -145,7 +146,7 @@
     if (!file) return;
     let reply;
     try {
-      reply = await fetch("/v1/predictions", { method: "POST", headers: { "Content-Type": "text/csv", Accept: "text/csv" }, body: file });
+      reply = await fetch(predictions, { method: "POST", headers: { "Content-Type": "text/csv", Accept: "text/csv" }, body: file });
     } catch { fault.textContent = "The API cannot be reached, or the file has changed."; return; }
     if (!reply.ok) { fault.textContent = listed(await problemOf(reply)); return; }
     const text = await reply.text();

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from patience import at_least
+
 Found = TypeVar("Found")
 _LOOK_SECONDS = 0.1
 _never = threading.Event()
@@ -17,7 +19,11 @@ class WaitedInVain(AssertionError):
 
 
 def wait_until(condition: Callable[[], Found], seconds: float, why: Callable[[], object] = str) -> Found:
-    """What `condition` gives once that is true; `why` is asked for an explanation when it never is."""
+    """What `condition` gives once that is true; `why` is asked for an explanation when it never is.
+
+    `seconds` bound the wait where they are more than what every wait is given (tests/machine/patience.py).
+    """
+    seconds = at_least(seconds)
     deadline = time.monotonic() + seconds
     while True:
         if found := condition():
