@@ -122,14 +122,17 @@ class _Scribe:
         """Close the journal file; the next begins with all drops so far."""
         if self._segment is not None and self._segment.is_missing(self._directory):
             self.look()
-        if self._segment is not None:
-            self._unclosed = not self._segment.finish() or self._unclosed
+        if self._segment is not None and self._segment.finish():
             self._forget_segment()
+        elif self._segment is not None:  # the tally goes on telling how many rows are in it
+            self._segment, self._unclosed = None, True
 
     def close(self) -> None:
         """End: count what cannot be put back, and leave the tally to be recorded if that is needed."""
         self.note_dropped()
         self.seal()
+        if self._missing:
+            self.look()
         for file in self._missing:
             file.finish()
             self.tally.count_dropped(DISK, file.rows)
