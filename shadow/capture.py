@@ -15,7 +15,7 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -56,7 +56,7 @@ class _Scribe:
         self._segment: journal.SegmentWriter | None = None
         self._missing: list[journal.SegmentWriter] = []  # files that no reader finds, still open
         self._look_at = 0.0
-        self._told: dict[str, int] = {}  # drops that the newest header counts
+        self._told: Mapping[str, int] = {}  # drops that the newest header counts
         self._unclosed = False  # whether a file lacks the number of its rows
         self._trouble: str | None = None
 
@@ -122,14 +122,17 @@ class _Scribe:
         """Close the journal file; the next begins with all drops so far."""
         if self._segment is not None and self._segment.is_missing(self._directory):
             self.look()
-        if self._segment is not None:
-            self._unclosed = not self._segment.finish() or self._unclosed
+        if self._segment is not None and self._segment.finish():
             self._forget_segment()
+        elif self._segment is not None:  # the tally goes on telling how many rows are in it
+            self._segment, self._unclosed = None, True
 
     def close(self) -> None:
         """End: count what cannot be put back, and leave the tally to be recorded if that is needed."""
         self.note_dropped()
         self.seal()
+        if self._missing:
+            self.look()
         for file in self._missing:
             file.finish()
             self.tally.count_dropped(DISK, file.rows)

@@ -20,7 +20,6 @@ import fcntl
 import mmap
 import os
 import threading
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -74,18 +73,13 @@ class Tally:
         self.writer = writer
         self._directories = tuple(directories)
         self._lock = threading.Lock()
-        self._dropped = Counter[str]()
+        self.dropped: Mapping[str, int] = {}
+        """Rows dropped so far, by reason; replaced by every drop, never changed."""
         self._file, self._before, self._sequence = "", 0, 0
         self._written = self._late = self._under_way = 0
         self._page: mmap.mmap | bytearray = bytearray(_FILE_BYTES)
         self._copies: list[tuple[int, Path]] = []
         self._is_open = False
-
-    @property
-    def dropped(self) -> dict[str, int]:
-        """Rows dropped so far, by reason."""
-        with self._lock:
-            return dict(self._dropped)
 
     def open(self) -> None:
         """Make the files, once, on the thread that may wait for a disk; without those that cannot be made."""
@@ -134,15 +128,13 @@ class Tally:
     def count_refused(self, reason: str, rows: int) -> None:
         """Count the rows of the write under way, which the journal could not take."""
         with self._lock:
-            self._dropped[reason] += rows
-            self._write_slot()
+            self._add(reason, rows)
             self._settle()
 
     def count_dropped(self, reason: str, rows: int) -> None:
         """Count rows that were never handed over to be written."""
         with self._lock:
-            self._dropped[reason] += rows
-            self._write_slot()
+            self._add(reason, rows)
 
     def save(self) -> bool:
         """Bring the copies on disks up to date; says whether one has the counts. May wait for a disk."""
@@ -175,6 +167,10 @@ class Tally:
         if isinstance(page, mmap.mmap):
             page.close()  # it has a descriptor of its own, and with it the lock
 
+    def _add(self, reason: str, rows: int) -> None:
+        self.dropped = {**self.dropped, reason: self.dropped.get(reason, 0) + rows}
+        self._write_slot()
+
     def _settle(self) -> None:
         self._under_way = self._late = 0
         self._store_word()
@@ -185,7 +181,7 @@ class Tally:
     def _write_slot(self) -> None:
         self._sequence += 1
         facts = {"format": FORMAT, "version": VERSION, "writer": self.writer, "sequence": self._sequence}
-        facts |= {"dropped": self._dropped, "file": self._file, "before": self._before}
+        facts |= {"dropped": self.dropped, "file": self._file, "before": self._before}
         start = _SLOTS[self._sequence % 2]
         self._page[start : start + _SLOT_BYTES] = journal.frame(orjson.dumps(facts).ljust(_SLOT_BYTES - 10))
 

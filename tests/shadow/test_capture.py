@@ -19,6 +19,7 @@ import pytest
 from shadow import capture, journal, tally
 from shadow.accounting import Promise, plan
 from shadow.capture import CLOSED, DISK, FULL, LATE, STALLED, FileNames, Recorder, open_recorder
+from shadow.dropped_counts import Tallies
 from shadow.entries import encode
 from shadow.journal import SegmentReader
 from shadow.records import ModelRef, Outcome, OutcomeState, new_capture_ids
@@ -181,6 +182,26 @@ def test_drops_that_one_header_could_not_tell_are_told_by_the_next(
     assert scribe.write(entry(1), 1) is None
     scribe.seal()
     assert account(here.journal_dir) == (2, Counter({STALLED: 3}))
+
+
+class UnfinishedSegment(journal.SegmentWriter):
+    """A journal file on a disk that became read-only before it was closed."""
+
+    def finish(self) -> bool:
+        self.close()
+        return False
+
+
+def test_of_a_file_that_could_not_be_finished_the_tally_tells_the_rows(
+    settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "SegmentWriter", UnfinishedSegment)
+    here = settings()
+    scribe = scribe_of(here, Clock())
+    assert scribe.write(entry(3), 3) is None
+    scribe.close()
+    (file,) = journal.segments(here.journal_dir)
+    assert Tallies(here.tally_dirs, here.journal_dir).promise(journal.name_of(file)) == Promise(3)
 
 
 Vanish = Callable[[Path], None]

@@ -14,7 +14,7 @@ Mount = Callable[..., None]
 
 def small(mount: Mount, place: Path, size_bytes: int) -> None:
     """A file system in memory with room for so many bytes."""
-    mount(place, "-t", "tmpfs", "-o", f"size={size_bytes}", "umbra-test")
+    mount(place, "-t", "tmpfs", "-o", f"size={size_bytes},mode=700", "umbra-test")
 
 
 def ext4(mount: Mount, place: Path, image: Path) -> None:
