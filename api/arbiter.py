@@ -21,6 +21,7 @@ from shadow.presence import Announcement
 from shadow.processes import CannotRun
 from shadow.settings import InvalidSetting, Settings
 
+_PORT_SECONDS = 2.0
 _CONFIGURATION = Path(__file__).with_name("gunicorn.conf.py")
 
 
@@ -45,10 +46,11 @@ def main() -> int:
 def serve(settings: Settings) -> NoReturn:
     """Be gunicorn; raises InvalidSetting, CannotRun or OSError if that is no use."""
     make_private(settings)
-    processes.claim(settings.data_dir, "api")  # before anything of a running one could be touched
+    processes.claim_all(settings, "api")  # before anything of a running one could be touched
     write_lines("umbra.api", settings)
-    processes.check_port(settings.api_host, settings.api_port)
-    processes.check_port(settings.metrics_host, settings.api_metrics_port)
+    # Those who answered for one that was killed let go of the port once they have answered.
+    processes.check_port(settings.api_host, settings.api_port, _PORT_SECONDS)
+    processes.check_port(settings.metrics_host, settings.api_metrics_port, _PORT_SECONDS)
     server.heartbeat_directory(settings.run_dir)
     _check_model(settings)
     announcement = Announcement(settings.run_dir, "api", datetime.now(UTC))
@@ -79,7 +81,7 @@ def _loaded(settings: Settings) -> int:
         live.load(settings)
     except server.CANNOT_START as fault:
         return _say(fault, processes.EXIT_FAILURE)
-    except Exception as fault:  # noqa: BLE001 - a recipe may raise anything
+    except BaseException as fault:  # noqa: BLE001 - a recipe may raise anything, SystemExit, too
         return _say(RuntimeError(f"{type(fault).__name__}: {fault}"), processes.EXIT_FAILURE)
     finally:
         logs.flush()

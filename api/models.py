@@ -17,11 +17,13 @@ from api.errors import InvalidQuery
 from api.live import Live
 from api.lookups import Lookups
 from model_package import artifact, manifest
+from model_package.manifest import Manifest
 from monitoring import logs
 from shadow.records import Candidate, CandidateState, ModelRef
 from shadow.store import StoreUnavailable
 
 DEPLOYMENTS_MOST = 100
+CARDS_MOST = 200
 _log = logging.getLogger("umbra.models")
 
 
@@ -32,6 +34,7 @@ class Models:
         self._live = live
         self._lookups = lookups
         self._directory = directory
+        self._cards: dict[str, dict[str, Any]] = {}
 
     def models(self) -> Response:
         """Every artifact, with the role it has now."""
@@ -73,11 +76,19 @@ class Models:
         directory = artifact.directory_of(self._directory, ref.name, ref.version)
         try:
             stated = manifest.read(directory)
-            card = orjson.loads((directory / "card.json").read_bytes())
+            card = self._card(directory, stated)
         except (OSError, ValueError) as fault:
             logs.event(_log, "artifact_unreadable", level=logging.WARNING, error=fault)
             return {**shown, "recipe": None, "digest": None, "card": None}
         return {**shown, "recipe": stated.recipe, "digest": stated.digest, "card": card}
+
+    def _card(self, directory: Path, stated: Manifest) -> dict[str, Any]:
+        """The card as it was saved; read once, for a digest stands for one content for ever."""
+        if stated.digest not in self._cards:
+            if len(self._cards) >= CARDS_MOST:
+                self._cards.clear()
+            self._cards[stated.digest] = manifest.document(directory, stated, "card.json")
+        return self._cards[stated.digest]
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -41,7 +41,7 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
 _CLIENT_SECONDS = 5.0
 _REQUEST_SECONDS = 10.0
-_BOOT_PAUSE_SECONDS = 1.0
+_BOOT_PAUSE_SECONDS = 0.25
 _BY_ERROR: tuple[tuple[type[Exception], int], ...] = (
     (http_errors.LimitRequestLine, 414),
     (http_errors.LimitRequestHeaders, 431),
@@ -89,6 +89,10 @@ class Worker(SyncWorker):  # type: ignore[misc]
             if self.booted or not (self.ever_ready[0] or isinstance(fault, CANNOT_START)):
                 raise  # gunicorn logs it, and halts if nothing was ready
             self._end(fault)
+        except SystemExit as fault:  # whatever a recipe may think of
+            if self.ever_ready[0] and fault.code in (Arbiter.WORKER_BOOT_ERROR, Arbiter.APP_LOAD_ERROR):
+                self._end(fault)
+            raise
 
     def load_wsgi(self) -> None:
         """Load, and tell all others that the start has succeeded."""
@@ -125,7 +129,7 @@ class Worker(SyncWorker):  # type: ignore[misc]
         _wait_for_bytes(self.sockets)
         self.lingering = Lingering()
 
-    def _end(self, fault: Exception) -> NoReturn:
+    def _end(self, fault: BaseException) -> NoReturn:
         logs.event(_log, "cannot_start", level=logging.ERROR, error=fault)
         if not self.ever_ready[0]:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)

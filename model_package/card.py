@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from model_package import manifest
 
 INTENDED_USE = (
     "Estimating the sale price of a dwelling in a town like Ames, Iowa, as one opinion among others, and "
@@ -86,7 +87,7 @@ def too_few_sales(artifact: Path) -> str | None:
 
 
 def _read(artifact: Path) -> Any:
-    return json.loads((artifact / "card.json").read_text(encoding="utf-8"))
+    return manifest.document(artifact, manifest.read(artifact), "card.json")
 
 
 def markdown(card: Mapping[str, Any]) -> str:

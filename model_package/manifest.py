@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from model_package import schema
 
@@ -17,6 +18,7 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_FILE_BYTES = 1 << 30
+MAX_DOCUMENT_BYTES = 1 << 18
 ANEW = "train the model again, or copy the version directory anew from where it was made"
 _FILE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\.[a-z0-9]{1,16}\Z")
 
@@ -88,6 +90,23 @@ def contents(directory: Path, manifest: Manifest) -> dict[str, bytes]:
     return {name: _file(directory / name, *expected) for name, expected in manifest.files.items()}
 
 
+def document(directory: Path, manifest: Manifest, name: str) -> dict[str, Any]:
+    """One JSON object of an artifact, equal to what the manifest says and at most MAX_DOCUMENT_BYTES long.
+
+    Raises AlteredArtifact or InvalidArtifact. A link or a pipe in its place is not followed or waited for.
+    """
+    if name not in manifest.files:
+        raise InvalidArtifact(f"{directory}: the manifest lists no {name}: {ANEW}")
+    data = _file(directory / name, *manifest.files[name], limit=MAX_DOCUMENT_BYTES)
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InvalidArtifact(f"{directory / name}: not JSON ({error!r}): {ANEW}") from error
+    if not isinstance(value, dict):
+        raise InvalidArtifact(f"{directory / name}: expected a JSON object, found {value!r:.80}: {ANEW}")
+    return value
+
+
 def _refuse_names(directory: Path, manifest: Manifest, present: set[str]) -> None:
     for name in manifest.files:
         if not _FILE_NAME.match(name) or name == MANIFEST:
@@ -101,8 +120,8 @@ def _refuse_names(directory: Path, manifest: Manifest, present: set[str]) -> Non
         raise AlteredArtifact(f"{directory}: {', '.join(extra)} not in the manifest: remove what was added")
 
 
-def _file(path: Path, expected: object, size: object) -> bytes:
-    data = _bytes(path, MAX_FILE_BYTES)
+def _file(path: Path, expected: object, size: object, limit: int = MAX_FILE_BYTES) -> bytes:
+    data = _bytes(path, limit)
     found = sha256(data).hexdigest()
     if found != expected or len(data) != size:
         raise AlteredArtifact(

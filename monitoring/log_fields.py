@@ -36,6 +36,9 @@ class LogField:
 
 FIELDS: tuple[LogField, ...] = (
     LogField("rows", "long", "houses that the line is about"),
+    LogField("outcomes", "long", "outcomes that the line is about"),
+    LogField("files", "long", "journal files that the line is about"),
+    LogField("pids", "long", "ids of the processes that the line is about", many=True),
     LogField("model.name", "keyword", "name of the model that answered"),
     LogField("model.version", "keyword", "version of the model that answered"),
     LogField("capture", "keyword", "the capture: written, late, repeated (a retry), or why it was dropped"),

@@ -648,9 +648,10 @@ def _step(ingest: Ingest, pause: Backoff, idle_seconds: float) -> float:
     try:
         moved = ingest.step()
     except (StoreUnavailable, OSError) as fault:
-        if pause.failures == 0:
-            event = "store_away" if isinstance(fault, StoreUnavailable) else "journal_away"
-            logs.event(_log, event, level=logging.ERROR, error=fault)
+        if pause.failures == 0 and isinstance(fault, StoreUnavailable):
+            logs.event(_log, "store_away", level=logging.ERROR, error=fault)
+        elif pause.failures == 0:
+            logs.event(_log, "journal_away", level=logging.ERROR, error=fault)
         with suppress(OSError):  # of a journal that is away itself
             ingest.sync()
         return pause.next()

@@ -94,7 +94,7 @@ def header_faults(header: Sequence[str]) -> list[Fault]:
     if len(header) > _MOST_KEYS:
         return [Fault(None, None, f"a header of at most {len(EXPECTED)} fields", f"{len(header)} columns")]
     needed = {name: EXPECTED[name] for name in (_NEEDED[:1] if "state" in header else _NEEDED)}
-    return column_faults(header, EXPECTED, needed, "outcome")
+    return column_faults(header, EXPECTED, needed, f"outcome ({', '.join(EXPECTED)})")
 
 
 @dataclass(frozen=True, slots=True)

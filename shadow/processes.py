@@ -210,23 +210,34 @@ def end_together(children: Sequence[Child], seconds: float) -> None:
         child.end(max(0.0, deadline - time.monotonic()))
 
 
-def claim(data_dir: Path, what: str) -> int:
-    """Be the only `what` of this data directory until this process ends, execs included; raises CannotRun.
+def claim(directory: Path, what: str, setting: str = "UMBRA_DATA_DIR") -> int:
+    """Be the only `what` of this directory until this process ends, execs included; raises CannotRun.
 
     A record lock (POSIX): it stays with the process through an exec, and forks do not have it. So it is free
     the moment the process is gone, even if forks of it hang. Returns the open file, which keeps it.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(_lock_file(data_dir, what), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    directory.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(_lock_file(directory, what), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as fault:
         os.close(descriptor)
         if fault.errno not in (errno.EAGAIN, errno.EACCES):
             raise
-        raise _served(data_dir, what) from None
+        raise _served(directory, what, setting) from None
     os.set_inheritable(descriptor, True)
     return descriptor
+
+
+def claim_all(settings: Settings, what: str) -> None:
+    """Be the only `what` of the data directory, and of the metrics directory if that is one of its own.
+
+    Raises CannotRun. A metrics directory that cannot be used costs nothing but the metrics.
+    """
+    claim(settings.data_dir, what)
+    if settings.metrics_dir is not None:
+        with suppress(OSError):
+            claim(settings.metrics_dir, what, "UMBRA_METRICS_DIR")
 
 
 @contextmanager
@@ -253,11 +264,22 @@ def check_unclaimed(data_dir: Path, what: str) -> None:
     finally:
         os.close(descriptor)
     if kind != fcntl.F_UNLCK:
-        raise _served(data_dir, what)
+        raise _served(data_dir, what, "UMBRA_DATA_DIR")
 
 
-def check_port(host: str, port: int) -> None:
-    """Raise CannotRun if nobody could listen there now."""
+def check_port(host: str, port: int, seconds: float = 0.0) -> None:
+    """Raise CannotRun if nobody can listen there, even after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return _check_port(host, port)
+        except CannotRun:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(0.02)
+
+
+def _check_port(host: str, port: int) -> None:
     with socket.socket(addresses.family(host), socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -273,9 +295,9 @@ def _lock_file(data_dir: Path, what: str) -> Path:
     return data_dir / f"{what}.lock"
 
 
-def _served(data_dir: Path, what: str) -> CannotRun:
+def _served(directory: Path, what: str, setting: str) -> CannotRun:
     return CannotRun(
-        f"another {what} already serves {data_dir}; stop it, or give this one its own UMBRA_DATA_DIR"
+        f"another {what} already serves {directory}; stop it, or give this one its own {setting}"
     )
 
 

@@ -315,7 +315,8 @@ class Settings:
     masked_fields: tuple[str, ...] = _setting(
         "",
         _field_names,
-        "fields of a house, comma separated, that never reach a log, a metric or a harvested question",
+        "fields of a house, comma separated, that never reach a log, a metric, a page, a report or a "
+        "harvested question",
     )
 
     @classmethod

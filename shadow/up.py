@@ -128,28 +128,38 @@ def is_ready(settings: Settings, children: Sequence[Child]) -> bool:
         connection.close()
 
 
-def tend(children: Sequence[Child], *, starting: bool) -> list[tuple[str, int]]:
-    """Start what does not run; returns what has just ended, by name, with its exit status.
+def tend(children: Sequence[Child], *, starting: bool) -> list[tuple[Child, int]]:
+    """Start what does not run; returns what has just ended, with its exit status.
 
-    While `starting`, a process that ends is not started again: NotStarted. So it is with one that says within
-    its first seconds that it cannot run.
+    While `starting`, a process that ends is not started again: NotStarted.
     """
     ended = []
     for child in children:
         status = child.tend(time.monotonic())
-        if status is not None and (starting or _cannot_run(child, status)):
+        if status is not None and starting:
             raise NotStarted(
                 f"the {child.name} ended with status {status} before it was ready; its log is in "
                 f"{child.environment['UMBRA_LOG_DIR']}"
             )
         if status is not None:
-            ended.append((child.name, status))
+            ended.append((child, status))
     return ended
 
 
-def _cannot_run(child: Child, status: int) -> bool:
+def check_displaced(settings: Settings, child: Child, status: int) -> None:
+    """Raise CannotRun if a process has just said that it cannot run because another has its place."""
     says_so = status in (processes.EXIT_FAILURE, processes.EXIT_USAGE)
-    return says_so and child.starts == 1 and child.lasted < _FIRST_SECONDS
+    if not says_so or child.starts > 1 or child.lasted > _FIRST_SECONDS or child.name == "traffic":
+        return
+    processes.check_unclaimed(settings.data_dir, child.name)
+    ports = [(settings.metrics_host, settings.worker_metrics_port)]
+    if child.name == "api":
+        ports = [
+            (settings.api_host, settings.api_port),
+            (settings.metrics_host, settings.api_metrics_port),
+        ]
+    for host, port in ports:
+        processes.check_port(host, port)
 
 
 class Orphans:

@@ -114,7 +114,7 @@ class Worker:
 
 def run(settings: Settings, stop: threading.Event, announcement: Announcement) -> None:
     """Keep the worker's processes running until told to stop; raises CannotRun, of the store, too."""
-    processes.claim(settings.data_dir, "worker")  # before anything of a running one could be touched
+    processes.claim_all(settings, "worker")  # before anything of a running one could be touched
     start.adopt_orphans()
     store = open_store(settings.store)
     files = settings.metrics_files("worker")

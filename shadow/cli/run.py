@@ -235,7 +235,7 @@ def _stay(
     """Keep everything running until told to stop; with `follow`, on a terminal, show the status meanwhile."""
     console = terminal.Screen()
     if not (follow and console.is_terminal):
-        _tend_until(children, announcement, stop, lambda: None)
+        _tend_until(settings, children, announcement, stop, lambda: None)
         return
     with Live(console=console, auto_refresh=False) as screen:
         shown = [0.0]
@@ -245,16 +245,21 @@ def _stay(
                 screen.update(state.render(whole.gather(settings, datetime.now(UTC))), refresh=True)
                 shown[0] = time.monotonic()
 
-        _tend_until(children, announcement, stop, show)
+        _tend_until(settings, children, announcement, stop, show)
 
 
 def _tend_until(
-    children: list[Child], announcement: Announcement, stop: threading.Event, show: Callable[[], None]
+    settings: Settings,
+    children: list[Child],
+    announcement: Announcement,
+    stop: threading.Event,
+    show: Callable[[], None],
 ) -> None:
     orphans, standing = running.Orphans(), dict[str, Any]()
     while not stop.is_set():
-        for name, status in running.tend(children, starting=False):
-            terminal.say(f"the {name} ended with status {status}; starting it again", err=True)
+        for child, status in running.tend(children, starting=False):
+            running.check_displaced(settings, child, status)
+            terminal.say(f"the {child.name} ended with status {status}; starting it again", err=True)
         orphans.tend(children, time.monotonic())
         if standing != (standing := {child.name: child.standing() for child in children}):
             announcement.tell(children=standing)

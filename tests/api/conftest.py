@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -255,13 +255,12 @@ def environment_of(made: Settings, **more: str) -> dict[str, str]:
     }
 
 
-def start(made: Settings, output: Path, **more: str) -> Server:
-    """Start `python -m api.serve` without waiting for it."""
+def start(made: Settings, output: Path, *, within: Sequence[str] = (), **more: str) -> Server:
+    """Start `python -m api.serve` without waiting for it; `within`: by a command that becomes it."""
     with output.open("wb") as sink:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "api.serve"], env=environment_of(made, **more), stdout=sink, stderr=sink,
-            cwd=output.parent,
-        )  # fmt: skip
+        command = [*within, sys.executable, "-m", "api.serve"]
+        environment = environment_of(made, **more)
+        process = subprocess.Popen(command, env=environment, stdout=sink, stderr=sink, cwd=output.parent)
     return Server(process, made, output)
 
 
@@ -270,8 +269,8 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Start `python -m api.serve` with some settings, without waiting; stopped after the test."""
     begun: list[Server] = []
 
-    def begin(made: Settings, **more: str) -> Server:
-        begun.append(start(made, tmp_path / f"serve-{len(begun)}.log", **more))
+    def begin(made: Settings, *, within: Sequence[str] = (), **more: str) -> Server:
+        begun.append(start(made, tmp_path / f"serve-{len(begun)}.log", within=within, **more))
         return begun[-1]
 
     yield begin

@@ -17,9 +17,16 @@ _LIVING_AREA = NAMES.index("living_area")
 
 ONE_PROCESS = "PLAIN_ONE_PROCESS"
 """Names a directory; of the workers only the first can load the model, all others cannot once it answers."""
+BREAKS = "PLAIN_BREAKS"
+"""Names a file; while it is there, loading fails with the error that it names."""
 
 
 def _load(_: Mapping[str, bytes]) -> recipes.Scorer:
+    broken = Path(os.environ.get(BREAKS, "/nonexistent"))
+    if broken.exists():
+        raise {"RuntimeError": RuntimeError("odd"), "KeyError": KeyError(3), "SystemExit": SystemExit(3)}[
+            broken.read_text()
+        ]
     if ONE_PROCESS in os.environ:
         _let_one_in(Path(os.environ[ONE_PROCESS]) / f"child-of-{os.getppid()}")
 

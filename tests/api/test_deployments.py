@@ -201,14 +201,21 @@ def test_a_decision_that_takes_long_is_a_504_that_says_where_to_look_and_holds_u
     let_go, waiting = threading.Event(), threading.Event()
     admin.held["wait"] = lambda: (waiting.set(), let_go.wait(30))
     told = problem(admin.ask(PROMOTE), 504, "decision-unconfirmed")
-    assert "GET /v1/deployment" in told["detail"]
+    found = f"/v1/deployments?decided_at={told['decided_at']}"
+    assert f"GET {found} lists the deployment once it is made" in told["detail"]
+    assert admin.client.get(found).json["deployments"] == []
     assert waiting.is_set()
-    assert "still under way" in problem(admin.ask(PROMOTE), 504, "decision-unconfirmed")["detail"]
+    answer = admin.ask(PROMOTE)
+    earlier = problem(answer, 504, "decision-unconfirmed")
+    assert "still under way" in earlier["detail"]
+    assert answer.headers["Location"].endswith(found)
     assert admin.client.get("/readyz").status_code == 200
     let_go.set()
     decided = next(thread for thread in threading.enumerate() if thread.name == "umbra-decision")
     decided.join(PATIENCE_SECONDS)
     assert len(admin.history()) == 2, "what was not waited for has happened"
+    (made,) = admin.client.get(found).json["deployments"]
+    assert (made["kind"], made["live"]) == ("promotion", {"name": "plain", "version": "2"})
 
 
 def test_a_store_that_is_away_is_a_503(admin, tmp_path):

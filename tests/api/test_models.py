@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+
+import pytest
 
 from api.app import build
 from api.live import Live
@@ -46,6 +49,46 @@ def test_one_broken_artifact_hides_no_other(bench):
         file.unlink()
     body = bench.client.get("/v1/models").json
     assert [m["digest"] is None for m in body["models"]] == [False, True]
+
+
+@pytest.mark.parametrize("name", ["card.json", "manifest.json"])
+@pytest.mark.parametrize("kind", ["a pipe", "a link", "a directory", "a huge file", "other words"])
+def test_what_is_not_as_it_was_saved_is_neither_waited_for_nor_published(bench, tmp_path, name, kind):
+    file = _save(bench.settings) / name
+    text = file.read_bytes()
+    file.unlink()
+    if kind == "a pipe":
+        os.mkfifo(file)
+    elif kind == "a link":
+        (tmp_path / "elsewhere").write_bytes(text)
+        file.symlink_to(tmp_path / "elsewhere")
+    elif kind == "a directory":
+        file.mkdir()
+    elif kind == "a huge file":
+        file.write_bytes(text.ljust(2 << 20))
+    else:
+        file.write_bytes(b'{"metrics": {"password": "x"}}')
+    first, second = bench.client.get("/v1/models").json["models"]
+    assert first["card"] == {"metrics": {"rmse_log": 0.13}}
+    assert (second["digest"], second["card"]) == (None, None)
+
+
+def test_a_card_that_was_shown_is_not_read_again(bench):
+    directory = _save(bench.settings)
+    shown = bench.client.get("/v1/models").json
+    (directory / "card.json").unlink()
+    assert bench.client.get("/v1/models").json == shown
+
+
+def test_who_was_live_is_listed_the_newest_first_and_found_by_its_moment(bench):
+    (first,) = bench.client.get("/v1/deployments").json["deployments"]
+    assert (first["live"], first["kind"]) == ({"name": "plain", "version": "1"}, "first")
+    for moment in (first["since"], "2026-11-21T00:00:00Z", "2026-11-21T01:00:00+01:00"):
+        assert bench.client.get(f"/v1/deployments?decided_at={moment}").json["deployments"] == [first]
+    assert bench.client.get("/v1/deployments?decided_at=2026-11-21T00:00:01Z").json["deployments"] == []
+    for nonsense in ("yesterday", "2026-11-21", "2026-11-21T00:00:00", ""):
+        answer = bench.client.get(f"/v1/deployments?decided_at={nonsense}")
+        assert (answer.status_code, answer.json["type"]) == (400, "urn:umbra:problem:invalid-query")
 
 
 def test_the_deployment_names_the_live_model_and_the_candidates(bench):

@@ -77,6 +77,17 @@ def test_every_fault_of_every_row_is_listed(bench):
     ]
 
 
+def test_a_request_that_is_wrong_all_over_lists_a_hundred_faults_and_says_what_was_not_looked_at(bench):
+    wrong = bench.post([{}] * 50)
+    body = _problem(wrong, 422, "invalid-rows")
+    assert len(body["errors"]) == 100
+    assert body["unchecked_rows"] == 50 - 1 - max(fault["row"] for fault in body["errors"])
+    assert f"{body['unchecked_rows']} more rows were not looked at" in body["detail"]
+    assert len(wrong.data) < 30_000
+    answer = bench.client.post("/v1/outcomes", json=[{}] * 50)
+    assert len(_problem(answer, 422, "invalid-rows")["errors"]) == 100
+
+
 def test_a_missing_field_and_a_field_that_comes_twice_are_faults(bench):
     house = _house()
     del house["living_area"]

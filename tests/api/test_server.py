@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from ports import free_port, free_ports
 from prometheus_client.parser import text_string_to_metric_families
 
 from model_package.schema import EXAMPLE
+from shadow.presence import living
 
 HOUSE = json.dumps(EXAMPLE).encode()
 POST = b"POST /v1/predictions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -150,6 +153,7 @@ def test_every_line_is_json_with_one_line_per_request_and_no_inputs(serving):
     assert one["http"]["response"]["status_code"] == 200
     assert one["http"]["request"] == {"method": "POST", "id": "line-0"}
     assert one["event"]["duration"] > 0
+    assert one["client"] == {"ip": "127.0.0.1"}
     assert one["umbra"] == {"rows": 1, "model": {"name": "plain", "version": "1"}, "capture": "written"}
     assert by_id["line-lost"]["umbra"] == {"problem": "not-found"}
     assert all(line["service"]["name"] == "umbra.api" for line in server.lines())
@@ -167,6 +171,46 @@ def test_killing_the_arbiter_leaves_no_worker_behind_and_the_port_free(serving, 
     again = launch(server.settings)
     again.wait_until(again.ready)
     assert again.price()[0] == 200
+
+
+def test_a_worker_that_hangs_when_the_arbiter_is_killed_keeps_no_port(serving, launch):
+    server = serving(UMBRA_API_WORKERS="1")
+    (worker,) = _workers(server)
+    ports = _listening(worker)
+    assert server.settings.api_port in ports
+    assert server.settings.api_metrics_port not in ports, "that is the arbiter's alone"
+    server.process.kill()
+    server.process.wait(10)
+    server.wait_until(lambda: not Path(f"/proc/{worker}").exists())
+
+
+def _listening(pid):
+    """The TCP ports that a process of Umbra listens on; which files it has open, only root can tell."""
+    if os.getuid() != 0:
+        pytest.skip("needs to look into a process that lets only root do so")
+    own = {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    return {
+        int(row[1].partition(":")[2], 16) for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in own
+    }
+
+
+def test_ipv6_addresses_are_listened_on_and_told_of(serving):
+    server = serving(UMBRA_API_HOST="::", UMBRA_METRICS_HOST="::1")
+    for host in ("::1", "127.0.0.1"):
+        assert _get(host, server.settings.api_port, "/readyz") == 200
+        assert _get(host, server.settings.api_port, "/v1/models") == 200
+    assert _get("::1", server.settings.api_metrics_port, "/metrics") == 200
+    (announced,) = living(server.settings.run_dir)
+    assert announced.facts["address"] == f"http://[::1]:{server.settings.api_port}"
+
+
+def _get(host, port, path):
+    connection = http.client.HTTPConnection(host, port, timeout=10)
+    connection.request("GET", path)
+    status = connection.getresponse().status
+    connection.close()
+    return status
 
 
 def test_a_second_api_on_the_same_port_says_so_in_one_line(serving, launch, tmp_path):
@@ -252,6 +296,39 @@ def test_an_artifact_altered_under_a_running_api_costs_no_answer(serving):
     assert server.process.poll() is None
 
 
+def test_a_store_that_answers_with_errors_ends_no_api_whose_model_is_remembered(serving, launch):
+    server = serving(UMBRA_API_WORKERS="1")
+    database = server.settings.data_dir / "umbra.db"
+    database.with_name("umbra.db-wal").unlink(missing_ok=True)
+    database.write_bytes(b"this is no database, and never was one" * 1000)
+    (worker,) = _workers(server)
+    os.kill(worker, signal.SIGKILL)
+    server.wait_until(lambda: server.workers_ready() == 2)
+    assert server.price()[0] == 200
+    assert server.stop() == 0
+    again = launch(server.settings)
+    again.wait_until(again.ready)
+    assert again.price()[0] == 200
+    assert any(line["message"] == "deployment_from_memory" for line in again.lines())
+
+
+def test_whatever_one_worker_raises_once_another_was_ready_the_others_answer_on(serving, tmp_path):
+    broken = tmp_path / "broken"
+    server = serving(PLAIN_BREAKS=str(broken))
+    broken.write_text("RuntimeError")
+    os.kill(_workers(server)[0], signal.SIGKILL)
+    for tries, fault in enumerate(("KeyError", "SystemExit", "RuntimeError"), start=1):
+        server.wait_until(lambda tries=tries: _failed_starts(server) >= 2 * tries)
+        assert server.price()[0] == 200
+        broken.write_text(fault)
+    broken.unlink()
+    server.wait_until(lambda: server.workers_ready() == 3)
+
+
+def _failed_starts(server):
+    return sum(line["message"] == "cannot_start" for line in server.lines())
+
+
 def test_of_the_first_workers_one_that_answers_is_enough(serving, tmp_path):
     server = serving(UMBRA_API_WORKERS="2", PLAIN_ONE_PROCESS=str(tmp_path), workers_ready=1)
     server.wait_until(lambda: sum(line["message"] == "cannot_start" for line in server.lines()) == 2)
@@ -276,6 +353,21 @@ def test_without_a_place_for_metrics_answers_go_on(serving, tmp_path, request, k
         assert server.price()[0] == 200
     server.wait_until(lambda: any(line["message"] == "metrics_off" for line in server.lines()))
     assert ("umbra_captures_written_total",) not in _metrics(server)
+
+
+READ_ONLY = 'mount -t tmpfs -o ro none "$1" && shift && exec "$@"'
+
+
+def test_where_shared_memory_cannot_be_written_answers_go_on(deployed, launch):
+    port, metrics_port = free_ports(2)
+    read_only = ["unshare", "--mount", "sh", "-c", READ_ONLY, "sh", "/dev/shm"]  # noqa: S108
+    if subprocess.run([*read_only, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs the right to mount")
+    ports = {"UMBRA_API_PORT": str(port), "UMBRA_API_METRICS_PORT": str(metrics_port)}
+    server = launch(replace(deployed, api_port=port), within=read_only, **ports)
+    server.wait_until(server.ready)
+    assert server.price()[0] == 200
+    assert server.stop() == 0
 
 
 def test_a_stop_loses_no_capture_and_no_answer(serving, ingested):

@@ -20,22 +20,10 @@ OF_UMBRA = {name for name, service in SERVICES.items() if service["image"].start
 MONITORING = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
 RUNBOOKS = dict(re.findall(r"^### (Umbra\w+)\n(.+?)(?=^#|\Z)", MONITORING, re.MULTILINE | re.DOTALL))
 HOW = "(#how-to-run-a-command)"
-OF_COMPOSE = {
-    "exec",
-    "run",
-    "ps",
-    "logs",
-    "restart",
-    "kill",
-    "up",
-    "down",
-    "stop",
-    "start",
-    "config",
-    "build",
-}
+OF_COMPOSE = {"build", "config", "cp", "down", "exec", "kill", "logs", "ps", "restart", "run"}
+OF_COMPOSE |= {"start", "stop", "up"}
 ENDS_A_COMMAND = re.compile(r"\s(?:\||&&|#|;|>|<|\|\||2>).*$")
-_CLICK_OF_A_PLACEHOLDER = re.compile(r"^[A-Z]|^\.\.\.$|^…$")
+PLACEHOLDER = re.compile(r"^[A-Z]|^\.\.\.$|^…$")
 
 
 class Typed(NamedTuple):
@@ -81,7 +69,7 @@ def checked(arguments: list[str]) -> None:
     command: click.Command = main
     context = click.Context(main)
     while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
-        if _CLICK_OF_A_PLACEHOLDER.match(arguments[0]):
+        if PLACEHOLDER.match(arguments[0]):
             return
         inner = command.get_command(context, arguments[0])
         if inner is None:

@@ -1,7 +1,6 @@
 """The README's commands, run as they are written, by someone who has just installed Umbra.
 
-Not run here: what installs (`.ci/run` does), the suite itself, and what needs Docker (`tests/stack`,
-`tests/deploy`).
+Not run here: what installs (`.ci/run` does), the suite itself, and what needs Docker (`tests/stack`).
 """
 
 from __future__ import annotations

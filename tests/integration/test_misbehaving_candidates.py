@@ -142,18 +142,33 @@ def test_a_candidate_whose_artifact_is_altered_blames_no_house_and_goes_on_once_
     bench.remove(model)
 
 
-def test_a_model_that_hangs_leaves_when_its_lane_is_killed(make_stack: MakeStack, models: Path) -> None:
+def test_a_model_that_hangs_leaves_with_its_helpers_when_its_lane_is_killed_or_its_candidate_removed(
+    make_stack: MakeStack, models: Path
+) -> None:
     stack = make_stack(recipe_modules="poison_recipe", candidate_deadline_seconds=600)
     stack.done("candidates", "remove", "gbm@1")
-    stack.done("candidates", "add", artifacts.poisonous(models, "hangs"))
+    model = artifacts.poisonous(models, "hangs-helped")
+    stack.done("candidates", "add", model)
     stack.up()
-    asker = Asker(stack)
-    asker.ask(houses(1, living_area=POISON))
-    (marker,) = wait_until(lambda: list(stack.directory.glob("hanging-*")), 30, stack.explain)
-    hanging = int(marker.name.removeprefix("hanging-"))
+    Asker(stack).ask(houses(1, living_area=POISON))
+    first = _hanging(stack, set())
     (lane,) = stack.pids("scoring")
     os.kill(lane, signal.SIGKILL)
-    wait_until(lambda: hanging not in stack.processes(), 10, stack.explain)
+    wait_until(lambda: not first & set(stack.processes()), 10, stack.explain)
+    second = _hanging(stack, first)
+    stack.done("candidates", "remove", model)
+    wait_until(lambda: not second & set(stack.processes()), 30, stack.explain)
+
+
+def _hanging(stack: Stack, before: set[int]) -> set[int]:
+    """The model process that hangs and the helper that it has started, once there are others than before."""
+
+    def present() -> set[int] | None:
+        markers = [*stack.directory.glob("hanging-*"), *stack.directory.glob("helping-*")]
+        found = {int(marker.name.rpartition("-")[2]) for marker in markers} - before
+        return found if len(found) == 2 else None
+
+    return wait_until(present, 60, stack.explain) or set()
 
 
 def _state_of(stack: Stack, model: str) -> object:

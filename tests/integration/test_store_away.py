@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from harness.audit import audit
-from harness.load import Asker, Load, houses
+from harness.load import Answered, Asker, Load, houses
 from harness.stack import MakeStack
 from harness.waiting import wait_until
 from sqlalchemy import create_engine, text
@@ -48,6 +48,8 @@ def test_while_postgres_is_away_for_half_a_minute_no_request_waits_for_it_and_al
 ) -> None:
     stack = make_stack(store_url=make_database(), journal_write_seconds=1)
     stack.up()
+    asker, same = Asker(stack), houses(3)
+    usual = prices(asker.ask(same))
     with Load(stack, pause_seconds=0.02) as load:
         load.more(150)
         begun = len(load.answers)
@@ -57,6 +59,7 @@ def test_while_postgres_is_away_for_half_a_minute_no_request_waits_for_it_and_al
             while time.monotonic() < back_at:
                 load.more(20)
                 assert stack.is_ready()
+                assert prices(asker.ask(same)) == usual
             assert stack.run("status").returncode == 1
             ended = len(load.answers)
         finally:
@@ -66,8 +69,15 @@ def test_while_postgres_is_away_for_half_a_minute_no_request_waits_for_it_and_al
     (typical_before, longest_before), (typical, longest) = load.seconds(0, begun), load.seconds(begun, ended)
     assert typical <= TIMES_SLOWER * max(typical_before, LEAST_SECONDS)
     assert longest <= max(TIMES_SLOWER * longest_before, LESS_THAN_A_CONNECTION_SECONDS)
+    assert asker.faults == []
     stack.wait_drained()
-    audit(stack, [load])
+    audit(stack, [load, asker])
+
+
+def prices(answer: Answered | None) -> list[str]:
+    """The prices of an answer, as they are written there."""
+    assert answer is not None
+    return list(answer.prices)
 
 
 def test_an_api_that_starts_while_postgres_is_away_answers_with_the_model_it_remembers(

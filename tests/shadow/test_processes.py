@@ -298,6 +298,20 @@ def test_a_data_directory_is_held_through_an_exec_and_free_at_once_when_the_hold
         pass
 
 
+def test_a_metrics_directory_of_another_one_is_refused_and_one_that_is_no_use_is_not(
+    tmp_path: Path, settings: Callable[..., Settings]
+) -> None:
+    shared, file = tmp_path / "metrics", tmp_path / "file"
+    file.touch()
+    with holder(shared) as held:
+        assert held.stdout is not None
+        held.stdout.readline()
+        with pytest.raises(CannotRun, match=f"another api .* {shared}; .* its own UMBRA_METRICS_DIR"):
+            processes.claim_all(settings(metrics_dir=shared), "api")
+        held.kill()
+    processes.claim_all(settings(metrics_dir=file), "api")
+
+
 def test_forks_that_outlive_the_holder_do_not_hold_the_data_directory(tmp_path: Path) -> None:
     held = holder(tmp_path, "with a fork")
     assert held.stdout is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from model_package import schema
+from model_package import manifest, schema
 from monitoring import metrics
 from shadow import readings
 from shadow.readings import JournalReading, StoreDiskReading, StoreReading
@@ -97,8 +98,22 @@ def test_the_age_of_the_live_model_is_that_of_its_card(filled: Store, tmp_path: 
     directory.mkdir(parents=True)
     reading = StoreReading(filled, tmp_path, Clock())
     assert looked(reading)()["umbra_model_trained_timestamp_seconds"] == {}
-    (directory / "card.json").write_text(json.dumps({"trained_at": trained.isoformat()}))
+    card = json.dumps({"trained_at": trained.isoformat()}).encode()
+    (directory / "card.json").write_bytes(card)
+    (directory / "manifest.json").write_bytes(manifest.compose("linear", "1", "linear", {"card.json": card}))
     assert looked(reading)()["umbra_model_trained_timestamp_seconds"] == {"linear@1": trained.timestamp()}
+
+
+def test_a_pipe_or_a_link_in_place_of_the_card_holds_nobody_up(filled: Store, tmp_path: Path) -> None:
+    directory = tmp_path / "linear/1"
+    directory.mkdir(parents=True)
+    (directory / "manifest.json").write_bytes(manifest.compose("linear", "1", "linear", {"card.json": b"{}"}))
+    (tmp_path / "elsewhere.json").write_text('{"trained_at": "2026-01-02T00:00:00+00:00"}')
+    for place in (os.mkfifo, lambda path: path.symlink_to(tmp_path / "elsewhere.json")):
+        (directory / "card.json").unlink(missing_ok=True)
+        place(directory / "card.json")
+        reading = looked(StoreReading(filled, tmp_path, Clock()))
+        assert reading()["umbra_model_trained_timestamp_seconds"] == {}
 
 
 def test_a_paused_candidate_is_to_score_nothing(filled: Store) -> None:

@@ -226,8 +226,18 @@ def _marked(mark: bytes) -> Iterator[int]:
         try:
             if mark in (path / "environ").read_bytes().split(b"\0") and _parent(pid) is not None:
                 yield pid
+        except PermissionError:  # a process of Umbra shows its environment to root alone
+            if _is_descendant(pid):
+                yield pid
         except OSError:
             continue
+
+
+def _is_descendant(pid: int) -> bool:
+    parent = _parent(pid)
+    while parent not in (None, 0, os.getpid()):
+        parent = _parent(parent)
+    return parent == os.getpid()
 
 
 def _parent(pid: int) -> int | None:

@@ -32,6 +32,20 @@ def _hang() -> None:
     _forever.wait()
 
 
+def _hang_helped() -> None:
+    """Start a helper without a parent, in a session of its own, and hang."""
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            (Path(tempfile.gettempdir()) / f"helping-{os.getpid()}").touch()
+            os.write(writing, b"x")
+            _forever.wait()
+        os._exit(0)
+    os.read(reading, 1)
+    _hang()
+
+
 def _eat_memory() -> None:
     bytearray(1 << 40)
 
@@ -43,6 +57,7 @@ def _segfault() -> None:
 _DEEDS = {
     "raises": _raise,
     "hangs": _hang,
+    "hangs-helped": _hang_helped,
     "eats-memory": _eat_memory,
     "exits": lambda: os._exit(3),
     "crashes": _segfault,
