@@ -58,7 +58,7 @@ class Parts:
     limits: Limits
     retries: Retries
     """The keys of requests that were answered."""
-    request_id_is_key: bool = False
+    retry_by_request_id: bool = False
     hosts: Hosts = field(default_factory=lambda: Hosts("127.0.0.1"))
     clients: Clients = field(default_factory=Clients)
     path_prefix: str = ""
@@ -90,7 +90,7 @@ def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
             models_dir=settings.models,
             limits=Limits(settings.api_max_rows, settings.api_max_body_bytes),
             retries=Retries(settings.metrics_files("retries")),
-            request_id_is_key=settings.api_request_id_is_key,
+            retry_by_request_id=settings.api_retry_by_request_id,
             hosts=Hosts(settings.api_host, settings.api_hosts),
             clients=Clients(settings.api_proxies),
             path_prefix=settings.api_path_prefix,
@@ -121,7 +121,7 @@ def build(parts: Parts) -> Flask:
         ids,
         parts.limits,
         parts.retries,
-        request_id_is_key=parts.request_id_is_key,
+        retry_by_request_id=parts.retry_by_request_id,
     )
     decides = parts.deployments is not None
     site = Site(

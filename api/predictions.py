@@ -69,7 +69,7 @@ class Predictions:
         limits: Limits,
         known: Retries,
         *,
-        request_id_is_key: bool = False,
+        retry_by_request_id: bool = False,
     ) -> None:
         self._live = live
         self._recorder = recorder
@@ -78,7 +78,7 @@ class Predictions:
         self._ids = ids
         self._limits = limits
         self._retries = known
-        self._request_id_is_key = request_id_is_key
+        self._retry_by_request_id = retry_by_request_id
 
     def create(self, environ: dict[str, Any]) -> Answer:
         """Validate, price, capture, answer: answer i is input i."""
@@ -86,7 +86,7 @@ class Predictions:
         answer_kind = content.of_answer(environ, body_kind)
         parse = parse_json if body_kind == content.JSON else parse_csv
         exchange = access.of(environ)
-        key = retries.key_of(environ, request_id_is_key=self._request_id_is_key)
+        key = retries.key_of(environ, retry_by_request_id=self._retry_by_request_id)
         body = content.read(environ, self._limits.body_bytes)
         try:
             houses = parse(body, self._limits.rows)

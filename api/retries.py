@@ -1,7 +1,7 @@
 """Retries: a request that comes again under its key gets the ids of the first time, and is captured once.
 
 A client whose answer got lost sends its request again. It names the request by `Idempotency-Key`
-(draft-ietf-httpapi-idempotency-key-header) or, where `UMBRA_API_REQUEST_ID_IS_KEY` says so, by its
+(draft-ietf-httpapi-idempotency-key-header) or, where `UMBRA_API_RETRY_BY_REQUEST_ID` says so, by its
 X-Request-ID. The API processes of one data directory share a table of keys in memory that outlives each of
 them. A request locks its part of the table against the other processes, for which it tries fifty milliseconds
 at most: without the lock it is answered as a new request. Two hosts do not know each other's keys.
@@ -69,12 +69,12 @@ class _Entry(NamedTuple):
     captured: bool
 
 
-def key_of(environ: dict[str, Any], *, request_id_is_key: bool) -> Key | None:
+def key_of(environ: dict[str, Any], *, retry_by_request_id: bool) -> Key | None:
     """Read the key of a request, None when it has none; raises InvalidKey."""
     text = environ.get("HTTP_IDEMPOTENCY_KEY")
     if text is not None:
         return Key(_digest(_checked(text), 16), exclusive=True)
-    given = environ.get("HTTP_X_REQUEST_ID", "") if request_id_is_key else ""
+    given = environ.get("HTTP_X_REQUEST_ID", "") if retry_by_request_id else ""
     # A request id may be shared by several calls of one user's action: another body is another request.
     return Key(_digest(f"request {given}", 16), exclusive=False) if given else None
 

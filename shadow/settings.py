@@ -233,7 +233,7 @@ class Settings:
     )
     api_max_rows: int = _setting("1000", _whole(1, 100_000), "houses in one request at most")
     api_max_body_bytes: int = _setting("4194304", _whole(1024, 1 << 30), "bytes of one request body at most")
-    api_request_id_is_key: bool = _setting(
+    api_retry_by_request_id: bool = _setting(
         "false", _switch, "take a request with the X-Request-ID and body of an earlier one for its retry"
     )
 

@@ -81,7 +81,7 @@ def _but_live(deployment):
 
 
 def test_two_processes_share_their_keys_also_after_both_were_killed(serving):
-    server = serving(UMBRA_API_WORKERS="2", UMBRA_API_REQUEST_ID_IS_KEY="true")
+    server = serving(UMBRA_API_WORKERS="2", UMBRA_API_RETRY_BY_REQUEST_ID="true")
 
     def ids(**headers):
         status, _, body = server.price(**headers)
