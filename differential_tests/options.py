@@ -26,7 +26,7 @@ from differential_tests.recording import Questions
 from differential_tests.running import Manner
 from differential_tests.sides import LETTERS, Patience, mapping
 from differential_tests.terms import Terms
-from monitoring.terminal import Screen, Words, progress, say_lines
+from monitoring.terminal import Screen, Words, progress, say, say_lines
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Bar = Callable[[int, int], None]
@@ -106,7 +106,7 @@ class Reports:
 
 def payloads(path: Path) -> Payloads:
     """Those of a file, saying on the terminal when it is a pipe that is waited for."""
-    return Payloads(path, lambda words: click.echo(f"differential_tests: {words}", err=True))
+    return Payloads(path, lambda words: say(f"differential_tests: {words}", err=True))
 
 
 def asking(command: Command) -> Command:

@@ -88,7 +88,7 @@ def _path(text: str) -> Path:
     except UnicodeError:
         raise InvalidSetting("expected a path in UTF-8") from None
     except RuntimeError:  # ~ of nobody
-        raise InvalidSetting("~ names no home directory here; write the path in full") from None
+        raise InvalidSetting("~ names no home directory here; write it out in full") from None
     except OSError as fault:
         raise InvalidSetting(
             f"the current directory is gone ({fault.strerror}); change to another, or write the path in full"

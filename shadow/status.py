@@ -34,7 +34,7 @@ from shadow.tenure import OtherDirectory, Tenure
 
 _TAIL_BYTES = 1 << 16
 _STUCK_AFTER = timedelta(minutes=1)
-_STORE_SECONDS, _DISK_SECONDS = 6.5, 1.0
+_STORE_SECONDS, _DISK_SECONDS = 6.5, 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,7 @@ def gather(settings: Settings, now: datetime, store_seconds: float = _STORE_SECO
     books: Books | None = None
     known: _Known | None = None
     trouble = None
+    until = time.monotonic() + store_seconds + _DISK_SECONDS
     looking = Answer(lambda: presence.living(settings.run_dir))
     try:
         asking = Answer(lambda: (_known(store, settings), _books(store, now)))
@@ -120,11 +121,13 @@ def gather(settings: Settings, now: datetime, store_seconds: float = _STORE_SECO
         store.close()
     living, troubles = _processes(looking)
     try:
-        asking_disk = Answer(lambda: _journal(settings, living, known))
-        state = asking_disk.within(_DISK_SECONDS, "the journal's disk")
+        asking_disk = Answer(
+            lambda: (_journal(settings, living, known), list(_other_directory(settings, known)))
+        )
+        state, others = asking_disk.within(max(_DISK_SECONDS, until - time.monotonic()), "the journal's disk")
     except NotAnswered as fault:
-        state, troubles = JournalState(0, 0, 0, None), [*troubles, str(fault)]
-    troubles += [*_other_directory(settings, known), *_hindrances(state, living, now)]
+        state, others = JournalState(0, 0, 0, None), [str(fault)]
+    troubles += [*others, *_hindrances(state, living, now)]
     return Status(settings.data_dir, now, living, state, books, trouble, tuple(troubles))
 
 

@@ -79,6 +79,12 @@ class Store:
                 yield connection
 
     @contextmanager
+    def inspecting(self) -> Iterator[Connection]:
+        """A connection for reading a store whose tables may be of any revision, or not there yet."""
+        with _translated(self._where), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
     def migrating(self) -> Iterator[Connection]:
         """A transaction that may change the tables, of whatever revision they are."""
         with _translated(self._where), self._write() as connection:

@@ -48,7 +48,7 @@ def of_store(store: Store) -> Purpose | None:
     address = make_url(store.url)
     if address.get_backend_name() == "sqlite" and not Path(address.database or "").is_file():
         return None
-    with store.reading() as connection:
+    with store.inspecting() as connection:
         return recorded(connection)
 
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import replace
+from uuid import uuid4
 
 import jsonschema
 import pytest
 from patience import PATIENCE_SECONDS
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
 
 from api.app import build
 from api.deployments import Deployments
 from model_package import artifact
-from shadow.records import CandidateState, ModelRef, VerdictState
+from shadow.records import CandidateState, Deployment, ModelRef, VerdictState
 from shadow.rollout import Judgement
 from shadow.settings import sqlite_url
 from shadow.store import candidates, deployments, open_store
+from shadow.store.schema import migrate
 
 TOKEN = "a-token-that-nobody-else-has"  # noqa: S105
 PROMOTE, ROLLBACK = "/v1/deployment/promote", "/v1/deployment/rollback"
@@ -225,6 +229,28 @@ def test_a_store_that_is_away_is_a_503(admin, tmp_path):
     headers = {"Authorization": f"Bearer {TOKEN}"}
     for path, body in ((PROMOTE, WANTED), (ROLLBACK, {"reason": "back"})):
         problem(client.post(path, json=body, headers=headers), 503, "store-unavailable")
+
+
+def test_a_store_that_only_reads_is_a_503(admin, tmp_path, postgres_url):
+    name = f"umbra_reads_{uuid4().hex[:12]}"
+    server = make_url(postgres_url).set(drivername="postgresql+psycopg2")
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        store = open_store(make_url(postgres_url).set(database=name).render_as_string(hide_password=False))
+        migrate(store)
+        live, wanted = ModelRef("plain", "1"), ModelRef("plain", "2")
+        with store.writing() as writing:
+            deployments.append(writing, Deployment(live, admin.bench.now, "somebody", "the first one"))
+            candidates.add(writing, wanted, 1.0, None, admin.bench.now)
+        store.close()
+        connection.exec_driver_sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    engine.dispose()
+    decisions = Deployments(TOKEN, store, admin.bench.settings.models, judge=lambda *_: GOOD, wait_seconds=30)
+    client = build(replace(admin.app.extensions["umbra"], deployments=decisions)).test_client()
+    answer = client.post(PROMOTE, json=WANTED, headers={"Authorization": f"Bearer {TOKEN}"})
+    problem(answer, 503, "store-unavailable")
+    store.close()
 
 
 def test_the_token_is_in_no_line_and_no_answer(admin, caplog):

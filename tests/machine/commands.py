@@ -5,6 +5,7 @@ Run as a program it reads a command as a line of JSON and answers with how it en
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import signal
@@ -85,7 +86,8 @@ class Commands:
 def _serve(directory: Path) -> None:
     for place in command._COMMANDS.values():
         import_module(place.partition(":")[0])
-    "localhost".encode("idna")
+    for encoding in ("ascii", "idna", "latin-1"):
+        codecs.lookup(encoding)
     for arguments in (["status"], ["models", "show", "linear@1"], ["nonsense"]):
         CliRunner().invoke(main, arguments)  # what is imported late is there for all that are forked
     for line in sys.stdin:

@@ -47,6 +47,7 @@ STARTING: Mapping[str, Sequence[str]] = {"prepare": ["prepare"], "up": ["up"], "
 BECOMING: Mapping[str, Sequence[str]] = {"serve": ["serve"], "work": ["work"]}
 WITHOUT_STORE: Mapping[str, Sequence[str]] = {
     "models": ["models"],
+    "journal": ["journal"],
     "train": ["train", "linear", "--data", "none.csv"],
     "settings": ["settings"],
     "import": ["outcomes", "import", "none.csv"],

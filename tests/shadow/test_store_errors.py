@@ -218,6 +218,20 @@ def test_an_sqlite_file_that_is_damaged_is_said_and_stays_as_it_is(
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("pragma", "words"), [("query_only = 1", "readonly"), ("max_page_count = 1", "full")]
+)
+def test_an_sqlite_file_that_takes_nothing_more_is_tried_again(
+    tmp_path: Path, pragma: str, words: str
+) -> None:
+    store = open_store(sqlite_url(tmp_path / "umbra.db"))
+    migrate(store)
+    with pytest.raises(StoreUnavailable, match=rf"{words}.*umbra\.db"), store.writing() as connection:
+        connection.exec_driver_sql(f"PRAGMA {pragma}")
+        connection.exec_driver_sql("CREATE TABLE filler AS SELECT randomblob(100000) AS filling")
+    store.close()
+
+
 def test_looking_at_an_sqlite_file_that_is_not_there_makes_none(tmp_path: Path) -> None:
     path = tmp_path / "nothing" / "umbra.db"
     with pytest.raises(StoreUnavailable, match=rf"{path}.*UMBRA_DATA_DIR.*umbra prepare"):
