@@ -46,7 +46,10 @@ def test_a_second_start_is_refused_in_one_sentence_and_the_first_keeps_all_it_ha
     asker = Asker(stack)
     asker.ask(houses(20))
     wait_until(
-        lambda: stack.metric("worker", "umbra_observations_total", candidate="gbm@1", state="scored") == 20,
+        lambda: (
+            stack.metric("worker", "umbra_candidate_observations_total", candidate="gbm@1", state="scored")
+            == 20
+        ),
         60,
     )
     before = _belongings(stack)
@@ -107,7 +110,7 @@ def _belongings(stack: Stack) -> object:
         half: stack.metric(half, name, **labels)
         for half, name, labels in (
             ("api", "umbra_captures_written_total", {}),
-            ("worker", "umbra_observations_total", {"candidate": "gbm@1", "state": "scored"}),
+            ("worker", "umbra_candidate_observations_total", {"candidate": "gbm@1", "state": "scored"}),
         )
     }
     files = sorted(path.name for path in stack.settings.run_dir.iterdir())
