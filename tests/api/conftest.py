@@ -254,8 +254,8 @@ def start(made: Settings, output: Path, *, within: Sequence[str] = (), **more: s
     """Start `python -m api.serve` without waiting for it; `within`: by a command that becomes it."""
     with output.open("wb") as sink:
         process = subprocess.Popen(
-            [*within, sys.executable, "-m", "api.serve"], env=environment_of(made, **more), stdout=sink, stderr=sink,
-            cwd=output.parent,
+            [*within, sys.executable, "-m", "api.serve"],
+            env=environment_of(made, **more), stdout=sink, stderr=sink, cwd=output.parent,
         )  # fmt: skip
     return Server(process, made, output)
 
