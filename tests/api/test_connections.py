@@ -24,12 +24,18 @@ def _answer(wire):
     """One answer with its whole body; the connection stays as it is."""
     answer = b""
     while b"\r\n\r\n" not in answer:
-        answer += wire.recv(65536)
+        answer += _some(wire)
     head, _, body = answer.partition(b"\r\n\r\n")
     length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
     while len(body) < length:
-        body += wire.recv(65536)
+        body += _some(wire)
     return head, body
+
+
+def _some(wire):
+    part = wire.recv(65536)
+    assert part, "the connection was closed before the answer was whole"
+    return part
 
 
 def _is_reset(wire):
@@ -45,8 +51,10 @@ def _is_reset(wire):
 
 def test_clients_that_keep_an_answered_connection_open_hold_no_process(shared_server):
     with ExitStack() as kept:
-        answered = [kept.enter_context(_connect(shared_server)) for _ in range(BOTH_WORKERS)]
-        for wire in answered:
+        answered = []
+        for _ in range(BOTH_WORKERS):
+            answered.append(kept.enter_context(_connect(shared_server)))
+            wire = answered[-1]
             # Each is answered although all before it are kept open: no process waits for them to be closed.
             wire.sendall(ASK)
             assert _answer(wire)[0].startswith(b"HTTP/1.1 200 ")

@@ -111,7 +111,7 @@ def test_another_way_of_asking_is_no_finding(way: Way, models: Path, api: Api) -
 
 
 def test_another_host_header_is_no_finding(models: Path, api: Api) -> None:
-    _nothing(_compared(models, api, told={"headers": {**ACCEPT["headers"], "Host": "prices.example"}}))
+    _nothing(_compared(models, api, told={"headers": {**ACCEPT["headers"], "Host": "prices.localhost"}}))
 
 
 @pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
