@@ -36,6 +36,8 @@ class LogField:
 
 FIELDS: tuple[LogField, ...] = (
     LogField("rows", "long", "houses that the line is about"),
+    LogField("outcomes", "long", "outcomes that the line is about"),
+    LogField("files", "long", "journal files that the line is about"),
     LogField("pids", "long", "ids of the processes that the line is about", many=True),
     LogField("model.name", "keyword", "name of the model that answered"),
     LogField("model.version", "keyword", "version of the model that answered"),
@@ -63,6 +65,8 @@ FIELDS: tuple[LogField, ...] = (
     LogField("duration_seconds", "double", "how long it took"),
     LogField("oldest_age_seconds", "double", "age of the oldest capture of a batch when it was stored"),
     LogField("segment", "keyword", "name of a journal file"),
+    LogField("files", "long", "journal files that the line is about"),
+    LogField("outcomes", "long", "outcomes that the line is about"),
     LogField("role", "keyword", "which of Umbra's processes"),
     LogField("status", "long", "exit status of a process; negative: the signal that ended it"),
     LogField("after_seconds", "double", "how long a process was given to stop"),
