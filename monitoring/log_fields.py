@@ -65,8 +65,6 @@ FIELDS: tuple[LogField, ...] = (
     LogField("duration_seconds", "double", "how long it took"),
     LogField("oldest_age_seconds", "double", "age of the oldest capture of a batch when it was stored"),
     LogField("segment", "keyword", "name of a journal file"),
-    LogField("files", "long", "journal files that the line is about"),
-    LogField("outcomes", "long", "outcomes that the line is about"),
     LogField("role", "keyword", "which of Umbra's processes"),
     LogField("status", "long", "exit status of a process; negative: the signal that ended it"),
     LogField("after_seconds", "double", "how long a process was given to stop"),
