@@ -29,19 +29,20 @@ class Hosts:
         self._all_addresses = bound in ("", "0.0.0.0", "::")  # noqa: S104 (compared with, not listened on)
         if self._all_addresses:
             self._names.add(_plain(socket.gethostname()))
-        self._welcome_before: set[str] = set()
+        self.welcomed: set[str] = set()
+        """Hosts that were welcome before, as they were written: most requests cost one look into a set."""
 
     def welcome(self, authority: str) -> bool:
         """Whether HOST or HOST:PORT is one of them; raises ValueError if it is neither."""
-        if authority in self._welcome_before:
+        if authority in self.welcomed:
             return True
         match = _AUTHORITY.match(authority)
         if match is None:
             raise ValueError(f"{authority[:80]!r}: expected HOST or HOST:PORT")
         if not self._knows(_plain(match["host"])):
             return False
-        if len(self._welcome_before) < _REMEMBERED_MOST:
-            self._welcome_before.add(authority)
+        if len(self.welcomed) < _REMEMBERED_MOST:
+            self.welcomed.add(authority)
         return True
 
     def _knows(self, name: str) -> bool:

@@ -8,38 +8,48 @@ thrown away between two requests.
 
 from __future__ import annotations
 
+import logging
 import selectors
 import socket
 import time
 from collections.abc import Callable
 from itertools import islice
 
+from monitoring import logs
+
 LINGER_SECONDS = 2.0
 CONNECTIONS_MOST = 128
 _READS_AT_ONCE = 8
 _READ_BYTES = 65_536
+_log = logging.getLogger("umbra.server")
 
 
 class Lingering:
-    """The answered connections of one process; past CONNECTIONS_MOST the oldest is closed."""
+    """The answered connections of one process; past CONNECTIONS_MOST the oldest is closed.
+
+    Most clients close as soon as they have their answer. So a connection is looked at once the next request
+    was answered, and is watched, which costs more, only if it is open then or if there is no next request.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._selector = selectors.DefaultSelector()
         self._deadlines: dict[socket.socket, float] = {}
+        self._answered: list[socket.socket] = []
+        self._answered_before: list[socket.socket] = []
         self._thrown_away = bytearray(_READ_BYTES)
 
     def __len__(self) -> int:
         return len(self._deadlines)
 
     def fileno(self) -> int:
-        """A descriptor that is readable once a client has sent something or has closed its connection."""
+        """A descriptor that is readable once a watched client has sent something or closed its connection."""
         return self._selector.fileno()
 
     def add(self, client: socket.socket) -> None:
         """Take over a connection that was closed for sending."""
         client.setblocking(False)
-        self._selector.register(client, selectors.EVENT_READ)
+        self._answered.append(client)
         self._deadlines[client] = self._clock() + LINGER_SECONDS
         if len(self._deadlines) > CONNECTIONS_MOST:
             self._close(next(iter(self._deadlines)))
@@ -48,8 +58,12 @@ class Lingering:
         """Close what the clients have closed, or what is overdue: a few reads at most, and none waits."""
         if not self._deadlines:
             return
-        for key, _ in islice(self._selector.select(0), _READS_AT_ONCE):
-            self._read(key.fileobj)  # type: ignore[arg-type]
+        before, self._answered_before, self._answered = self._answered_before, self._answered, []
+        for client in before:
+            if self._is_open(client):
+                self._selector.register(client, selectors.EVENT_READ)
+        if self._selector.get_map():
+            self._read_watched()
         now = self._clock()
         while self._deadlines:
             oldest, deadline = next(iter(self._deadlines.items()))
@@ -57,30 +71,44 @@ class Lingering:
                 return
             self._close(oldest)
 
-    def seconds_left(self) -> float | None:
-        """Seconds until the oldest connection is overdue; None: there is none."""
+    def watch(self) -> float | None:
+        """Watch all of them, as long as nothing else is to be done.
+
+        Returns the seconds until the oldest is overdue; None: there is none.
+        """
+        for client in (*self._answered_before, *self._answered):
+            if client in self._deadlines:
+                self._selector.register(client, selectors.EVENT_READ)
+        self._answered_before, self._answered = [], []
         if not self._deadlines:
             return None
         return max(0.0, next(iter(self._deadlines.values())) - self._clock())
 
     def finish(self) -> None:
         """Wait until every connection is closed, LINGER_SECONDS at most: the process ends."""
-        while (seconds := self.seconds_left()) is not None:
+        while (seconds := self.watch()) is not None:
             self._selector.select(seconds)
             self.tend()
 
-    def _read(self, client: socket.socket) -> None:
+    def _read_watched(self) -> None:
+        for key, _ in islice(self._selector.select(0), _READS_AT_ONCE):
+            self._is_open(key.fileobj)  # type: ignore[arg-type]
+
+    def _is_open(self, client: socket.socket) -> bool:
+        """Throw away what the client has sent; False: it has closed the connection, and so have we."""
         try:
             if client.recv_into(self._thrown_away):
-                return
+                return True
         except BlockingIOError:
-            return
-        except OSError:  # the client has reset the connection
-            self._close(client)
-            return
+            return True
+        except OSError as fault:
+            logs.event(_log, "answer_not_sent", level=logging.DEBUG, error=fault)
         self._close(client)
+        return False
 
     def _close(self, client: socket.socket) -> None:
-        del self._deadlines[client]
-        self._selector.unregister(client)
-        client.close()
+        if self._deadlines.pop(client, None) is None:
+            return
+        if client in self._selector.get_map():
+            self._selector.unregister(client)
+        socket.socket.close(client)  # not what a connection of the server makes of it

@@ -110,7 +110,7 @@ class Worker(SyncWorker):  # type: ignore[misc]
 
     def wait(self, timeout: float) -> Any:
         """Wait for a connection; also for what those that were answered do."""
-        left = self.lingering.seconds_left()
+        left = self.lingering.watch()
         ready = super().wait(timeout if left is None else min(timeout, left))
         return ready and [source for source in ready if source is not self.lingering]
 
@@ -173,7 +173,7 @@ class _Client(socket.socket):
         super().__init__(accepted.family, accepted.type, accepted.proto, accepted.detach())
         self._deadline = time.monotonic() + _REQUEST_SECONDS
         self._lingering = lingering
-        self._is_answered = False
+        self._is_answered = self._lingers = False
         self.settimeout(_CLIENT_SECONDS)
 
     def recv(self, *arguments: Any) -> bytes:
@@ -192,10 +192,11 @@ class _Client(socket.socket):
 
     def close(self) -> None:
         """Close it, or let it linger if it was answered."""
-        if self._is_answered and self.fileno() >= 0:
-            self._lingering.add(socket.socket(self.family, self.type, self.proto, self.detach()))
-        else:
+        if not self._is_answered:
             super().close()
+        elif not self._lingers:
+            self._lingers = True
+            self._lingering.add(self)
 
 
 def _problem(status: int, fault: BaseException, request_id: str) -> bytes:

@@ -43,10 +43,22 @@ def test_a_connection_that_its_client_closes_is_closed_at_once(lingering):
     lingering.tend()
     assert len(lingering) == 1
     client.close()
+    assert lingering.watch() == LINGER_SECONDS
     assert select.select([lingering], [], [], 0)[0]
     lingering.tend()
     assert len(lingering) == 0
-    assert lingering.seconds_left() is None
+    assert lingering.watch() is None
+
+
+def test_a_connection_that_is_closed_by_the_next_request_is_never_watched(lingering):
+    for _ in range(3):
+        client = _pair(lingering)
+        lingering.tend()
+        client.close()
+    assert len(lingering) == 1
+    assert not select.select([lingering], [], [], 0)[0]
+    lingering.tend()
+    assert len(lingering) == 0
 
 
 def test_what_a_client_still_sends_is_read_and_thrown_away(lingering):
@@ -61,7 +73,7 @@ def test_an_overdue_connection_is_closed_whatever_its_client_does(lingering, clo
     with _pair(lingering) as client:
         clock.now = LINGER_SECONDS / 2
         with _pair(lingering):
-            assert lingering.seconds_left() == LINGER_SECONDS / 2
+            assert lingering.watch() == LINGER_SECONDS / 2
             clock.now = LINGER_SECONDS
             client.sendall(b"still sending")
             lingering.tend()
@@ -89,6 +101,7 @@ def test_a_client_that_resets_its_connection_is_forgotten(lingering):
     lingering.add(ours)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
     client.close()
+    lingering.watch()
     select.select([lingering], [], [], 10)
     lingering.tend()
     assert len(lingering) == 0
