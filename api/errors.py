@@ -99,7 +99,7 @@ class InvalidDecision(Refusal):
 def _listed(faults: int, unchecked_rows: int) -> str:
     if faults < FAULTS_MOST:
         return f"{count(faults, 'fault')}; each is listed under `errors`"
-    rows = f"; {count(unchecked_rows, 'row')} after them not looked at" if unchecked_rows else ""
+    rows = f"; {count(unchecked_rows, 'more row')} not looked at" if unchecked_rows else ""
     return f"the first {FAULTS_MOST} faults are listed under `errors`{rows}"
 
 

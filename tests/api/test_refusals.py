@@ -82,7 +82,7 @@ def test_a_request_that_is_wrong_all_over_lists_a_hundred_faults_and_says_what_w
     body = _problem(wrong, 422, "invalid-rows")
     assert len(body["errors"]) == 100
     assert body["unchecked_rows"] == 50 - 1 - max(fault["row"] for fault in body["errors"])
-    assert f"{body['unchecked_rows']} more rows were not looked at" in body["detail"]
+    assert f"{body['unchecked_rows']} more rows not looked at" in body["detail"]
     assert len(wrong.data) < 30_000
     answer = bench.client.post("/v1/outcomes", json=[{}] * 50)
     assert len(_problem(answer, 422, "invalid-rows")["errors"]) == 100

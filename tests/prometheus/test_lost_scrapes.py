@@ -130,6 +130,8 @@ CASES = [
     worker("UmbraJournalSize", "page", journal(0.9)),
     worker("UmbraJournalSize", "ticket", journal(0.6)),
     worker("UmbraJournalFilesRefused", "ticket", {f"umbra_journal_refused_files{{{WORKER}}}": constant(2)}),
+    worker("UmbraJournalFilesHeldUp", "ticket", {f"umbra_journal_held_up_files{{{WORKER}}}": constant(1)}),
+    worker("UmbraStoreWentBack", "ticket", {f"umbra_store_missing_captures{{{WORKER}}}": constant(60)}),
     worker("UmbraStoreAway", "ticket", {STORE: constant(0)}),
     worker("UmbraDiskFull", "page", disk(constant(60))),
     worker("UmbraDiskFull", "ticket", disk(rising(-0.2, 1000)), hours=6),
