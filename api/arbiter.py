@@ -45,12 +45,12 @@ def main() -> int:
 
 def serve(settings: Settings) -> NoReturn:
     """Be gunicorn; raises InvalidSetting, CannotRun or OSError if that is no use."""
-    make_private(settings)
-    processes.claim_all(settings, "api")  # before anything of a running one could be touched
-    write_lines("umbra.api", settings)
     # Those who answered for one that was killed let go of the port once they have answered.
     processes.check_port(settings.api_host, settings.api_port, _PORT_SECONDS)
     processes.check_port(settings.metrics_host, settings.api_metrics_port, _PORT_SECONDS)
+    make_private(settings)
+    processes.claim_all(settings, "api")  # before anything of a running one could be touched
+    write_lines("umbra.api", settings)
     server.heartbeat_directory(settings.run_dir)
     _check_model(settings)
     announcement = Announcement(settings.run_dir, "api", datetime.now(UTC))

@@ -213,7 +213,7 @@ def _get(host, port, path):
     return status
 
 
-def test_a_second_api_on_the_same_port_says_so_in_one_line(serving, launch, tmp_path):
+def test_a_second_api_on_the_same_port_says_so_in_one_line(serving, launch):
     server = serving()
     for name, port in (("API", server.settings.api_port), ("METRICS", server.settings.api_metrics_port)):
         other = {"API": "UMBRA_API_METRICS_PORT", "METRICS": "UMBRA_API_PORT"}[name]
