@@ -53,15 +53,9 @@ def compare(pairs: Iterable[Pair], live: Described, masked: Collection[str]) -> 
     found: dict[str, Any] = {"sold": len(sold.gaps), "unsold": len(unsold.gaps)}
     if min(found.values()) < LEAST:
         return found | {"gap": dict.fromkeys(("psi", "floor", "state")), "fields": [], "state": None}
-    columns = len(sold.values) + 1
+    columns = len(sold.bins) + 1
     gap = _apart(columns, *_by_decile(sold.gaps, unsold.gaps))
-    rows = [
-        {
-            "field": name,
-            **_apart(columns, *(_binned(one.values[name], fields[name]) for one in (sold, unsold))),
-        }
-        for name in sold.values
-    ]
+    rows = [{"field": name, **_apart(columns, sold.bins[name], unsold.bins[name])} for name in sold.bins]
     states = {row["field"]: row["state"] for row in rows}
     whole = drift.dataset_state(states, live.by_importance, [gap["state"]])
     is_open = whole == drift.NONE and None in (gap["state"], *states.values())
@@ -74,30 +68,23 @@ def compare(pairs: Iterable[Pair], live: Described, masked: Collection[str]) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """Sold or unsold houses: how often each value of each field came, and every g."""
+    """Sold or unsold houses: how many fell into each coarse bin of each field, and every g."""
 
-    values: Mapping[str, Counter[Value]]
+    bins: Mapping[str, Counter[Value]]
     gaps: list[float] = field(default_factory=list)
 
 
-def _counted(pairs: Iterable[Pair], fields: Collection[str]) -> tuple[_Side, _Side]:
-    known = [name for name in fields if name in profile.AGES or name in BY_NAME]
+def _counted(pairs: Iterable[Pair], fields: Mapping[str, Mapping[str, Any]]) -> tuple[_Side, _Side]:
+    """Count while they are read: the values themselves, of which each house has its own, are not kept."""
+    known = {name: one for name, one in fields.items() if name in profile.AGES or name in BY_NAME}
     sold, unsold = (_Side({name: Counter() for name in known}) for _ in range(2))
     for pair in pairs:
         side = unsold if pair.sold_dollars is None else sold
         side.gaps.append(pair.gap)
         asked = profile.columns([{**_UNASKED, **pair.inputs}])
-        for name in known:
-            side.values[name][asked[name][0]] += 1
+        for name, reference in known.items():
+            side.bins[name][_bin(asked[name][0], reference)] += 1
     return sold, unsold
-
-
-def _binned(values: Mapping[Value, int], reference: Mapping[str, Any]) -> Counter[Value]:
-    """Houses by coarse bin."""
-    bins: Counter[Value] = Counter()
-    for value, houses in values.items():
-        bins[_bin(value, reference)] += houses
-    return bins
 
 
 def _bin(value: Value, reference: Mapping[str, Any]) -> Value:

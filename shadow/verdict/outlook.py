@@ -23,7 +23,9 @@ _COUNTED = (
 def nothing_known(found: Findings) -> str:
     """The one reason while no house can be judged: it is no fault of the candidate."""
     pairs = int(found.everything.pairs)
-    compared = f"{pairs:,} compared so far, none with a known price on a mature day" if pairs else "none yet"
+    compared = "no house was compared yet"
+    if pairs:
+        compared = f"{pairs:,} compared so far, none with a known price on a mature day"
     return f"nothing is known yet: it takes {_least(found)} ({compared})"
 
 

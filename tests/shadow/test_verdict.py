@@ -195,7 +195,9 @@ def test_without_anything_it_is_too_early_and_says_why() -> None:
     verdict = decide(replace(nothing, drift=None, exposure=None, schema_now=None))
     assert verdict.state is VerdictState.INSUFFICIENT
     assert not [rule.rule for rule in verdict.rules if rule.result is Result.PASS and rule.rule != "horizon"]
-    assert verdict.reasons == ("nothing is known yet: it takes 500 sold houses on 28 days (none yet)",)
+    assert verdict.reasons == (
+        "nothing is known yet: it takes 500 sold houses on 28 days (no house was compared yet)",
+    )
 
 
 @pytest.mark.parametrize("eligible", [0, 1, 499])

@@ -49,13 +49,17 @@ class Pair:
 
 def sample(connection: Connection, stream: Stream, most: int) -> list[Pair]:
     """Pairs picked by their ids alone, mature or not, without inputs; of the newest million pairs."""
+    return [Pair(*row) for row in _sampled(connection, stream, most)]
+
+
+def _sampled(connection: Connection, stream: Stream, most: int) -> Iterator[Any]:
     there = _newest(connection, stream)
     if there is None:
-        return []
+        return
     take_time(connection)
     scope = Scope(stream, connection.dialect.name)
-    query = _lowest_keys(_picked(scope, most, there), most)
-    return [Pair(*row) for row in connection.execute(query, scope.part(there.days))]
+    query = _lowest_keys(_picked(scope, most, there), most).execution_options(yield_per=_AT_ONCE)
+    yield from connection.execute(query, scope.part(there.days))
 
 
 def mature_sample(connection: Connection, stream: Stream, before_day: int, most: int) -> Iterator[Pair]:
@@ -79,9 +83,9 @@ def prices(
     connection: Connection, stream: Stream, most: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The same as two arrays of shape (n,) in dollars: the live model's, the candidate's."""
-    found = sample(connection, stream, most)
-    live, candidate = [one.live_dollars for one in found], [one.candidate_dollars for one in found]
-    return np.array(live, dtype=np.float64), np.array(candidate, dtype=np.float64)
+    rows = ((row.live, row.candidate) for row in _sampled(connection, stream, most))
+    found: NDArray[np.float64] = np.fromiter(rows, dtype=np.dtype((np.float64, 2)))
+    return found[:, 0], found[:, 1]
 
 
 def worst(connection: Connection, stream: Stream, most: int) -> list[Pair]:

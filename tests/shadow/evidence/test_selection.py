@@ -16,7 +16,7 @@ from monitoring.drift import YELLOW_PSI
 from shadow.evidence.agreement import agreement
 from shadow.evidence.described import Described
 from shadow.evidence.judgement import facts_of
-from shadow.evidence.selection import LEAST, compare
+from shadow.evidence.selection import LEAST, _counted, compare
 from shadow.records import new_capture_ids
 from shadow.store import evidence, tables
 from shadow.store.evidence import Pair
@@ -133,6 +133,19 @@ def test_what_chance_alone_reaches_of_few_houses_is_too_few_to_tell_and_not_in_o
     assert [row["state"] for row in reached] == [None] * len(reached)
     assert found["state"] is None
     assert all(row["psi"] <= YELLOW_PSI for row in found["fields"] if row["state"] == 0)
+
+
+def test_what_is_kept_while_houses_are_counted_does_not_grow_with_them(live: Described) -> None:
+    def counted(most: int) -> int:
+        pairs = (
+            Pair(name, 1e5, 1e5, None, {**row, "living_area": 500 + place / 7, "lot_area": 1000 + place / 3})
+            for place, (name, row) in enumerate(
+                zip(new_capture_ids(most, 0, 1), rows_of(4, 500) * (most // 500), strict=True)
+            )
+        )
+        return sum(len(bins) for side in _counted(pairs, live.fields) for bins in side.bins.values())
+
+    assert counted(4000) <= counted(500) * 1.2
 
 
 def test_what_a_house_was_not_asked_is_missing(live: Described) -> None:
