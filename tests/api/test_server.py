@@ -217,11 +217,7 @@ def test_a_second_api_on_the_same_port_says_so_in_one_line(serving, launch):
     server = serving()
     for name, port in (("API", server.settings.api_port), ("METRICS", server.settings.api_metrics_port)):
         other = {"API": "UMBRA_API_METRICS_PORT", "METRICS": "UMBRA_API_PORT"}[name]
-        elsewhere = {
-            "UMBRA_DATA_DIR": str(tmp_path / "elsewhere"),
-            "UMBRA_METRICS_DIR": str(tmp_path / "elsewhere" / "metrics"),
-        }
-        second = launch(server.settings, **elsewhere, **{other: str(free_port())})
+        second = launch(server.settings, **{other: str(free_port())})
         assert second.process.wait(PATIENCE_SECONDS) == 1
         assert second.output.read_text().splitlines() == [
             f"umbra: 127.0.0.1:{port}: Address already in use; stop what listens there, or set another port"
