@@ -152,7 +152,7 @@ def _drift_needs(found: Findings) -> str:
     """What it takes until drift is known."""
     policy = found.facts.policy.drift
     least, windows = max(policy.min_houses, MINIMUM_HOUSES), " or ".join(map(str, policy.windows_days))
-    return f"not known yet: it takes {least:,} houses answered on the {windows} whole days before today"
+    return f"not known yet: it takes {least:,} houses answered on the last {windows} whole days"
 
 
 def _drift(found: Findings) -> Rule:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 
 from monitoring import logs
-from shadow.store import Store, verdicts
+from shadow.store import Store, snapshots, verdicts
+from shadow.store.snapshots import Snapshot
 from shadow.store.verdicts import Recorded
 from shadow.verdict.decision import Verdict
 
@@ -15,10 +16,15 @@ _log = logging.getLogger("umbra.verdict")
 def keep(store: Store, verdict: Verdict, *, for_decision: bool = False) -> Recorded:
     """Add the verdict to the store if its state is a new one; returns the row in force.
 
-    What a decision is made on is added in any case: the deployment names the very numbers it rests on.
+    What a decision is made on is added in any case: the deployment names the very numbers it rests on. It is
+    also what is shown of the stream from then on, for a promotion ends it and nobody judges it again.
     """
+    recorded = _recorded(verdict)
     with store.writing() as connection:
-        kept, before = verdicts.append_change(connection, _recorded(verdict), always=for_decision)
+        kept, before = verdicts.append_change(connection, recorded, always=for_decision)
+        if for_decision:
+            shown = Snapshot(recorded.decided_at, recorded.report)
+            snapshots.put(connection, recorded.stream_id, "verdict", shown)
     if before is None or before.state is not kept.state:
         _say(verdict, "" if before is None else before.state.value)
     return kept

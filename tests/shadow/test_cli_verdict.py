@@ -112,13 +112,17 @@ def test_scripts_can_go_by_the_exit_status(umbra: Umbra, store: Store, stream: S
 def test_of_what_is_no_candidate_any_more_the_verdict_is_where_it_stood(
     umbra: Umbra, store: Store, models: Path, stream: Stream, how: str
 ) -> None:
+    def look() -> None:
+        judged = decide(facts_of(store, models, stream, datetime.now(UTC))).as_json()
+        with store.writing() as connection:
+            snapshots.put(connection, stream.id, "verdict", Snapshot(datetime.now(UTC), judged))
+
+    look()
     fill(store, stream)
-    stood = decide(facts_of(store, models, stream, datetime.now(UTC))).as_json()
-    with store.writing() as connection:
-        snapshots.put(connection, stream.id, "verdict", Snapshot(datetime.now(UTC), stood))
-    if how == "promoted":
+    if how == "promoted":  # which judges once more: what was seen before is not what it rests on
         assert umbra("promote", "faulty@2").exit_code == 0
     else:
+        look()
         assert umbra("candidates", "remove", "faulty@2").exit_code == 0
     shown = umbra("verdict", "faulty@2")
     assert shown.exit_code == 0, shown.output

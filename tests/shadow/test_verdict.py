@@ -230,7 +230,7 @@ def test_while_only_drift_is_missing_it_is_said_with_what_it_takes() -> None:
     verdict = decide(facts(houses(), drift=None))
     assert verdict.state is VerdictState.CONTINUE
     assert only_in_the_way(verdict, "drift")
-    takes = "Drift: not known yet: it takes 500 houses answered on the 7 or 28 whole days before today"
+    takes = "Drift: not known yet: it takes 500 houses answered on the last 7 or 28 whole days"
     assert needed(verdict) == {"houses_50": 0, "houses_90": 0, "days": 0, "words": takes}
     assert verdict.reasons == (f"{takes} (unknown)",)
 
