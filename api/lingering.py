@@ -19,6 +19,7 @@ from monitoring import logs
 
 LINGER_SECONDS = 2.0
 CONNECTIONS_MOST = 128
+_LOOK_SECONDS = 0.05
 _READS_AT_ONCE = 8
 _READ_BYTES = 65_536
 _log = logging.getLogger("umbra.server")
@@ -28,7 +29,7 @@ class Lingering:
     """The answered connections of one process; past CONNECTIONS_MOST the oldest is closed.
 
     Most clients close as soon as they have their answer. So a connection is looked at once the next request
-    was answered, and is watched, which costs more, only if it is open then or if there is no next request.
+    was answered, and is watched, which costs more, only if it is open then or if there is none for a while.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -71,22 +72,25 @@ class Lingering:
                 return
             self._close(oldest)
 
-    def watch(self) -> float | None:
-        """Watch all of them, as long as nothing else is to be done.
-
-        Returns the seconds until the oldest is overdue; None: there is none.
-        """
-        for client in (*self._answered_before, *self._answered):
-            if client in self._deadlines:
-                self._selector.register(client, selectors.EVENT_READ)
-        self._answered_before, self._answered = [], []
+    def patience(self) -> float | None:
+        """Seconds after which to look at them again, if nothing else is to be done; None: there are none."""
+        if self._answered or self._answered_before:
+            return _LOOK_SECONDS
         if not self._deadlines:
             return None
         return max(0.0, next(iter(self._deadlines.values())) - self._clock())
 
+    def watch(self) -> None:
+        """Watch all of them: there is nothing else to do."""
+        for client in (*self._answered_before, *self._answered):
+            if client in self._deadlines and self._is_open(client):
+                self._selector.register(client, selectors.EVENT_READ)
+        self._answered_before, self._answered = [], []
+
     def finish(self) -> None:
         """Wait until every connection is closed, LINGER_SECONDS at most: the process ends."""
-        while (seconds := self.watch()) is not None:
+        self.watch()
+        while (seconds := self.patience()) is not None:
             self._selector.select(seconds)
             self.tend()
 

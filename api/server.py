@@ -110,9 +110,12 @@ class Worker(SyncWorker):  # type: ignore[misc]
 
     def wait(self, timeout: float) -> Any:
         """Wait for a connection; also for what those that were answered do."""
-        left = self.lingering.watch()
-        ready = super().wait(timeout if left is None else min(timeout, left))
-        return ready and [source for source in ready if source is not self.lingering]
+        patience = self.lingering.patience()
+        ready = super().wait(timeout if patience is None else min(timeout, patience))
+        if not ready:
+            self.lingering.watch()
+            return ready
+        return [source for source in ready if source is not self.lingering]
 
     def accept(self, listener: Any) -> None:
         """Take a connection, which may not keep us waiting for long: it holds this process."""

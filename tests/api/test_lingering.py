@@ -42,12 +42,13 @@ def test_a_connection_that_its_client_closes_is_closed_at_once(lingering):
     client = _pair(lingering)
     lingering.tend()
     assert len(lingering) == 1
+    lingering.watch()
+    assert lingering.patience() == LINGER_SECONDS
     client.close()
-    assert lingering.watch() == LINGER_SECONDS
     assert select.select([lingering], [], [], 0)[0]
     lingering.tend()
     assert len(lingering) == 0
-    assert lingering.watch() is None
+    assert lingering.patience() is None
 
 
 def test_a_connection_that_is_closed_by_the_next_request_is_never_watched(lingering):
@@ -73,7 +74,8 @@ def test_an_overdue_connection_is_closed_whatever_its_client_does(lingering, clo
     with _pair(lingering) as client:
         clock.now = LINGER_SECONDS / 2
         with _pair(lingering):
-            assert lingering.watch() == LINGER_SECONDS / 2
+            lingering.watch()
+            assert lingering.patience() == LINGER_SECONDS / 2
             clock.now = LINGER_SECONDS
             client.sendall(b"still sending")
             lingering.tend()
