@@ -206,9 +206,10 @@ class Orphans:
             time.sleep(_PAUSE_SECONDS)
 
     def _present(self, children: Sequence[Child]) -> list[int]:
-        self._apis |= {child.pid for child in children if child.name == "api" and child.pid}
         ours = {child.pid for child in children}
         present = [pid for pid in descendants.children() if pid not in ours]
+        self._apis &= {_session(pid) for pid in present}  # a pid may be given again
+        self._apis |= {child.pid for child in children if child.name == "api" and child.pid}
         self._replaced &= set(present)
         return present
 
