@@ -14,7 +14,7 @@ from gunicorn.app.wsgiapp import WSGIApplication
 from api import live, server
 from monitoring import logs, metrics
 from monitoring.phrases import visible
-from shadow import addresses, processes, start
+from shadow import addresses, handover, processes, start
 from shadow.data_directory import make_private
 from shadow.log_setup import write_lines
 from shadow.presence import Announcement
@@ -46,7 +46,8 @@ def main() -> int:
 def serve(settings: Settings) -> NoReturn:
     """Be gunicorn; raises InvalidSetting, CannotRun or OSError if that is no use."""
     # Those who answered for one that was killed let go of the port once they have answered.
-    processes.check_port(settings.api_host, settings.api_port, _PORT_SECONDS)
+    if handover.received() is None:
+        processes.check_port(settings.api_host, settings.api_port, _PORT_SECONDS)
     processes.check_port(settings.metrics_host, settings.api_metrics_port, _PORT_SECONDS)
     make_private(settings)
     processes.claim_all(settings, "api")  # before anything of a running one could be touched
@@ -54,6 +55,7 @@ def serve(settings: Settings) -> NoReturn:
     server.heartbeat_directory(settings.run_dir)
     _check_model(settings)
     announcement = Announcement(settings.run_dir, "api", datetime.now(UTC))
+    os.register_at_fork(after_in_child=announcement.leave_to_parent)
     announcement.tell(address=addresses.url(settings.api_host, settings.api_port))
     _share_metrics(settings)
     sys.argv = [sys.argv[0], "--config", str(_CONFIGURATION)]
@@ -92,7 +94,7 @@ def _share_metrics(settings: Settings) -> None:
     for name in (server.METRICS_VARIABLE, "SCRIPT_NAME"):  # gunicorn would take the latter for a path prefix
         os.environ.pop(name, None)
     directory = settings.metrics_files("api")
-    if metrics.prepare_directory(directory):
+    if metrics.prepare_directory(directory, server.orphans(directory)):
         os.environ[server.METRICS_VARIABLE] = str(directory)
 
 

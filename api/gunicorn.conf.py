@@ -3,14 +3,19 @@
 from gunicorn.arbiter import Arbiter
 
 from api import server
-from shadow import addresses
+from shadow import addresses, handover
 from shadow.log_setup import write_lines
 from shadow.settings import Settings
 
 _settings = Settings.from_environment()
 write_lines("umbra.api", _settings)
 
-bind = addresses.authority(addresses.numeric(_settings.api_host), _settings.api_port)
+_received = handover.received()
+bind = (
+    addresses.authority(addresses.numeric(_settings.api_host), _settings.api_port)
+    if _received is None
+    else f"fd://{_received.listener}"
+)
 workers = _settings.api_workers
 worker_class = "api.server.Worker"
 logger_class = "api.server.Logger"

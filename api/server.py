@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -29,7 +30,7 @@ from api.lingering import Lingering
 from model_package.artifact import AlteredArtifact, InvalidArtifact
 from model_package.recipes import UnknownRecipe
 from monitoring import logs, metrics
-from shadow import addresses, processes
+from shadow import addresses, descendants, handover, processes, start
 from shadow.rollout import NoDeployment
 from shadow.settings import Settings
 
@@ -42,6 +43,8 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 _CLIENT_SECONDS = 5.0
 _REQUEST_SECONDS = 10.0
 _BOOT_PAUSE_SECONDS = 0.25
+_BURY_SECONDS = 0.5
+_ORPHANED = signal.SIGUSR1
 _BY_ERROR: tuple[tuple[type[Exception], int], ...] = (
     (http_errors.LimitRequestLine, 414),
     (http_errors.LimitRequestHeaders, 431),
@@ -76,6 +79,8 @@ def metrics_directory() -> Path | None:
 class Worker(SyncWorker):  # type: ignore[misc]
     """One process, one request at a time."""
 
+    ppid: int
+
     def init_process(self) -> None:
         """Prepare, load, and answer until told to stop.
 
@@ -103,6 +108,9 @@ class Worker(SyncWorker):  # type: ignore[misc]
     def run(self) -> None:
         """Answer until told to stop. Then nothing keeps the port: the next start may need it at once."""
         self.wait_fds.append(self.lingering)
+        if self.received is not None:
+            start.end_with_parent(_ORPHANED)
+            self.received.tell_answering(self.ppid)
         super().run()
         for listener in self.sockets:
             listener.close()
@@ -123,7 +131,25 @@ class Worker(SyncWorker):  # type: ignore[misc]
         client, address = listener.accept()
         self.handle(listener, _Client(client, self.lingering), address)
 
+    def is_parent_alive(self) -> bool:
+        """Whether to answer on; under `umbra up` also when the arbiter was killed, until told to stop."""
+        self._answer_for_killed_arbiter()
+        return bool(super().is_parent_alive())
+
+    def handle_usr1(self, *_: Any) -> None:
+        """The parent may have died: the kernel says so in the midst of a request, too."""
+        self._answer_for_killed_arbiter()
+        if os.getppid() != self.ppid:
+            self.alive = False
+
+    def _answer_for_killed_arbiter(self) -> None:
+        """Take `umbra up` for the parent once it has adopted this process, and end with it."""
+        if self.received is not None and os.getppid() == self.received.keeper != self.ppid:
+            start.end_with_parent(signal.SIGTERM)
+            self.ppid = self.received.keeper
+
     def _prepare(self) -> None:
+        self.received = handover.received()
         # An orphan would hold the port against the next start.
         os.environ[processes.PARENT_VARIABLE] = str(self.ppid)
         processes.leave_with_parent()
@@ -267,12 +293,32 @@ class Logger(glogging.Logger):  # type: ignore[misc]
 def when_ready(arbiter: Arbiter, settings: Settings) -> None:
     """In the arbiter: show the metrics of all workers. A port taken meanwhile costs only them."""
     host, port = settings.metrics_host, settings.api_metrics_port
+    directory = metrics_directory()
+    if directory is not None:
+        threading.Thread(target=_bury_orphans, args=(directory,), daemon=True).start()
     try:
-        arbiter.metrics_server = metrics.serve(
-            host, port, family=addresses.family(host), directory=metrics_directory()
-        )
+        arbiter.metrics_server = metrics.serve(host, port, family=addresses.family(host), directory=directory)
     except OSError as fault:
         logs.event(_log, "metrics_not_served", level=logging.ERROR, error=fault, port=port)
+
+
+def orphans(directory: Path) -> set[int]:
+    """The processes with metrics there that answer for a killed API: `umbra up` is their parent, and ours."""
+    received = handover.received()
+    if received is None:
+        return set()
+    return {pid for pid in metrics.owners(directory) if descendants.parent(pid) == received.keeper}
+
+
+def _bury_orphans(directory: Path) -> None:
+    """Forget the gauges of those who answered for a killed API as they end, and keep their counts."""
+    present = orphans(directory)
+    while present:
+        time.sleep(_BURY_SECONDS)
+        left = orphans(directory)
+        for pid in present - left:
+            metrics.worker_exited(directory, pid)
+        present = left
 
 
 def when_starting(arbiter: Arbiter, settings: Settings) -> None:
@@ -336,7 +382,7 @@ def child_exit(worker: BaseWorker) -> None:
 def on_exit() -> None:
     """In the arbiter, at the end: leave nothing in shared memory."""
     directory = metrics_directory()
-    if directory is not None:
+    if directory is not None and not orphans(directory):
         metrics.remove_directory(directory)
 
 

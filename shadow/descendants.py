@@ -44,6 +44,12 @@ def kill_orphans(known: Collection[int] = ()) -> None:
         time.sleep(_PAUSE_SECONDS)
 
 
+def tell_to_stop(pids: Collection[int]) -> None:
+    """Send SIGTERM to these children of this process."""
+    for pid in pids:
+        _send(pid, signal.SIGTERM)
+
+
 def end(orphans: Collection[int], kill: Collection[int]) -> None:
     """Bury those of these adopted processes that have ended; kill some of them."""
     for pid in orphans:
@@ -70,6 +76,13 @@ def children() -> list[int]:
     return [pid for pid, parent in _parents() if parent == os.getpid()]
 
 
+def parent(pid: int) -> int | None:
+    """The parent of a process; None if it is gone, or /proc does not show it."""
+    with suppress(OSError, IndexError, ValueError):
+        return _parent(Path(f"/proc/{pid}/stat"))
+    return None
+
+
 def _below(root: int) -> list[int]:
     by_parent: dict[int, list[int]] = {}
     for pid, parent in _parents():
@@ -87,8 +100,11 @@ def _parents() -> Iterator[tuple[int, int]]:
     """Every process of this machine with its parent, as far as /proc shows them."""
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, IndexError, ValueError):
-            facts = path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-            yield int(path.parent.name), int(facts[1])
+            yield int(path.parent.name), _parent(path)
+
+
+def _parent(stat: Path) -> int:
+    return int(stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1])
 
 
 def _send(pid: int, number: signal.Signals) -> None:

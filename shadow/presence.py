@@ -77,6 +77,12 @@ class Announcement:
         self._facts, self._told_at = facts, datetime.now(UTC)
         self._write()
 
+    def leave_to_parent(self) -> None:
+        """In a fork, which may outlive the process that the file tells of: hold the file no longer."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
     def withdraw(self) -> None:
         """Say goodbye."""
         self._withdrawn.set()

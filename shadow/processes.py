@@ -117,6 +117,8 @@ class Child:
     command: Sequence[str]
     environment: Mapping[str, str]
     output: int | None = None
+    descriptors: Sequence[int] = ()
+    """Open files that it inherits."""
     backoff: Backoff = field(default_factory=lambda: Backoff(0.2, 30.0))
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
@@ -196,6 +198,7 @@ class Child:
             start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=self.output,
+            pass_fds=self.descriptors,
         )
         self._started = now
         self.starts += 1
@@ -272,23 +275,26 @@ def check_port(host: str, port: int, seconds: float = 0.0) -> None:
     deadline = time.monotonic() + seconds
     while True:
         try:
-            return _check_port(host, port)
+            return bound_socket(host, port).close()
         except CannotRun:
             if time.monotonic() >= deadline:
                 raise
         time.sleep(0.02)
 
 
-def _check_port(host: str, port: int) -> None:
-    with socket.socket(addresses.family(host), socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as fault:
-            raise CannotRun(
-                f"{addresses.authority(host, port)}: {fault.strerror}; stop what listens there, "
-                "or set another port"
-            ) from fault
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A socket that can be listened on there; raises CannotRun if nobody can."""
+    bound = socket.socket(addresses.family(host), socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as fault:
+        bound.close()
+        raise CannotRun(
+            f"{addresses.authority(host, port)}: {fault.strerror}; stop what listens there, "
+            "or set another port"
+        ) from fault
+    return bound
 
 
 def _lock_file(data_dir: Path, what: str) -> Path:

@@ -15,8 +15,10 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from monitoring import metrics
 from shadow import addresses, descendants, processes, start
 from shadow.backoff import Backoff
+from shadow.handover import Handover
 from shadow.processes import Child
 from shadow.settings import SECRETS, Settings
 
@@ -29,6 +31,7 @@ _WORKER_STOP_SECONDS = 60.0
 _PROBE_SECONDS = 2.0
 _ORPHAN_SECONDS = 15.0
 _FIRST_SECONDS = 10.0
+_PAUSE_SECONDS = 0.02
 _SECRETS = (*SECRETS, "PGPASSWORD")
 
 
@@ -73,13 +76,24 @@ def log_dir(settings: Settings) -> Path:
     return settings.log_dir or settings.data_dir / "logs"
 
 
-def plan(settings: Settings, environment: Mapping[str, str], traffic_rate: float | None) -> list[Child]:
-    """The processes, in the order in which they are stopped."""
+def plan(
+    settings: Settings,
+    environment: Mapping[str, str],
+    traffic_rate: float | None,
+    handover: Handover | None = None,
+) -> list[Child]:
+    """The processes, in the order in which they are stopped; without a `handover` the API binds by itself."""
     own = environment_for(settings, environment)
-    instance = {INSTANCE_VARIABLE: secrets.token_hex(8)}
+    api = {INSTANCE_VARIABLE: secrets.token_hex(8)} | (handover.environment if handover else {})
     # Live answers wait for no back-off: whatever ends the API, it is started again at once.
     children = [
-        Child("api", processes.python("api.serve"), own | instance, backoff=Backoff(0.05, 0.2)),
+        Child(
+            "api",
+            processes.python("api.serve"),
+            own | api,
+            descriptors=handover.descriptors if handover else (),
+            backoff=Backoff(0.05, 0.2),
+        ),
         Child("worker", processes.python("shadow.worker"), processes.without(own, "UMBRA_ADMIN_TOKEN")),
     ]
     if traffic_rate is not None:
@@ -152,36 +166,90 @@ def check_displaced(settings: Settings, child: Child, status: int) -> None:
     if not says_so or child.starts > 1 or child.lasted > _FIRST_SECONDS or child.name == "traffic":
         return
     processes.check_unclaimed(settings.data_dir, child.name)
-    ports = [(settings.metrics_host, settings.worker_metrics_port)]
-    if child.name == "api":
-        ports = [
-            (settings.api_host, settings.api_port),
-            (settings.metrics_host, settings.api_metrics_port),
-        ]
-    for host, port in ports:
-        processes.check_port(host, port)
+    # The address of the API is bound here: nobody else can have it.
+    port = settings.api_metrics_port if child.name == "api" else settings.worker_metrics_port
+    processes.check_port(settings.metrics_host, port)
 
 
 class Orphans:
-    """What killed processes have left to this one: it is stopping by itself, and gets time for that."""
+    """What killed processes have left to this one.
 
-    def __init__(self) -> None:
+    The processes of a killed API answer until those of the next one do, and are told to stop then. All else
+    is stopping by itself, and gets time for that.
+    """
+
+    def __init__(self, handover: Handover | None = None) -> None:
+        self._handover = handover
+        self._apis: set[int] = set()
+        self._replaced: set[int] = set()
         self._first_seen: dict[int, float] = {}
 
     def tend(self, children: Sequence[Child], now: float) -> None:
         """Bury those that have ended and kill those that go on for long; `now` is monotonic seconds."""
-        ours = {child.pid for child in children}
-        present = [pid for pid in descendants.children() if pid not in ours]
-        self._first_seen = {pid: self._first_seen.get(pid, now) for pid in present}
+        present = self._present(children)
+        self._tell_replaced(children, present)
+        stopping = [pid for pid in present if not self._answers(pid)]
+        self._first_seen = {pid: self._first_seen.get(pid, now) for pid in stopping}
         late = {pid for pid, since in self._first_seen.items() if now - since > _ORPHAN_SECONDS}
         descendants.end(present, kill=late)
 
+    def tell_to_stop(self, children: Sequence[Child]) -> None:
+        """Tell those that answer to stop: no other API will follow."""
+        self._replace([pid for pid in self._present(children) if self._answers(pid)])
 
-def stop(children: Sequence[Child]) -> None:
+    def end(self, children: Sequence[Child], seconds: float) -> None:
+        """Wait until none is left that has answered; kill those that are after so many seconds."""
+        deadline = time.monotonic() + seconds
+        while answered := [pid for pid in self._present(children) if self._is_of_api(pid)]:
+            self._replace([pid for pid in answered if self._answers(pid)])
+            descendants.end(answered, kill=answered if time.monotonic() > deadline else ())
+            time.sleep(_PAUSE_SECONDS)
+
+    def _present(self, children: Sequence[Child]) -> list[int]:
+        ours = {child.pid for child in children}
+        present = [pid for pid in descendants.children() if pid not in ours]
+        self._apis &= {_session(pid) for pid in present}  # a pid may be given again
+        self._apis |= {child.pid for child in children if child.name == "api" and child.pid}
+        self._replaced &= set(present)
+        return present
+
+    def _tell_replaced(self, children: Sequence[Child], present: Sequence[int]) -> None:
+        """Tell those to stop in whose place processes of the API that runs now answer."""
+        answering = self._handover.answering() if self._handover else 0
+        if any(child.name == "api" and child.running and child.pid == answering for child in children):
+            self._replace([pid for pid in present if self._answers(pid) and _session(pid) != answering])
+
+    def _replace(self, pids: Sequence[int]) -> None:
+        self._replaced.update(pids)
+        descendants.tell_to_stop(pids)
+
+    def _answers(self, pid: int) -> bool:
+        return self._handover is not None and self._is_of_api(pid) and pid not in self._replaced
+
+    def _is_of_api(self, pid: int) -> bool:
+        """Whether an API has started it: each leads a session of its own (processes.Child)."""
+        return _session(pid) in self._apis
+
+
+def _session(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return 0
+
+
+def stop(settings: Settings, children: Sequence[Child], handover: Handover, orphans: Orphans) -> None:
     """Stop everything in order; each has its grace, then it is killed."""
+    handover.close()
     for child in children:
         child.tell_to_stop()
+        if child.name == "api":
+            orphans.tell_to_stop(children)
         child.end(_WORKER_STOP_SECONDS if child.name == "worker" else _API_STOP_SECONDS)
+        if child.name == "api":
+            # Before the worker: what they answered is in the journal that it empties.
+            orphans.end(children, _ORPHAN_SECONDS)
+            metrics.remove_directory(settings.metrics_files("api"))
     if start.adopts_orphans():
         descendants.kill_orphans()
 

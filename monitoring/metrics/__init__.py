@@ -11,6 +11,7 @@ from monitoring.metrics.declared import Children, ServingMetrics, ShadowMetrics,
 from monitoring.metrics.exposition import MetricsServer, Reading, UndeclaredReading, serve
 from monitoring.metrics.files import (
     SharedValues,
+    owners,
     prepare_directory,
     remove_directory,
     serving,
@@ -36,6 +37,7 @@ __all__ = [
     "declarations",
     "names",
     "observe_all",
+    "owners",
     "prepare_directory",
     "remove_directory",
     "serve",

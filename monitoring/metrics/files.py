@@ -11,7 +11,7 @@ import logging
 import os
 import stat
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -39,9 +39,10 @@ _PRIVATE = 0o700
 Declared = TypeVar("Declared", ServingMetrics, ShadowMetrics)
 
 
-def prepare_directory(path: Path) -> bool:
+def prepare_directory(path: Path, living: Collection[int] = ()) -> bool:
     """Make the directory, for this user alone, and wipe what an earlier run left.
 
+    If processes of that run are still `living`, its counts go on instead: those of the others are added up.
     Returns False, with a line logged, if that cannot be: not even if somebody else made it first.
     """
     try:
@@ -50,7 +51,11 @@ def prepare_directory(path: Path) -> bool:
         path.mkdir(mode=_PRIVATE, exist_ok=True)
         _refuse_foreign(path)
         path.chmod(_PRIVATE)
-        _wipe(path)
+        if living:
+            for pid in owners(path) - set(living):
+                worker_exited(path, pid)
+        else:
+            _wipe(path)
         _allocate(path / "probe", 4096)
         (path / "probe").unlink()
     except OSError as fault:
@@ -64,6 +69,12 @@ def remove_directory(path: Path) -> None:
     with suppress(OSError):
         _wipe(path)
         path.rmdir()
+
+
+def owners(path: Path) -> set[int]:
+    """The processes that have files there, whether they live or not."""
+    pids = (file.stem.rpartition("_")[2] for file in path.glob("*_*.db"))
+    return {int(pid) for pid in pids if pid.isdecimal()}
 
 
 def worker_exited(path: Path, pid: int) -> None:

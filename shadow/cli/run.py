@@ -23,6 +23,7 @@ from shadow import up as running
 from shadow.cli import model, state
 from shadow.cli.operator import operator_name
 from shadow.data_directory import make_private
+from shadow.handover import Handover
 from shadow.pace import Pace
 from shadow.presence import Announcement
 from shadow.processes import Child
@@ -151,21 +152,22 @@ def _run(environment: Mapping[str, str], data: str, traffic_rate: float | None) 
         settings, environment, data, Purpose.DEMO if is_demo else Purpose.REAL
     )
     stop = processes.stop_on_signals()  # only now: until here Ctrl-C ends the command at once
-    children = running.plan(settings, environment, traffic_rate)
+    handover = Handover(settings)
+    children, orphans = running.plan(settings, environment, traffic_rate, handover), running.Orphans(handover)
     announcement = Announcement(settings.run_dir, "up", datetime.now(UTC))
     try:
-        _start(settings, children, stop)
+        _start(settings, children, stop, handover)
         if not stop.is_set():
             _greet(settings, deployment, is_demo=is_demo)
-            _stay(settings, children, announcement, stop, follow=is_demo)
+            _stay(settings, children, orphans, announcement, stop, follow=is_demo)
     finally:
         announcement.withdraw()
         terminal.say("", "stopping: the API first, then the worker once the journal is empty ...", err=True)
-        running.stop(children)
+        running.stop(settings, children, handover, orphans)
     terminal.show(state.render(whole.gather(settings, datetime.now(UTC))))
 
 
-def _start(settings: Settings, children: list[Child], stop: threading.Event) -> None:
+def _start(settings: Settings, children: list[Child], stop: threading.Event, handover: Handover) -> None:
     """Start the API and the worker, then traffic; raises NotStarted, or CannotRun if a port is taken."""
     first = [child for child in children if child.name != "traffic"]
 
@@ -176,7 +178,7 @@ def _start(settings: Settings, children: list[Child], stop: threading.Event) -> 
     try:
         is_ready = processes.wait_until(ready, _READY_SECONDS, stop)
     except running.NotStarted:
-        running.stop(first)
+        running.stop(settings, first, handover, running.Orphans(handover))
         running.check_ports(settings)
         raise
     if not is_ready and not stop.is_set():
@@ -227,6 +229,7 @@ def _for_another_terminal(settings: Settings) -> str:
 def _stay(
     settings: Settings,
     children: list[Child],
+    orphans: running.Orphans,
     announcement: Announcement,
     stop: threading.Event,
     *,
@@ -235,7 +238,7 @@ def _stay(
     """Keep everything running until told to stop; with `follow`, on a terminal, show the status meanwhile."""
     console = terminal.Screen()
     if not (follow and console.is_terminal):
-        _tend_until(settings, children, announcement, stop, lambda: None)
+        _tend_until(settings, children, orphans, announcement, stop, lambda: None)
         return
     with Live(console=console, auto_refresh=False) as screen:
         shown = [0.0]
@@ -245,17 +248,18 @@ def _stay(
                 screen.update(state.render(whole.gather(settings, datetime.now(UTC))), refresh=True)
                 shown[0] = time.monotonic()
 
-        _tend_until(settings, children, announcement, stop, show)
+        _tend_until(settings, children, orphans, announcement, stop, show)
 
 
 def _tend_until(
     settings: Settings,
     children: list[Child],
+    orphans: running.Orphans,
     announcement: Announcement,
     stop: threading.Event,
     show: Callable[[], None],
 ) -> None:
-    orphans, standing = running.Orphans(), dict[str, Any]()
+    standing = dict[str, Any]()
     while not stop.is_set():
         for child, status in running.tend(children, starting=False):
             running.check_displaced(settings, child, status)

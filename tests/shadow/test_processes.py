@@ -409,3 +409,64 @@ while pid in descendants.children():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_those_who_answer_for_a_killed_api_stay_until_the_next_one_answers(tmp_path: Path) -> None:
+    code = """
+import os, signal, sys
+from shadow import descendants, start, up
+from shadow.backoff import Backoff
+from shadow.handover import Handover
+from shadow.processes import Child
+from shadow.settings import Settings
+start.adopt_orphans()
+worker = "import signal; signal.pause()"
+api = f'''
+import os, signal, subprocess, sys
+from shadow import handover
+subprocess.Popen([sys.executable, "-c", {worker!r}])
+if os.path.exists("wait"):
+    signal.pause()
+handover.received().tell_answering(os.getpid())
+signal.pause()
+'''
+handover = Handover(Settings.from_environment())
+orphans = up.Orphans(handover)
+child = Child("api", [sys.executable, "-c", api], dict(os.environ) | handover.environment,
+              descriptors=handover.descriptors, backoff=Backoff(0.0, 0.0))
+def tend(now):
+    child.tend(now)
+    orphans.tend([child], now)
+def left():
+    return [pid for pid in descendants.children() if pid != child.pid]
+tend(0.0)
+while handover.answering() != child.pid:
+    pass
+killed = child.pid
+os.kill(killed, signal.SIGKILL)
+open("wait", "w").close()
+while child.pid in (0, killed):
+    tend(1.0)
+(orphan,) = left()
+for now in (2.0, 100.0, 1000.0):
+    tend(now)
+assert left() == [orphan]
+child.tell_to_stop()
+child.end(10)
+os.unlink("wait")
+while handover.answering() in (0, killed):
+    tend(1001.0)
+while left():
+    tend(1001.0)
+child.kill()
+orphans.tell_to_stop([child])
+orphans.end([child], 10.0)
+assert left() == []
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("UMBRA_")}
+    (port,) = free_ports(1)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path,
+        env=environment | {"UMBRA_API_PORT": str(port), "UMBRA_DATA_DIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
