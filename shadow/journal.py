@@ -24,6 +24,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -262,8 +263,11 @@ class SegmentReader:
         """Open a file; `name` is the one that its lines know, where the file has another ending."""
         self.path = path
         self.name = name_of(path) if name is None else name
-        # A pipe of that name would have its reader wait for a writer.
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        # A pipe of that name would have its reader wait for a writer; a device, or a link to one, never end.
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+        if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+            os.close(self._descriptor)
+            raise OSError(errno.EINVAL, "it is no plain file", str(path))
 
     def __enter__(self) -> Self:
         return self
@@ -404,7 +408,7 @@ def size_bytes(directory: Path) -> int:
     total = 0
     for path in segments(directory):
         try:
-            total += path.stat().st_size
-        except FileNotFoundError:  # ingest removed it between the listing and the look
+            total += path.lstat().st_size
+        except OSError:  # ingest removed it between the listing and the look, or it cannot be looked at
             continue
     return total

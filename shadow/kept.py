@@ -98,8 +98,8 @@ class KeptFiles:
 
     def _files(self) -> Iterator[_Kept]:
         for path in paths(self._journal):
-            with suppress(FileNotFoundError):
-                found = path.stat()
+            with suppress(OSError):  # gone since, or it cannot be looked at
+                found = path.lstat()
                 yield _Kept(path, found.st_size, found.st_mtime)
 
 
@@ -113,4 +113,4 @@ def paths(directory: Path) -> list[Path]:
 
 def size_bytes(directory: Path) -> int:
     """Bytes that the kept files of a journal directory take."""
-    return sum(file.stat().st_size for file in paths(directory) if file.is_file())
+    return journal.size_bytes(directory / DIRECTORY)

@@ -69,7 +69,18 @@ def a_link_to_itself(path: Path) -> None:
     path.symlink_to(path)
 
 
-@pytest.mark.parametrize("make", [a_directory, a_pipe, a_link_to_itself])
+def a_link_to_nothing(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
+def a_link_to_a_device_without_end(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+NO_JOURNAL_FILES = [a_directory, a_pipe, a_link_to_itself, a_link_to_nothing, a_link_to_a_device_without_end]
+
+
+@pytest.mark.parametrize("make", NO_JOURNAL_FILES)
 def test_what_is_no_journal_file_keeps_no_other_file_waiting_and_is_named(
     asker, ingest: MakeIngest, store: Store, settings: MakeSettings, run_umbra, make: Callable[[Path], None]
 ) -> None:
@@ -89,11 +100,29 @@ def test_what_is_no_journal_file_keeps_no_other_file_waiting_and_is_named(
     assert told.exit_code == 1
     assert NAME in told.output
     assert JournalReading(settings())()["umbra_journal_held_up_files"] == 1
+    assert dropped(store) == {}
     path.rmdir() if path.is_dir() else path.unlink()
     people.ask(1)
     assert empty(mover) == 1
     assert mover.obstacles == {}
     assert gather(settings, store).in_order
+
+
+@pytest.mark.parametrize("make", NO_JOURNAL_FILES)
+def test_what_is_no_journal_file_costs_a_new_writer_no_row_and_is_in_the_way_of_no_finished_file(
+    asker, ingest: MakeIngest, store: Store, settings: MakeSettings, make: Callable[[Path], None]
+) -> None:
+    folder = settings().journal_dir
+    (folder / kept.DIRECTORY).mkdir(parents=True)
+    make(journal.path_of(folder, NAME))
+    make(journal.path_of(folder / kept.DIRECTORY, NAME))
+    people, mover = asker(), ingest()
+    people.ask(2)  # the first entry of a writer has it look at how large the journal is
+    people.recorder.close()
+    assert empty(mover) == 2
+    assert stored(store) == people.kept.keys()
+    assert list(mover.obstacles) == [NAME]
+    assert len(kept.paths(folder)) == 2
 
 
 def test_a_file_with_a_name_that_the_store_cannot_hold_keeps_no_other_file_waiting(
