@@ -25,13 +25,14 @@ class Acknowledged:
     """Captures and outcomes that were ever stored, and how far into each journal file that was.
 
     `positions` are bytes from the start of the file, by its name; of files that were read to the end and
-    moved away there is none.
+    moved away there is none. `dropped` counts houses by reason, for each name that the store has counts of.
     """
 
     source: str
     captures: int = 0
     outcomes: int = 0
     positions: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def beyond(self, source: Source) -> tuple[int, int]:
         """Captures and outcomes that the store acknowledged, and neither has nor is known to miss."""
@@ -47,6 +48,7 @@ class Acknowledged:
             facts: Any = json.loads(path.read_text(encoding="utf-8"))
             found = cls(**facts)
             whole = [found.captures, found.outcomes, *found.positions.values()]
+            whole += [houses for counts in found.dropped.values() for houses in counts.values()]
         except (OSError, ValueError, TypeError, AttributeError):
             return cls(source)
         right = found.source == source and all(type(number) is int for number in whole)

@@ -31,6 +31,7 @@ __all__ = ["CLOSED", "DISK", "DROP_REASONS", "FULL", "LATE", "STALLED", "Recorde
 LATE = "late"
 LOOK_SECONDS = 1.0
 _LINE_BYTES = 64  # at most, around an entry
+_HANDED_OVER_MOST = 64
 _DIGITS = 14  # of the milliseconds in a file's name, the first of them 0 until the year 5138
 _log = logging.getLogger("umbra.capture")
 
@@ -55,6 +56,7 @@ class _Scribe:
         self._monotonic = monotonic
         self._segment: journal.SegmentWriter | None = None
         self._missing: list[journal.SegmentWriter] = []  # files that no reader finds, still open
+        self._handed_over: list[journal.SegmentWriter] = []  # files that ingest may not have read yet, open
         self._look_at = 0.0
         self._told: Mapping[str, int] = {}  # drops that the newest header counts
         self._unclosed = False  # whether a file lacks the number of its rows
@@ -104,10 +106,22 @@ class _Scribe:
         if file is not None and file.is_missing(self._directory) and not self._put_back(file):
             self._missing.append(file)
             self._forget_segment()
+        self._look_at_handed_over()
         for file in list(self._missing):
             if self._put_back(file):
                 self._missing.remove(file)
-                file.finish()
+                self._hand_over(file)
+
+    def _look_at_handed_over(self) -> None:
+        """Miss those that went with their directory; a file that is gone from it alone was read by ingest."""
+        for file in list(self._handed_over):
+            if not file.is_missing(self._directory):
+                continue
+            self._handed_over.remove(file)
+            if file.is_left_behind(self._directory):
+                self._missing.append(file)
+            else:
+                file.close()
 
     def _put_back(self, file: journal.SegmentWriter) -> bool:
         try:
@@ -122,20 +136,29 @@ class _Scribe:
         """Close the journal file; the next begins with all drops so far."""
         if self._segment is not None and self._segment.is_missing(self._directory):
             self.look()
-        if self._segment is not None and self._segment.finish():
+        if self._segment is not None and self._hand_over(self._segment):
             self._forget_segment()
         elif self._segment is not None:  # the tally goes on telling how many rows are in it
             self._segment, self._unclosed = None, True
+
+    def _hand_over(self, file: journal.SegmentWriter) -> bool:
+        """Close a file for good, open for us until ingest has read it; says whether it tells its rows."""
+        if not file.finish():
+            return False
+        self._handed_over.append(file)
+        if len(self._handed_over) > _HANDED_OVER_MOST:
+            self._handed_over.pop(0).close()
+        return True
 
     def close(self) -> None:
         """End: count what cannot be put back, and leave the tally to be recorded if that is needed."""
         self.note_dropped()
         self.seal()
-        if self._missing:
-            self.look()
+        self.look()
         for file in self._missing:
-            file.finish()
             self.tally.count_dropped(DISK, file.rows)
+        for file in [*self._missing, *self._handed_over]:
+            file.close()
         dropped = self.tally.dropped
         if not self.tally.close(needed=bool(dropped) or self._unclosed) and self._told != dropped:
             for reason, rows in dropped.items():

@@ -38,10 +38,10 @@ class Tallies:
         self._journal_dir = journal_dir
         self._recorded: dict[str, Mapping[str, int]] = {}  # by this process
 
-    def take_over(self, store: Store, directory_id: str, clock: Callable[[], datetime]) -> None:
+    def take_over(self, store: Store, directory_id: str, clock: Callable[[], datetime]) -> bool:
         """Record what is new in the tallies, and remove those that nobody needs any more.
 
-        Raises StoreUnavailable; then nothing has changed.
+        Says whether something was new. Raises StoreUnavailable; then nothing has changed.
         """
         abandoned = self._abandoned()  # before reading: what is read after it is all there will ever be
         ended = {path.stem for path in abandoned}
@@ -55,6 +55,7 @@ class Tallies:
         for path in abandoned:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
+        return bool(fresh)
 
     def forget_recorded(self) -> None:
         """Compare every tally with the store again: it may have forgotten what was recorded."""

@@ -117,6 +117,7 @@ class Ingest:
         self._acknowledged = AcknowledgedFile(acknowledged.path_of(directory), directory_id)
         self._source: Source | None = None  # None: what the store knows has to be read (again)
         self._progress: dict[str, SegmentProgress] = {}
+        self._dropped: dict[str, dict[str, int]] = {}  # houses that the store counts, by name and reason
         self._again: dict[str, Path] = {}  # kept files that the store has forgotten, in whole or in part
         self._compared: set[str] = set()  # kept files that were compared with what the store knows
         self._removed: set[str] = set()  # files that are gone for good, which the store still knows
@@ -144,7 +145,8 @@ class Ingest:
     def _step(self) -> int:
         if self._source is None:
             self._load()
-        self._tallies.take_over(self._store, self._directory_id, self._clock)
+        if self._tallies.take_over(self._store, self._directory_id, self._clock):
+            self._recall_dropped()
         paths = sorted(
             [*journal.segments(self._directory), *self._again.values()], key=lambda path: path.name
         )
@@ -198,6 +200,7 @@ class Ingest:
         self._tallies.forget_recorded()
         self._again, self._compared = {}, set()
         self._compare_kept()
+        self._recall_dropped()
         present = {journal.name_of(path) for path in journal.segments(self._directory)}
         self._acknowledge(source, {name: at for name, at in known.items() if name in present})
         self._is_lack_told = False
@@ -210,6 +213,25 @@ class Ingest:
                 outcomes=behind[1],
                 files=len(self._again),
             )
+
+    def _recall_dropped(self) -> None:
+        """Count drops again that the store has forgotten, unless they will be found by reading a file again.
+
+        What stands under the name of a file that the store knows was written with the place in it.
+        """
+        source, known = self._known()
+        positions = self._acknowledged.content.positions
+        behind = {name for name, position in positions.items() if position > self._at(name).position}
+        again = behind | self._again.keys()
+        with self._store.writing() as connection:
+            if sources.lock(connection, self._directory_id, self._clock()) != source:
+                raise ProgressDiffers("the store is not where ingest left it")
+            for name, houses in self._acknowledged.content.dropped.items():
+                found = name in known or any(name.startswith(file) for file in again)
+                if not found:
+                    sources.record_new_drops(connection, source, name, houses, self._clock())
+            self._dropped = sources.dropped(connection, source)
+        self._acknowledge(source, {})
 
     def _compare_kept(self) -> None:
         """Find the kept files that the store has not read to their end, also where they come back later."""
@@ -237,7 +259,9 @@ class Ingest:
             return
         with self._store.reading() as connection:
             found = sources.standing(connection, self._directory_id)
-        if found != Standing(source, len(progress), sum(at.position for at in progress.values())):
+        length = sum(at.position for at in progress.values())
+        dropped = sum(houses for counts in self._dropped.values() for houses in counts.values())
+        if found != Standing(source, len(progress), length, dropped):
             raise ProgressDiffers("the store is not where ingest left it")
         if source.lost + source.lost_outcomes and not self._again and not self._is_lack_told:
             self._is_lack_told = True
@@ -467,7 +491,7 @@ class Ingest:
         """
         (expected, known), self._source = self._known(), None  # until the commit is known to have happened
         now, started, lost = self._clock(), time.perf_counter(), Counter[str]()
-        removed = set(self._removed)
+        removed, dropped = set(self._removed), self._dropped
         try:
             with self._store.writing() as connection:
                 if sources.lock(connection, self._directory_id, now) != expected:
@@ -484,6 +508,8 @@ class Ingest:
                 for name, houses in refused_houses.items():
                     sources.settle_drops(connection, source, name, {REFUSED: houses}, now)
                 sources.forget(connection, source, removed | refused_houses.keys())
+                if lost or refused_houses or moves.keys() - known.keys():
+                    dropped = sources.dropped(connection, source)
         except StoreRefused:
             self._source = expected  # rolled back for certain
             raise
@@ -491,7 +517,7 @@ class Ingest:
         progress = known | {name: move.progress for name, move in moves.items()}
         self._progress = {name: at for name, at in progress.items() if name not in gone}
         self._removed -= removed
-        self._source = source
+        self._source, self._dropped = source, dropped
         if moves:
             self.moved_at = now
         self._acknowledge(source, {name: move.progress for name, move in moves.items()})
@@ -559,6 +585,7 @@ class Ingest:
             max(before.captures, source.acknowledged),
             max(before.outcomes, source.acknowledged_outcomes),
             {**before.positions, **reached},
+            self._dropped,
         )
         if content != before:
             self._acknowledged.replace(content)

@@ -96,6 +96,7 @@ class SegmentWriter:
     def __init__(self, descriptor: int, path: Path, writer: str, dropped: Mapping[str, int]) -> None:
         self._descriptor = descriptor
         self._name = name_of(path)
+        self._directory = _identity_of(path.parent)
         self._writer = writer
         self._dropped = dict(dropped)
         self._end = HEADER_BYTES
@@ -130,6 +131,10 @@ class SegmentWriter:
             return True
         return (seen.st_dev, seen.st_ino) != (mine.st_dev, mine.st_ino)
 
+    def is_left_behind(self, directory: Path) -> bool:
+        """Whether the directory is another one than this file was made in: deleted, moved or mounted over."""
+        return _identity_of(directory) != self._directory
+
     def append(self, payload: bytes, rows: int = 0) -> None:
         """Hand one entry with so many captures to the kernel in one write.
 
@@ -150,13 +155,16 @@ class SegmentWriter:
         self._dropped = dict(dropped)
 
     def finish(self) -> bool:
-        """Close the file for good; says whether its header could be given the number of rows in all."""
+        """Write no more, and let readers know; says whether its header could be given its rows in all.
+
+        If so, the file stays open for `put_back` until `close`; if not, it is closed.
+        """
         try:
             _write_all(self._descriptor, _header(self._name, self._writer, self._dropped, self.rows), 0)
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         except OSError:
-            return False
-        finally:
             self.close()
+            return False
         return True
 
     def close(self) -> None:
@@ -172,13 +180,22 @@ class SegmentWriter:
         header = _header(self._name, self._writer, self._dropped, None)
         copy = _create(path_of(directory, self._name), header, self._descriptor, self._end)
         self.close()
-        self._descriptor = copy
+        self._descriptor, self._directory = copy, _identity_of(directory)
 
     def _take_back(self) -> None:
         try:
             os.ftruncate(self._descriptor, self._end)
         except OSError:
             self.torn = True
+
+
+def _identity_of(directory: Path) -> tuple[int, int] | None:
+    """Device and number of a directory; None when there is none."""
+    try:
+        seen = directory.stat()
+    except OSError:
+        return None
+    return seen.st_dev, seen.st_ino
 
 
 def _create(path: Path, header: bytes, source: int = -1, end: int = HEADER_BYTES) -> int:

@@ -61,6 +61,7 @@ def set_aside(directory: Path, name: str, payloads: Sequence[bytes]) -> None:
         houses = 0 if entry is None else len(entry.captures)
         writer.append(numbered(orjson.dumps(facts), writer.rows), houses)
     writer.finish()
+    writer.close()
     journal.path_of(folder, name).rename(directory / (name + SUFFIX))
     folder.rmdir()
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -198,6 +198,7 @@ def _postgres(address: URL) -> Engine:
         connect_args={name: value for name, value in _CONNECTION.items() if name not in address.query},
     )
     event.listen(engine, "connect", _prepare_postgres)
+    event.listen(engine, "handle_error", _give_up_read_only)
     return engine
 
 
@@ -238,6 +239,12 @@ def _prepare_postgres(connection: Any, _record: object) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_SESSION)
     connection.autocommit = False
+
+
+def _give_up_read_only(context: ExceptionContext) -> None:
+    """Close a session that may not write: it goes on so when the database may be written again."""
+    if isinstance(fault := context.sqlalchemy_exception, DBAPIError) and errors.is_read_only(fault):
+        context.is_disconnect = True
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -44,6 +44,7 @@ class Kind(Enum):
 
 
 _NO_RIGHT = "42501"
+_READ_ONLY = "25006"
 _BY_STATE = {
     _NO_RIGHT: Kind.UNFIT,
     "42P01": Kind.SHAPE,  # undefined table
@@ -125,6 +126,11 @@ def kind_of(fault: DBAPIError) -> Kind:
     if state == _CHECK_VIOLATION and _constraint(fault) is None:
         return Kind.AWAY  # no partition takes the rows: their week is being pruned, and is made next time
     return _BY_STATE.get(state) or _BY_CLASS.get(state[:2], Kind.DEFECT)
+
+
+def is_read_only(fault: DBAPIError) -> bool:
+    """Whether the session, or the whole server, does not write for now."""
+    return getattr(fault.orig, "pgcode", None) == _READ_ONLY
 
 
 def words(fault: Exception) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, select, update
 
 from shadow.store import bulk
 from shadow.store.dialects import insert_if_new
@@ -80,11 +80,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A source and the sum of the positions in its journal files: enough to see that the store went back."""
+    """A source, the sum of the positions in its journal files, and how many houses are counted as dropped.
+
+    Enough to see that the store went back.
+    """
 
     source: Source | None
     files: int
     bytes: int
+    dropped: int = 0
 
 
 UNREAD = SegmentProgress(position=0, expected_first=0, dropped_seen=0, damaged_tail=0, dropped={})
@@ -133,7 +137,30 @@ def standing(connection: Connection, directory_id: str) -> Standing:
             segments.c.source_id == source.id
         )
     ).one()
-    return Standing(source, files, int(length))
+    houses = connection.execute(
+        select(func.coalesce(func.sum(drops.c.houses), 0)).where(_dropped_by(source))
+    ).scalar_one()
+    return Standing(source, files, int(length), int(houses))
+
+
+def dropped(connection: Connection, source: Source) -> dict[str, dict[str, int]]:
+    """Houses counted as dropped by reason, for each journal file or writer under whose name they are.
+
+    Without those that the store has forgotten: `Source` has these.
+    """
+    counted = dict[str, dict[str, int]]()
+    rows = connection.execute(
+        select(drops.c.segment, drops.c.reason, func.sum(drops.c.houses))
+        .where(_dropped_by(source))
+        .group_by(drops.c.segment, drops.c.reason)
+    )
+    for name, reason, houses in rows:
+        counted.setdefault(name, {})[reason] = int(houses)
+    return counted
+
+
+def _dropped_by(source: Source) -> ColumnElement[bool]:
+    return (drops.c.source_id == source.id) & (drops.c.reason != ROLLED_BACK)
 
 
 def update_source(connection: Connection, source: Source, **values: Any) -> Source:

@@ -57,8 +57,7 @@ class Segment:
             writer.note_dropped({"full": made.dropped})
         if is_finished:
             writer.finish()
-        else:
-            writer.close()
+        writer.close()
         made.content = path.read_bytes()
         return made
 

@@ -246,6 +246,41 @@ def test_rows_in_a_journal_directory_that_was_deleted_or_moved_are_put_back_and_
     assert account(here.journal_dir) == (6, Counter())
 
 
+@pytest.mark.parametrize("vanish", [delete, move, replace, copy_back])
+def test_closed_files_that_nobody_has_read_are_put_back_when_their_directory_vanishes(
+    settings: Callable[..., Settings], vanish: Vanish
+) -> None:
+    here = settings()
+    scribe = scribe_of(here, Clock())
+    for rows in (1, 2, 3):
+        assert scribe.write(entry(rows), rows) is None
+        scribe.seal()
+    vanish(here.journal_dir)
+    scribe.look()
+    shutil.rmtree(here.journal_dir.with_suffix(".old"), ignore_errors=True)
+    vanish(here.journal_dir)
+    scribe.close()
+    assert account(here.journal_dir) == (6, Counter())
+
+
+def test_files_that_ingest_has_removed_are_let_go_and_never_put_back(
+    settings: Callable[..., Settings],
+) -> None:
+    here = settings()
+    scribe = scribe_of(here, Clock())
+    for rows in (1, 2):
+        assert scribe.write(entry(rows), rows) is None
+        scribe.seal()
+    open_files = len(list(Path("/proc/self/fd").iterdir()))
+    for closed in list(journal.segments(here.journal_dir)):
+        closed.unlink()
+    scribe.look()
+    assert len(list(Path("/proc/self/fd").iterdir())) == open_files - 2
+    delete(here.journal_dir)
+    scribe.close()
+    assert not list(journal.segments(here.journal_dir))
+
+
 def test_a_recorder_without_traffic_puts_its_deleted_file_back(settings: Callable[..., Settings]) -> None:
     here = settings()
     recorder = open_recorder(here)

@@ -105,7 +105,9 @@ def test_a_finished_file_tells_its_writer_its_rows_and_its_drops(tmp_path: Path)
     with SegmentReader(tmp_path / "a.journal") as reader:
         assert reader.header() == journal.Header(4, {"disk": 2}, "w", None)
         assert writer.finish()
+        assert reader.seal()
         assert reader.header() == journal.Header(4, {"disk": 2}, "w", 7)
+    writer.close()
 
 
 def test_a_damaged_line_tells_how_many_rows_it_had_and_where_it_ends(tmp_path: Path) -> None:

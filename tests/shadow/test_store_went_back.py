@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -213,6 +214,62 @@ def test_a_loss_is_accepted_also_when_ingest_has_not_noticed_it(
     assert gather(settings, store).in_order
     empty(mover)
     assert gather(settings, store).in_order
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["ingest runs on", "ingest is restarted"])
+@pytest.mark.parametrize("ended", [False, True], ids=["writer lives", "writer has ended"])
+def test_drops_that_a_restored_store_forgot_are_counted_again(
+    asker, ingest: MakeIngest, store: Store, settings: MakeSettings, *, ended: bool, restarted: bool
+) -> None:
+    people, mover = asker(), ingest()
+    people.ask(3)
+    empty(mover)
+    copy = StoreCopy(store.url)
+    people.recorder._scribe.count_dropped("disk", 7)
+    if ended:
+        people.recorder.close()
+    empty(mover)
+    assert dropped(store) == {"disk": 7}
+    copy.put_back()
+    mover = ingest() if restarted else mover
+    empty(mover)
+    assert dropped(store) == {"disk": 7}
+    people.recorder.close()
+    empty(mover)
+    assert dropped(store) == {"disk": 7}
+    assert gather(settings, store).in_order
+
+
+def test_a_file_set_aside_stays_in_the_ledger_of_a_restored_store_until_it_is_put_back(
+    asker, ingest: MakeIngest, store: Store, settings: MakeSettings, run_umbra
+) -> None:
+    people, mover = asker(), ingest()
+    people.ask(3)
+    people.recorder.close()
+    empty(mover)
+    copy = StoreCopy(store.url)
+    later = asker()
+    later.ask(4)
+    later.recorder.close()
+    (path,) = journal.segments(settings().journal_dir)
+    as_written = path.read_bytes()
+    facts = json.loads(as_written[9 : journal.HEADER_BYTES]) | {"version": 9}
+    header = journal.frame(json.dumps(facts).encode().ljust(journal.HEADER_BYTES - 10))
+    path.write_bytes(header + as_written[journal.HEADER_BYTES :])
+    empty(mover)
+    copy.put_back()
+    empty(mover)
+    assert dropped(store) == {"refused": 4}
+    path.with_suffix(".refused").write_bytes(as_written)
+    assert run_umbra("journal", "put-back").exit_code == 0
+    empty(mover)
+    assert dropped(store) == {}
+    assert stored(store) == people.kept.keys() | later.kept.keys()
+
+
+def dropped(store: Store) -> dict[str, int]:
+    with store.reading() as connection:
+        return ledger.intake(connection).dropped
 
 
 def test_houses_of_damaged_lines_are_counted_once_however_often_a_file_is_read(
