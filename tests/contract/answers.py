@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from uuid import uuid4
 
 import schemathesis
 from schemathesis.core.failures import Failure
 from schemathesis.openapi.checks import RejectedPositiveData
+
+_KEY = re.compile(r"[!#-~]{1,255}")
 
 
 @schemathesis.hook
@@ -28,3 +32,11 @@ def map_body(context: schemathesis.HookContext, body: Any) -> Any:
     if isinstance(body, list):
         return [map_body(context, value) for value in body]
     return int(body) if isinstance(body, float) and body.is_integer() else body
+
+
+@schemathesis.hook
+def before_call(_context: schemathesis.HookContext, case: schemathesis.Case, _options: Any) -> None:
+    """A key names one request: the same one with another body is refused, which no schema can say."""
+    headers = case.headers or {}
+    if _KEY.fullmatch(str(headers.get("Idempotency-Key", ""))):
+        case.headers["Idempotency-Key"] = str(uuid4())
