@@ -17,6 +17,8 @@ HTML = "text/html"
 _PAGES = frozenset({HTML, "application/xhtml+xml"})
 _CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _ANYTHING = frozenset({"", "*/*"})
+# A parameter's quoted text, which may hold what looks like a separator; that of a quality stays.
+_QUOTED = re.compile(r'(\bq\s*=\s*"[^"]*"?)|"(?:[^"\\]|\\.)*"?', re.IGNORECASE)
 _QUALITY = re.compile(r"\s*q\s*=\s*\"?\s*(\d*\.?\d*)", re.IGNORECASE)
 # Past these many nobody reads what else a client would take: an answer in the kind of its body is right, too.
 _RANGES_MOST = 64
@@ -120,6 +122,8 @@ def preferred(accept: str, offered: Sequence[str]) -> str | None:
 
 def _ranges(accept: str) -> Iterator[tuple[str, float]]:
     """Each media range of the header, in lower case, with its quality from 0 to 1."""
+    if '"' in accept:
+        accept = _QUOTED.sub(r"\1", accept)
     for text in accept.split(",", _RANGES_MOST)[:_RANGES_MOST]:
         asked, *parameters = text.split(";")
         if asked := asked.strip().lower():

@@ -34,6 +34,9 @@ _OTHER_KINDS = (
 _BEGINNINGS = tuple(beginning for beginning, *_ in _OTHER_KINDS)
 _CSV_FAULTS = {
     "unexpected end of data": "a quote that is opened here and never closed",
+    f"field larger than field limit ({MOST_CELL_CHARACTERS})": (
+        f"a cell of more than {MOST_CELL_CHARACTERS} characters (is a quote opened here and never closed?)"
+    ),
     "',' expected after '\"'": "text after a closing quote (a quote in a cell is written twice)",
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -137,12 +136,17 @@ def _directory(reference: ModelRef) -> Path:
 
 def _facts(models_dir: Path, name: str, version: str) -> dict[str, object]:
     directory = artifact.directory_of(models_dir, name, version)
-    said = json.loads((directory / "card.json").read_text(encoding="utf-8"))
+    try:
+        stated = manifest.read(directory)
+        said = manifest.document(directory, stated, "card.json")
+    except (OSError, manifest.InvalidArtifact, manifest.AlteredArtifact) as fault:
+        unknown = dict.fromkeys(("trained_at", "data", "rmse_log_price", "digest"))
+        return {"model": f"{name}@{version}", **unknown, "warning": str(fault)}
     return {
         "model": f"{name}@{version}",
         "trained_at": str(said.get("trained_at", "unknown"))[:16],
         "data": str(said.get("data", {}).get("source", "unknown")).partition(",")[0],
         "rmse_log_price": round(said["errors"]["rmse_log"], 4) if "errors" in said else "unknown",
-        "digest": manifest.read(directory).digest[:12],
+        "digest": stated.digest[:12],
         "warning": card.too_few(said),
     }

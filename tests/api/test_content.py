@@ -54,6 +54,9 @@ JQUERY = "application/json, text/javascript, */*; q=0.01"
         ("text/csv,application/json", JSON, JSON),
         (",,;q=1,", JSON, JSON),
         ("text/csv;q=9e9", JSON, CSV),
+        ('application/json; profile="a, b"; q=0.1, text/csv;q=0.5', JSON, CSV),
+        ('application/json;q="0.4", text/csv;x="a,b";q=0.5, image/png;x="c"', JSON, CSV),
+        ('text/csv; x="\\"; q=0,"; q=0.5, application/json;q="0.4"', JSON, CSV),
     ],
 )
 def test_the_kind_of_an_answer_is_what_the_client_prefers(accept, body, answer):

@@ -417,7 +417,7 @@ def test_csv_lines_hold_as_many_cells_as_the_header() -> None:
         (b"rooms\n\xff", "not UTF-8 at byte 6"),
         (as_csv([schema.EXAMPLE]) + b'\n"RL"x', "not CSV at line 3"),
         (as_csv([schema.EXAMPLE]) + b'\n"RL', "not CSV"),
-        (as_csv([schema.EXAMPLE]) + b"\n" + b"x" * 200_000, "not CSV at line 3: field larger"),
+        (as_csv([schema.EXAMPLE]) + b"\n" + b"x" * 200_000, "not CSV at line 3: a cell of more than 131072"),
     ],
 )
 def test_what_is_not_csv_is_malformed_and_says_why(body: bytes, words: str) -> None:

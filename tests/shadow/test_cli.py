@@ -129,3 +129,9 @@ def test_models_are_verified_and_an_altered_one_is_named(umbra: Umbra, tmp_path:
     assert result.exit_code == 1
     assert str(card) in result.stderr
     assert umbra("candidates", "add", "faulty@2").exit_code == 1
+    card.write_bytes(b"no JSON")
+    listed = umbra("models", "--json")
+    assert listed.exit_code == 0
+    rows = {row["model"]: row for row in json.loads(listed.stdout)}
+    assert str(card) in rows["faulty@2"]["warning"]
+    assert rows["faulty@1"]["digest"]
