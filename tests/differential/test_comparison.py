@@ -125,7 +125,8 @@ PLANTED = [
     (Kind.PATH, "$['new one']", changed(["new one"], None)),
     (Kind.PATH, "$.parts[1].extra", changed(["parts", 1, "extra"], 0)),
     (Kind.REFUSAL, "", lambda answer: replace(answer, status=500)),
-    (Kind.REFUSAL, "", lambda answer: replace(answer, code="another")),
+    (Kind.REFUSAL, "", lambda answer: replace(answer, status=422, code="another")),
+    (Kind.FAILURE, "", lambda answer: replace(answer, code="unreadable")),
     (Kind.FAILURE, "", lambda answer: replace(answer, failure="timeout", value=None, status=0)),
 ]  # fmt: skip
 
