@@ -25,7 +25,7 @@ from uuid import UUID
 
 from monitoring import logs, metrics
 from shadow import acknowledged, dropped_counts, journal, journal_files, kept, processes, purpose, refused
-from shadow.accounting import Move, Promise, plan
+from shadow.accounting import DAMAGED, Move, Promise, plan
 from shadow.acknowledged import Acknowledged, AcknowledgedFile
 from shadow.backoff import Backoff
 from shadow.entries import Entry
@@ -118,6 +118,7 @@ class Ingest:
         self._source: Source | None = None  # None: what the store knows has to be read (again)
         self._progress: dict[str, SegmentProgress] = {}
         self._dropped: dict[str, dict[str, int]] = {}  # houses that the store counts, by name and reason
+        self._damaged = Counter[str]()  # houses of damaged lines that the store counted, and forgot, by file
         self._again: dict[str, Path] = {}  # kept files that the store has forgotten, in whole or in part
         self._compared: set[str] = set()  # kept files that were compared with what the store knows
         self._removed: set[str] = set()  # files that are gone for good, which the store still knows
@@ -231,6 +232,7 @@ class Ingest:
                 if not found:
                     sources.record_new_drops(connection, source, name, houses, self._clock())
             self._dropped = sources.dropped(connection, source)
+        self._damaged = _damaged(self._acknowledged.content.dropped) - _damaged(self._dropped)
         self._acknowledge(source, {})
 
     def _compare_kept(self) -> None:
@@ -550,27 +552,46 @@ class Ingest:
             last_seq = captures.insert(connection, source, taken)
             last_outcome_seq = outcomes.insert(connection, source, reported, now)
             reports += reported
-            source = self._advance(connection, source, last_seq, last_outcome_seq, is_again=is_again)
+            back = (last_seq - source.last_seq, last_outcome_seq - source.last_outcome_seq)
+            if is_again:
+                source = self._bring_back(connection, source, *back, self._spoilt(moves))
+            source = self._advance(connection, source, last_seq, last_outcome_seq)
             stored += taken
         asked = captures.request_ids(connection, self._lines.with_lines(one.capture_id for one in reports))
         return _Stored(source, stored, reports, asked)
 
     def _advance(
-        self, connection: Connection, source: Source, last_seq: int, last_outcome_seq: int, *, is_again: bool
+        self, connection: Connection, source: Source, last_seq: int, last_outcome_seq: int
     ) -> Source:
-        back = (
-            (last_seq - source.last_seq, last_outcome_seq - source.last_outcome_seq) if is_again else (0, 0)
-        )
         if (last_seq, last_outcome_seq) == (source.last_seq, source.last_outcome_seq):
+            return source
+        return sources.update_source(connection, source, last_seq=last_seq, last_outcome_seq=last_outcome_seq)
+
+    def _bring_back(
+        self, connection: Connection, source: Source, captures: int, outcomes: int, spoilt: int
+    ) -> Source:
+        """Miss less: so many are there again, and `spoilt` captures are counted as damaged now."""
+        missing = max(0, source.missing - captures)
+        back = replace(
+            source,
+            missing=missing,
+            missing_outcomes=max(0, source.missing_outcomes - outcomes),
+            accepted=min(source.accepted + spoilt, max(source.accepted, missing)),
+        )
+        if back == source:
             return source
         return sources.update_source(
             connection,
             source,
-            last_seq=last_seq,
-            last_outcome_seq=last_outcome_seq,
-            missing=max(0, source.missing - back[0]),
-            missing_outcomes=max(0, source.missing_outcomes - back[1]),
+            missing=back.missing,
+            missing_outcomes=back.missing_outcomes,
+            accepted=back.accepted,
         )
+
+    def _spoilt(self, moves: Mapping[str, Move]) -> int:
+        """Houses that were stored once, and whose lines have been damaged since: counted as that alone."""
+        again = {name: move.lost[DAMAGED] for name, move in moves.items() if move.is_again}
+        return sum((Counter(again) - self._damaged).values())
 
     def _acknowledge(self, source: Source, progress: Mapping[str, SegmentProgress]) -> None:
         """Remember what the store has said it has."""
@@ -611,6 +632,10 @@ class Ingest:
             )
         self._lines.captured(rows)
         dropped_counts.log_lost(lost)
+
+
+def _damaged(dropped: Mapping[str, Mapping[str, int]]) -> Counter[str]:
+    return Counter({name: counts.get(DAMAGED, 0) for name, counts in dropped.items()})
 
 
 def _part(move: Move, at: SegmentProgress, rows: Sequence[Capture | Outcome]) -> Move:

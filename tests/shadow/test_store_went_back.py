@@ -272,6 +272,39 @@ def dropped(store: Store) -> dict[str, int]:
         return ledger.intake(connection).dropped
 
 
+@pytest.mark.parametrize("when", ["before it was stored", "while it was kept"])
+def test_of_a_file_that_is_read_again_the_damaged_houses_are_counted_once(
+    asker, ingest: MakeIngest, store: Store, settings: MakeSettings, when: str, run_umbra
+) -> None:
+    people, mover = asker(), ingest()
+    people.ask(2)
+    empty(mover)
+    copy = StoreCopy(store.url)
+    people.ask(7)
+    people.ask(3)
+    people.recorder.close()
+    directory = settings().journal_dir
+    if when == "before it was stored":
+        damage(next(journal.segments(directory)))
+    empty(mover)
+    mover.step()
+    if when == "while it was kept":
+        damage(*kept.paths(directory))
+    copy.put_back()
+    empty(mover)
+    assert dropped(store) == {"damaged": 3}
+    assert len(stored(store)) == 9
+    assert gather(settings, store).in_order
+    assert run_umbra("journal", "accept-loss").exit_code == 0
+    assert dropped(store) == {"damaged": 3}
+
+
+def damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+
+
 def test_houses_of_damaged_lines_are_counted_once_however_often_a_file_is_read(
     asker, ingest: MakeIngest, store: Store, settings: MakeSettings
 ) -> None:
