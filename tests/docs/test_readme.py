@@ -67,7 +67,7 @@ def shape(text: str) -> str:
     """The text with all that differs from run to run taken out."""
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "MOMENT", text)
     text = re.sub(r"[\d,]*\d(\.\d+)?(:\d\d)*", "N", text)
-    text = text.replace("N files", "N file")
+    text = re.sub(r"\bN (file|capture)s\b", r"N \1", text)
     return "\n".join(re.sub(r" +", " ", line).strip() for line in text.splitlines())
 
 
