@@ -123,17 +123,17 @@ class Predictions:
         claim: Claim | None,
     ) -> str:
         rows = houses.rows
-        if claim is not None and claim.captured:
+        if claim is not None and claim.settled:
             self._metrics.captures_repeated.inc(len(rows))
             return "repeated"
         missed = self._recorder.record(
             request_id=request_id, live=live, capture_ids=ids, rows=rows, dollars=dollars,
             entities=houses.entities,
         )  # fmt: skip
+        if claim is not None:
+            self._retries.settle(claim)
         if missed is None:
             self._metrics.captures_written.inc(len(rows))
-            if claim is not None:
-                self._retries.captured(claim)
         elif missed == capture.LATE:
             self._metrics.captures_late.inc(len(rows))
         else:

@@ -30,7 +30,7 @@ from shadow.records import capture_time
 HEADER = "Idempotency-Key"
 KEPT_SECONDS = 86_400
 _LONGEST_KEY = 255
-_ENTRY = struct.Struct("<16s8s8s16s?7x8s")  # key, body, model, first id, captured, checksum of all before it
+_ENTRY = struct.Struct("<16s8s8s16s?7x8s")  # key, body, model, first id, settled, checksum of all before it
 _CHECKED_BYTES = _ENTRY.size - 8
 _BUCKET_ENTRIES = 4
 _BUCKET_BYTES = _BUCKET_ENTRIES * _ENTRY.size
@@ -49,24 +49,24 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The ids of a request under its key, and whether an earlier try was captured already.
+    """The ids of a request under its key, and whether an earlier try settled what becomes of its capture.
 
     `offset` is where the table holds it; None: the table could not take it.
     """
 
     ids: list[UUID]
-    captured: bool
+    settled: bool
     offset: int | None
 
 
 class _Entry(NamedTuple):
-    """A key of the table: digests of key, body and model, the id of the first row, whether it is captured."""
+    """A key of the table: digests of key, body and model, the id of the first row, whether it is settled."""
 
     key: bytes
     body: bytes
     model: bytes
     first: UUID
-    captured: bool
+    settled: bool
 
 
 def key_of(environ: dict[str, Any], *, retry_by_request_id: bool) -> Key | None:
@@ -105,12 +105,12 @@ class Retries:
         A request that another model answered before is a new one: what was answered is what is captured.
         Raises KeyReused when the key came with another body before.
         """
-        fresh = _Entry(key.digest, _digest(body, 8), _digest(model, 8), ids[0], captured=False)
+        fresh = _Entry(key.digest, _digest(body, 8), _digest(model, 8), ids[0], settled=False)
         bucket = int.from_bytes(key.digest[:4], "little") % _BUCKETS * _BUCKET_BYTES
         table = self._opened()
         with self._locked(bucket) as locked:
             if not locked:
-                return Claim(ids, captured=False, offset=None)
+                return Claim(ids, settled=False, offset=None)
             offset = _offset_of(table, bucket, key.digest)
             known = _read(table, offset)
             if known is not None and known.key == key.digest and _is_recent(known.first, ids[0]):
@@ -119,18 +119,18 @@ class Retries:
                         f"this {HEADER} came with another body before: expected that body again, or a new key"
                     )
                 if (known.body, known.model) == (fresh.body, fresh.model):
-                    return Claim(_counted_on(known.first, len(ids)), known.captured, offset)
+                    return Claim(_counted_on(known.first, len(ids)), known.settled, offset)
             _write(table, offset, fresh)
-        return Claim(ids, captured=False, offset=offset)
+        return Claim(ids, settled=False, offset=offset)
 
-    def captured(self, claim: Claim) -> None:
-        """Remember that the journal has the rows of this claim."""
+    def settle(self, claim: Claim) -> None:
+        """Remember that the rows of this claim are in the journal, or counted as dropped: once is enough."""
         if claim.offset is None:
             return
         table = self._opened()
         entry = _read(table, claim.offset)
         if entry is not None and entry.first == claim.ids[0]:
-            _write(table, claim.offset, entry._replace(captured=True))
+            _write(table, claim.offset, entry._replace(settled=True))
 
     def _opened(self) -> mmap.mmap:
         if self._table is None:
@@ -197,14 +197,14 @@ def _age_order(entry: _Entry | None) -> int:
 def _read(table: mmap.mmap, offset: int) -> _Entry | None:
     """Read one entry; None when there is none, or a killed process wrote only a part of it."""
     raw = table[offset : offset + _ENTRY.size]
-    key, body, model, first, captured, checksum = _ENTRY.unpack(raw)
+    key, body, model, first, settled, checksum = _ENTRY.unpack(raw)
     if checksum != _digest(raw[:_CHECKED_BYTES], 8):
         return None
-    return _Entry(key, body, model, UUID(bytes=first), captured)
+    return _Entry(key, body, model, UUID(bytes=first), settled)
 
 
 def _write(table: mmap.mmap, offset: int, entry: _Entry) -> None:
-    facts = entry.key, entry.body, entry.model, entry.first.bytes, entry.captured
+    facts = entry.key, entry.body, entry.model, entry.first.bytes, entry.settled
     raw = _ENTRY.pack(*facts, b"")[:_CHECKED_BYTES]
     table[offset : offset + _ENTRY.size] = raw + _digest(raw, 8)
 

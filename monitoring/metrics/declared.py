@@ -149,7 +149,7 @@ class ServingMetrics(_PredictionMetrics):
         )
         self.captures_repeated = Counter(
             "umbra_captures_repeated_total",
-            "Rows answered again under the key of a request whose rows the journal has already.",
+            "Rows answered again under the key of a request that was captured or counted as dropped before.",
             registry=registry,
         )
         self.captures_dropped = Children(

@@ -113,14 +113,22 @@ def test_a_request_id_is_no_promise_so_another_body_under_it_is_another_request(
         retries.claim(_key(), b"one", "plain@1", ids)
 
 
-def test_an_answer_that_the_journal_did_not_take_is_captured_at_the_next_try(retries):
+def test_a_try_that_a_killed_process_left_unsettled_is_captured_at_the_next(retries):
     ids = new_capture_ids(2, MILLISECONDS, 1)
     claim = retries.claim(_key(), b"one", "plain@1", ids)
-    assert not claim.captured
+    assert not claim.settled
     again = retries.claim(_key(), b"one", "plain@1", new_capture_ids(2, MILLISECONDS + 5, 2))
-    assert (again.ids, again.captured) == (ids, False)
-    retries.captured(again)
-    assert retries.claim(_key(), b"one", "plain@1", new_capture_ids(2, MILLISECONDS + 9, 3)).captured
+    assert (again.ids, again.settled) == (ids, False)
+    retries.settle(again)
+    assert retries.claim(_key(), b"one", "plain@1", new_capture_ids(2, MILLISECONDS + 9, 3)).settled
+
+
+def test_a_request_that_the_journal_could_not_take_is_counted_once_however_often_it_is_sent(bench):
+    bench.recorder.close()  # from now on it drops
+    answers = [bench.post([HOUSE, HOUSE], headers={"Idempotency-Key": "order-1"}) for _ in range(3)]
+    assert _ids(answers[0]) == _ids(answers[2])
+    assert bench.value("umbra_captures_dropped_total", reason="closed") == 2
+    assert bench.value("umbra_captures_repeated_total") == 4
 
 
 def test_a_key_is_forgotten_after_a_day(retries):
