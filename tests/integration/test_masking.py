@@ -149,7 +149,7 @@ def test_what_is_masked_is_in_the_store_and_in_nothing_that_is_logged_printed_or
     told: Callable[..., Told], settings: dict[str, str]
 ) -> None:
     found = told(**settings)
-    assert found.masked_and_stored == 8
+    assert found.masked_and_stored == 10
     for trace in TRACES:
         for text in (found.logs, found.printed, found.metrics):
             place = text.lower().find(trace)
@@ -166,9 +166,9 @@ def test_while_something_is_masked_lines_still_say_what_happened_and_where(
     assert failed["error"]["stack_trace"].splitlines()[-2].endswith(" in score")
     (unscored,) = found.about("observation_failed")
     assert unscored["umbra"]["reason"] == "raised"
-    assert len(found.about("house_captured")) == 8
+    assert len(found.about("house_captured")) == 10
     assert len(found.about("house_compared")) == 7
-    assert found.printed.count('"house_captured"') == 8
+    assert found.printed.count('"house_captured"') == 10
     servers = [line for line in found.lines if line["log"]["logger"] == "gunicorn.error"]
     said = "\n".join(line["message"] for line in servers)
     for text in ("Starting gunicorn", "Listening at: http", "Booting worker with pid", "Shutting down"):
