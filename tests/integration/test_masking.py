@@ -167,7 +167,7 @@ def test_while_something_is_masked_lines_still_say_what_happened_and_where(
     (unscored,) = found.about("observation_failed")
     assert unscored["umbra"]["reason"] == "raised"
     assert len(found.about("house_captured")) == 10
-    assert len(found.about("house_compared")) == 7
+    assert len(found.about("house_compared")) == 9
     assert found.printed.count('"house_captured"') == 10
     servers = [line for line in found.lines if line["log"]["logger"] == "gunicorn.error"]
     said = "\n".join(line["message"] for line in servers)
