@@ -59,7 +59,7 @@ def serve() -> None:
 
     Example: UMBRA_API_WORKERS=4 umbra serve
     """
-    purpose.mark_directory(Settings.from_environment(), Purpose.REAL)
+    _claim_directory(Settings.from_environment())
     running.become("api.serve", os.environ)
 
 
@@ -69,7 +69,7 @@ def work() -> None:
 
     Example: UMBRA_LOG_DIR=/var/log/umbra umbra work
     """
-    purpose.mark_directory(Settings.from_environment(), Purpose.REAL)
+    _claim_directory(Settings.from_environment())
     running.become("shadow.worker", processes.without(os.environ, "UMBRA_ADMIN_TOKEN"))
 
 
@@ -101,6 +101,12 @@ def demo(data: str, rate: float) -> None:
     """
     data_dir = os.environ.get("UMBRA_DATA_DIR") or purpose.DEMO_DIRECTORY
     _run(_DEMO_PACE | os.environ | {"UMBRA_DATA_DIR": data_dir}, data, traffic_rate=rate)
+
+
+def _claim_directory(settings: Settings) -> None:
+    """Keep others out of the directory, then mark it; one that others may write to is left as it is."""
+    make_private(settings)
+    purpose.mark_directory(settings, Purpose.REAL)
 
 
 def _prepare(settings: Settings, train: preparing.Train, wanted: Purpose) -> Deployment:

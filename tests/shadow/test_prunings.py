@@ -634,7 +634,7 @@ def test_the_command_counts_then_removes_and_status_tells(house: House, tmp_path
         0,
         "removed 2 captures, 0 observations, 0 outcomes, 0 rows that documents quote and 0 journal files",
     )  # fmt: skip
-    assert "Store: 1 captures, 2 pruned" in umbra(house, "status").stdout
+    assert "Store: 1 capture, 2 pruned" in umbra(house, "status").stdout
 
 
 def test_the_command_says_in_one_line_why_it_refuses(house: House) -> None:

@@ -69,7 +69,10 @@ def left_by_0_1_0(made: Settings, purpose_then: Purpose) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(schema.__file__).with_name("migrations")))
     policy = demo_text() if purpose_then is Purpose.DEMO else None
-    with open_store(made.store).writing() as connection:
+    store = open_store(made.store)
+    if (path := schema.sqlite_path(store.url)) is not None:
+        path.touch()
+    with store.migrating() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0002")
         connection.execute(
@@ -89,7 +92,7 @@ def left_by_0_1_0(made: Settings, purpose_then: Purpose) -> None:
 
 
 def revision(url: str) -> str:
-    with open_store(url).reading() as connection:
+    with open_store(url).inspecting() as connection:
         return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar())
 
 

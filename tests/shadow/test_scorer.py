@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 import textwrap
@@ -132,6 +133,7 @@ def test_an_answer_nobody_asked_for_is_not_taken_for_that_of_the_next_batch(
     twice = 'body = b\'{"dollars": [7.0, 7.0], "seconds": {}}\'; heard(); say(body); say(body); healthy()'
     scorer = scoring(twice)
     assert [answer.dollars for answer in scorer.score(HOUSES, [])] == [7.0, 7.0]
+    assert select.select([scorer._running._connection], [], [], 60)[0], "the second answer has come"
     with pytest.raises(BatchFailed, match="nobody had asked for"):
         scorer.score(HOUSES, [])
 
