@@ -24,7 +24,7 @@ from shadow.settings import Settings
 from shadow.store import Store, StoreUnavailable, WrongStore, open_store
 
 _LOOK_SECONDS = 0.5
-_STOP_SECONDS = 15.0
+_STOP_SECONDS = 25.0
 _log = logging.getLogger("umbra.worker")
 
 

@@ -22,8 +22,8 @@ from committed import Asked, Json, dashboards, queries, substituted, values_quer
 WINDOWS = {"__rate_interval": "20s", "__range": "1m", "__interval": "1s"}
 """As Grafana would choose them where Prometheus scrapes every second."""
 
-FILL_SECONDS = 180.0
-TRADES = 8  # of 25 houses a round: drift wants 500 within two minutes
+FILL_SECONDS = 240.0
+TRADES = 24  # of 25 houses a round: drift wants 500 within two minutes, however slow the rounds are
 NO_WEEK = "compares with the week before this hour, of which a new Prometheus knows nothing"
 EMPTY = {
     ("umbra-evidence", "Roll back?", "A"): "nobody was promoted",
