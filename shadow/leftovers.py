@@ -7,8 +7,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-_REFUSED, _STORED = "*.refused", "stored"
-"""Files that were set aside, and the folder of those that were stored already."""
+from shadow import kept, refused
 
 
 def older(journal_dir: Path, before: datetime) -> list[Path]:
@@ -31,5 +30,6 @@ def remove_older(journal_dir: Path, before: datetime) -> list[Path]:
 
 
 def _files(journal_dir: Path) -> Iterator[Path]:
-    for folder, pattern in ((journal_dir, _REFUSED), (journal_dir / _STORED, "*")):
-        yield from (path for path in sorted(folder.glob(pattern)) if path.is_file())
+    # Of the kept files' folder everything: also what a process that was killed began to write there.
+    stored = sorted((journal_dir / kept.DIRECTORY).glob("*"))
+    yield from (path for path in (*refused.paths(journal_dir), *stored) if path.is_file())
