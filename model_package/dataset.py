@@ -110,8 +110,10 @@ def read_csv(path: Path, waiting: Callable[[str], None] = lambda _: None) -> Dat
                 table.require_fit(line)
                 records.append(dict(zip(table.header, line.cells, strict=True)))
                 lines.append(line.first)
-    except (OSError, InvalidTable) as fault:
+    except InvalidTable as fault:
         raise InvalidDataset(f"{path}: {fault}") from fault
+    except OSError as fault:
+        raise InvalidDataset(f"{path}: {fault.strerror or fault}") from fault
     return _from_records(records, source, lines=lines)
 
 

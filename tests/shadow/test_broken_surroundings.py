@@ -478,7 +478,11 @@ def test_commands_work_in_poor_surroundings(
         (["report", "gbm@1", "-o", "/nonexistent/x.html"], 1, "gbm@1"),
         (["policy", "check", "/nonexistent.toml"], 1, "/nonexistent.toml: No such file"),
         (["policy", "check", "/"], 1, "/: Is a directory"),
-        (["train", "linear", "--data", "/nonexistent.csv"], 1, "/nonexistent.csv"),
+        (
+            ["train", "linear", "--data", "/nonexistent.csv"],
+            1,
+            "umbra: /nonexistent.csv: No such file or directory\n",
+        ),
         (["train", "linear", "--data", "/"], 1, "/"),
         (["promote", "gbm@1", "--override", "--reason", "half \udcff a byte"], 1, "reason"),
         (["rollback", "--reason", "two\nlines"], 1, "reason"),
