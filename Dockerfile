@@ -15,6 +15,7 @@ COPY model_package model_package
 COPY monitoring monitoring
 COPY shadow shadow
 COPY api api
+COPY umbra umbra
 RUN /opt/build/bin/python -m hatchling build -t wheel -d /source/dist \
  && /opt/build/bin/pip --python /opt/umbra install --quiet --no-deps --no-index /source/dist/*.whl
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from api.answers import Answer
 from api.errors import CrossSiteRequest, MisdirectedRequest, UnreadableRequest
-from api.front import Wsgi
+from api.fast_path import Wsgi
 from api.hosts import Hosts
 
 _PROBES = frozenset({"/livez", "/readyz"})

@@ -12,31 +12,32 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-from api import access, content, docs, errors, live, openapi, switching
+from api import content, errors, live, middleware, model_watch, openapi
 from api.admission import Admission
 from api.answers import Answer
 from api.clients import Clients
 from api.deployments import Deployments
-from api.front import ENDPOINT, PATH, Front
+from api.fast_path import ENDPOINT, PATH, Front
 from api.health import Health
 from api.hosts import Hosts
 from api.identifiers import Identifiers, RandomBits
 from api.live import Live
-from api.lookups import Lookups
 from api.models import Models
+from api.openapi import view as docs
 from api.outcomes import Outcomes
-from api.pages.site import Site
+from api.pages.routes import Site
 from api.predictions import Limits, Predictions, Recorder
 from api.retries import Retries
+from api.store_reads import Lookups
 from api.verdicts import Verdicts
 from monitoring import metrics
 from monitoring.metrics import ServingMetrics
 from shadow import status
-from shadow.capture import open_recorder
+from shadow.journal.recorder import open_recorder
+from shadow.processes.handover import INSTANCE_VARIABLE
 from shadow.settings import Settings
 from shadow.status import Status
 from shadow.store import open_store
-from shadow.up import INSTANCE_VARIABLE
 from shadow.version import umbra_version
 
 
@@ -102,7 +103,7 @@ def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
             instance=os.environ.get(INSTANCE_VARIABLE),
         )
     )
-    switching.follow(settings, serving, store, measured)
+    model_watch.follow(settings, serving, store, measured)
     return application
 
 
@@ -125,14 +126,18 @@ def build(parts: Parts) -> Flask:
     )
     decides = parts.deployments is not None
     site = Site(
-        parts.live, parts.lookups, parts.limits, parts.take_status,
-        decides=decides, path_prefix=parts.path_prefix,
-    )  # fmt: skip
+        parts.live,
+        parts.lookups,
+        parts.limits,
+        parts.take_status,
+        decides=decides,
+        path_prefix=parts.path_prefix,
+    )
     _route(app, parts, predictions, site)
     refuse = _refuser(parts.metrics, site)
     app.register_error_handler(Exception, lambda fault: refuse(fault, request.environ).as_response())
     front = Front(predictions.create, refuse, app.wsgi_app)
-    app.wsgi_app = access.Access(  # type: ignore[method-assign]
+    app.wsgi_app = middleware.Access(  # type: ignore[method-assign]
         Admission(front, parts.hosts, refuse, parts.path_prefix),
         parts.metrics,
         ids,
@@ -186,13 +191,13 @@ def _route(app: Flask, parts: Parts, predictions: Predictions, site: Site) -> No
 
 def _say_route() -> None:
     if request.url_rule is not None and request.endpoint is not None:
-        access.of(request.environ).matched(request.url_rule.rule, request.endpoint)
+        middleware.of(request.environ).matched(request.url_rule.rule, request.endpoint)
 
 
 def _refuser(measured: ServingMetrics, site: Site) -> Callable[[Exception, dict[str, Any]], Answer]:
     def refuse(fault: Exception, environ: dict[str, Any]) -> Answer:
-        exchange = access.of(environ)
-        instance = environ.get("SCRIPT_NAME", "") + access.path(environ)
+        exchange = middleware.of(environ)
+        instance = environ.get("SCRIPT_NAME", "") + middleware.path(environ)
         said = errors.answer(fault, instance, exchange.request_id)
         exchange.problem = said.problem.code
         measured.refused[(said.problem.code,)].inc()

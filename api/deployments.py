@@ -19,10 +19,11 @@ from flask import Response, request
 
 from api import content
 from api.errors import DecisionUnconfirmed, InvalidDecision, Unauthorized, UnsupportedContent, WrongToken
+from model_package.reference import InvalidReference, ModelRef
 from model_package.schema import FAULTS_MOST, Fault, MalformedBody
 from model_package.schema.faults import cut, shown
 from shadow import rollout
-from shadow.records import Deployment, InvalidReference, ModelRef
+from shadow.records import Deployment
 from shadow.rollout import Decision, Judgement
 from shadow.rollout.decision import REASON_CHARACTERS
 from shadow.store import Store
@@ -36,6 +37,13 @@ _NOBODY = "admin token"
 Judge = Callable[[Store, Path, ModelRef, datetime], Judgement | None]
 
 
+def _judgement(store: Store, models: Path, candidate: ModelRef, now: datetime) -> Judgement | None:
+    # Only when somebody decides: what judges takes memory that processes that answer have no other use for.
+    from shadow.evidence.decision_basis import judgement  # noqa: PLC0415
+
+    return judgement(store, models, candidate, now)
+
+
 class Deployments:
     """The two views. A decision is waited for at most `wait_seconds`: it may not hold this process up."""
 
@@ -45,13 +53,13 @@ class Deployments:
         store: Store,
         models: Path,
         *,
-        judge: Judge = rollout.judgement,
+        judge: Judge | None = None,
         wait_seconds: float = WAIT_SECONDS,
     ) -> None:
         self._token = _hashed(token)
         self._store = store
         self._models = models
-        self._judge = judge
+        self._judge = _judgement if judge is None else judge
         self._wait_seconds = wait_seconds
         self._thread: threading.Thread | None = None
         self._under_way = Decision(_NOBODY, "none", datetime.now(UTC))

@@ -12,13 +12,12 @@ import orjson
 from werkzeug.exceptions import HTTPException
 
 from api.live import NoLiveModel
-from model_package.artifact import AlteredArtifact, InvalidArtifact
+from model_package.artifact import AlteredArtifact, InvalidArtifact, NoSuchModel
 from model_package.recipes import UnknownRecipe
 from model_package.schema import FAULTS_MOST, Fault, InvalidRows, MalformedBody, TooManyRows
 from monitoring import logs
 from monitoring.phrases import count
 from shadow.rollout import NoDeployment, PromotionRefused, RolloutConflict, UnfitArtifact
-from shadow.saved import NoSuchModel
 from shadow.store import StoreRefused, StoreUnavailable, StoreUnfit, WrongStore
 from shadow.store.candidates import CandidateConflict
 from shadow.store.deployments import DeployedMeanwhile

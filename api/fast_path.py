@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from api import access
+from api import middleware
 from api.answers import Answer
 
 PATH = "/v1/predictions"
@@ -34,7 +34,7 @@ class Front:
         """Answer one request."""
         if environ["PATH_INFO"] != PATH or environ["REQUEST_METHOD"] != "POST":
             return self._rest(environ, start_response)
-        access.of(environ).matched(PATH, ENDPOINT)
+        middleware.of(environ).matched(PATH, ENDPOINT)
         try:
             answer = self._create(environ)
         except Exception as fault:  # noqa: BLE001 - whatever it is, the one table of problems answers it

@@ -7,7 +7,7 @@ from flask import Response
 
 from api.content import JSON
 from api.live import Live
-from shadow.up import INSTANCE_HEADER
+from shadow.processes.handover import INSTANCE_HEADER
 
 
 class Health:

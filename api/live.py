@@ -10,10 +10,11 @@ from math import isfinite
 from pathlib import Path
 
 from model_package import artifact, recipes
+from model_package.reference import ModelRef
 from model_package.schema import EXAMPLE, Row
 from monitoring import logs
 from shadow import rollout
-from shadow.records import Deployment, ModelRef
+from shadow.records import Deployment
 from shadow.settings import Settings
 
 _log = logging.getLogger("umbra.live")
@@ -94,8 +95,8 @@ class Live:
 def load(settings: Settings) -> Serving:
     """Find the current deployment, verify and load its artifact, and warm it with one prediction.
 
-    If that artifact cannot be loaded, what was served here before is, while `api.switching` tries on. Raises
-    NoDeployment, the artifact's own errors, or OSError.
+    If that artifact cannot be loaded, what was served here before is, while `api.model_watch` tries on.
+    Raises NoDeployment, the artifact's own errors, or OSError.
     """
     recipes.register(settings.recipe_modules)
     wanted = rollout.current_deployment(settings)
@@ -117,7 +118,7 @@ def loaded(models: Path, deployment: Deployment) -> Serving:
     Raises OtherArtifact, the artifact's own errors, or OSError.
     """
     ref, digest = deployment.live, deployment.artifact_digest
-    model = artifact.load(artifact.directory_of(models, ref.name, ref.version))
+    model = artifact.load(artifact.directory_of(models, ref))
     if digest is not None and digest != model.digest:
         raise OtherArtifact(
             f"{ref} in {models} has the digest {model.digest}, deployed was {digest}: copy the artifact that "

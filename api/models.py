@@ -15,11 +15,12 @@ from api.content import JSON
 from api.deployments import shown_deployment
 from api.errors import InvalidQuery
 from api.live import Live
-from api.lookups import Lookups
+from api.store_reads import Lookups
 from model_package import artifact, manifest
 from model_package.manifest import Manifest
+from model_package.reference import ModelRef
 from monitoring import logs
-from shadow.records import Candidate, CandidateState, ModelRef
+from shadow.records import Candidate, CandidateState
 from shadow.store import StoreUnavailable
 
 DEPLOYMENTS_MOST = 100
@@ -73,7 +74,7 @@ class Models:
 
     def _artifact(self, ref: ModelRef, roles: Mapping[ModelRef, str]) -> dict[str, Any]:
         shown = {"name": ref.name, "version": ref.version, "role": roles.get(ref, "idle")}
-        directory = artifact.directory_of(self._directory, ref.name, ref.version)
+        directory = artifact.directory_of(self._directory, ref)
         try:
             stated = manifest.read(directory)
             card = self._card(directory, stated)

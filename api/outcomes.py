@@ -9,11 +9,11 @@ from http import HTTPStatus
 import orjson
 from flask import Response, request
 
-from api import access, content
+from api import content, middleware
 from api.errors import OutcomesNotKept
-from api.lookups import Lookups
 from api.predictions import Limits, Recorder
-from monitoring.log_fields import LISTED_MOST
+from api.store_reads import Lookups
+from monitoring.logs.fields import LISTED_MOST
 from shadow import outcomes
 from shadow.records import Outcome, OutcomeState
 
@@ -35,7 +35,7 @@ class Outcomes:
         parse = outcomes.parse_json if content.of_body(environ) == content.JSON else outcomes.parse_csv
         body = content.read(environ, self._limits.body_bytes)
         taken = parse(body, self._limits.rows, self._clock())
-        exchange = access.of(environ)
+        exchange = middleware.of(environ)
         exchange.rows, exchange.reported = len(taken), [str(one.capture_id) for one in taken[:LISTED_MOST]]
         request_id = exchange.request_id
         missed = self._recorder.record_outcomes(request_id, taken)

@@ -11,18 +11,19 @@ from uuid import UUID
 import orjson
 from flask import Response
 
-from api import access, content, retries
+from api import content, middleware, retries
 from api.answers import Answer
 from api.errors import InvalidIdentifier, UnknownPrediction
 from api.identifiers import Identifiers
 from api.live import Live
-from api.lookups import Lookups
 from api.retries import Claim, Key, Retries
+from api.store_reads import Lookups
+from model_package.reference import ModelRef
 from model_package.schema import BY_NAME, ENTITY, Houses, InvalidRows, Row, parse_csv, parse_json
-from monitoring.log_fields import LISTED_MOST
+from monitoring.logs.fields import LISTED_MOST
 from monitoring.metrics import ServingMetrics, observe_all
-from shadow import capture
-from shadow.records import ModelRef, Observation, Outcome, Prediction
+from shadow.journal import recorder as capture
+from shadow.records import Observation, Outcome, Prediction
 
 MODEL_HEADER = "X-Umbra-Model"
 
@@ -85,7 +86,7 @@ class Predictions:
         body_kind = content.of_body(environ)
         answer_kind = content.of_answer(environ, body_kind)
         parse = parse_json if body_kind == content.JSON else parse_csv
-        exchange = access.of(environ)
+        exchange = middleware.of(environ)
         key = retries.key_of(environ, retry_by_request_id=self._retry_by_request_id)
         body = content.read(environ, self._limits.body_bytes)
         try:
@@ -96,7 +97,7 @@ class Predictions:
         return self._answer(houses, answer_kind, exchange, key, body)
 
     def _answer(
-        self, houses: Houses, kind: str, exchange: access.Exchange, key: Key | None, body: bytes
+        self, houses: Houses, kind: str, exchange: middleware.Exchange, key: Key | None, body: bytes
     ) -> Answer:
         serving = self._live.serving()
         begun = time.perf_counter()
@@ -127,9 +128,13 @@ class Predictions:
             self._metrics.captures_repeated.inc(len(rows))
             return "repeated"
         missed = self._recorder.record(
-            request_id=request_id, live=live, capture_ids=ids, rows=rows, dollars=dollars,
+            request_id=request_id,
+            live=live,
+            capture_ids=ids,
+            rows=rows,
+            dollars=dollars,
             entities=houses.entities,
-        )  # fmt: skip
+        )
         if claim is not None:
             self._retries.settle(claim)
         if missed is None:
@@ -164,7 +169,7 @@ def _refused_fields(fault: InvalidRows) -> list[str]:
     return [name for name in named if name is not None][:LISTED_MOST]
 
 
-def _json(exchange: access.Exchange, ids: list[UUID], dollars: list[float]) -> Answer:
+def _json(exchange: middleware.Exchange, ids: list[UUID], dollars: list[float]) -> Answer:
     body = orjson.dumps(
         {
             "request_id": exchange.request_id,

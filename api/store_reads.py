@@ -16,11 +16,13 @@ from queue import SimpleQueue
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from shadow.records import Candidate, Deployment, InvalidReference, ModelRef, Prediction
-from shadow.store import Store, StoreUnavailable, deployments, dossiers, outcomes, snapshots, verdicts
+from model_package.reference import InvalidReference, ModelRef
+from shadow.records import Candidate, Deployment, Prediction
+from shadow.store import Store, StoreUnavailable, deployments, outcomes
 from shadow.store.outcomes import Counts
-from shadow.store.snapshots import Current, Kind
-from shadow.store.verdicts import Recorded
+from shadow.store.streams import dossiers, snapshots, verdicts
+from shadow.store.streams.snapshots import Current, Kind
+from shadow.store.streams.verdicts import Recorded
 
 Found = TypeVar("Found")
 _SHARE = 0.05

@@ -10,9 +10,9 @@ from flask import Response
 
 from api.content import JSON
 from api.errors import UnknownCandidate
-from api.lookups import Lookups
-from shadow.store.snapshots import Current
-from shadow.store.verdicts import Recorded
+from api.store_reads import Lookups
+from shadow.store.streams.snapshots import Current
+from shadow.store.streams.verdicts import Recorded
 
 
 class Verdicts:

@@ -21,8 +21,8 @@ import click
 
 from benchmarks import ground, report
 from benchmarks.report import Cell, Column, Section
-from differential_tests import runs
-from differential_tests.runs import Answer, Header
+from differential_tests import run_file
+from differential_tests.run_file import Answer, Header
 
 SECONDS, MEMORY_MB = 20.0, 500.0
 SEGMENTS = 28
@@ -89,7 +89,7 @@ def main(rows: int, rounds: int, kind: str | None) -> None:
 def _written(path: Path, case: Case, rows: int, second: bool) -> Path:
     factor = 1.01 if case.differing and second else 1.0
     header = Header(path.stem, "0" * 64, "2026-01-01T00:00:00Z")
-    runs.write(path, header, _answers(case.nested, rows, factor, path.stem))
+    run_file.write(path, header, _answers(case.nested, rows, factor, path.stem))
     return path
 
 
@@ -149,12 +149,15 @@ def _row(
 
 def _section(rows: int, rounds: int, told: Sequence[dict[str, Cell]]) -> Section:
     columns = [
-        Column("case", "case"), Column("megabytes", "files, MB", ",.0f"),
-        Column("plain_seconds", "read, s", ",.2f"), Column("seconds", "compared, s", ",.2f"),
-        Column("cpu_seconds", "processor, s", ",.2f"), Column("ratio", "of reading", ",.1f"),
+        Column("case", "case"),
+        Column("megabytes", "files, MB", ",.0f"),
+        Column("plain_seconds", "read, s", ",.2f"),
+        Column("seconds", "compared, s", ",.2f"),
+        Column("cpu_seconds", "processor, s", ",.2f"),
+        Column("ratio", "of reading", ",.1f"),
         Column("mb", "peak, MB", ",.0f"),
         Column("target", f"< {SECONDS:g} s, < {MEMORY_MB:g} MB"),
-    ]  # fmt: skip
+    ]
     notes = [
         "Seconds: from the start of the process to its end, with imports, every finding as a JSON line and a"
         f" summary; median of {rounds}. Of reading: by processor time. Memory: the most of any round.",

@@ -24,15 +24,17 @@ from sqlalchemy import delete, select
 from benchmarks import ground, report
 from benchmarks.history import DIRECTORY, History
 from benchmarks.report import Cell, Column, Section
-from monitoring.sums import Sums
-from shadow import prepare
-from shadow.evidence.judgement import judge
-from shadow.evidence.opening import Opening
-from shadow.evidence.refreshing import refresh
-from shadow.records import ModelRef, Outcome, OutcomeState
-from shadow.store import Store, evidence, open_store, outcomes, sources, tables
+from model_package.reference import ModelRef
+from monitoring.statistics.sums import Sums
+from shadow.evidence.facts import judge
+from shadow.evidence.streams import Opening
+from shadow.records import Outcome, OutcomeState
+from shadow.store import Store, evidence, open_store, outcomes, sources
+from shadow.store.database import tables
+from shadow.store.evidence.refresh import refresh
 from shadow.store.evidence.span import Days, Ids, ids_of
 from shadow.store.streams import Stream
+from umbra import bootstrap
 
 CANDIDATE = ModelRef("gbm", "1")
 VERDICT_SECONDS, MEMORY_MB = 1.0, 500.0
@@ -95,7 +97,7 @@ def _prepared(directory: Path, models: Path, url: str, history: History) -> Stor
     """A store in which the live model and its candidate are what they are now since the history began."""
     store = open_store(url)
     settings = ground.settings(directory / "data", models, store_url=url)
-    prepare.prepare(settings, store, _untrained, "benchmark", history.start)
+    bootstrap.prepare(settings, store, _untrained, "benchmark", history.start)
     return store
 
 
@@ -183,8 +185,14 @@ def _day_sums(store: Store, stream: Stream) -> list[tuple[int, Sums]]:
 
 def _forget(store: Store, stream: Stream) -> None:
     """As if no evidence had ever been computed."""
-    computed = (tables.evidence, tables.evidence_due, tables.evidence_cursors, tables.outcome_delays,
-                tables.gap_bins, tables.worst_gaps)  # fmt: skip
+    computed = (
+        tables.evidence,
+        tables.evidence_due,
+        tables.evidence_cursors,
+        tables.outcome_delays,
+        tables.gap_bins,
+        tables.worst_gaps,
+    )
     with store.writing() as connection:
         for table in computed:
             connection.execute(delete(table).where(table.c.stream_id == stream.id))
@@ -233,9 +241,11 @@ def _section(pairs: int, scans: Sequence[float], found: Sequence[Round]) -> Sect
         ),
     ]
     columns = [
-        Column("what", "what"), Column("seconds", "seconds", ",.3f"),
-        Column("of_scan", "of a plain scan", ",.2f"), Column("target", "target"),
-    ]  # fmt: skip
+        Column("what", "what"),
+        Column("seconds", "seconds", ",.3f"),
+        Column("of_scan", "of a plain scan", ",.2f"),
+        Column("target", "target"),
+    ]
     notes = [
         f"Peak memory of the process: {max(one.early_mb for one in found):,.0f} MB in the first tenth of the"
         f" rebuild, {max(one.rebuild_mb for one in found):,.0f} MB in all of it, {memory:,.0f} MB with the"

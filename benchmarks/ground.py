@@ -119,9 +119,14 @@ class Postgres:
         """Run one of the cluster's programs; raises CalledProcessError."""
         subprocess.run(
             [self.binaries / program, *arguments],
-            user=self.user, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.STDOUT, timeout=_STOP_SECONDS, check=True,
-        )  # fmt: skip
+            user=self.user,
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+            timeout=_STOP_SECONDS,
+            check=True,
+        )
 
 
 def postgres_binaries() -> Path | None:

@@ -14,8 +14,9 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg2
 
-from shadow.store import Store, candidates, partitions, sources, tables
-from shadow.store.partitions import first_id, milliseconds
+from shadow.store import Store, candidates, sources
+from shadow.store.database import partitions, tables
+from shadow.store.database.partitions import first_id, milliseconds
 
 DAYS = 200
 DIRECTORY = "benchmark"

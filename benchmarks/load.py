@@ -104,9 +104,18 @@ def _wrk(port: int, bodies: Path, connections: int, seconds: float) -> Load:
     script = bodies.with_suffix(".lua")
     script.write_text(_SCRIPT, encoding="utf-8")
     command = [
-        str(shutil.which("wrk")), "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s",
-        "--timeout", "10s", "-s", str(script), f"http://127.0.0.1:{port}{PATH}", "--", str(bodies),
-    ]  # fmt: skip
+        str(shutil.which("wrk")),
+        "-t1",
+        f"-c{connections}",
+        f"-d{max(1, round(seconds))}s",
+        "--timeout",
+        "10s",
+        "-s",
+        str(script),
+        f"http://127.0.0.1:{port}{PATH}",
+        "--",
+        str(bodies),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return _load(json.loads(done.stdout.partition("FOUND")[2] or "{}"), done.stdout)
 
@@ -234,11 +243,18 @@ def main(port: int, bodies: Path, seconds: float, connections: int, rate: float 
         run = lambda: load.open(rate, seconds, random.Random(seed))  # noqa: E731, S311
     elapsed = run()
     found = load.milliseconds or [0.0]
-    print(json.dumps({
-        "requests": len(load.milliseconds), "errors": load.errors, "seconds": elapsed,
-        "p50": percentile(found, 0.5), "p99": percentile(found, 0.99),
-        "sent_late_p99": percentile(load.late_milliseconds, 0.99),
-    }))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "requests": len(load.milliseconds),
+                "errors": load.errors,
+                "seconds": elapsed,
+                "p50": percentile(found, 0.5),
+                "p99": percentile(found, 0.99),
+                "sent_late_p99": percentile(load.late_milliseconds, 0.99),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Rows a second that one ingest and one scoring process move, beside raw COPY in the same run.
 
-`python -m benchmarks.pipeline` drives the real classes: a journal written by shadow.capture.Recorder is
-moved by shadow.ingest.Ingest.step, and what that stored is scored by shadow.scoring.lane.Lane.step, with
-the model process and the gbm artifact as they run in production.
+`python -m benchmarks.pipeline` drives the real classes: a journal written by shadow.journal.recorder.Recorder
+is moved by shadow.ingest.mover.Ingest.step, and what that stored is scored by shadow.scoring.lane.Lane.step,
+with the model process and the gbm artifact as they run in production.
 """
 
 from __future__ import annotations
@@ -23,16 +23,18 @@ import click
 
 from benchmarks import ground, report, yardstick
 from benchmarks.report import Column, Section
+from model_package.reference import ModelRef
 from model_package.schema import Row
 from monitoring import logs, metrics
-from shadow.capture import open_recorder
-from shadow.house_lines import HouseLines
-from shadow.ingest import Ingest, directory_id
-from shadow.records import Candidate, ModelRef, new_capture_ids
+from shadow.ingest.mover import Ingest
+from shadow.journal.recorder import open_recorder
+from shadow.prediction_log import HouseLines
+from shadow.records import Candidate, new_capture_ids
 from shadow.scoring.breaker import Breaker
 from shadow.scoring.lane import Lane
 from shadow.scoring.scorer import Scorer, ScorerPlan
 from shadow.settings import Settings, sqlite_url
+from shadow.source.identity import directory_id
 from shadow.store import Store, candidates, open_store, schema
 
 LIVE, CANDIDATE = ModelRef("linear", "1"), ModelRef("gbm", "1")
@@ -64,9 +66,12 @@ Examples:
 @click.option("--rounds", default=5, show_default=True, help="Rounds; databases take turns.")
 @click.option("--houses-per-request", default=1, show_default=True, help="Houses in one journal entry.")
 @click.option(
-    "--store", "stores", multiple=True, type=click.Choice(["sqlite", "postgres"]),
+    "--store",
+    "stores",
+    multiple=True,
+    type=click.Choice(["sqlite", "postgres"]),
     help="Database; both when not given and PostgreSQL is installed.",
-)  # fmt: skip
+)
 @click.option("--profile", is_flag=True, help="Also print where the time goes (slows the figures).")
 @click.option("--json", "kind", flag_value="json", help="Print JSON.")
 @click.option("--markdown", "kind", flag_value="markdown", help="Print a table to paste.")
@@ -162,9 +167,12 @@ class Bench:
             now, chance = time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10)) >> 6
             names = new_capture_ids(len(rows), now, chance)
             dropped = recorder.record(
-                request_id=f"benchmark-{request}", live=LIVE, capture_ids=names, rows=rows,
+                request_id=f"benchmark-{request}",
+                live=LIVE,
+                capture_ids=names,
+                rows=rows,
                 dollars=[180_000.0 + request % 1000] * len(rows),
-            )  # fmt: skip
+            )
             if dropped:
                 raise RuntimeError(f"the journal dropped an entry: {dropped}")
         recorder.close()
@@ -172,9 +180,14 @@ class Bench:
 
     def _ingest(self, settings: Settings, store: Store) -> int:
         ingest = Ingest(
-            store, settings.journal_dir, directory_id(settings.data_dir), settings.ingest_batch_bytes,
-            self._measures, _utc_now, HouseLines.of(settings),
-        )  # fmt: skip
+            store,
+            settings.journal_dir,
+            directory_id(settings.data_dir),
+            settings.ingest_batch_bytes,
+            self._measures,
+            _utc_now,
+            HouseLines.of(settings),
+        )
         moved = 0
         while step := ingest.step():
             moved += step
@@ -185,9 +198,16 @@ class Bench:
         scorer = Scorer(ScorerPlan.of(settings, candidate), threading.Event())
         scorer.score([], [])
         lane = Lane(
-            store, candidate, scorer, Breaker(time.monotonic), settings.candidate_batch_rows,
-            settings.candidate_latency_share, self._measures, _utc_now, HouseLines.of(settings),
-        )  # fmt: skip
+            store,
+            candidate,
+            scorer,
+            Breaker(time.monotonic),
+            settings.candidate_batch_rows,
+            settings.candidate_latency_share,
+            self._measures,
+            _utc_now,
+            HouseLines.of(settings),
+        )
         try:
             return self._paced(kind, "scoring", lambda: _drain(lane))
         finally:
@@ -233,11 +253,15 @@ def _section(paces: dict[tuple[str, str], list[Pace]]) -> Section:
         for (store, stage), found in paces.items()
     ]
     columns = [
-        Column("store", "store"), Column("stage", "stage"),
-        Column("rows_per_second", "rows/s", ",.0f"), Column("lowest", "lowest", ",.0f"),
-        Column("highest", "highest", ",.0f"), Column("cpu_microseconds_per_row", "CPU us/row", ".1f"),
-        Column("of_raw_copy", "of raw COPY", ".2f"), Column("target", "target"),
-    ]  # fmt: skip
+        Column("store", "store"),
+        Column("stage", "stage"),
+        Column("rows_per_second", "rows/s", ",.0f"),
+        Column("lowest", "lowest", ",.0f"),
+        Column("highest", "highest", ",.0f"),
+        Column("cpu_microseconds_per_row", "CPU us/row", ".1f"),
+        Column("of_raw_copy", "of raw COPY", ".2f"),
+        Column("target", "target"),
+    ]
     return Section(
         "Ingest and scoring, one process each",
         columns,

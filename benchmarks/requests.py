@@ -110,15 +110,19 @@ def throughput_section(found: Windows) -> Section:
         _throughput_row(key, windows, rates) for key, windows in sorted(found.items(), key=_place_in_table)
     ]
     columns = [
-        Column("workers", "workers", "d"), Column("connections", "connections", "d"),
+        Column("workers", "workers", "d"),
+        Column("connections", "connections", "d"),
         Column("target", "target"),
         Column("requests_per_second", "requests/s", ",.0f"),
-        Column("p50_milliseconds", "p50 ms", ".2f"), Column("p99_milliseconds", "p99 ms", ".1f"),
-        Column("of_bare", "of bare Flask", ".2f"), Column("times_classic", "times classic", ".0f"),
+        Column("p50_milliseconds", "p50 ms", ".2f"),
+        Column("p99_milliseconds", "p99 ms", ".1f"),
+        Column("of_bare", "of bare Flask", ".2f"),
+        Column("times_classic", "times classic", ".0f"),
         Column("cpu_milliseconds", "CPU ms/request", ".2f"),
         Column("shadow_cpu_milliseconds", "shadow CPU ms/request", ".2f"),
-        Column("memory_megabytes", "memory MB", ".0f"), Column("errors", "errors", "d"),
-    ]  # fmt: skip
+        Column("memory_megabytes", "memory MB", ".0f"),
+        Column("errors", "errors", "d"),
+    ]
     notes = [
         f"Targets: Umbra at least {OF_BARE:g} of bare Flask and {TIMES_CLASSIC:g} times classic.",
         "Umbra is measured while its shadow worker stores and scores the same requests on the same machine.",
@@ -209,22 +213,27 @@ def latency_section(rate: float, workers: int, pairs: Sequence[Pair]) -> Section
     rows: list[dict[str, Cell]] = []
     for percentile in ("p50", "p99"):
         changes = [100 * pair.change(percentile) for pair in pairs]
-        rows.append({
-            "percentile": percentile,
-            "off_milliseconds": ground.median([getattr(pair.off, percentile) for pair in pairs]),
-            "on_milliseconds": ground.median([getattr(pair.on, percentile) for pair in pairs]),
-            "change_percent": ground.median(changes),
-            "lowest": min(changes),
-            "highest": max(changes),
-            "sent_late_p99_milliseconds": _latest(pairs),
-            "errors": sum(pair.on.errors + pair.off.errors for pair in pairs),
-        })  # fmt: skip
+        rows.append(
+            {
+                "percentile": percentile,
+                "off_milliseconds": ground.median([getattr(pair.off, percentile) for pair in pairs]),
+                "on_milliseconds": ground.median([getattr(pair.on, percentile) for pair in pairs]),
+                "change_percent": ground.median(changes),
+                "lowest": min(changes),
+                "highest": max(changes),
+                "sent_late_p99_milliseconds": _latest(pairs),
+                "errors": sum(pair.on.errors + pair.off.errors for pair in pairs),
+            }
+        )
     columns = [
-        Column("percentile", "live latency"), Column("off_milliseconds", "worker off, ms", ".2f"),
-        Column("on_milliseconds", "worker on, ms", ".2f"), Column("change_percent", "change %", "+.1f"),
-        Column("lowest", "lowest %", "+.1f"), Column("highest", "highest %", "+.1f"),
+        Column("percentile", "live latency"),
+        Column("off_milliseconds", "worker off, ms", ".2f"),
+        Column("on_milliseconds", "worker on, ms", ".2f"),
+        Column("change_percent", "change %", "+.1f"),
+        Column("lowest", "lowest %", "+.1f"),
+        Column("highest", "highest %", "+.1f"),
         Column("errors", "errors", "d"),
-    ]  # fmt: skip
+    ]
     notes = [
         f"{rate:,.0f} requests a second at Poisson times (half of saturation), {workers} workers.",
         "Latency counts from when a request was due, so a stall hurts every request it delays.",
@@ -250,16 +259,27 @@ Examples:
 @click.option("--seconds", default=4.0, show_default=True, help="Length of one window.")
 @click.option("--latency-rounds", default=6, show_default=True, help="Rounds with the worker on and off.")
 @click.option("--latency-seconds", default=10.0, show_default=True, help="Length of their windows.")
-@click.option("--store", type=click.Choice(["sqlite", "postgres"]),
-              help="Database of Umbra and of classic; PostgreSQL if it is installed.")  # fmt: skip
+@click.option(
+    "--store",
+    type=click.Choice(["sqlite", "postgres"]),
+    help="Database of Umbra and of classic; PostgreSQL if it is installed.",
+)
 @click.option("--only", type=click.Choice(["throughput", "latency"]), help="Leave the other part out.")
 @click.option("--quick", is_flag=True, help="One short round of each: to see that it runs.")
 @click.option("--json", "kind", flag_value="json", help="Print JSON.")
 @click.option("--markdown", "kind", flag_value="markdown", help="Print tables to paste.")
 def main(
-    workers: Sequence[int], connections: Sequence[int], rounds: int, seconds: float, latency_rounds: int,
-    latency_seconds: float, store: str | None, only: str | None, quick: bool, kind: str | None,
-) -> None:  # fmt: skip
+    workers: Sequence[int],
+    connections: Sequence[int],
+    rounds: int,
+    seconds: float,
+    latency_rounds: int,
+    latency_seconds: float,
+    store: str | None,
+    only: str | None,
+    quick: bool,
+    kind: str | None,
+) -> None:
     """Measure Umbra beside a bare Flask route and the classic shadow pattern, on this machine, in one run."""
     if quick:
         rounds, seconds, latency_rounds, latency_seconds = 1, 2.0, 2, 3.0

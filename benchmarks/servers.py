@@ -43,9 +43,14 @@ class Processes:
         # A session each, as in production: Linux may share the processor by session (autogroup, sched(7)).
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *module], cwd=ROOT, env=_environment(environment),
-                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
+                [sys.executable, "-m", *module],
+                cwd=ROOT,
+                env=_environment(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     @property
     def running(self) -> bool:
@@ -94,7 +99,7 @@ def usage(root: int) -> Usage:
 def umbra(data_dir: Path, environment: Mapping[str, str]) -> Server:
     """Umbra's API, everything on."""
     port = int(environment["UMBRA_API_PORT"])
-    return Server("umbra", ["api.serve"], environment, data_dir / "api.out", port)
+    return Server("umbra", ["api.server"], environment, data_dir / "api.out", port)
 
 
 def umbra_worker(data_dir: Path, environment: Mapping[str, str]) -> Processes:

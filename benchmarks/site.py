@@ -12,10 +12,12 @@ from pathlib import Path
 from benchmarks import ground, load, servers
 from benchmarks.servers import Processes, Server
 from benchmarks.targets import classic
-from shadow import journal, prepare, status
-from shadow.ingest import directory_id
+from shadow import status
+from shadow.journal import journal_file
 from shadow.settings import Settings, sqlite_url
+from shadow.source.identity import directory_id
 from shadow.store import Store, candidates, open_store, sources
+from umbra import bootstrap
 
 _CATCH_UP_SECONDS = 300.0
 _HOUSES = 500
@@ -44,13 +46,18 @@ class Umbra:
     def __init__(self, site: Site, workers: int) -> None:
         self._home = site.new_home("umbra")
         self._environment = ground.environment(
-            self._home, site.models, store_url=site.new_database("umbra"), api_workers=workers,
-            api_port=ground.free_port(), api_metrics_port=ground.free_port(),
-            worker_metrics_port=ground.free_port(), metrics_dir=self._home / "metrics",
-        )  # fmt: skip
+            self._home,
+            site.models,
+            store_url=site.new_database("umbra"),
+            api_workers=workers,
+            api_port=ground.free_port(),
+            api_metrics_port=ground.free_port(),
+            worker_metrics_port=ground.free_port(),
+            metrics_dir=self._home / "metrics",
+        )
         self._settings = Settings.from_environment(self._environment)
         self._store = open_store(self._settings.store)
-        prepare.prepare(self._settings, self._store, _trained, "benchmark", datetime.now(UTC))
+        bootstrap.prepare(self._settings, self._store, _trained, "benchmark", datetime.now(UTC))
         self.server: Server = servers.umbra(self._home, self._environment)
         self.worker: Processes | None = None
         self.start_worker()
@@ -91,9 +98,12 @@ def _is_read(settings: Settings, store: Store) -> bool:
     with store.reading() as connection:
         known = sources.progress_of_directory(connection, directory_id(settings.data_dir))
     positions = {name: at.position for name, at in known.items()}
-    for path in journal.segments(settings.journal_dir):
+    for path in journal_file.segments(settings.journal_dir):
         size = path.stat().st_size
-        if size > journal.HEADER_BYTES and positions.get(path.name.removesuffix(journal.SUFFIX), 0) < size:
+        if (
+            size > journal_file.HEADER_BYTES
+            and positions.get(path.name.removesuffix(journal_file.SUFFIX), 0) < size
+        ):
             return False
     return True
 

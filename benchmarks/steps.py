@@ -26,12 +26,14 @@ from api import app, live
 from benchmarks import ground, report
 from benchmarks.report import Column, Section
 from benchmarks.targets import bare
+from model_package.reference import ModelRef
 from model_package.schema import Row, matrix, parse_json
 from monitoring import logs, metrics
-from shadow import entries, journal, prepare
-from shadow.capture import open_recorder
-from shadow.records import ModelRef, new_capture_ids
+from shadow.journal import entries, journal_file
+from shadow.journal.recorder import open_recorder
+from shadow.records import new_capture_ids
 from shadow.store import open_store
+from umbra import bootstrap
 
 LINEAR = ModelRef("linear", "1")
 Step = Callable[[], object]
@@ -52,7 +54,7 @@ class Steps:
         models = ground.models(directory / "models")
         self._settings = ground.settings(directory / "data", models)
         store = open_store(self._settings.store)
-        prepare.prepare(self._settings, store, _untrained, "benchmark", datetime.now(UTC))
+        bootstrap.prepare(self._settings, store, _untrained, "benchmark", datetime.now(UTC))
         store.close()
         logs.configure("umbra.api", "INFO", directory / "logs")
         self._metrics_dir = directory / "metrics"
@@ -71,7 +73,7 @@ class Steps:
         serving, recorder = live.load(self._settings), open_recorder(self._settings)
         row = next(self._rows)
         house = row[0]
-        line = journal.frame(_entry(house))
+        line = journal_file.frame(_entry(house))
         file = os.open(self._directory / "yardstick", os.O_WRONLY | os.O_CREAT)
         offsets = itertools.count(step=len(line))
         return {
@@ -81,15 +83,18 @@ class Steps:
             "make an id": lambda: new_capture_ids(1, time.time_ns() // 1_000_000, 1 << 70),
             "encode the answer": _answer,
             "encode the journal entry": lambda: _entry(house),
-            "number and frame it": lambda: journal.line_of(entries.numbered(line, 1), 1, 7),
+            "number and frame it": lambda: journal_file.line_of(entries.numbered(line, 1), 1, 7),
             "write it: pwrite alone": lambda: os.pwrite(file, line, next(offsets)),
             "capture (encode, hand over, await the write)": lambda: recorder.record(
-                request_id="request-1", live=LINEAR, capture_ids=new_capture_ids(1, 1, 1), rows=row,
+                request_id="request-1",
+                live=LINEAR,
+                capture_ids=new_capture_ids(1, 1, 1),
+                rows=row,
                 dollars=[180_000.0],
             ),
             "log line": self._log_line,
             "metrics": self._count(metrics.serving(self._metrics_dir)),
-        }  # fmt: skip
+        }
 
     def _whole(self) -> dict[str, Step]:
         whole = app.create_app(self._settings, self._metrics_dir)
@@ -124,13 +129,18 @@ class Steps:
 
     def _log_line(self) -> None:
         logs.event(
-            self._log, "request",
+            self._log,
+            "request",
             event={"action": "predictions.create", "outcome": "success", "duration": 300_000},
-            http={"request": {"method": "POST", "id": "request-1"},
-                  "response": {"status_code": 200, "body": {"bytes": 200}}},
+            http={
+                "request": {"method": "POST", "id": "request-1"},
+                "response": {"status_code": 200, "body": {"bytes": 200}},
+            },
             url={"path": "/v1/predictions"},
-            rows=1, model={"name": "linear", "version": "1"}, capture="written",
-        )  # fmt: skip
+            rows=1,
+            model={"name": "linear", "version": "1"},
+            capture="written",
+        )
 
     def _count(self, measured: metrics.ServingMetrics) -> Step:
         route, model = "/v1/predictions", str(LINEAR)
@@ -159,21 +169,35 @@ def _entry(house: Row) -> bytes:
 
 def _answer() -> bytes:
     number = new_capture_ids(1, 1, 1)[0]
-    return orjson.dumps({
-        "request_id": "request-1", "model": {"name": "linear", "version": "1"},
-        "predictions": [{"id": number, "price_dollars": 180_000.0}],
-    })  # fmt: skip
+    return orjson.dumps(
+        {
+            "request_id": "request-1",
+            "model": {"name": "linear", "version": "1"},
+            "predictions": [{"id": number, "price_dollars": 180_000.0}],
+        }
+    )
 
 
 def _environ(body: bytes) -> dict[str, Any]:
     return {
-        "REQUEST_METHOD": "POST", "PATH_INFO": "/v1/predictions", "QUERY_STRING": "", "SCRIPT_NAME": "",
-        "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8000", "SERVER_PROTOCOL": "HTTP/1.1",
-        "HTTP_HOST": "127.0.0.1:8000", "CONTENT_TYPE": "application/json", "CONTENT_LENGTH": str(len(body)),
-        "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(body),
-        "wsgi.errors": io.StringIO(), "wsgi.multithread": False, "wsgi.multiprocess": True,
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/v1/predictions",
+        "QUERY_STRING": "",
+        "SCRIPT_NAME": "",
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "8000",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": "127.0.0.1:8000",
+        "CONTENT_TYPE": "application/json",
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": io.StringIO(),
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": True,
         "wsgi.run_once": False,
-    }  # fmt: skip
+    }
 
 
 def _started(status: str, _headers: Sequence[tuple[str, str]], _error: object = None) -> None:
@@ -238,10 +262,12 @@ def _section(found: dict[str, list[Cost]]) -> Section:
         for name, costs in found.items()
     ]
     columns = [
-        Column("step", "step"), Column("microseconds", "us", ".1f"),
+        Column("step", "step"),
+        Column("microseconds", "us", ".1f"),
         Column("processor_microseconds", "CPU us", ".1f"),
-        Column("lowest", "lowest us", ".1f"), Column("highest", "highest us", ".1f"),
-    ]  # fmt: skip
+        Column("lowest", "lowest us", ".1f"),
+        Column("highest", "highest us", ".1f"),
+    ]
     notes = ["Whole requests: the application called as gunicorn would, without socket and HTTP parsing."]
     return Section("The steps of one request", columns, rows, notes)
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import orjson
 import psycopg2
 
-from shadow.entries import Entry
-from shadow.journal import SegmentReader, segments
+from shadow.journal.entries import Entry
+from shadow.journal.journal_file import SegmentReader, segments
 from shadow.records import Capture
-from shadow.store import open_store, partitions
+from shadow.store import open_store
 from shadow.store.captures import sample_key
+from shadow.store.database import partitions
 
 BATCH_ROWS = 1000
 _COPY = (
@@ -63,10 +64,18 @@ def _batches(journal_dir: Path) -> Iterator[bytes]:
 
 def _line(capture: Capture, seq: int) -> bytes:
     values = (
-        capture.id.hex, "1", str(seq), capture.captured_at.isoformat(), capture.request_id,
-        str(capture.row_index), capture.live.name, capture.live.version, repr(capture.prediction_dollars),
-        orjson.dumps(capture.inputs).decode().replace("\\", r"\\"), repr(sample_key(capture.id)),
-    )  # fmt: skip
+        capture.id.hex,
+        "1",
+        str(seq),
+        capture.captured_at.isoformat(),
+        capture.request_id,
+        str(capture.row_index),
+        capture.live.name,
+        capture.live.version,
+        repr(capture.prediction_dollars),
+        orjson.dumps(capture.inputs).decode().replace("\\", r"\\"),
+        repr(sample_key(capture.id)),
+    )
     return ("\t".join(values) + "\n").encode()
 
 

@@ -45,10 +45,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
     found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    found.add_argument("--without", action="append", default=[], metavar="SERVICE",
-                       help="a service that was left out on purpose; may be given several times")  # fmt: skip
-    found.add_argument("--wait", type=float, default=90.0, metavar="SECONDS",
-                       help="how long a check may look again (default: %(default)g)")  # fmt: skip
+    found.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        metavar="SERVICE",
+        help="a service that was left out on purpose; may be given several times",
+    )
+    found.add_argument(
+        "--wait",
+        type=float,
+        default=90.0,
+        metavar="SECONDS",
+        help="how long a check may look again (default: %(default)g)",
+    )
     found.add_argument("-p", "--project-name", help="as for docker compose")
     found.add_argument("-f", "--file", action="append", default=[], help="as for docker compose")
     found.add_argument("--env-file", type=Path, help="instead of .env beside docker-compose.yml")

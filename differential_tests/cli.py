@@ -16,16 +16,17 @@ from typing import Any
 
 import click
 
-from differential_tests import corpus, findings, options, recording, running, runs, sides
+from differential_tests import findings, options, recording, run_file, sides
 from differential_tests import questions as asked
 from differential_tests.comparison import compare as compared
-from differential_tests.document import InvalidDocument
 from differential_tests.findings import Check, Level
 from differential_tests.levels.command import levels
 from differential_tests.options import Asking, Reports
-from differential_tests.questions import InvalidQuestions
+from differential_tests.questions import InvalidQuestions, corpus
 from differential_tests.recording import Recorded, SideDead
-from differential_tests.runs import InvalidRun
+from differential_tests.recording import run as running
+from differential_tests.run_file import InvalidRun
+from differential_tests.settings.toml_file import InvalidDocument
 from differential_tests.sides import Letter, UnknownSource
 from model_package.artifact import AlteredArtifact, InvalidArtifact
 from model_package.recipes import UnknownRecipe
@@ -38,11 +39,21 @@ EXACT = (
     "levels LIVE --level D4 --candidate OTHER; to allow a tolerance: --terms"
 )
 KNOWN = (
-    AlteredArtifact, InvalidArtifact, InvalidDocument, InvalidQuestions, InvalidRun, OSError, SideDead,
-    UnknownRecipe, UnknownSource,
-)  # fmt: skip
-_level = click.option("--level", type=click.Choice([level.value for level in Level]),
-                      help="What it is called in reports; else: by what is compared.")  # fmt: skip
+    AlteredArtifact,
+    InvalidArtifact,
+    InvalidDocument,
+    InvalidQuestions,
+    InvalidRun,
+    OSError,
+    SideDead,
+    UnknownRecipe,
+    UnknownSource,
+)
+_level = click.option(
+    "--level",
+    type=click.Choice([level.value for level in Level]),
+    help="What it is called in reports; else: by what is compared.",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -62,8 +73,13 @@ def cli() -> None:
 @cli.command()
 @click.argument("source")
 @click.option("-o", "--output", type=options.OUTPUT, required=True, help="The run that is written.")
-@click.option("--side", type=click.Choice(sides.LETTERS), default="a", show_default=True,
-              help="Which section of the terms it follows: [service.a] or [service.b].")  # fmt: skip
+@click.option(
+    "--side",
+    type=click.Choice(sides.LETTERS),
+    default="a",
+    show_default=True,
+    help="Which section of the terms it follows: [service.a] or [service.b].",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @options.TERMS
 @options.asking
@@ -115,19 +131,31 @@ def compare(
     read = options.read_terms(terms)
     with options.bar("compare") as progress:
         check = compared(
-            a, b, read, noise=(a, noise) if noise else None, level=Level(level) if level else _level_of(a, b),
-            name=f"{a.name} against {b.name}", progress=progress,
-        )  # fmt: skip
+            a,
+            b,
+            read,
+            noise=(a, noise) if noise else None,
+            level=Level(level) if level else _level_of(a, b),
+            name=f"{a.name} against {b.name}",
+            progress=progress,
+        )
     return _reported(check, Reports(**reports), exact=terms is None)
 
 
 @cli.command()
 @click.argument("a")
 @click.argument("b")
-@click.option("--noise/--no-noise", default=True, show_default=True,
-              help="Ask A twice first: what differs by chance is excused.")  # fmt: skip
-@click.option("--keep", type=click.Path(path_type=Path, file_okay=False),
-              help="Folder for the runs: a.jsonl, noise.jsonl, b.jsonl.")  # fmt: skip
+@click.option(
+    "--noise/--no-noise",
+    default=True,
+    show_default=True,
+    help="Ask A twice first: what differs by chance is excused.",
+)
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the runs: a.jsonl, noise.jsonl, b.jsonl.",
+)
 @_level
 @options.TERMS
 @options.asking
@@ -145,10 +173,17 @@ def run(
     read, questions = options.read_terms(terms), asking.questions
     with _folder(keep) as folder:
         check = running.run(
-            (a, b), questions, folder, read, asking.manner, noise=noise,
-            level=Level(level) if level else None, dataset=asking.dataset, clock=_now,
+            (a, b),
+            questions,
+            folder,
+            read,
+            asking.manner,
+            noise=noise,
+            level=Level(level) if level else None,
+            dataset=asking.dataset,
+            clock=_now,
             bar=options.bar,
-        )  # fmt: skip
+        )
     return _reported(check, Reports(**given), exact=terms is None)
 
 
@@ -157,8 +192,13 @@ def run(
 @click.option(
     "--seed", type=click.IntRange(0), default=corpus.SEED, show_default=True, help="Of the ordinary houses."
 )
-@click.option("--houses", type=click.IntRange(0), default=corpus.ORDINARY, show_default=True,
-              help="How many ordinary houses.")  # fmt: skip
+@click.option(
+    "--houses",
+    type=click.IntRange(0),
+    default=corpus.ORDINARY,
+    show_default=True,
+    help="How many ordinary houses.",
+)
 def questions(output: Path, seed: int, houses: int) -> int:
     """Write the corpus: ordinary houses, and all that the schema allows and forbids.
 
@@ -174,8 +214,13 @@ def questions(output: Path, seed: int, houses: int) -> int:
 
 @cli.command()
 @click.argument("store", metavar="DATA_DIR|URL")
-@click.option("-o", "--output", type=options.OUTPUT, required=True,
-              help="The questions; those that are in it already stay.")  # fmt: skip
+@click.option(
+    "-o",
+    "--output",
+    type=options.OUTPUT,
+    required=True,
+    help="The questions; those that are in it already stay.",
+)
 @click.option("--limit", type=click.IntRange(1), default=500, show_default=True, help="New houses at most.")
 @click.option("--mask", multiple=True, metavar="FIELD", help="A field to hide, beside UMBRA_MASKED_FIELDS.")
 def harvest(store: str, output: Path, limit: int, mask: tuple[str, ...]) -> int:
@@ -185,7 +230,7 @@ def harvest(store: str, output: Path, limit: int, mask: tuple[str, ...]) -> int:
     python -m differential_tests harvest data -o golden.jsonl
     python -m differential_tests harvest postgresql://umbra@db/umbra -o golden.jsonl --mask lot_area
     """
-    from differential_tests import harvest as harvesting  # noqa: PLC0415 (it alone needs the engine)
+    from differential_tests.questions import harvest as harvesting  # noqa: PLC0415 (it alone needs the engine)
 
     existing = list(asked.read(output)) if output.exists() else []
     try:
@@ -220,8 +265,11 @@ def _status() -> int:
         return INTERRUPTED
     except Exception:  # noqa: BLE001 (1 would say that two sides differ)
         terminal.say_trace()
-        terminal.say("differential_tests: this is a defect of the tool, and says nothing of what was asked: "
-                   "please report it with the lines above", err=True)  # fmt: skip
+        terminal.say(
+            "differential_tests: this is a defect of the tool, and says nothing of what was asked: "
+            "please report it with the lines above",
+            err=True,
+        )
         return COULD_NOT_RUN
     return status or 0
 
@@ -229,7 +277,7 @@ def _status() -> int:
 def _level_of(a: Path, b: Path) -> Level:
     """By who answered; what is no run is said when it is compared."""
     try:
-        return running.level_of(runs.header(a), runs.header(b))
+        return running.level_of(run_file.header(a), run_file.header(b))
     except (InvalidRun, OSError):
         return Level.D3
 
@@ -259,8 +307,13 @@ def _now() -> datetime:
 
 
 def _told(done: Recorded) -> dict[str, Any]:
-    return {"run": str(done.path), **asdict(done.header), "answered": done.answered, "refused": done.refused,
-            "failed": done.failed}  # fmt: skip
+    return {
+        "run": str(done.path),
+        **asdict(done.header),
+        "answered": done.answered,
+        "refused": done.refused,
+        "failed": done.failed,
+    }
 
 
 def _sentence(done: Recorded) -> str:

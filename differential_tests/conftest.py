@@ -18,12 +18,13 @@ from pathlib import Path
 import pytest
 from serving import Api, prepare, serving  # type: ignore[import-not-found]  # tests/machine
 
-from differential_tests import questions, terms
+from differential_tests import questions
 from differential_tests.findings import Check, Level
-from differential_tests.levels.ladder import Ladder
 from differential_tests.levels.search import EXAMPLES
+from differential_tests.levels.suite import Ladder
 from differential_tests.options import Reports
 from differential_tests.reports import markdown
+from differential_tests.settings import tolerances
 from model_package import train
 from model_package.dataset import Dataset, read_csv
 from model_package.schema import NAMES
@@ -105,9 +106,13 @@ def climb() -> Climb:
     def checks(package: Path, *levels: Level, examples: int = 0, **given: object) -> list[Check]:
         tried = examples or int(os.environ.get("UMBRA_TEST_EXAMPLES", EXAMPLES))
         ladder = Ladder(
-            package, terms.read(), levels=frozenset(levels), recipes=RECIPES, examples=tried,
+            package,
+            tolerances.read(),
+            levels=frozenset(levels),
+            recipes=RECIPES,
+            examples=tried,
             **given,  # type: ignore[arg-type]
-        )  # fmt: skip
+        )
         made = list(ladder.checks())
         _checks.extend(made)
         _keep(ladder.found)

@@ -17,9 +17,9 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from differential_tests import document
-from differential_tests.document import InvalidDocument, Keys, Share, Size
 from differential_tests.findings import Check, Finding, Kind
+from differential_tests.settings import toml_file as document
+from differential_tests.settings.toml_file import InvalidDocument, Keys, Share, Size
 
 FACT = "expected change"
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from differential_tests.questions import MEANT_TO_BE_ANSWERED
-from differential_tests.runs import Header
+from differential_tests.run_file import Header
 
 
 class Level(StrEnum):

@@ -19,13 +19,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from differential_tests import corpus, terms
 from differential_tests.findings import Check
-from differential_tests.payloads import Payloads
+from differential_tests.questions import corpus
+from differential_tests.questions.payloads import Payloads
 from differential_tests.recording import Questions
-from differential_tests.running import Manner
+from differential_tests.recording.run import Manner
+from differential_tests.settings import tolerances
+from differential_tests.settings.tolerances import Terms
 from differential_tests.sides import LETTERS, Patience, mapping
-from differential_tests.terms import Terms
 from monitoring.terminal import Screen, Words, progress, say, say_lines
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -84,9 +85,13 @@ class Reports:
 
     def write(self, checks: Sequence[Check]) -> None:
         """Each report that was asked for; matplotlib and templates are imported only if needed."""
-        from differential_tests.reports import junit, lines, markdown, page  # noqa: PLC0415 (see above)
+        from differential_tests.reports import json_lines, junit, markdown, page  # noqa: PLC0415 (see above)
 
-        for path, write in ((self.junit, junit.write), (self.html, page.write), (self.jsonl, lines.write)):
+        for path, write in (
+            (self.junit, junit.write),
+            (self.html, page.write),
+            (self.jsonl, json_lines.write),
+        ):
             if path:
                 write(path, checks)
         if self.markdown:
@@ -94,13 +99,13 @@ class Reports:
 
     def show(self, checks: Sequence[Check]) -> None:
         """On the terminal, for people or for programs."""
-        from differential_tests.reports import lines, terminal  # noqa: PLC0415
+        from differential_tests.reports import json_lines, terminal  # noqa: PLC0415
 
         if not self.as_json:
             terminal.show(Screen(), checks)
             return
         with tempfile.TemporaryDirectory() as folder:
-            lines.write(Path(folder, "lines"), checks)
+            json_lines.write(Path(folder, "lines"), checks)
             say_lines(Path(folder, "lines").read_text(encoding="utf-8"))
 
 
@@ -114,13 +119,28 @@ def asking(command: Command) -> Command:
     return _all(
         command,
         click.option("--payloads", type=FILE, help="Questions or rows (JSONL, JSON, CSV); else: the corpus."),
-        click.option("--rows-per-request", type=click.IntRange(1), default=1, show_default=True,
-                     help="Rows that share a request; what should be refused is always alone."),
-        click.option("--concurrency", type=click.IntRange(1, 64), default=4, show_default=True,
-                     help="Requests at once."),
-        click.option("--timeout", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True,
-                     help="Seconds that one request may take from its beginning to the end of its reply."),
-    )  # fmt: skip
+        click.option(
+            "--rows-per-request",
+            type=click.IntRange(1),
+            default=1,
+            show_default=True,
+            help="Rows that share a request; what should be refused is always alone.",
+        ),
+        click.option(
+            "--concurrency",
+            type=click.IntRange(1, 64),
+            default=4,
+            show_default=True,
+            help="Requests at once.",
+        ),
+        click.option(
+            "--timeout",
+            type=click.FloatRange(0, min_open=True),
+            default=10.0,
+            show_default=True,
+            help="Seconds that one request may take from its beginning to the end of its reply.",
+        ),
+    )
 
 
 def reports(command: Command) -> Command:
@@ -143,7 +163,7 @@ def _all(command: Command, *options: Callable[[Command], Command]) -> Command:
 
 def read_terms(path: Path | None) -> Terms:
     """The terms of a file, or Umbra's own, with a mapping for each side; raises InvalidTerms or OSError."""
-    found = terms.read(path)
+    found = tolerances.read(path)
     for letter in LETTERS:
         mapping.read(found.service, letter)
     return found

@@ -60,8 +60,10 @@ def _is_known(commit: str) -> bool:
     place = f"{commit}:differential_tests/golden/{golden.QUESTIONS}"
     found = subprocess.run(
         ["git", "-c", "safe.directory=*", "cat-file", "-e", place],  # noqa: S607
-        cwd=REPOSITORY, capture_output=True, check=False,
-    )  # fmt: skip
+        cwd=REPOSITORY,
+        capture_output=True,
+        check=False,
+    )
     return found.returncode == 0
 
 

@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "monitoring.md"
 sys.path.insert(0, str(ROOT))
 
-from monitoring import log_fields, metrics  # noqa: E402 (found only now)
+from monitoring import metrics  # noqa: E402 (found only now)
+from monitoring.logs import fields  # noqa: E402
 
 _UNITS = {
     "_seconds": "s",
@@ -154,7 +155,7 @@ def tables() -> dict[str, str]:
         ),
         "log-fields": _table(
             ("field", "type", "what it is"),
-            [(f"`umbra.{one.name}`", one.kind, one.meaning) for one in log_fields.FIELDS],
+            [(f"`umbra.{one.name}`", one.kind, one.meaning) for one in fields.FIELDS],
         ),
     }
 

@@ -2,7 +2,7 @@
 
     python elasticsearch/component.py
 
-Run it after a change of monitoring/log_fields.py or of a house's fields; a test compares.
+Run it after a change of monitoring/logs/fields.py or of a house's fields; a test compares.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from monitoring import log_fields  # noqa: E402 (found only now)
-from shadow.house_lines import input_kinds  # noqa: E402
+from monitoring.logs import fields  # noqa: E402 (found only now)
+from shadow.prediction_log import input_kinds  # noqa: E402
 
 TARGET = Path(__file__).with_name("component_templates") / "umbra@custom.json"
 
 
 def component() -> dict[str, Any]:
     """The component template. Fields of the Elastic Common Schema are left to `ecs@mappings`."""
-    umbra = log_fields.mapping(input_kinds())
+    umbra = fields.mapping(input_kinds())
     return {
         "_meta": {"description": "Umbra's own fields, made by elasticsearch/component.py"},
         "template": {

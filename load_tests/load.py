@@ -86,9 +86,13 @@ def send(url: str, load: Load, file: Path, tick: Callable[[float], None]) -> Non
     """Run Locust to its end; its samples go to a file. Raises Crossed."""
     begun = time.monotonic()
     process = subprocess.Popen(
-        _command(url, load, file), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        _command(url, load, file),
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     try:
         while (printed := _output(process)) is None:
             tick(time.monotonic() - begun)
@@ -108,11 +112,17 @@ def _output(process: subprocess.Popen[str]) -> str | None:
 
 def _command(url: str, load: Load, file: Path) -> list[str]:
     options = {
-        "locustfile": LOCUSTFILE, "host": url, "users": load.users, "spawn-rate": load.users,
-        "run-time": load.seconds, "visits-per-second": load.visits_per_second, "samples": file,
+        "locustfile": LOCUSTFILE,
+        "host": url,
+        "users": load.users,
+        "spawn-rate": load.users,
+        "run-time": load.seconds,
+        "visits-per-second": load.visits_per_second,
+        "samples": file,
         "visits-per-user": load.visits_per_user,
-        "max-error-ratio": load.budgets.error_ratio, "max-p99-milliseconds": load.budgets.p99_milliseconds,
-    }  # fmt: skip
+        "max-error-ratio": load.budgets.error_ratio,
+        "max-p99-milliseconds": load.budgets.p99_milliseconds,
+    }
     return [sys.executable, "-m", "locust", *(f"--{name}={value}" for name, value in options.items())]
 
 

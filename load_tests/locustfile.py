@@ -76,9 +76,15 @@ class Caller(FastHttpUser):
     def answered(self, asked: Request) -> str | None:
         """The text of the right answer; None after any other."""
         with self.client.request(
-            asked.method, asked.path, data=asked.body, headers=dict(asked.headers), name=asked.name,
-            catch_response=True, allow_redirects=False, context={"houses": asked.houses},
-        ) as answer:  # fmt: skip
+            asked.method,
+            asked.path,
+            data=asked.body,
+            headers=dict(asked.headers),
+            name=asked.name,
+            catch_response=True,
+            allow_redirects=False,
+            context={"houses": asked.houses},
+        ) as answer:
             if not answer.status_code:
                 return None  # no answer, which Locust counts by itself
             text = answer.text or ""

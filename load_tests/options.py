@@ -16,33 +16,59 @@ HOST = "http://127.0.0.1:8000"
 def add(parser: LocustArgumentParser, plan: Workload) -> None:
     """No page, or one on loopback; as many users, as fast and as long, as the workload says."""
     parser.set_defaults(
-        headless=True, only_summary=True, web_host="127.0.0.1", host=HOST, num_users=plan.users,
-        spawn_rate=plan.users, run_time=str(plan.seconds), stop_timeout=str(plan.timeout_seconds),
-    )  # fmt: skip
+        headless=True,
+        only_summary=True,
+        web_host="127.0.0.1",
+        host=HOST,
+        num_users=plan.users,
+        spawn_rate=plan.users,
+        run_time=str(plan.seconds),
+        stop_timeout=str(plan.timeout_seconds),
+    )
     ours = parser.add_argument_group("Options of Umbra's load test")
     _add_budgets(ours, plan.budgets)
-    ours.add_argument("--visits-per-second", type=_not_negative, default=plan.visits_per_second,
-                      metavar="RATE", env_var="LOAD_VISITS_PER_SECOND",
-                      help="pace of each user; 0: the next visit at once; default: %(default)s",
-                      )  # fmt: skip
-    ours.add_argument("--visits-per-user", type=int, default=0, metavar="COUNT",
-                      env_var="LOAD_VISITS_PER_USER",
-                      help="end when every user has made that many; default: when the time is over",
-                      )  # fmt: skip
-    ours.add_argument("--samples", type=Path, metavar="FILE", env_var="LOAD_SAMPLES",
-                      help="write every request and its latency into this CSV file; only in one process",
-                      )  # fmt: skip
+    ours.add_argument(
+        "--visits-per-second",
+        type=_not_negative,
+        default=plan.visits_per_second,
+        metavar="RATE",
+        env_var="LOAD_VISITS_PER_SECOND",
+        help="pace of each user; 0: the next visit at once; default: %(default)s",
+    )
+    ours.add_argument(
+        "--visits-per-user",
+        type=int,
+        default=0,
+        metavar="COUNT",
+        env_var="LOAD_VISITS_PER_USER",
+        help="end when every user has made that many; default: when the time is over",
+    )
+    ours.add_argument(
+        "--samples",
+        type=Path,
+        metavar="FILE",
+        env_var="LOAD_SAMPLES",
+        help="write every request and its latency into this CSV file; only in one process",
+    )
 
 
 def _add_budgets(ours: argparse._ArgumentGroup, budgets: Budgets) -> None:
-    ours.add_argument("--max-error-ratio", type=_share, default=budgets.error_ratio, metavar="SHARE",
-                      env_var="LOAD_MAX_ERROR_RATIO",
-                      help="budget: wrong and missing answers as a share of all; default: %(default)s",
-                      )  # fmt: skip
-    ours.add_argument("--max-p99-milliseconds", type=_above_nought, default=budgets.p99_milliseconds,
-                      metavar="MS", env_var="LOAD_MAX_P99_MILLISECONDS",
-                      help="budget: 99th percentile of all latencies; default: %(default)s",
-                      )  # fmt: skip
+    ours.add_argument(
+        "--max-error-ratio",
+        type=_share,
+        default=budgets.error_ratio,
+        metavar="SHARE",
+        env_var="LOAD_MAX_ERROR_RATIO",
+        help="budget: wrong and missing answers as a share of all; default: %(default)s",
+    )
+    ours.add_argument(
+        "--max-p99-milliseconds",
+        type=_above_nought,
+        default=budgets.p99_milliseconds,
+        metavar="MS",
+        env_var="LOAD_MAX_P99_MILLISECONDS",
+        help="budget: 99th percentile of all latencies; default: %(default)s",
+    )
 
 
 def _number(text: str) -> float:

@@ -15,9 +15,17 @@ from load_tests.samples import percentile
 
 BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
 SHARES = {
-    "median": 0.5, "p66": 0.66, "p75": 0.75, "p80": 0.8, "p90": 0.9, "p95": 0.95, "p98": 0.98, "p99": 0.99,
-    "p99.9": 0.999, "p99.99": 0.9999,
-}  # fmt: skip
+    "median": 0.5,
+    "p66": 0.66,
+    "p75": 0.75,
+    "p80": 0.8,
+    "p90": 0.9,
+    "p95": 0.95,
+    "p98": 0.98,
+    "p99": 0.99,
+    "p99.9": 0.999,
+    "p99.99": 0.9999,
+}
 NINES = ((0.0, "0"), (0.9, "90"), (0.99, "99"), (0.999, "99.9"), (0.9999, "99.99"))
 
 
@@ -40,9 +48,11 @@ class Figures:
         """Texts by the names of their rows."""
         found, times, spent = self.measured, self.milliseconds, self.measured.processor_seconds
         latencies = {
-            "mean": sum(times) / len(times), "min": times[0], "max": times[-1],
+            "mean": sum(times) / len(times),
+            "min": times[0],
+            "max": times[-1],
             **{name: percentile(times, share) for name, share in SHARES.items()},
-        }  # fmt: skip
+        }
         return {
             "requests": f"{len(times):,}",
             "failures": f"{sum(bool(sample.fault) for sample in found.samples):,}",

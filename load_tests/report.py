@@ -122,26 +122,55 @@ Examples:
 )
 @click.option("--seconds", type=click.IntRange(1), default=20, show_default=True, help="Of each load.")
 @click.option("--users", type=click.IntRange(1), default=40, show_default=True, help="At the same time.")
-@click.option("--visits-per-second", type=click.FloatRange(0, min_open=True), default=5.0, show_default=True,
-              help="Of each user, in the steady load.")  # fmt: skip
-@click.option("--workers", type=click.IntRange(1), multiple=True, default=(1, 2, 5), show_default=True,
-              help="API workers; again for each further number.")  # fmt: skip
+@click.option(
+    "--visits-per-second",
+    type=click.FloatRange(0, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="Of each user, in the steady load.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    multiple=True,
+    default=(1, 2, 5),
+    show_default=True,
+    help="API workers; again for each further number.",
+)
 @click.option("--max-error-ratio", type=click.FloatRange(0, 1), help="Budget; the workload's by default.")
-@click.option("--max-p99-milliseconds", type=click.FloatRange(0, min_open=True),
-              help="Budget; the workload's by default.")  # fmt: skip
-@click.option("--models", type=click.Path(exists=True, file_okay=False, path_type=Path),
-              help="Artifacts to serve and to score; trained by default.")  # fmt: skip
+@click.option(
+    "--max-p99-milliseconds",
+    type=click.FloatRange(0, min_open=True),
+    help="Budget; the workload's by default.",
+)
+@click.option(
+    "--models",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Artifacts to serve and to score; trained by default.",
+)
 @click.option("--store-url", default="", help="An empty Postgres database; SQLite by default.")
-@click.option("--page", "path", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=PAGE,
-              help="Where to write; plots go beside it. docs/load_tests.md by default.")  # fmt: skip
+@click.option(
+    "--page",
+    "path",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=PAGE,
+    help="Where to write; plots go beside it. docs/load_tests.md by default.",
+)
 @click.option(
     "--ports", type=int, nargs=3, help="Of the API, its metrics, the worker's; free ones by default."
 )
 def main(
-    seconds: int, users: int, visits_per_second: float, workers: Sequence[int],
-    max_error_ratio: float | None, max_p99_milliseconds: float | None, models: Path | None, store_url: str,
-    path: Path, ports: Sequence[int] | None,
-) -> None:  # fmt: skip
+    seconds: int,
+    users: int,
+    visits_per_second: float,
+    workers: Sequence[int],
+    max_error_ratio: float | None,
+    max_p99_milliseconds: float | None,
+    models: Path | None,
+    store_url: str,
+    path: Path,
+    ports: Sequence[int] | None,
+) -> None:
     """Measure Umbra under load. Exits with 1, and writes nothing, when a budget is crossed or a ledger does
     not balance."""
     usual = workload.read().budgets

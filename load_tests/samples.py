@@ -29,9 +29,13 @@ def record(path: Path, events: Any) -> None:
     writer.writerow([one.name for one in fields(Sample)])
 
     def on_request(
-        name: str, response_time: float, exception: Exception | None, start_time: float,
-        context: dict[str, Any], **_: object,
-    ) -> None:  # fmt: skip
+        name: str,
+        response_time: float,
+        exception: Exception | None,
+        start_time: float,
+        context: dict[str, Any],
+        **_: object,
+    ) -> None:
         houses = 0 if exception else context.get("houses", 0)
         sample = Sample(start_time, name, response_time, houses, str(exception or ""))
         writer.writerow(astuple(sample))

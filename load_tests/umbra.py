@@ -33,12 +33,17 @@ class Umbra:
         home.mkdir(parents=True, exist_ok=True)
         api, api_metrics, worker_metrics = ports
         self.environment = ground.environment(
-            home / "data", models, store_url=store_url, api_workers=api_workers, api_port=api,
-            api_metrics_port=api_metrics, worker_metrics_port=worker_metrics,
-        )  # fmt: skip
+            home / "data",
+            models,
+            store_url=store_url,
+            api_workers=api_workers,
+            api_port=api,
+            api_metrics_port=api_metrics,
+            worker_metrics_port=worker_metrics,
+        )
         self.url = f"http://127.0.0.1:{api}"
         self.at_start: Ledger
-        self._server = servers.Server("umbra up", ["shadow", "up"], self.environment, home / "output", api)
+        self._server = servers.Server("umbra up", ["umbra", "up"], self.environment, home / "output", api)
 
     def __enter__(self) -> Self:
         try:
@@ -56,10 +61,14 @@ class Umbra:
         """`umbra status --json`."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("UMBRA_")}
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "shadow", "status", "--json"], cwd=servers.ROOT,
-            env=inherited | self.environment, capture_output=True, text=True, timeout=_COMMAND_SECONDS,
+            [sys.executable, "-P", "-m", "umbra", "status", "--json"],
+            cwd=servers.ROOT,
+            env=inherited | self.environment,
+            capture_output=True,
+            text=True,
+            timeout=_COMMAND_SECONDS,
             check=False,
-        )  # fmt: skip
+        )
         if not done.stdout.startswith("{"):
             raise servers.NotReady(f"umbra status: exit status {done.returncode}: {done.stderr[-2000:]}")
         return Ledger(json.loads(done.stdout), done.returncode)

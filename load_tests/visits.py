@@ -72,14 +72,21 @@ def workload() -> Workload:
         Kind("csv", 1, tuple((_table(market.some(MOST_IN_TABLE)),) for _ in range(TABLES))),
         Kind("invalid", 1, tuple((one,) for one in _mistakes(market))),
         Kind("outcomes", 1, tuple(visit for _ in range(SALES) for visit in _sales(market))),
-    )  # fmt: skip
+    )
     return Workload(20, 2.5, 60, 10, Budgets(error_ratio=0.0, p99_milliseconds=500.0), kinds)
 
 
 def request(
-    name: str, body: str, *, status: int, told: str, expected: int | str, path: str = PREDICTIONS,
-    sent: str = JSON, wanted: str = JSON,
-) -> Request:  # fmt: skip
+    name: str,
+    body: str,
+    *,
+    status: int,
+    told: str,
+    expected: int | str,
+    path: str = PREDICTIONS,
+    sent: str = JSON,
+    wanted: str = JSON,
+) -> Request:
     """A POST, with every header that a program would else choose by itself."""
     headers = {"Content-Type": sent, "Accept": wanted, "Accept-Encoding": "identity", "User-Agent": AGENT}
     return Request(name, "POST", path, headers, body, status, told, expected)
@@ -116,15 +123,25 @@ def _mistakes(market: Market) -> Iterator[Request]:
     yield _refused("wrong list", json.dumps([market.house(), market.house() | {"year_built": 1066}]))
     yield _refused("wrong table", _csv(NAMES[1:], [dict(list(market.house().items())[1:])]), sent=CSV)
     yield _refused("torn body", json.dumps(market.house())[:-7], status=400, problem="malformed-body")
-    yield _refused("form", "lot_area=9500", status=415, problem="unsupported-content",
-                   sent="application/x-www-form-urlencoded")  # fmt: skip
+    yield _refused(
+        "form",
+        "lot_area=9500",
+        status=415,
+        problem="unsupported-content",
+        sent="application/x-www-form-urlencoded",
+    )
     yield _refused("wrong sale", json.dumps(_outcome(_unknown(market), -1)), path=OUTCOMES)
 
 
 def _refused(
-    name: str, body: str, *, status: int = 422, problem: str = "invalid-rows", path: str = PREDICTIONS,
+    name: str,
+    body: str,
+    *,
+    status: int = 422,
+    problem: str = "invalid-rows",
+    path: str = PREDICTIONS,
     sent: str = JSON,
-) -> Request:  # fmt: skip
+) -> Request:
     return request(name, body, status=status, told="type", expected=PROBLEM + problem, path=path, sent=sent)
 
 

@@ -18,9 +18,21 @@ from typing import Any
 from model_package import manifest, recipes, schema
 from model_package.manifest import ANEW, MANIFEST, AlteredArtifact, InvalidArtifact, Manifest
 from model_package.recipes import Dollars, Scorer
+from model_package.reference import ModelRef
 from model_package.schema import Row
 
-__all__ = ["AlteredArtifact", "InvalidArtifact", "Model", "directory_of", "listing", "load", "save", "verify"]
+__all__ = [
+    "AlteredArtifact",
+    "InvalidArtifact",
+    "Model",
+    "NoSuchModel",
+    "directory_of",
+    "existing",
+    "listing",
+    "load",
+    "save",
+    "verify",
+]
 
 _MODEL_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}\Z")
 _VERSION = re.compile(r"[1-9][0-9]{0,8}\Z")
@@ -43,11 +55,23 @@ class Model:
         return self.scorer(schema.matrix(rows))
 
 
-def directory_of(models: Path, name: str, version: str) -> Path:
-    """Where NAME@VERSION lies; raises InvalidArtifact for names that could lead elsewhere."""
-    if not _MODEL_NAME.match(name) or not _VERSION.match(version):
-        raise InvalidArtifact(f"{name}@{version}: expected a name like gbm and a version like 2")
-    return models / name / version
+class NoSuchModel(ValueError):
+    """No artifact has this name and version."""
+
+
+def directory_of(models: Path, reference: ModelRef) -> Path:
+    """Return where an artifact lies; raises InvalidArtifact for names that could lead elsewhere."""
+    if not _MODEL_NAME.match(reference.name) or not _VERSION.match(reference.version):
+        raise InvalidArtifact(f"{reference}: expected a name like gbm and a version like 2")
+    return models / reference.name / reference.version
+
+
+def existing(models: Path, reference: ModelRef) -> Path:
+    """Return the directory of an artifact that exists; raises NoSuchModel."""
+    directory = directory_of(models, reference)
+    if not directory.is_dir():
+        raise NoSuchModel(f"{reference}: no such model in {models}; `umbra models` lists those there are")
+    return directory
 
 
 def listing(models: Path) -> list[tuple[str, str]]:
@@ -98,7 +122,7 @@ def save(
             _write(draft / file, data)
         stated = manifest.read(draft)
         check(_model(draft, stated, manifest.contents(draft, stated)))
-        final = draft.rename(directory_of(models, name, version))
+        final = draft.rename(directory_of(models, ModelRef(name, version)))
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
@@ -137,7 +161,7 @@ def _object(data: bytes) -> dict[str, Any]:
 
 def _draft(models: Path, name: str) -> tuple[str, Path]:
     """Claim the next number by making its hidden directory: two savers at once never get the same."""
-    home = directory_of(models, name, "1").parent
+    home = directory_of(models, ModelRef(name, "1")).parent
     home.mkdir(parents=True, exist_ok=True)
     while True:
         version = str(max(_numbers(home), default=0) + 1)

@@ -20,21 +20,23 @@ from typing import Self
 from uuid import UUID
 
 from model_package import artifact
+from model_package.reference import ModelRef
 from model_package.schema import Row
 from model_package.synthetic import DEFAULT_HOUSES, synthetic
 from model_package.train import train
 from monitoring import metrics
-from shadow.capture import Recorder, open_recorder
-from shadow.evidence.look import Look
-from shadow.ingest import Ingest, directory_id
-from shadow.market import House, HouseFields, houses
-from shadow.prepare import prepare
-from shadow.records import ModelRef, Outcome, OutcomeState, new_capture_ids
+from shadow.evidence.cycle import Look
+from shadow.ingest.mover import Ingest
+from shadow.journal.recorder import Recorder, open_recorder
+from shadow.records import Outcome, OutcomeState, new_capture_ids
 from shadow.scoring.breaker import Breaker
 from shadow.scoring.lane import Lane
 from shadow.scoring.scorer import Scorer, ScorerPlan
 from shadow.settings import Settings
+from shadow.source.identity import directory_id
 from shadow.store import Store
+from umbra.bootstrap import prepare
+from umbra.demo.market import House, HouseFields, houses
 
 _MODEL_SEED = 1
 # Of the answered houses: never heard of again, withdrawn, told with a wrong price at first.
@@ -123,16 +125,24 @@ class Town:
         return cls(
             plan,
             clock,
-            artifact.load(artifact.directory_of(settings.models, name, version)),
+            artifact.load(artifact.directory_of(settings.models, ModelRef(name, version))),
             open_recorder(settings),
             Ingest(store, settings.journal_dir, source, settings.ingest_batch_bytes, measures, clock),
-            Lane(store, candidate, scorer, Breaker(time.monotonic), 1000,
-                 settings.candidate_latency_share, measures, clock),
+            Lane(
+                store,
+                candidate,
+                scorer,
+                Breaker(time.monotonic),
+                1000,
+                settings.candidate_latency_share,
+                measures,
+                clock,
+            ),
             scorer,
             Look(store, settings, threading.Event()),
             houses(plan.seed),
             random.Random(plan.seed),  # noqa: S311 - not a secret
-        )  # fmt: skip
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -10,7 +10,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from monitoring import logs
-from monitoring.log_fields import LISTED_MOST, Kind
+from monitoring.logs.fields import LISTED_MOST, Kind
 from shadow.records import Capture, Outcome
 from shadow.settings import Settings
 from shadow.store.captures import Waiting, sample_key
@@ -41,25 +41,33 @@ class HouseLines:
         for house in houses:
             if self._has_lines(house.id):
                 logs.event(
-                    _log, "house_captured",
+                    _log,
+                    "house_captured",
                     trace={"id": house.request_id},
-                    capture_id=str(house.id), row_index=house.row_index, captured_at=house.captured_at,
-                    live_model=str(house.live), live_price_dollars=house.prediction_dollars,
+                    capture_id=str(house.id),
+                    row_index=house.row_index,
+                    captured_at=house.captured_at,
+                    live_model=str(house.live),
+                    live_price_dollars=house.prediction_dollars,
                     **self._inputs(house),
-                )  # fmt: skip
+                )
 
     def compared(self, candidate: str, houses: Sequence[Waiting], answers: Sequence[Answer]) -> None:
         """Tell of houses that a candidate has priced: `answers[i]` is about `houses[i]`."""
         for house, answer in zip(houses, answers, strict=False):
             if answer.dollars is not None and self._has_lines(house.id):
                 logs.event(
-                    _log, "house_compared",
+                    _log,
+                    "house_compared",
                     trace={"id": house.request_id},
-                    capture_id=str(house.id), candidate=candidate, candidate_price_dollars=answer.dollars,
-                    live_model=house.live, live_price_dollars=house.live_dollars,
+                    capture_id=str(house.id),
+                    candidate=candidate,
+                    candidate_price_dollars=answer.dollars,
+                    live_model=house.live,
+                    live_price_dollars=house.live_dollars,
                     difference_dollars=answer.dollars - house.live_dollars,
                     difference_ratio=house.difference_ratio(answer.dollars),
-                )  # fmt: skip
+                )
 
     def reported(self, outcomes: Sequence[Outcome], asked: Mapping[UUID, str]) -> None:
         """Tell of outcomes that are in the store now: of each report, and of houses that have lines.
@@ -70,17 +78,22 @@ class HouseLines:
         for report, told in groupby(outcomes, key=lambda outcome: outcome.request_id):
             names = [str(outcome.capture_id) for outcome in told]
             logs.event(
-                _log, "outcomes_stored",
-                trace={"id": report}, rows=len(names), capture_ids=names[:LISTED_MOST],
-            )  # fmt: skip
+                _log,
+                "outcomes_stored",
+                trace={"id": report},
+                rows=len(names),
+                capture_ids=names[:LISTED_MOST],
+            )
         for outcome in outcomes:
             if outcome.capture_id in asked:
                 logs.event(
-                    _log, "house_outcome",
+                    _log,
+                    "house_outcome",
                     trace={"id": asked[outcome.capture_id]},
-                    capture_id=str(outcome.capture_id), outcome=outcome.state.value,
+                    capture_id=str(outcome.capture_id),
+                    outcome=outcome.state.value,
                     report=outcome.request_id,
-                )  # fmt: skip
+                )
 
     def with_lines(self, names: Iterable[UUID]) -> list[UUID]:
         """Those of these houses that have lines."""

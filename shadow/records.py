@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Self
 from uuid import UUID
 
+from model_package.reference import ModelRef
+
 Inputs = Mapping[str, float | int | str | None]
-
-REFERENCE_PATTERN = "[a-z][a-z0-9_-]{0,62}@[0-9]{1,9}"
-_REFERENCE = re.compile(REFERENCE_PATTERN)
-
-
-class InvalidReference(ValueError):
-    """A model reference that is not NAME@VERSION."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class ModelRef:
-    """Names one immutable artifact: `linear@3`."""
-
-    name: str
-    version: str
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read `NAME@VERSION`; raises InvalidReference."""
-        if not _REFERENCE.fullmatch(text):
-            raise InvalidReference(f"{text!r} is not a model reference: expected NAME@VERSION, such as gbm@2")
-        name, _, version = text.partition("@")
-        return cls(name, version)
-
-    def __str__(self) -> str:
-        return f"{self.name}@{self.version}"
 
 
 @dataclass(frozen=True, slots=True)

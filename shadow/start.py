@@ -1,6 +1,6 @@
 """The start of every process: what has to hold before anything else is imported.
 
-`umbra` begins here, and so do its children: `python -P -m shadow.start MODULE [ARGUMENT ...]`. Imports
+`umbra` begins with this, and so do its children: `python -P -m shadow.start MODULE [ARGUMENT ...]`. Imports
 nothing but the standard library, so that what it does holds within milliseconds.
 """
 
@@ -32,18 +32,6 @@ def begin() -> None:
     _look_for_recipes_last()
     if os.environ.get(PARENT_VARIABLE):
         end_with_parent(signal.SIGTERM)
-
-
-def umbra() -> None:
-    """Run the command."""
-    begin()
-    os.environ.pop(PARENT_VARIABLE, None)
-    from shadow.cli import main  # noqa: PLC0415 (takes a second in which a signal may come)
-
-    try:
-        main()
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def end_with_parent(how: signal.Signals = signal.SIGTERM) -> None:

@@ -8,15 +8,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from shadow import acknowledged, journal, journal_files, kept, presence, refused
-from shadow.acknowledged import Acknowledged
-from shadow.answer import Answer, NotAnswered
-from shadow.entries import Entry
-from shadow.pace import Pace
-from shadow.presence import Presence
+from shadow.bounded import Answer, NotAnswered
+from shadow.journal import backlog, refused, stored_files
+from shadow.journal import journal_file as journal
+from shadow.journal.entries import Entry
+from shadow.policy_summary import Pace
+from shadow.processes import heartbeat
+from shadow.processes.heartbeat import Presence
 from shadow.records import Candidate, Deployment, Purpose
 from shadow.settings import Settings
-from shadow.source_id import DamagedSourceId, known_directory_id
+from shadow.source import acknowledged
+from shadow.source.acknowledged import Acknowledged
+from shadow.source.identity import DamagedSourceId, known_directory_id
+from shadow.source.tenure import OtherDirectory, Tenure
 from shadow.store import (
     Store,
     StoreUnavailable,
@@ -30,7 +34,6 @@ from shadow.store import (
 )
 from shadow.store.ledger import Account, Intake
 from shadow.store.sources import UNREAD, SegmentProgress, Source
-from shadow.tenure import OtherDirectory, Tenure
 
 _TAIL_BYTES = 1 << 16
 _STUCK_AFTER = timedelta(minutes=1)
@@ -111,7 +114,7 @@ def gather(settings: Settings, now: datetime, store_seconds: float = _STORE_SECO
     known: _Known | None = None
     trouble = None
     until = time.monotonic() + store_seconds + _DISK_SECONDS
-    looking = Answer(lambda: presence.living(settings.run_dir))
+    looking = Answer(lambda: heartbeat.living(settings.run_dir))
     try:
         asking = Answer(lambda: (_known(store, settings), _books(store, now)))
         known, books = asking.within(store_seconds, "the store")
@@ -168,7 +171,7 @@ def _processes(looking: Answer[list[Presence]]) -> tuple[tuple[Presence, ...], l
         living = looking.within(_DISK_SECONDS, "the disk of the data directory")
     except NotAnswered as fault:
         return (), [str(fault)]
-    return tuple(living), presence.troubles(living, time.monotonic())
+    return tuple(living), heartbeat.troubles(living, time.monotonic())
 
 
 def _books(store: Store, now: datetime) -> Books:
@@ -195,23 +198,23 @@ def _known(store: Store, settings: Settings) -> _Known:
 
 def _journal(settings: Settings, living: Sequence[Presence], known: _Known | None) -> JournalState:
     directory = settings.journal_dir
-    held_up = journal_files.held_up(directory, living)
+    held_up = backlog.held_up(directory, living)
     try:
         paths, size = list(journal.segments(directory)), journal.size_bytes(directory)
     except OSError:  # the directory itself is held up
         paths, size = [], 0
     state = JournalState(
-        size, len(paths), len(refused.paths(directory)), None, kept.size_bytes(directory), held_up
+        size, len(paths), len(refused.paths(directory)), None, stored_files.size_bytes(directory), held_up
     )
     if known is None:
         return state
-    waiting = sum(_waiting(path, known.progress) for path in [*paths, *kept.paths(directory)])
+    waiting = sum(_waiting(path, known.progress) for path in [*paths, *stored_files.paths(directory)])
     missing, missing_outcomes = _missing(settings, known.source)
     positions = {name: at.position for name, at in known.progress.items()}
     return replace(
         state,
         waiting=waiting,
-        oldest_waiting_at=journal_files.oldest_waiting(directory, positions) if paths else None,
+        oldest_waiting_at=backlog.oldest_waiting(directory, positions) if paths else None,
         missing=max(0, missing - waiting),
         missing_outcomes=0 if waiting else missing_outcomes,
     )

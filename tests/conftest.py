@@ -70,9 +70,14 @@ class PostgresCluster:
     def run(self, program: str, *arguments: str) -> None:
         result = subprocess.run(
             [self.binaries / program, *arguments],
-            user=self.user, cwd=self.directory, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=60, check=False,
-        )  # fmt: skip
+            user=self.user,
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         assert result.returncode == 0, f"{program} failed: {result.stdout}{result.stderr}"
 
     def start(self) -> None:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from model_package import artifact, card, schema
 from model_package.quality import BelowStandard
+from model_package.reference import ModelRef
 from shadow import policy as policies
-from shadow import purpose as purposes
 from shadow import rollout
-from shadow.records import Deployment, ModelRef, Purpose
+from shadow.records import Deployment, Purpose
 from shadow.settings import Settings
+from shadow.source import purpose as purposes
 from shadow.store import Store, candidates
 from shadow.store.schema import migrate
 
@@ -59,7 +60,10 @@ def newest_or_trained(models: Path, name: str, train: Train) -> ModelRef:
     One that was trained or judged on too few sales is passed over: its error may look the best of all.
     """
     for found, version in reversed(artifact.listing(models)):
-        if found == name and card.too_few_sales(artifact.directory_of(models, name, version)) is None:
+        if (
+            found == name
+            and card.too_few_sales(artifact.directory_of(models, ModelRef(name, version))) is None
+        ):
             return ModelRef(name, version)
     trained = train(name)
     if few := card.too_few_sales(trained):

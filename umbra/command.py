@@ -19,25 +19,24 @@ from typing import Any
 
 import click
 
-from model_package.artifact import AlteredArtifact, InvalidArtifact
+from model_package.artifact import AlteredArtifact, InvalidArtifact, NoSuchModel
 from model_package.dataset import InvalidDataset
 from model_package.quality import BelowStandard
 from model_package.recipes import UnknownRecipe
+from model_package.reference import InvalidReference
 from monitoring import logs, terminal
-from shadow import purpose
-from shadow.outcome_file import InvalidFile
+from shadow.outcomes.csv_file import InvalidFile
 from shadow.policy import InvalidPolicy
 from shadow.processes import EXIT_FAILURE, EXIT_USAGE, CannotRun
-from shadow.records import InvalidReference
 from shadow.rollout import NoDeployment, PromotionRefused, RolloutConflict, UnfitArtifact
-from shadow.saved import NoSuchModel
 from shadow.settings import InvalidSetting, Settings
+from shadow.source import purpose
 from shadow.store import StoreRefused, StoreUnavailable
 from shadow.store.candidates import CandidateConflict
 from shadow.store.deployments import DeployedMeanwhile
-from shadow.store.prunings import PruneHeldUp, PruneRefused
+from shadow.store.retention.prunings import PruneHeldUp, PruneRefused
 from shadow.store.streams import NotJudged
-from shadow.up import NotStarted
+from umbra.launch import NotStarted
 
 _USAGE = (InvalidPolicy, InvalidReference, InvalidSetting, UnknownRecipe)
 _FAILURE = (
@@ -70,25 +69,25 @@ _NOT_HERE = (NoDeployment, NoSuchModel, NotJudged, StoreUnavailable)
 
 # Each is imported when it is called: `umbra status` need not wait for what only training uses.
 _COMMANDS = {
-    "up": "shadow.cli.run:up",
-    "demo": "shadow.cli.run:demo",
-    "status": "shadow.cli.state:status",
-    "candidates": "shadow.cli.candidate:candidates",
-    "verdict": "shadow.cli.verdict:verdict",
-    "report": "api.report:report",  # by name: the engine knows nothing of pages
-    "policy": "shadow.cli.policy:policy",
-    "outcomes": "shadow.cli.outcomes:outcomes",
-    "journal": "shadow.cli.journal:journal",
-    "promote": "shadow.cli.rollout:promote",
-    "rollback": "shadow.cli.rollout:rollback",
-    "deployments": "shadow.cli.rollout:deployments",
-    "prune": "shadow.cli.prune:prune",
-    "train": "shadow.cli.model:train",
-    "models": "shadow.cli.model:models",
-    "prepare": "shadow.cli.run:prepare",
-    "serve": "shadow.cli.run:serve",
-    "work": "shadow.cli.run:work",
-    "settings": "shadow.cli.settings:settings_table",
+    "up": "umbra.commands.run:up",
+    "demo": "umbra.commands.run:demo",
+    "status": "umbra.commands.status:status",
+    "candidates": "umbra.commands.candidates:candidates",
+    "verdict": "umbra.commands.verdict:verdict",
+    "report": "umbra.commands.report:report",
+    "policy": "umbra.commands.policy:policy",
+    "outcomes": "umbra.commands.outcomes:outcomes",
+    "journal": "umbra.commands.journal:journal",
+    "promote": "umbra.commands.deployments:promote",
+    "rollback": "umbra.commands.deployments:rollback",
+    "deployments": "umbra.commands.deployments:deployments",
+    "prune": "umbra.commands.prune:prune",
+    "train": "umbra.commands.models:train",
+    "models": "umbra.commands.models:models",
+    "prepare": "umbra.commands.run:prepare",
+    "serve": "umbra.commands.run:serve",
+    "work": "umbra.commands.run:work",
+    "settings": "umbra.commands.settings:settings_table",
 }
 
 

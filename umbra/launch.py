@@ -16,15 +16,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from monitoring import metrics
-from shadow import addresses, descendants, processes, start
+from shadow import processes, start
 from shadow.backoff import Backoff
-from shadow.handover import Handover
-from shadow.processes import Child
+from shadow.processes import Child, addresses, descendants
+from shadow.processes.handover import INSTANCE_HEADER, INSTANCE_VARIABLE, Handover
 from shadow.settings import SECRETS, Settings
-
-INSTANCE_VARIABLE = "_UMBRA_INSTANCE"
-INSTANCE_HEADER = "Umbra-Instance"
-"""By which `umbra up` knows the answer of its own API from one that has its port."""
 
 _API_STOP_SECONDS = 30.0
 _WORKER_STOP_SECONDS = 60.0
@@ -89,7 +85,7 @@ def plan(
     children = [
         Child(
             "api",
-            processes.python("api.serve"),
+            processes.python("api.server"),
             own | api,
             descriptors=handover.descriptors if handover else (),
             backoff=Backoff(0.05, 0.2),
@@ -98,7 +94,7 @@ def plan(
     ]
     if traffic_rate is not None:
         arguments = (address(settings), str(traffic_rate), str(os.getpid()))
-        command = processes.python("shadow.traffic", *arguments)
+        command = processes.python("umbra.demo.traffic", *arguments)
         children.insert(0, Child("traffic", command, processes.without(own, *_SECRETS)))
     return children
 
@@ -108,7 +104,7 @@ def train(settings: Settings, recipe: str, data: str, environment: Mapping[str, 
 
     Raises NotTrained.
     """
-    command = processes.python("shadow", "train", recipe, "--data", data)
+    command = processes.python("umbra", "train", recipe, "--data", data)
     own = processes.without(environment, *_SECRETS) | {"UMBRA_DATA_DIR": str(settings.data_dir)}
     child = Child(f"training of {recipe}", command, own, output=subprocess.DEVNULL)
     try:

@@ -1,11 +1,11 @@
-"""The OpenAPI 3.1 document: paths here, shapes in api.schemas, problems from api.errors."""
+"""The OpenAPI 3.1 document: paths here, shapes in api.openapi.shapes, problems from api.errors."""
 
 from __future__ import annotations
 
-from api import access, content, errors, retries
+from api import content, errors, middleware, retries
 from api.deployments import ACTOR_HEADER, ACTOR_PATTERN
+from api.openapi.shapes import Schema, ref, schemas
 from api.predictions import MODEL_HEADER
-from api.schemas import Schema, ref, schemas
 from model_package import schema
 
 _EXAMPLE_ID = "0198c0de-7a11-7000-8000-0123456789ab"
@@ -243,8 +243,11 @@ def _show() -> Schema:
 
 def _report(max_rows: int, max_body_bytes: int) -> Schema:
     sold = {
-        "prediction_id": _EXAMPLE_ID, "price_dollars": 183_000, "sold_at": "2026-11-20", "source": "registry"
-    }  # fmt: skip
+        "prediction_id": _EXAMPLE_ID,
+        "price_dollars": 183_000,
+        "sold_at": "2026-11-20",
+        "source": "registry",
+    }
     return {
         "operationId": "createOutcomes",
         "tags": ["outcomes"],
@@ -336,12 +339,12 @@ def _problems(*statuses: int) -> Schema:
 
 
 def _headers() -> Schema:
-    return {access.HEADER: {"$ref": "#/components/headers/RequestId"}}
+    return {middleware.HEADER: {"$ref": "#/components/headers/RequestId"}}
 
 
 def _request_id() -> Schema:
     return {
-        "name": access.HEADER,
+        "name": middleware.HEADER,
         "in": "header",
         "description": (
             "Taken over when it is 1 to 128 of `A-Z a-z 0-9 . _ : -`; otherwise a new one is made. "

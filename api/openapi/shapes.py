@@ -6,10 +6,11 @@ from typing import Any
 
 from api import errors
 from model_package import schema
+from model_package.reference import REFERENCE_PATTERN
 from model_package.schema import FAULTS_MOST
 from model_package.schema.fields import LEAST_DOLLARS, MOST_DOLLARS
 from shadow import outcomes
-from shadow.records import REFERENCE_PATTERN, DeploymentKind, OutcomeState, VerdictState
+from shadow.records import DeploymentKind, OutcomeState, VerdictState
 from shadow.rollout.decision import REASON_CHARACTERS
 
 Schema = dict[str, Any]
@@ -137,10 +138,12 @@ def _reported(state: OutcomeState) -> dict[str, Schema]:
         "sold_at": {"anyOf": moments if sold else [*moments, {"type": "null"}]},
         "state": {"enum": [state, None] if sold else [state]},
         "source": {
-            "type": ["string", "null"], "minLength": 1, "maxLength": outcomes.SOURCE_CHARACTERS,
+            "type": ["string", "null"],
+            "minLength": 1,
+            "maxLength": outcomes.SOURCE_CHARACTERS,
             "pattern": _LINE,
         },
-    }  # fmt: skip
+    }
     return {name: kinds[name] | {"description": text} for name, text in outcomes.EXPECTED.items()}
 
 

@@ -11,7 +11,7 @@ from flask import Response, request
 
 from api.content import JSON
 
-_PAGES = Path(__file__).parent / "pages"
+_PAGES = Path(__file__).parents[1] / "pages"
 
 
 class Docs:

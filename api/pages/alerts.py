@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from api.pages.asking import Situation, Standing
 from api.pages.documents import Document
-from api.pages.figures import in_unit, seconds
+from api.pages.formatting import in_unit, seconds
+from api.pages.queries import Situation, Standing
 from shadow.records import CandidateState
 from shadow.status import Books, Status
-from shadow.store.dossiers import Dossier
+from shadow.store.streams.dossiers import Dossier
 
 LAG_SECONDS = 60.0
 STALE = timedelta(minutes=10)

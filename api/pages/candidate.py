@@ -8,9 +8,9 @@ from typing import Any
 
 from api.pages import comparison, drift, evidence
 from api.pages.documents import Document
-from shadow.pace import Pace
-from shadow.store.dossiers import Dossier
-from shadow.store.snapshots import Kind
+from shadow.policy_summary import Pace
+from shadow.store.streams.dossiers import Dossier
+from shadow.store.streams.snapshots import Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import orjson
 from markupsafe import Markup
 
-from api.pages.figures import known, percent
+from api.pages.formatting import known, percent
 
 Style = Literal["points", "line", "dashed", "bar", "lower", "upper"]
 Tone = Literal["live", "candidate", "good", "bad", "quiet", "strong"]

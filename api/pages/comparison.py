@@ -9,7 +9,7 @@ from typing import Any
 
 from api.pages.charts import Axis, Chart, Series, percents
 from api.pages.documents import Document
-from api.pages.figures import UNKNOWN, day, decimal, gap, known, percent, share, size
+from api.pages.formatting import UNKNOWN, day, decimal, gap, known, percent, share, size
 from model_package.schema import NAMES
 
 _SIDE_BY_SIDE = 8
@@ -141,8 +141,11 @@ def _measures(comparison: Document) -> list[tuple[str, str, str]]:
     return [
         ("Bias", gap(at("bias")), "mean difference, candidate above live"),
         ("Typical difference", size(at("mad")), "mean size of the difference"),
-        ("Median, 90th, 99th percentile", " / ".join(size(at(name)) for name in ("p50", "p90", "p99")),
-         "of its size, within 1 %"),
+        (
+            "Median, 90th, 99th percentile",
+            " / ".join(size(at(name)) for name in ("p50", "p90", "p99")),
+            "of its size, within 1 %",
+        ),
         ("Largest", size(at("max")), "of its size"),
         ("Beyond 5, 10, 20 %", beyond, "of the houses"),
         ("Limits of agreement", limits, f"95 of 100 houses; standard error {error} log units"),
@@ -151,7 +154,7 @@ def _measures(comparison: Document) -> list[tuple[str, str, str]]:
         ("Correlation of logarithms", decimal(at("pearson"), 4), "Pearson"),
         ("Rank correlation", decimal(at("spearman"), 4), "Spearman, of a sample"),
         ("Beyond a factor of 2", share(at("absurd"), 3), "of the houses: one of the two is absurd"),
-    ]  # fmt: skip
+    ]
 
 
 def _nearer(one: Mapping[str, Any]) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.pages.asking import Situation
 from api.pages.charts import embedded
 from api.pages.documents import Document
+from api.pages.queries import Situation
 from shadow.records import CandidateState, Deployment
 from shadow.rollout.decision import REASON_CHARACTERS
 

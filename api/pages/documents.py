@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from api.pages.figures import known
-from monitoring import drift
-from shadow.store.dossiers import Dossier
-from shadow.store.snapshots import Kind
+from api.pages.formatting import known
+from monitoring.statistics import drift
+from shadow.store.streams.dossiers import Dossier
+from shadow.store.streams.snapshots import Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from api.pages.charts import Axis, Chart, Series
 from api.pages.documents import Document
-from api.pages.figures import known, words
+from api.pages.formatting import known, words
 
 _MOST = 4
 _RED, _YELLOW = 2, 1

@@ -7,8 +7,8 @@ from typing import Any
 
 from api.pages.charts import Axis, Chart, Series, column, level
 from api.pages.documents import Document
-from api.pages.figures import day as day_of
-from api.pages.figures import decimal, known, signed, whole
+from api.pages.formatting import day as day_of
+from api.pages.formatting import decimal, known, signed, whole
 
 _FIELDS = 10
 _ORDER = ("fail", "unknown", "pass")

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from api.pages.alerts import Alert, of_live, of_situation, of_standing
-from api.pages.asking import Situation, Standing
 from api.pages.charts import Axis, Chart, Series
 from api.pages.documents import Document
-from api.pages.figures import decimal, known
-from shadow.pace import Pace
+from api.pages.formatting import decimal, known
+from api.pages.queries import Situation, Standing
+from shadow.policy_summary import Pace
 from shadow.records import Candidate, Deployment, Purpose
 from shadow.status import Books
 from shadow.store.ledger import Account

@@ -6,11 +6,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from shadow.records import Candidate, Deployment, ModelRef, Purpose
+from model_package.reference import ModelRef
+from shadow.records import Candidate, Deployment, Purpose
 from shadow.status import Status
-from shadow.store import Store, arrivals, candidates, deployments, dossiers, purposes
-from shadow.store.dossiers import Dossier
-from shadow.store.snapshots import Kind
+from shadow.store import Store, candidates, captures, deployments, purposes
+from shadow.store.streams import dossiers
+from shadow.store.streams.dossiers import Dossier
+from shadow.store.streams.snapshots import Kind
 
 _MINUTES = 60
 _VERDICT: tuple[Kind, ...] = ("verdict",)
@@ -67,5 +69,5 @@ def standing(store: Store, take_status: Callable[[datetime], Status]) -> Standin
     """Count everything: to be asked in the background."""
     now = datetime.now(UTC)
     with store.reading() as connection:
-        arrived = arrivals.by_minute(connection, now, _MINUTES)
+        arrived = captures.arrivals_by_minute(connection, now, _MINUTES)
     return Standing(take_status(now), arrived)

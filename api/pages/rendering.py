@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import ChainableUndefined, Environment, PackageLoader
 
 from api.pages.assets import Assets
-from api.pages.figures import FILTERS
+from api.pages.formatting import FILTERS
 
 
 class Rendering:

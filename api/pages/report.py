@@ -1,4 +1,4 @@
-"""`umbra report`: all that is known of a candidate in one HTML file, to attach to a decision.
+"""The report: all that is known of a candidate in one HTML file, to attach to a decision.
 
 It needs nothing but itself: style, script and numbers are inside, and its policy lets it load nothing.
 """
@@ -8,61 +8,26 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
-import click
 from markupsafe import Markup
 
 from api.pages import comparison, drift, evidence
-from api.pages.assets import Assets
 from api.pages.candidate import COMPARISON, DRIFT, EVIDENCE
 from api.pages.documents import Document
 from api.pages.rendering import Rendering
-from monitoring import terminal
-from shadow.pace import Pace
-from shadow.records import ModelRef
-from shadow.settings import Settings
-from shadow.store import dossiers, open_store
-from shadow.store.dossiers import Dossier
-from shadow.store.snapshots import Kind
-from shadow.store.streams import NotJudged
+from shadow.policy_summary import Pace
+from shadow.store.streams.dossiers import Dossier
+from shadow.store.streams.snapshots import Kind
 from shadow.version import umbra_version
 
-_KINDS: tuple[Kind, ...] = ("verdict", "evidence", "comparison", "drift")
+KINDS: tuple[Kind, ...] = ("verdict", "evidence", "comparison", "drift")
 _FIELDS_DRAWN = 8
-
-
-@click.command(short_help="One file with all that is known of a candidate.")
-@click.argument("candidate")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
-              help="The HTML file to write.")  # fmt: skip
-def report(candidate: str, output: Path) -> None:
-    """Write all that is known of CANDIDATE (NAME@VERSION) into one HTML file.
-
-    Verdict, rules, policy, hashes, comparison, evidence and drift, as they were computed last. The file needs
-    nothing but itself and opens without a network.
-
-    \b
-    umbra report gbm@2 -o report.html
-    """
-    model = ModelRef.parse(candidate)
-    settings = Settings.from_environment()
-    store = open_store(settings.store)
-    try:
-        with store.reading() as connection:
-            found = dossiers.newest(connection, model, _KINDS, settings.masked_fields)
-    finally:
-        store.close()
-    if found is None:
-        raise NotJudged(f"{model} was never judged; `umbra candidates` lists who is, the worker judges them")
-    output.write_text(render(found, Rendering(Assets())), encoding="utf-8")
-    terminal.say(f"{output}: {_state(found)}, {output.stat().st_size:,} bytes")
 
 
 def render(found: Dossier, rendering: Rendering) -> str:
     """The report as HTML."""
-    documents = {kind: Document.of(found, kind) for kind in _KINDS}
+    documents = {kind: Document.of(found, kind) for kind in KINDS}
     style = rendering.assets["umbra.css"].text
     scripts = [rendering.assets[name].text for name in ("chart.umd.min.js", "charts.js")]
     about = {
@@ -118,7 +83,3 @@ def _policy(style: str, scripts: Iterable[str]) -> str:
 
 def _hash(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
-
-
-def _state(found: Dossier) -> str:
-    return str(Document.of(found, "verdict").at("state") or "not judged yet")

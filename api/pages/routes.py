@@ -16,22 +16,32 @@ from api import content
 from api.answers import Answer
 from api.errors import Refused, UnknownCandidate
 from api.live import Live
-from api.lookups import Lookups
-from api.pages import asking, candidate, decisions, overview, trial
-from api.pages.asking import Standing
+from api.pages import candidate, overview, queries
+from api.pages import deployments as decisions
+from api.pages import try_it as trial
 from api.pages.assets import Assets
 from api.pages.candidate import TABS, Tab
-from api.pages.guards import GUARDS
+from api.pages.queries import Standing
 from api.pages.rendering import Rendering
-from api.pages.trial import Source
+from api.pages.try_it import Source
 from api.predictions import Limits
-from shadow.records import Candidate, Deployment, InvalidReference, ModelRef, Prediction
+from api.store_reads import Lookups
+from model_package.reference import InvalidReference, ModelRef
+from shadow.records import Candidate, Deployment, Prediction
 from shadow.status import Status
 from shadow.store import StoreUnavailable
 
 _FOREVER = "public, max-age=31536000, immutable"
 _HTML = "text/html; charset=utf-8"
-_HEADERS = GUARDS | {"Cache-Control": "no-store"}
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+"""Of every page: nothing runs, loads or talks that was not served from here."""
 
 View = Callable[..., Response]
 Found = TypeVar("Found")
@@ -56,7 +66,7 @@ class Site:
         self._decides = decides
         self._assets = Assets()
         self._rendering = Rendering(self._assets, path_prefix=path_prefix)
-        self._standing = take_status and lookups.counting(lambda store: asking.standing(store, take_status))
+        self._standing = take_status and lookups.counting(lambda store: queries.standing(store, take_status))
 
     def routes(self) -> Iterator[tuple[str, str, View]]:
         """Path, name and view of each."""
@@ -72,7 +82,7 @@ class Site:
         """Who is live, and how it stands."""
         found = _unless_away(
             lambda: self._lookups.ask(
-                lambda store: asking.situation(store, ("verdict", "drift"), self._lookups.masked)
+                lambda store: queries.situation(store, ("verdict", "drift"), self._lookups.masked)
             )
         )
         served = self._served()
@@ -84,7 +94,7 @@ class Site:
         model = _reference(identifier)
         found = _unless_away(
             lambda: self._lookups.ask(
-                lambda store: asking.dossier(store, model, tab.kinds, self._lookups.masked)
+                lambda store: queries.dossier(store, model, tab.kinds, self._lookups.masked)
             )
         )
         dossier, present = found if found is not None else (None, [])
@@ -111,7 +121,7 @@ class Site:
 
     def deployments(self) -> Response:
         """The audit log, and the forms to decide."""
-        found = _unless_away(lambda: self._lookups.ask(asking.history))
+        found = _unless_away(lambda: self._lookups.ask(queries.history))
         shown = {"live": self._served()} if found is None else decisions.shown(*found)
         return self._page(
             "deployments", here="/deployments", away=found is None, decisions=self._decides, **shown

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from api.pages.charts import embedded
-from api.pages.figures import dollars, moment, plain, whole
+from api.pages.formatting import dollars, moment, plain, whole
 from model_package.schema import EXAMPLE, FIELDS, NAMES, Field
 from shadow.records import Candidate, CandidateState, Prediction
 

@@ -1,4 +1,4 @@
-"""`python -m api.serve`: the API. Sets what numpy reads when it is imported, then becomes the arbiter."""
+"""`python -m api.server`: the API. Sets what numpy reads when it is imported, then becomes the arbiter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def main() -> int:
     """Serve with the environment's settings; returns 1 if that cannot be, 2 for a wrong setting."""
     start.begin()
     os.environ.update(_ONE_THREAD)
-    from api import arbiter  # noqa: PLC0415 (only now)
+    from api.server import arbiter  # noqa: PLC0415 (only now)
 
     return arbiter.main()
 

@@ -11,14 +11,15 @@ from typing import NoReturn
 
 from gunicorn.app.wsgiapp import WSGIApplication
 
-from api import live, server
+from api import live
+from api.server import hooks, worker
 from monitoring import logs, metrics
 from monitoring.phrases import visible
-from shadow import addresses, handover, processes, start
-from shadow.data_directory import make_private
-from shadow.log_setup import write_lines
-from shadow.presence import Announcement
-from shadow.processes import CannotRun
+from shadow import processes, start
+from shadow.processes import CannotRun, addresses, handover
+from shadow.processes.data_directory import make_private
+from shadow.processes.heartbeat import Announcement
+from shadow.processes.log_setup import write_lines
 from shadow.settings import InvalidSetting, Settings
 
 _PORT_SECONDS = 2.0
@@ -39,7 +40,7 @@ def main() -> int:
         serve(Settings.from_environment())
     except InvalidSetting as fault:
         return _say(fault, processes.EXIT_USAGE)
-    except (CannotRun, *server.CANNOT_START) as fault:
+    except (CannotRun, *worker.CANNOT_START) as fault:
         return _say(fault, processes.EXIT_FAILURE)
 
 
@@ -52,7 +53,7 @@ def serve(settings: Settings) -> NoReturn:
     make_private(settings)
     processes.claim_all(settings, "api")  # before anything of a running one could be touched
     write_lines("umbra.api", settings)
-    server.heartbeat_directory(settings.run_dir)
+    hooks.heartbeat_directory(settings.run_dir)
     _check_model(settings)
     announcement = Announcement(settings.run_dir, "api", datetime.now(UTC))
     os.register_at_fork(after_in_child=announcement.leave_to_parent)
@@ -81,7 +82,7 @@ def _loaded(settings: Settings) -> int:
     start.end_with_parent(signal.SIGKILL)
     try:
         live.load(settings)
-    except server.CANNOT_START as fault:
+    except worker.CANNOT_START as fault:
         return _say(fault, processes.EXIT_FAILURE)
     except BaseException as fault:  # noqa: BLE001 - a recipe may raise anything, SystemExit, too
         return _say(RuntimeError(f"{type(fault).__name__}: {fault}"), processes.EXIT_FAILURE)
@@ -91,11 +92,11 @@ def _loaded(settings: Settings) -> int:
 
 
 def _share_metrics(settings: Settings) -> None:
-    for name in (server.METRICS_VARIABLE, "SCRIPT_NAME"):  # gunicorn would take the latter for a path prefix
+    for name in (worker.METRICS_VARIABLE, "SCRIPT_NAME"):  # gunicorn would take the latter for a path prefix
         os.environ.pop(name, None)
     directory = settings.metrics_files("api")
-    if metrics.prepare_directory(directory, server.orphans(directory)):
-        os.environ[server.METRICS_VARIABLE] = str(directory)
+    if metrics.prepare_directory(directory, hooks.orphans(directory)):
+        os.environ[worker.METRICS_VARIABLE] = str(directory)
 
 
 def _say(fault: Exception, status: int) -> int:

@@ -1,9 +1,10 @@
 """CPUs: each API process on one of its own, unless somebody else might use it.
 
-An API process and its thread that writes the journal take turns (shadow.capture) and never run together;
-woken on two CPUs each hand-over costs 60 us more (python -m benchmarks.steps). Two installations that keep to
-the same CPUs would cost each other far more than that, so each claims the CPUs it keeps to: a lock on a file
-per CPU, in the shared memory of the machine, which the kernel gives back however the holder ends.
+An API process and its thread that writes the journal take turns (shadow.journal.recorder) and never run
+together; woken on two CPUs each hand-over costs 60 us more (python -m benchmarks.steps). Two installations
+that keep to the same CPUs would cost each other far more than that, so each claims the CPUs it keeps to: a
+lock on a file per CPU, in the shared memory of the machine, which the kernel gives back however the holder
+ends.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""gunicorn's configuration, made of Umbra's settings. Read by gunicorn, started by api.serve."""  # noqa: N999 (gunicorn's name for it)
+"""gunicorn's configuration, made of Umbra's settings. Read by gunicorn, started by api.server."""  # noqa: N999 (gunicorn's name for it)
 
 from gunicorn.arbiter import Arbiter
 
-from api import server
-from shadow import addresses, handover
-from shadow.log_setup import write_lines
+from api.server import hooks
+from api.server.worker import Worker
+from shadow.processes import addresses, handover
+from shadow.processes.log_setup import write_lines
 from shadow.settings import Settings
 
 _settings = Settings.from_environment()
@@ -17,16 +18,16 @@ bind = (
     else f"fd://{_received.listener}"
 )
 workers = _settings.api_workers
-worker_class = "api.server.Worker"
-logger_class = "api.server.Logger"
-wsgi_app = "api.server:application()"
+worker_class = "api.server.worker.Worker"
+logger_class = "api.server.logger.Logger"
+wsgi_app = "api.server.worker:application()"
 proc_name = "umbra-api"
 
 preload_app = False  # each worker loads its own model: LightGBM does not survive a fork
 timeout = 30
 graceful_timeout = 20
 control_socket_disable = True
-worker_tmp_dir = server.heartbeat_directory(_settings.run_dir)
+worker_tmp_dir = hooks.heartbeat_directory(_settings.run_dir)
 # Nobody in front of us is believed about scheme, path or script name: the settings say all there is to know.
 forwarded_allow_ips = ""
 forwarder_headers = ""
@@ -36,34 +37,34 @@ header_map = "refuse"
 
 def on_starting(arbiter: Arbiter) -> None:
     """gunicorn's hook."""
-    server.when_starting(arbiter, _settings)
+    hooks.when_starting(arbiter, _settings)
 
 
 def when_ready(arbiter: Arbiter) -> None:
     """gunicorn's hook."""
-    server.when_ready(arbiter, _settings)
+    hooks.when_ready(arbiter, _settings)
 
 
-def pre_fork(arbiter: Arbiter, worker: server.Worker) -> None:
+def pre_fork(arbiter: Arbiter, worker: Worker) -> None:
     """gunicorn's hook."""
-    server.pre_fork(arbiter, worker)
+    hooks.pre_fork(arbiter, worker)
 
 
-def post_fork(arbiter: Arbiter, worker: server.Worker) -> None:
+def post_fork(arbiter: Arbiter, worker: Worker) -> None:
     """gunicorn's hook."""
-    server.post_fork(arbiter, worker)
+    hooks.post_fork(arbiter, worker)
 
 
 def on_exit(_arbiter: Arbiter) -> None:
     """gunicorn's hook."""
-    server.on_exit()
+    hooks.on_exit()
 
 
-def child_exit(_arbiter: Arbiter, worker: server.Worker) -> None:
+def child_exit(_arbiter: Arbiter, worker: Worker) -> None:
     """gunicorn's hook."""
-    server.child_exit(worker)
+    hooks.child_exit(worker)
 
 
-def worker_exit(_arbiter: Arbiter, worker: server.Worker) -> None:
+def worker_exit(_arbiter: Arbiter, worker: Worker) -> None:
     """gunicorn's hook."""
-    server.worker_exit(worker)
+    hooks.worker_exit(worker)

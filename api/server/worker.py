@@ -1,36 +1,32 @@
-"""The server: gunicorn's sync worker, with errors as problem+json and lines as JSON."""
+"""gunicorn's sync worker as Umbra runs it: deadlines for clients, errors as problem+json."""
 
 from __future__ import annotations
 
 import logging
-import mmap
 import os
 import signal
 import socket
 import sys
-import tempfile
-import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from http import HTTPStatus
-from itertools import count
 from pathlib import Path
 from typing import Any, NoReturn
 
-from gunicorn import glogging
 from gunicorn.arbiter import Arbiter
 from gunicorn.http import errors as http_errors
-from gunicorn.workers.base import Worker as BaseWorker
 from gunicorn.workers.sync import SyncWorker
 
-from api import access, cpus, errors
+from api import errors
+from api import middleware as access
 from api.app import create_app
-from api.lingering import Lingering
+from api.server import cpus
+from api.server.lingering import Lingering
 from model_package.artifact import AlteredArtifact, InvalidArtifact
 from model_package.recipes import UnknownRecipe
-from monitoring import logs, metrics
-from shadow import addresses, descendants, handover, processes, start
+from monitoring import logs
+from shadow import processes, start
+from shadow.processes import handover
 from shadow.rollout import NoDeployment
 from shadow.settings import Settings
 
@@ -38,12 +34,10 @@ CANNOT_START = (NoDeployment, InvalidArtifact, AlteredArtifact, UnknownRecipe, O
 """What can be wrong before the first answer; each says what to do."""
 
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
 _CLIENT_SECONDS = 5.0
 _REQUEST_SECONDS = 10.0
 _BOOT_PAUSE_SECONDS = 0.25
-_BURY_SECONDS = 0.5
 _ORPHANED = signal.SIGUSR1
 _BY_ERROR: tuple[tuple[type[Exception], int], ...] = (
     (http_errors.LimitRequestLine, 414),
@@ -54,14 +48,6 @@ _BY_ERROR: tuple[tuple[type[Exception], int], ...] = (
     (http_errors.InvalidChunkSize, 400),
     (http_errors.InvalidChunkExtension, 400),
 )
-OF_PROCESSES = (
-    "Starting gunicorn %s", "Listening at: %s (%s)", "Using worker: %s", "Booting worker with pid: %s",
-    "Handling signal: %s", "Hang up: %s", "WORKER TIMEOUT (pid:%s)", "Worker (pid:%s) was sent %s!",
-    "Worker (pid:%s) was sent %s! Perhaps out of memory?", "Worker (pid:%s) exited with code %s.",
-    "Worker exiting (pid: %s)", "Exception in worker process", "Unhandled exception in main loop",
-    "Connection in use: %s", "Can't connect to %s", "Shutting down: %s", "Reason: %s",
-)  # fmt: skip
-"""What gunicorn says of its processes, as it is before the numbers and names are put in."""
 _log = logging.getLogger("umbra.server")
 
 
@@ -253,142 +239,3 @@ def _wait_for_bytes(listeners: Sequence[Any]) -> None:
     for listener in listeners:
         if listener.sock.family in (socket.AF_INET, socket.AF_INET6) and hasattr(socket, "TCP_DEFER_ACCEPT"):
             listener.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, int(_CLIENT_SECONDS))
-
-
-def _mark_harmless(record: logging.LogRecord) -> bool:
-    """Let lines of gunicorn that are about processes alone be read also while texts are withheld."""
-    record.names_no_house = record.msg in OF_PROCESSES
-    return True
-
-
-class Logger(glogging.Logger):  # type: ignore[misc]
-    """gunicorn's own lines, through the root logger like all others; no access lines."""
-
-    def setup(self, cfg: Any) -> None:
-        """Leave handlers and levels to monitoring.logs; lines name who wrote them, not gunicorn's wrapper."""
-        self.cfg = cfg
-        self._access_log_enabled = False
-        self.error_log.propagate = True
-        self.error_log.addFilter(_mark_harmless)
-        for level in ("critical", "error", "warning", "info", "debug"):
-            setattr(self, level, getattr(self.error_log, level))
-
-    def exception(self, msg: str, *args: Any, **more: Any) -> None:
-        """A client that fell silent is no error of ours."""
-        if isinstance(sys.exception(), TimeoutError):
-            logs.event(_log, "client_silent")
-        else:
-            self.error_log.exception(msg, *args, stacklevel=2, **more)
-
-    def access(self, *_: Any) -> None:
-        """Nothing."""
-
-    def reopen_files(self) -> None:
-        """Nothing: files are rotated by the process that writes them."""
-
-    def close_on_exec(self) -> None:
-        """Nothing: every file is opened so."""
-
-
-def when_ready(arbiter: Arbiter, settings: Settings) -> None:
-    """In the arbiter: show the metrics of all workers. A port taken meanwhile costs only them."""
-    host, port = settings.metrics_host, settings.api_metrics_port
-    directory = metrics_directory()
-    if directory is not None:
-        threading.Thread(target=_bury_orphans, args=(directory,), daemon=True).start()
-    try:
-        arbiter.metrics_server = metrics.serve(host, port, family=addresses.family(host), directory=directory)
-    except OSError as fault:
-        logs.event(_log, "metrics_not_served", level=logging.ERROR, error=fault, port=port)
-
-
-def orphans(directory: Path) -> set[int]:
-    """The processes with metrics there that answer for a killed API: `umbra up` is their parent, and ours."""
-    received = handover.received()
-    if received is None:
-        return set()
-    return {pid for pid in metrics.owners(directory) if descendants.parent(pid) == received.keeper}
-
-
-def _bury_orphans(directory: Path) -> None:
-    """Forget the gauges of those who answered for a killed API as they end, and keep their counts."""
-    present = orphans(directory)
-    while present:
-        time.sleep(_BURY_SECONDS)
-        left = orphans(directory)
-        for pid in present - left:
-            metrics.worker_exited(directory, pid)
-        present = left
-
-
-def when_starting(arbiter: Arbiter, settings: Settings) -> None:
-    """In the arbiter, first of all: make what all workers share.
-
-    That is the memory in which they see whether any was ever ready, and the CPUs that they keep to.
-    """
-    arbiter.ever_ready = mmap.mmap(-1, 1)
-    arbiter.metrics_server = None
-    arbiter.claims = cpus.Claims(settings.api_workers, cpus.usable() if settings.api_pinned else ())
-
-
-def heartbeat_directory(run_dir: Path) -> str:
-    """Where the workers can show the arbiter that they live; raises OSError.
-
-    In shared memory, if it can be: a disk could block them.
-    """
-    for directory in (_SHARED_MEMORY, _temporary_directory(), run_dir):
-        with suppress(OSError):
-            directory.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=directory).close()
-            return str(directory)
-    tried = f"{_SHARED_MEMORY}, {_temporary_directory()} and {run_dir}"
-    raise PermissionError(f"no file can be made in {tried}: the API's processes need one of them")
-
-
-def _temporary_directory() -> Path:
-    try:
-        return Path(tempfile.gettempdir())
-    except FileNotFoundError:  # no file can be made in any of those there are
-        return Path("/tmp")  # noqa: S108
-
-
-def pre_fork(arbiter: Arbiter, worker: BaseWorker) -> None:
-    """In the arbiter: give the worker what is shared, and the first place that no living one has."""
-    worker.ever_ready = arbiter.ever_ready
-    worker.claimed_cpus = arbiter.claims.cpus
-    taken = {other.place for other in arbiter.WORKERS.values()}
-    worker.place = next(place for place in count() if place not in taken)
-
-
-def post_fork(arbiter: Arbiter, worker: BaseWorker) -> None:
-    """In a new worker, at once: let go of what is the arbiter's.
-
-    Its handler would lose a SIGTERM; its port of metrics and its CPUs would stay taken for as long as this
-    worker lives, which may hang in a disk when the arbiter is long gone.
-    """
-    signal.signal(signal.SIGTERM, worker.handle_exit)
-    arbiter.claims.release()
-    if arbiter.metrics_server is not None:
-        arbiter.metrics_server.forget()
-
-
-def child_exit(worker: BaseWorker) -> None:
-    """In the arbiter, however a worker ended: forget its gauges."""
-    directory = metrics_directory()
-    if directory is not None:
-        metrics.worker_exited(directory, worker.pid)
-
-
-def on_exit() -> None:
-    """In the arbiter, at the end: leave nothing in shared memory."""
-    directory = metrics_directory()
-    if directory is not None and not orphans(directory):
-        metrics.remove_directory(directory)
-
-
-def worker_exit(worker: BaseWorker) -> None:
-    """In the worker, when it stops in order: seal the journal, then let the last lines leave."""
-    application = getattr(worker, "wsgi", None)
-    if application is not None:
-        application.extensions["umbra"].recorder.close()
-    logs.flush()

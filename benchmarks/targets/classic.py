@@ -60,8 +60,9 @@ def _with_driver(url: str) -> URL:
 def application() -> Flask:
     """Train both models in this process, then serve."""
     sales = synthetic.synthetic(ground.TRAINING_HOUSES, ground.SEED)
-    live, candidate = (recipes.get(name).train(sales.rows, sales.prices, ground.SEED).research
-                       for name in ("linear", "gbm"))  # fmt: skip
+    live, candidate = (
+        recipes.get(name).train(sales.rows, sales.prices, ground.SEED).research for name in ("linear", "gbm")
+    )
     url = _with_driver(os.environ[DATABASE_VARIABLE])
     sessions = sessionmaker(create_engine(url, pool_size=32, max_overflow=64))
     app = Flask("classic")

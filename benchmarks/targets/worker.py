@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from gunicorn.workers.sync import SyncWorker
 
-from api import server
+from api.server import worker
 
 
-class Worker(server.Worker):
+class Worker(worker.Worker):
     """Accepts and answers as Umbra's does; loads without asking for Umbra's model."""
 
     def load_wsgi(self) -> None:

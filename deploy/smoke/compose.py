@@ -31,9 +31,15 @@ class Compose:
         try:
             done = subprocess.run(
                 ["docker", "compose", *self.arguments, *command],  # noqa: S607 - the docker of this machine
-                cwd=self.directory, env={**os.environ, **(secret or {})}, stdin=subprocess.DEVNULL,
-                capture_output=True, text=True, errors="replace", timeout=TIMEOUT_SECONDS, check=False,
-            )  # fmt: skip
+                cwd=self.directory,
+                env={**os.environ, **(secret or {})},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=TIMEOUT_SECONDS,
+                check=False,
+            )
         except FileNotFoundError:
             raise Wrong(
                 "there is no `docker` here", "install Docker with its Compose plugin", final=True

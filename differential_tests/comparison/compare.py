@@ -13,6 +13,7 @@ from differential_tests.comparison.asked import by_kind
 from differential_tests.comparison.differences import Differences
 from differential_tests.comparison.noise import Measured, Sieve, measured
 from differential_tests.comparison.places import Place
+from differential_tests.comparison.ranking import by_weight
 from differential_tests.comparison.reading import (
     DifferentQuestions,
     Progress,
@@ -23,10 +24,9 @@ from differential_tests.comparison.reading import (
 )
 from differential_tests.comparison.rows import Rows, joined
 from differential_tests.comparison.table import Table, TooManyPlaces
-from differential_tests.comparison.weight import by_weight
 from differential_tests.findings import Check, Level, Pairs, Spread
-from differential_tests.runs import InvalidRun
-from differential_tests.terms import Terms
+from differential_tests.run_file import InvalidRun
+from differential_tests.settings.tolerances import Terms
 
 
 class NothingCompared(ValueError):
@@ -34,8 +34,14 @@ class NothingCompared(ValueError):
 
 
 FAULTS = (
-    InvalidRun, DifferentQuestions, NothingCompared, TooManyPlaces, OSError, UnicodeError, RecursionError,
-)  # fmt: skip
+    InvalidRun,
+    DifferentQuestions,
+    NothingCompared,
+    TooManyPlaces,
+    OSError,
+    UnicodeError,
+    RecursionError,
+)
 
 
 def _silent(done: int, total: int) -> None:

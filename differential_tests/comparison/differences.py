@@ -11,7 +11,7 @@ import numpy as np
 from differential_tests.comparison.entries import Entries, Floats, Mask, Positions, nearest
 from differential_tests.comparison.table import Type
 from differential_tests.findings import Kind
-from differential_tests.terms import Allowed
+from differential_tests.settings.tolerances import Allowed
 
 ABSENT = object()
 """The value of the side that has nothing at a place: null is something."""

@@ -20,7 +20,7 @@ from differential_tests.comparison.entries import Floats, Mask
 from differential_tests.comparison.places import Place
 from differential_tests.comparison.rows import Rows
 from differential_tests.findings import Finding, Kind
-from differential_tests.terms import Noise
+from differential_tests.settings.tolerances import Noise
 
 FAR = 10.0
 """So many times the floor is no noise, even if it is the only one."""

@@ -11,7 +11,7 @@ from differential_tests.comparison.differences import Differences, Numbers, alon
 from differential_tests.comparison.entries import Entries, Positions, paired
 from differential_tests.comparison.rows import Rows
 from differential_tests.comparison.table import Table
-from differential_tests.terms import Tolerance
+from differential_tests.settings.tolerances import Tolerance
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from differential_tests import runs
+from differential_tests import run_file
 from differential_tests.comparison.table import Table, table
-from differential_tests.runs import Header
+from differential_tests.run_file import Header
 
 Run = Path | Table
 Progress = Callable[[int, int], None]
@@ -21,7 +21,7 @@ class DifferentQuestions(ValueError):
 
 def header(run: Run) -> Header | None:
     """Who answered; raises InvalidRun or OSError."""
-    return runs.header(run) if isinstance(run, Path) else run.header
+    return run_file.header(run) if isinstance(run, Path) else run.header
 
 
 def check_questions(a: Header | None, b: Header | None) -> None:
@@ -44,7 +44,7 @@ class Reading:
         """One of them; raises InvalidRun or OSError."""
         if isinstance(run, Table):
             return run
-        found = table(runs.read(run), self._ignore, runs.header(run), self._read)
+        found = table(run_file.read(run), self._ignore, run_file.header(run), self._read)
         self._progress(self._done, self._total)
         return found
 

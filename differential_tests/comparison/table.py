@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from differential_tests import json_path
-from differential_tests.json_path import Pattern
-from differential_tests.runs import Answer, Header, InvalidRun
+from differential_tests.run_file import Answer, Header, InvalidRun
+from differential_tests.settings import json_path
+from differential_tests.settings.json_path import Pattern
 
 MOST_PLACES = 10_000
 """A column costs more than its entries: answers in which every row has keys of its own are no table."""

@@ -12,9 +12,12 @@ from monitoring import terminal
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
-    "--directory", type=click.Path(path_type=Path, file_okay=False), default=DIRECTORY, show_default=True,
+    "--directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DIRECTORY,
+    show_default=True,
     help="questions.jsonl, models/ and the runs.",
-)  # fmt: skip
+)
 @click.option("--questions", is_flag=True, help="Choose the questions anew, from the corpus.")
 @click.option("--train", is_flag=True, help="Train the small models anew: their versions rise.")
 def main(directory: Path, *, questions: bool, train: bool) -> None:

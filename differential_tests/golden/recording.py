@@ -8,10 +8,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from differential_tests import corpus, questions, runs, sides
+from differential_tests import questions, run_file, sides
 from differential_tests.golden import QUESTIONS, Golden, asked, found
-from differential_tests.levels.asking import in_requests
-from differential_tests.questions import Question
+from differential_tests.questions import Question, corpus
+from differential_tests.recording.strategies import in_requests
 from model_package import artifact, recipes
 from model_package.dataset import split
 from model_package.synthetic import synthetic
@@ -76,4 +76,4 @@ def _record(one: Golden, asking: Sequence[Question]) -> None:
     # When and where it was recorded git knows; here it would be a difference.
     told = side.header(questions.digest(asking), _NO_TIME)
     source = "/".join(one.artifact.parts[-3:])
-    runs.write(one.answers, replace(told, source=source, recorded_at="", facts={}), answers)
+    run_file.write(one.answers, replace(told, source=source, recorded_at="", facts={}), answers)

@@ -17,8 +17,8 @@ from differential_tests.comparison import Run, compare
 from differential_tests.findings import Check, Finding, Kind, Level
 from differential_tests.levels.chance import exceeds
 from differential_tests.levels.prices import PRICE, Joined, joined
-from differential_tests.terms import Terms
-from monitoring import comparison, sums
+from differential_tests.settings.tolerances import Terms
+from monitoring.statistics import comparison, sums
 
 FACTOR_2_PERCENT = 50.0
 """Of the larger of two prices: then one is twice the other."""
@@ -47,9 +47,13 @@ def candidate(
     """Compare the answers of two models to ordinary houses; `path` is where the price stands."""
     limits = limits or Limits()
     check = compare(
-        live, other, terms.within(percent=FACTOR_2_PERCENT), level=Level.D4, name="live and candidate",
+        live,
+        other,
+        terms.within(percent=FACTOR_2_PERCENT),
+        level=Level.D4,
+        name="live and candidate",
         dataset=dataset,
-    )  # fmt: skip
+    )
     if check.error:
         return check
     houses = joined(live, other, terms, path)

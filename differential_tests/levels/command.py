@@ -26,10 +26,16 @@ FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
 @click.option("--candidate", default="", metavar="ARTIFACT|URL", help="The model to come: D4.")
 @click.option("--golden", type=FOLDER, default=golden.DIRECTORY, help="Golden questions and answers: D3.")
 @click.option("--base", default="", metavar="COMMIT", help="Golden answers that changed since: D3.")
-@click.option("--examples", type=click.IntRange(1), default=200, show_default=True,
-              help="Houses that hypothesis tries.")  # fmt: skip
-@click.option("--level", "levels", multiple=True, type=click.Choice([level.value for level in Level]),
-              help="Only these; may be repeated.")  # fmt: skip
+@click.option(
+    "--examples", type=click.IntRange(1), default=200, show_default=True, help="Houses that hypothesis tries."
+)
+@click.option(
+    "--level",
+    "levels",
+    multiple=True,
+    type=click.Choice([level.value for level in Level]),
+    help="Only these; may be repeated.",
+)
 @click.option("--found", type=options.FILE, help="Add the houses that broke a relation to this corpus.")
 @options.TERMS
 @options.reports
@@ -47,7 +53,7 @@ def levels(
     python -m differential_tests levels models/linear/1
     python -m differential_tests levels models/linear/1 --service http://127.0.0.1:8000 --sales sales.csv
     """
-    from differential_tests.levels.ladder import Ladder  # noqa: PLC0415 (hypothesis is for this alone)
+    from differential_tests.levels.suite import Ladder  # noqa: PLC0415 (hypothesis is for this alone)
 
     reports = Reports(**{name: given.pop(name) for name in Reports.__slots__})
     wanted = frozenset(map(Level, levels)) or frozenset(Level)

@@ -15,15 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from differential_tests import expected_change, golden, questions, runs, sides
+from differential_tests import expected_change, golden, questions, run_file, sides
 from differential_tests.comparison import compare
 from differential_tests.comparison.table import Table, table
 from differential_tests.expected_change import ExpectedChange
 from differential_tests.findings import Check, Finding, Kind, Level
 from differential_tests.golden import Golden
-from differential_tests.levels.asking import asked
 from differential_tests.questions import Question
-from differential_tests.terms import Terms
+from differential_tests.recording.strategies import asked
+from differential_tests.settings.tolerances import Terms
 from model_package.artifact import AlteredArtifact, InvalidArtifact
 from model_package.recipes import UnknownRecipe
 
@@ -52,7 +52,7 @@ def _now(one: Golden, asking: Sequence[Question], terms: Terms) -> Check:
         side = sides.of(str(one.artifact))
     except (InvalidArtifact, AlteredArtifact, UnknownRecipe) as fault:
         return _unreadable(one, len(asking), fault)
-    before = table(runs.read(one.answers), terms.ignore)
+    before = table(run_file.read(one.answers), terms.ignore)
     now = asked(side, asking, terms)
     return compare(before, now, terms, level=Level.D3, name=f"{one.name} as recorded", dataset="golden")
 
@@ -76,14 +76,18 @@ def approved(
     return [
         expected_change.judge(
             compare(
-                _only(before[one.name].answers, same, release), _only(one.answers, same, release), release,
-                level=Level.D3, name=f"{one.name} since the base", dataset=dataset,
+                _only(before[one.name].answers, same, release),
+                _only(one.answers, same, release),
+                release,
+                level=Level.D3,
+                name=f"{one.name} since the base",
+                dataset=dataset,
             ),
             changes,
         )
         for one in golden.found(now)
         if one.name in before
-    ]  # fmt: skip
+    ]
 
 
 def _common(base: Path, now: Path) -> frozenset[str]:
@@ -94,8 +98,8 @@ def _common(base: Path, now: Path) -> frozenset[str]:
 
 def _only(run: Path, ids: frozenset[str], terms: Terms) -> Table:
     """The answers to these questions; both runs were asked them all, so that their headers agree."""
-    header = replace(runs.header(run), questions_sha256=_DIGEST)
-    return table((one for one in runs.read(run) if one.id in ids), terms.ignore, header)
+    header = replace(run_file.header(run), questions_sha256=_DIGEST)
+    return table((one for one in run_file.read(run) if one.id in ids), terms.ignore, header)
 
 
 _DIGEST = questions.digest([])
@@ -116,8 +120,10 @@ def _git(where: Path, *arguments: str) -> bytes:
     try:
         found = subprocess.run(
             ["git", "-c", "safe.directory=*", *arguments],  # noqa: S607  # whichever git there is
-            cwd=where, capture_output=True, check=False,
-        )  # fmt: skip
+            cwd=where,
+            capture_output=True,
+            check=False,
+        )
     except OSError as fault:
         raise NoBase(f"git cannot be run: {fault}") from fault
     if found.returncode:

@@ -9,12 +9,12 @@ from math import inf, isfinite, log
 from typing import Any
 
 from differential_tests.findings import Check, Finding, Kind, Level
-from differential_tests.levels.asking import in_requests, one_by_one
 from differential_tests.levels.chance import exceeds
 from differential_tests.levels.prices import PRICE
 from differential_tests.questions import Question
+from differential_tests.recording.strategies import in_requests, one_by_one
 from differential_tests.relations import ALWAYS, BUDGETED, REFUSED, Budget, Refusal, Relation, budgets, more
-from differential_tests.runs import Answer
+from differential_tests.run_file import Answer
 from differential_tests.sides import Side
 from differential_tests.sides.mapping import value_at
 from model_package.schema import Row
@@ -79,7 +79,10 @@ def relation(
     noticed = sum(violation.size > budget.unnoticed for violation in found)
     worst = max((violation.size for violation in found), default=0.0)
     return Check(
-        Level.D5, one.name, dataset, len(asking),
+        Level.D5,
+        one.name,
+        dataset,
+        len(asking),
         findings=(*_over(noticed, len(asking), one, budget), *_beyond(found, budget)),
         facts={
             "relation": one.says,
@@ -87,7 +90,7 @@ def relation(
             "budget": f"{budget.share:.2%}, {budget.worst:.4g}" if budget.share else "none",
         },
         seconds=time.monotonic() - started,
-    )  # fmt: skip
+    )
 
 
 def refusal(side: Side, houses: Sequence[Question], one: Refusal, dataset: str = "") -> Check:
@@ -131,10 +134,17 @@ def judge(before: Answer, after: Answer, one: Relation) -> Violation | None:
     return Violation(
         size,
         Finding(
-            Kind.RELATION, before.id, PRICE, told(before), told(after), difference, percent, before.segment,
+            Kind.RELATION,
+            before.id,
+            PRICE,
+            told(before),
+            told(after),
+            difference,
+            percent,
+            before.segment,
             one.says,
         ),
-    )  # fmt: skip
+    )
 
 
 def log_ratio(asked: float, changed: float) -> float:

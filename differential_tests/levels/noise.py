@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from differential_tests.comparison import compare
 from differential_tests.comparison.table import Table
 from differential_tests.findings import Check, Level
-from differential_tests.levels.asking import Way, asked, at_once, in_requests, one_by_one, shuffled
 from differential_tests.levels.prices import measured
 from differential_tests.questions import Question
+from differential_tests.recording.strategies import Way, asked, at_once, in_requests, one_by_one, shuffled
+from differential_tests.settings.tolerances import Terms
 from differential_tests.sides import Side
-from differential_tests.terms import Terms
 
 PERCENT = 1e-10
 """Of the price: |ln ratio| <= 1e-12. Measured: exactly 0 for trees, 1.8e-15 for the ridge."""

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from differential_tests import runs
+from differential_tests import run_file
 from differential_tests.comparison import Run
 from differential_tests.comparison.table import Table, Type, table
 from differential_tests.findings import Check
-from differential_tests.terms import Terms
+from differential_tests.settings.tolerances import Terms
 
 PRICE = "$.price_dollars"
 
@@ -49,7 +49,7 @@ def _prices(run: Run, terms: Terms, path: str) -> dict[str, float]:
 
 
 def _table(run: Path, terms: Terms) -> Table:
-    return table(runs.read(run), terms.ignore, runs.header(run))
+    return table(run_file.read(run), terms.ignore, run_file.header(run))
 
 
 def measured(check: Check, one: Run, other: Run, terms: Terms) -> Check:

@@ -1,8 +1,8 @@
 """D1: the research pipeline, as it was fitted, against the package: the same data, the same seed.
 
-The two share code: `model_package.features.LOGGED` (which sizes are logged), `features.encoder` (the form of
-what was learned), `recipes.frame` and `schema` (fields and codes). A fault there changes both and is not seen
-here; D3 sees it, for the golden answers were given by the code before it.
+The two share code: `model_package.recipes.linear_features.LOGGED` (which sizes are logged),
+`features.encoder` (the form of what was learned), `recipes.frame` and `schema` (fields and codes). A fault
+there changes both and is not seen here; D3 sees it, for the golden answers were given by the code before it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from differential_tests.comparison import compare
 from differential_tests.comparison.table import Table, table
 from differential_tests.findings import Check, Level
-from differential_tests.levels.asking import asked
 from differential_tests.levels.prices import measured
 from differential_tests.questions import Question
-from differential_tests.runs import Answer
+from differential_tests.recording.strategies import asked
+from differential_tests.run_file import Answer
+from differential_tests.settings.tolerances import Terms
 from differential_tests.sides import Side
-from differential_tests.terms import Terms
 from model_package import artifact, recipes
 from model_package.dataset import Split
 from model_package.recipes import Fitted

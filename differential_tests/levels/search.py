@@ -16,9 +16,9 @@ from hypothesis.errors import Flaky
 from hypothesis.strategies import SearchStrategy
 
 from differential_tests.findings import Check, Finding, Level
-from differential_tests.levels.asking import one_by_one
 from differential_tests.levels.metamorphic import is_typed, judge, log_ratio, not_refused, pairs, price
 from differential_tests.questions import Question
+from differential_tests.recording.strategies import one_by_one
 from differential_tests.relations import ALWAYS, REFUSED, Relation, more
 from differential_tests.relations.houses import house
 from differential_tests.sides import Side
@@ -140,10 +140,14 @@ def _searched(
     seen: list[Broken] = []
 
     @settings(
-        max_examples=examples, derandomize=True, deadline=None, database=None, report_multiple_bugs=False,
+        max_examples=examples,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        report_multiple_bugs=False,
         phases=(Phase.explicit, Phase.generate, Phase.target, Phase.shrink),
         suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
+    )
     @given(strategy)
     def search(example: Any) -> None:
         nonlocal tried

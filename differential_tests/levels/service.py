@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from differential_tests.comparison import compare
 from differential_tests.comparison.table import Table
 from differential_tests.findings import Check, Level
-from differential_tests.levels.asking import Way, asked, in_requests, one_by_one
 from differential_tests.levels.prices import measured
 from differential_tests.questions import Question
 from differential_tests.recording import TOGETHER, requests
+from differential_tests.recording.strategies import Way, asked, in_requests, one_by_one
+from differential_tests.settings.tolerances import Terms
 from differential_tests.sides import Side
-from differential_tests.terms import Terms
 
 PERCENT = 1e-7
 """Of the price: a relative 1e-9; JSON writes every float64 so that it is read again exactly."""

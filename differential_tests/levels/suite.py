@@ -8,10 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from differential_tests import corpus, expected_change, golden, sides
-from differential_tests.document import InvalidDocument
+from differential_tests import expected_change, golden, sides
 from differential_tests.findings import Check, Level, require_answers
-from differential_tests.levels.asking import asked
 from differential_tests.levels.candidate import candidate
 from differential_tests.levels.golden import NoBase, approved, of_commit, recorded
 from differential_tests.levels.metamorphic import relations
@@ -19,11 +17,13 @@ from differential_tests.levels.noise import noise, pair
 from differential_tests.levels.research import Refitted, is_of, refit, research
 from differential_tests.levels.search import EXAMPLES, Found, always, company, disagreement
 from differential_tests.levels.service import service
-from differential_tests.questions import JSON, InvalidQuestions, Question
+from differential_tests.questions import JSON, InvalidQuestions, Question, corpus
 from differential_tests.recording import SideDead
-from differential_tests.runs import InvalidRun
+from differential_tests.recording.strategies import asked
+from differential_tests.run_file import InvalidRun
+from differential_tests.settings.tolerances import Terms
+from differential_tests.settings.toml_file import InvalidDocument
 from differential_tests.sides import Side, UnknownSource
-from differential_tests.terms import Terms
 from model_package import artifact, dataset, recipes
 from model_package.artifact import AlteredArtifact, InvalidArtifact, Model
 from model_package.dataset import InvalidDataset, Split
@@ -36,9 +36,18 @@ HOUSES = frozenset({"ordinary", "harvested", "given"})
 SERVICE_SHARE = 10
 """Over HTTP hypothesis tries so much less: an example is a dozen requests."""
 FAULTS = (
-    AlteredArtifact, InvalidArtifact, InvalidDataset, InvalidDocument, InvalidQuestions, InvalidRun, NoBase,
-    OSError, SideDead, UnknownRecipe, UnknownSource,
-)  # fmt: skip
+    AlteredArtifact,
+    InvalidArtifact,
+    InvalidDataset,
+    InvalidDocument,
+    InvalidQuestions,
+    InvalidRun,
+    NoBase,
+    OSError,
+    SideDead,
+    UnknownRecipe,
+    UnknownSource,
+)
 Step = Callable[[], Iterable[Check]]
 
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from differential_tests.questions import JSON, Question
+from differential_tests.questions.question import JSON, Question
 from model_package.schema import ENTITY, EXAMPLE, FIELDS, Field, Row
 from model_package.synthetic import synthetic
 

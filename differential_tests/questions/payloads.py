@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from differential_tests import questions
-from differential_tests.questions import InvalidQuestions, Question
+from differential_tests.questions import question as questions
+from differential_tests.questions.question import InvalidQuestions, Question
 from model_package import tables
 from model_package.schema import BY_NAME
 from model_package.spool import Spool

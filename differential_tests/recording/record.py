@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Protocol
 
 from differential_tests import questions as asked
-from differential_tests import runs
+from differential_tests import run_file
 from differential_tests.questions import Question
-from differential_tests.runs import Answer, Header
+from differential_tests.run_file import Answer, Header
 from differential_tests.sides import Side
 
 
@@ -78,14 +78,18 @@ def record(
     with whole(path) as partial:
         found = list(
             answers(
-                side, questions, rows_per_request=rows_per_request, concurrency=concurrency, segment=segment,
+                side,
+                questions,
+                rows_per_request=rows_per_request,
+                concurrency=concurrency,
+                segment=segment,
                 progress=progress,
             )
-        )  # fmt: skip
+        )
         _require_sense(found)
         header = side.header(asked.digest(questions), now)
         header = replace(header, facts={**header.facts, "rows per request": str(rows_per_request)})
-        runs.write(partial, header, found)
+        run_file.write(partial, header, found)
     states = Counter(map(_state, found))
     return Recorded(path, header, states["answered"], states["refused"], states["failed"])
 

@@ -12,9 +12,9 @@ from differential_tests import recording, sides
 from differential_tests.comparison import compare
 from differential_tests.findings import Check, Level, require_answers
 from differential_tests.recording import Progress, Questions, Recorded, SideDead
-from differential_tests.runs import Header
+from differential_tests.run_file import Header
+from differential_tests.settings.tolerances import Terms
 from differential_tests.sides import Patience, Side
-from differential_tests.terms import Terms
 
 Bar = Callable[[str], AbstractContextManager[Progress]]
 
@@ -91,9 +91,15 @@ def recorded(
     with bar(what) as progress:
         try:
             return recording.record(
-                side, questions, path, now=now, rows_per_request=manner.rows_per_request,
-                concurrency=manner.concurrency, segment=terms.segment, progress=progress,
-            )  # fmt: skip
+                side,
+                questions,
+                path,
+                now=now,
+                rows_per_request=manner.rows_per_request,
+                concurrency=manner.concurrency,
+                segment=terms.segment,
+                progress=progress,
+            )
         except SideDead as fault:
             raise SideDead(f"{what}: {fault}") from fault
 

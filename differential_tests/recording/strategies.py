@@ -8,9 +8,9 @@ from random import Random
 from differential_tests import recording
 from differential_tests.comparison.table import Table, table
 from differential_tests.questions import Question
-from differential_tests.runs import Answer
+from differential_tests.run_file import Answer
+from differential_tests.settings.tolerances import Terms
 from differential_tests.sides import Side
-from differential_tests.terms import Terms
 
 Way = Callable[[Side, Sequence[Question]], list[Answer]]
 

@@ -11,8 +11,8 @@ from math import inf
 from typing import Any
 from zlib import crc32
 
-from differential_tests.corpus import CSV, csv_of
 from differential_tests.questions import JSON
+from differential_tests.questions.corpus import CSV, csv_of
 from differential_tests.relations.relation import Refusal, Relation
 from model_package.schema import BY_NAME, ENTITY, FIELDS, Field, Row, Value
 

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from differential_tests.findings import Check, Level
 from differential_tests.reports import summary
-from differential_tests.reports.texts import count, visible
+from differential_tests.reports.formatting import count, visible
 
 WORST = 5
 

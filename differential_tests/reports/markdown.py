@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 
 from differential_tests.findings import Check, Finding, Level
 from differential_tests.reports import summary
+from differential_tests.reports.formatting import SHOWN_CHARACTERS, cut, escaped, line, number, visible
 from differential_tests.reports.summary import State
-from differential_tests.reports.texts import SHOWN_CHARACTERS, cut, escaped, line, number, visible
 
 WORST, FACTS, ERRORS = 10, 60, 5
 _MARKS = {State.SAME: "✅", State.FINDINGS: "❌", State.ERROR: "⚠️"}

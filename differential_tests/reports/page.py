@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from differential_tests.findings import Check
-from differential_tests.reports import plots, summary, texts
+from differential_tests.reports import formatting, plots, summary
 
 WORST, SPREADS = 50, 60
 
@@ -27,7 +27,9 @@ def html(checks: Sequence[Check]) -> str:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters.update(line=texts.line, number=texts.number, count=texts.count, zip=zip)
+    environment.filters.update(
+        line=formatting.line, number=formatting.number, count=formatting.count, zip=zip
+    )
     ordered = [check for members in summary.by_level(checks).values() for check in members]
     return environment.get_template("page.html.jinja").render(
         checks=ordered, summary=summary, plots=plots, worst=WORST, most_spreads=SPREADS

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from differential_tests.findings import Pairs
 from differential_tests.reports.canvas import Axis, Canvas, axis
-from differential_tests.reports.texts import count, line, number
+from differential_tests.reports.formatting import count, line, number
 
 POINTS, WORST, BINS = 2000, 5, 31
 _SPREAD = 8.0  # from here on a logarithmic axis is easier to read

@@ -11,7 +11,7 @@ from itertools import islice
 from math import inf, isnan
 
 from differential_tests.findings import Asked, Check, Finding, Kind, Level
-from differential_tests.reports.texts import apart, count, line, number, value
+from differential_tests.reports.formatting import apart, count, line, number, value
 
 _WHOLE_ROW = frozenset({Kind.MISSING, Kind.EXTRA, Kind.DOUBLED, Kind.FAILURE, Kind.REFUSAL})
 

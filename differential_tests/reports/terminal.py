@@ -8,8 +8,8 @@ from rich.table import Table
 
 from differential_tests.findings import Check, Finding, Kind
 from differential_tests.reports import summary
+from differential_tests.reports.formatting import line, number
 from differential_tests.reports.summary import State
-from differential_tests.reports.texts import line, number
 from monitoring.terminal import Screen, styled
 
 WORST = 10

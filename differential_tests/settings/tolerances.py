@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from differential_tests import document, json_path
-from differential_tests.document import InvalidDocument, Keys, Share, Size, unexpected
+from differential_tests.settings import json_path
+from differential_tests.settings import toml_file as document
+from differential_tests.settings.toml_file import InvalidDocument, Keys, Share, Size, unexpected
 
 SHIPPED = Path(__file__).parent / "umbra.toml"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from differential_tests.questions import Question
-from differential_tests.runs import Answer, Header
+from differential_tests.run_file import Answer, Header
 from differential_tests.sides import mapping
 from differential_tests.sides.artifact import MANIFEST, ArtifactSide
 from differential_tests.sides.service import Patience, ServiceSide

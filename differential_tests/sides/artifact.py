@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from differential_tests.questions import JSON, Question
-from differential_tests.runs import Answer, Header
+from differential_tests.run_file import Answer, Header
 from differential_tests.sides import bodies, replies
 from differential_tests.sides.bodies import Body
 from differential_tests.sides.mapping import Service

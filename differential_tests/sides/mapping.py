@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from differential_tests import json_path
-from differential_tests.document import Keys, unexpected
-from differential_tests.terms import InvalidTerms
+from differential_tests.settings import json_path
+from differential_tests.settings.tolerances import InvalidTerms
+from differential_tests.settings.toml_file import Keys, unexpected
 
 OF_ONE = frozenset({"$row", "$cells"})
 SECTIONS = ("a", "b")

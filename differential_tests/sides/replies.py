@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from differential_tests.questions import Question
-from differential_tests.runs import Answer
+from differential_tests.run_file import Answer
 from differential_tests.sides.mapping import Response, reference, text_at, value_at
 
 SHOWN_CHARACTERS = 120

@@ -11,7 +11,7 @@ import httpcore
 import httpx
 
 from differential_tests.questions import JSON, Question
-from differential_tests.runs import Answer, Header
+from differential_tests.run_file import Answer, Header
 from differential_tests.sides import bodies, mapping, replies
 from differential_tests.sides.deadline import Deadlines
 from differential_tests.sides.mapping import Service

@@ -43,25 +43,40 @@ class Variable:
 
 
 JOB = Variable(
-    "job", "Job", "Prometheus jobs that scrape Umbra; more when several platforms report to one Prometheus.",
-    "job", "umbra_metrics_files_readable",
-)  # fmt: skip
+    "job",
+    "Job",
+    "Prometheus jobs that scrape Umbra; more when several platforms report to one Prometheus.",
+    "job",
+    "umbra_metrics_files_readable",
+)
 API_INSTANCE = Variable(
-    "api_instance", "API instance", "API hosts, by the address their metrics come from.",
-    "instance", 'umbra_live_model_info{job=~"$job"}',
-)  # fmt: skip
+    "api_instance",
+    "API instance",
+    "API hosts, by the address their metrics come from.",
+    "instance",
+    'umbra_live_model_info{job=~"$job"}',
+)
 WORKER_INSTANCE = Variable(
-    "worker_instance", "Worker instance", "Workers, by the address their metrics come from.",
-    "instance", 'umbra_store_up{job=~"$job"}',
-)  # fmt: skip
+    "worker_instance",
+    "Worker instance",
+    "Workers, by the address their metrics come from.",
+    "instance",
+    'umbra_store_up{job=~"$job"}',
+)
 ROUTE = Variable(
-    "route", "Route", "Routes of the API, as in /openapi.json.",
-    "route", 'umbra_requests_total{job=~"$job"}',
-)  # fmt: skip
+    "route",
+    "Route",
+    "Routes of the API, as in /openapi.json.",
+    "route",
+    'umbra_requests_total{job=~"$job"}',
+)
 CANDIDATE = Variable(
-    "candidate", "Candidate", "Models being scored in shadow, NAME@VERSION.",
-    "candidate", 'umbra_candidate_sample_ratio{job=~"$job"}',
-)  # fmt: skip
+    "candidate",
+    "Candidate",
+    "Models being scored in shadow, NAME@VERSION.",
+    "candidate",
+    'umbra_candidate_sample_ratio{job=~"$job"}',
+)
 
 _DATASOURCE_VARIABLE = {
     "type": "datasource",
@@ -110,14 +125,20 @@ class Annotation:
 _VERDICT = 'max by (candidate, state) (umbra_verdict_state{job=~"$job"}%s) == 1'
 
 DEPLOYMENTS = Annotation(
-    "Deployments", 'max by (model) (umbra_deployment_timestamp_seconds{job=~"$job"}) * 1000',
-    "{{model}} went live", "A deployment: promotion, rollback, or the first one.", "purple",
+    "Deployments",
+    'max by (model) (umbra_deployment_timestamp_seconds{job=~"$job"}) * 1000',
+    "{{model}} went live",
+    "A deployment: promotion, rollback, or the first one.",
+    "purple",
     value_is_time=True,
-)  # fmt: skip
+)
 VERDICTS = Annotation(
-    "Verdict changes", f"({_VERDICT % ''}) unless ({_VERDICT % ' offset $__interval'})",
-    "{{candidate}}: {{state}}", "The verdict on this candidate became {{state}}.", "super-light-yellow",
-)  # fmt: skip
+    "Verdict changes",
+    f"({_VERDICT % ''}) unless ({_VERDICT % ' offset $__interval'})",
+    "{{candidate}}: {{state}}",
+    "The verdict on this candidate became {{state}}.",
+    "super-light-yellow",
+)
 
 
 @dataclass(frozen=True, slots=True)

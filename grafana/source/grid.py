@@ -57,6 +57,8 @@ def _even(section: Section, line: list[Panel | Text]) -> list[Panel | Text]:
     widths, heights = [panel.width for panel in line], {panel.height for panel in line}
     if sum(widths) != COLUMNS or len(heights) != 1:
         titles = ", ".join(panel.title for panel in line)
-        raise UnevenLine(f"{section.title}: {titles}: widths {widths} should add up to {COLUMNS}, "
-                         f"heights {sorted(heights)} be one")  # fmt: skip
+        raise UnevenLine(
+            f"{section.title}: {titles}: widths {widths} should add up to {COLUMNS}, "
+            f"heights {sorted(heights)} be one"
+        )
     return line

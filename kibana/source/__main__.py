@@ -18,10 +18,12 @@ _PERCENT = {"id": "percent", "params": {"pattern": "0.0%"}}
 _MILLISECONDS = {
     "id": "duration",
     "params": {
-        "inputFormat": "nanoseconds", "outputFormat": "asMilliseconds", "outputPrecision": 1,
+        "inputFormat": "nanoseconds",
+        "outputFormat": "asMilliseconds",
+        "outputPrecision": 1,
         "showSuffix": True,
     },
-}  # fmt: skip
+}
 _PLAIN = {"id": "number", "params": {"pattern": "0"}}
 _FORMATS = {
     "event.duration": _MILLISECONDS,

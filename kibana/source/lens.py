@@ -66,9 +66,12 @@ def values(label: str, field: str, size: int = 10, *, ordered: bool = False) -> 
     if ordered:
         order = {"type": "alphabetical", "fallback": False}
     params = {
-        "size": size, "orderBy": order, "orderDirection": "asc" if ordered else "desc",
-        "otherBucket": False, "missingBucket": False,
-    }  # fmt: skip
+        "size": size,
+        "orderBy": order,
+        "orderDirection": "asc" if ordered else "desc",
+        "otherBucket": False,
+        "missingBucket": False,
+    }
     kind = "number" if ordered else "string"
     return _bucket(label, "terms", kind, "ordinal", params) | {"sourceField": field}
 
@@ -92,9 +95,11 @@ def classes(label: str, field: str, edges: Sequence[float], shown: str) -> Colum
         for low, high, name, next_name in zip(edges, edges[1:], names, names[1:], strict=False)
     ]
     params = {
-        "type": "range", "ranges": [first, *between, last], "maxBars": 50,
+        "type": "range",
+        "ranges": [first, *between, last],
+        "maxBars": 50,
         "parentFormat": {"id": "range", "params": {"template": "arrow_right", "replaceInfinity": True}},
-    }  # fmt: skip
+    }
     return _bucket(label, "range", "string", "ordinal", params) | {"sourceField": field}
 
 
@@ -148,16 +153,27 @@ def _visualization(chart: Chart, buckets: list[str], figures: list[str]) -> tupl
 
 def _figure(label: str, operation: str, field: str, **params: Any) -> Column:
     return {
-        "label": label, "customLabel": True, "dataType": "number", "operationType": operation,
-        "isBucketed": False, "scale": "ratio", "sourceField": field, "params": params,
-    }  # fmt: skip
+        "label": label,
+        "customLabel": True,
+        "dataType": "number",
+        "operationType": operation,
+        "isBucketed": False,
+        "scale": "ratio",
+        "sourceField": field,
+        "params": params,
+    }
 
 
 def _bucket(label: str, operation: str, kind: str, scale: str, params: dict[str, Any]) -> Column:
     return {
-        "label": label, "customLabel": True, "dataType": kind, "operationType": operation,
-        "isBucketed": True, "scale": scale, "params": params,
-    }  # fmt: skip
+        "label": label,
+        "customLabel": True,
+        "dataType": kind,
+        "operationType": operation,
+        "isBucketed": True,
+        "scale": scale,
+        "params": params,
+    }
 
 
 def _kql(query: str) -> dict[str, str]:

@@ -21,36 +21,88 @@ _SPREAD = [
 
 _FIGURES = [
     number("Compared houses", "Pairs of a live price and a candidate's.", COMPARED, count("pairs")),
-    number("Median difference", "Candidate over live, minus 1: half the pairs differ by less.", COMPARED,
-           percentile("median", _DIFFERENCE, 50)),
-    number("Failures", "Houses a candidate failed on (ten lines per batch at most).", FAILED,
-           count("failures")),
-]  # fmt: skip
+    number(
+        "Median difference",
+        "Candidate over live, minus 1: half the pairs differ by less.",
+        COMPARED,
+        percentile("median", _DIFFERENCE, 50),
+    ),
+    number(
+        "Failures", "Houses a candidate failed on (ten lines per batch at most).", FAILED, count("failures")
+    ),
+]
 _DISTRIBUTIONS = [
-    Chart("Live prices", "Distribution of the live price, in the classes of the chart beside.", "bar",
-          CAPTURED, [count("houses")], [classes("live price", _LIVE, _PRICES, "${:,.0f}")]),
-    Chart("Candidate prices", "Distribution of the candidates' prices, in the same classes.", "bar", COMPARED,
-          [count("houses")], [classes("candidate price", _CANDIDATE, _PRICES, "${:,.0f}"), _BY_CANDIDATE]),
-]  # fmt: skip
+    Chart(
+        "Live prices",
+        "Distribution of the live price, in the classes of the chart beside.",
+        "bar",
+        CAPTURED,
+        [count("houses")],
+        [classes("live price", _LIVE, _PRICES, "${:,.0f}")],
+    ),
+    Chart(
+        "Candidate prices",
+        "Distribution of the candidates' prices, in the same classes.",
+        "bar",
+        COMPARED,
+        [count("houses")],
+        [classes("candidate price", _CANDIDATE, _PRICES, "${:,.0f}"), _BY_CANDIDATE],
+    ),
+]
 _DIFFERENCES = [
-    Chart("Difference", "Candidate over live, minus 1: how the pairs are spread.", "bar", COMPARED,
-          [count("pairs")], [classes("difference", _DIFFERENCE, _RATIOS, "{:+.0%}"), _BY_CANDIDATE]),
-    Chart("Difference over time", "Candidate over live, minus 1, by candidate.", "line", COMPARED, _SPREAD,
-          [over_time(), _BY_CANDIDATE]),
-]  # fmt: skip
+    Chart(
+        "Difference",
+        "Candidate over live, minus 1: how the pairs are spread.",
+        "bar",
+        COMPARED,
+        [count("pairs")],
+        [classes("difference", _DIFFERENCE, _RATIOS, "{:+.0%}"), _BY_CANDIDATE],
+    ),
+    Chart(
+        "Difference over time",
+        "Candidate over live, minus 1, by candidate.",
+        "line",
+        COMPARED,
+        _SPREAD,
+        [over_time(), _BY_CANDIDATE],
+    ),
+]
 _PAIRS = [
-    Chart("Prices over time", "Median prices of the same houses.", "line", COMPARED,
-          [percentile("live", _LIVE, 50), percentile("candidate", _CANDIDATE, 50)], [over_time()]),
-    Chart("Candidates", "Each candidate against the live model it was compared with.", "table", COMPARED,
-          [count("pairs"), *_SPREAD, smallest("least", _DIFFERENCE), largest("greatest", _DIFFERENCE)],
-          [_BY_CANDIDATE, values("live", "umbra.live_model")]),
-]  # fmt: skip
+    Chart(
+        "Prices over time",
+        "Median prices of the same houses.",
+        "line",
+        COMPARED,
+        [percentile("live", _LIVE, 50), percentile("candidate", _CANDIDATE, 50)],
+        [over_time()],
+    ),
+    Chart(
+        "Candidates",
+        "Each candidate against the live model it was compared with.",
+        "table",
+        COMPARED,
+        [count("pairs"), *_SPREAD, smallest("least", _DIFFERENCE), largest("greatest", _DIFFERENCE)],
+        [_BY_CANDIDATE, values("live", "umbra.live_model")],
+    ),
+]
 _FAILURES = [
-    Chart("Failures by reason", "Houses a candidate failed on, over time.", "bar_stacked", FAILED,
-          [count("houses")], [over_time(), _BY_REASON]),
-    Chart("Failures by candidate", "Which candidate fails, and why.", "table", FAILED, [count("houses")],
-          [_BY_CANDIDATE, _BY_REASON]),
-]  # fmt: skip
+    Chart(
+        "Failures by reason",
+        "Houses a candidate failed on, over time.",
+        "bar_stacked",
+        FAILED,
+        [count("houses")],
+        [over_time(), _BY_REASON],
+    ),
+    Chart(
+        "Failures by candidate",
+        "Which candidate fails, and why.",
+        "table",
+        FAILED,
+        [count("houses")],
+        [_BY_CANDIDATE, _BY_REASON],
+    ),
+]
 
 LIVE_AND_SHADOW = Dashboard(
     "umbra-live-and-shadow",

@@ -58,10 +58,16 @@ def number(title: str, description: str, query: str, figure: lens.Column) -> len
 def data_view(title: str, name: str, formats: Mapping[str, object]) -> Object:
     """The data view that everything looks at; `formats` say how numbers are written."""
     attributes = {
-        "title": title, "name": name, "timeFieldName": lens.TIME, "allowNoIndex": True,
-        "fieldFormatMap": _packed(formats), "fieldAttrs": "{}", "fields": "[]", "runtimeFieldMap": "{}",
+        "title": title,
+        "name": name,
+        "timeFieldName": lens.TIME,
+        "allowNoIndex": True,
+        "fieldFormatMap": _packed(formats),
+        "fieldAttrs": "{}",
+        "fields": "[]",
+        "runtimeFieldMap": "{}",
         "sourceFilters": "[]",
-    }  # fmt: skip
+    }
     return _object("index-pattern", DATA_VIEW, attributes, [])
 
 
@@ -69,10 +75,15 @@ def search(saved: Search) -> Object:
     """A search as an object."""
     name = "kibanaSavedObjectMeta.searchSourceJSON.index"
     attributes = {
-        "title": saved.title, "description": saved.description, "columns": list(saved.columns),
-        "sort": [list(saved.sort)], "grid": {}, "hideChart": False, "isTextBasedQuery": False,
+        "title": saved.title,
+        "description": saved.description,
+        "columns": list(saved.columns),
+        "sort": [list(saved.sort)],
+        "grid": {},
+        "hideChart": False,
+        "isTextBasedQuery": False,
         "kibanaSavedObjectMeta": _search_source(saved.query, indexRefName=name),
-    }  # fmt: skip
+    }
     return _object("search", saved.id, attributes, [_reference("index-pattern", DATA_VIEW, name)])
 
 
@@ -91,16 +102,25 @@ def dashboard(board: Dashboard) -> Object:
             references += needed
         top += height
     attributes = {
-        "title": board.title, "description": board.description, "version": 1,
+        "title": board.title,
+        "description": board.description,
+        "version": 1,
         "panelsJSON": _packed(panels),
-        "optionsJSON": _packed({
-            "useMargins": True, "syncColors": True, "syncCursor": True, "syncTooltips": False,
-            "hidePanelTitles": False,
-        }),
-        "timeRestore": True, "timeFrom": "now-24h", "timeTo": "now",
+        "optionsJSON": _packed(
+            {
+                "useMargins": True,
+                "syncColors": True,
+                "syncCursor": True,
+                "syncTooltips": False,
+                "hidePanelTitles": False,
+            }
+        ),
+        "timeRestore": True,
+        "timeFrom": "now-24h",
+        "timeTo": "now",
         "refreshInterval": {"pause": True, "value": 60000},
         "kibanaSavedObjectMeta": _search_source(""),
-    }  # fmt: skip
+    }
     return _object("dashboard", board.id, attributes, references)
 
 
@@ -123,10 +143,13 @@ def _content(panel: Panel, number: str) -> tuple[dict[str, Any], list[dict[str, 
 
 def _markdown(text: str) -> dict[str, Any]:
     return {
-        "type": "markdown", "title": "", "description": "", "uiState": {},
+        "type": "markdown",
+        "title": "",
+        "description": "",
+        "uiState": {},
         "params": {"markdown": text, "fontSize": 12, "openLinksInNewTab": False},
         "data": {"aggs": [], "searchSource": {"query": {"query": "", "language": "kuery"}, "filter": []}},
-    }  # fmt: skip
+    }
 
 
 def _search_source(query: str, **more: str) -> dict[str, str]:
@@ -136,9 +159,14 @@ def _search_source(query: str, **more: str) -> dict[str, str]:
 
 def _object(kind: str, identity: str, attributes: dict[str, Any], references: list[dict[str, str]]) -> Object:
     return {
-        "id": identity, "type": kind, "attributes": attributes, "references": references,
-        "coreMigrationVersion": "8.8.0", "typeMigrationVersion": _SHAPES[kind], "managed": False,
-    }  # fmt: skip
+        "id": identity,
+        "type": kind,
+        "attributes": attributes,
+        "references": references,
+        "coreMigrationVersion": "8.8.0",
+        "typeMigrationVersion": _SHAPES[kind],
+        "managed": False,
+    }
 
 
 def _reference(kind: str, identity: str, name: str) -> dict[str, str]:

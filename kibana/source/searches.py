@@ -11,8 +11,15 @@ FAILED = 'message.keyword: "observation_failed"'
 SLOW_NANOSECONDS = 50_000_000
 """The objective for a request, 50 ms."""
 
-_HOUSE = ("umbra.candidate", "umbra.live_price_dollars", "umbra.candidate_price_dollars",
-          "umbra.difference_dollars", "umbra.difference_ratio", "trace.id", "umbra.capture_id")  # fmt: skip
+_HOUSE = (
+    "umbra.candidate",
+    "umbra.live_price_dollars",
+    "umbra.candidate_price_dollars",
+    "umbra.difference_dollars",
+    "umbra.difference_ratio",
+    "trace.id",
+    "umbra.capture_id",
+)
 
 ERRORS = Search(
     "umbra-errors",
@@ -63,18 +70,34 @@ ONE_REQUEST = Search(
     "Umbra: one request by id",
     "All lines about a request, from its answer to its outcome: put its X-Request-ID for the star.",
     "trace.id: *",
-    ("event.dataset", "message", "trace.id", "http.response.status_code", "umbra.row_index",
-     "umbra.candidate", "umbra.live_price_dollars", "umbra.candidate_price_dollars", "umbra.outcome",
-     "umbra.reason"),
-)  # fmt: skip
+    (
+        "event.dataset",
+        "message",
+        "trace.id",
+        "http.response.status_code",
+        "umbra.row_index",
+        "umbra.candidate",
+        "umbra.live_price_dollars",
+        "umbra.candidate_price_dollars",
+        "umbra.outcome",
+        "umbra.reason",
+    ),
+)
 OUTCOMES = Search(
     "umbra-outcomes",
     "Umbra: outcomes",
     "Reports of sold and withdrawn houses, and each house under the request that asked about it.",
     'message.keyword: "outcomes_stored" or message.keyword: "house_outcome"',
-    ("message", "umbra.outcome", "umbra.capture_id", "umbra.capture_ids", "umbra.rows", "umbra.report",
-     "trace.id"),
-)  # fmt: skip
+    (
+        "message",
+        "umbra.outcome",
+        "umbra.capture_id",
+        "umbra.capture_ids",
+        "umbra.rows",
+        "umbra.report",
+        "trace.id",
+    ),
+)
 FAR_ABOVE = Search(
     "umbra-far-above-live",
     "Umbra: candidate far above live",

@@ -58,9 +58,18 @@ class Booster:
         values = np.empty(len(rows))
         count = ctypes.c_int64()
         failed = self._library.LGBM_BoosterPredictForMat(
-            self._handle, rows.ctypes.data, _FLOAT64, *rows.shape, _ROW_MAJOR, _NORMAL, 0, _ALL_TREES,
-            _PARAMETERS, ctypes.byref(count), values.ctypes.data,
-        )  # fmt: skip
+            self._handle,
+            rows.ctypes.data,
+            _FLOAT64,
+            *rows.shape,
+            _ROW_MAJOR,
+            _NORMAL,
+            0,
+            _ALL_TREES,
+            _PARAMETERS,
+            ctypes.byref(count),
+            values.ctypes.data,
+        )
         if failed or count.value != len(rows):
             raise InvalidBooster(f"LightGBM cannot predict: {self._why()}")
         return values
@@ -98,7 +107,17 @@ def _library() -> ctypes.CDLL:
     library.LGBM_GetLastError.restype = ctypes.c_char_p
     library.LGBM_BoosterFree.argtypes = [address]
     library.LGBM_BoosterPredictForMat.argtypes = [
-        address, address, integer, ctypes.c_int32, ctypes.c_int32, integer, integer, integer, integer,
-        ctypes.c_char_p, address, address,
-    ]  # fmt: skip
+        address,
+        address,
+        integer,
+        ctypes.c_int32,
+        ctypes.c_int32,
+        integer,
+        integer,
+        integer,
+        integer,
+        ctypes.c_char_p,
+        address,
+        address,
+    ]
     return library

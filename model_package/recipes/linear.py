@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from model_package import features
-from model_package.features import CATEGORY_COLUMNS
-from model_package.recipes import Dollars, Scorer
+from model_package.recipes import Dollars, Scorer, linear_features
+from model_package.recipes.linear_features import CATEGORY_COLUMNS
 from model_package.schema import FIELDS
 
 
@@ -20,7 +19,7 @@ class InvalidWeights(ValueError):
 
 def load(files: Mapping[str, bytes]) -> Scorer:
     """Make the scorer of `encoder.json` and `model.json`."""
-    encoder = features.from_json(json.loads(files["encoder.json"]))
+    encoder = linear_features.from_json(json.loads(files["encoder.json"]))
     model = json.loads(files["model.json"])
     (intercept,) = _finite([model["intercept"]])
     number_weights = _numbers(model["numbers"])

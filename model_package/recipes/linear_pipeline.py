@@ -16,9 +16,9 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from model_package.features import LOGGED, encoder
 from model_package.recipes import Dollars, Fitted
 from model_package.recipes.frame import CATEGORIES, NUMBERS, frame
+from model_package.recipes.linear_features import LOGGED, encoder
 from model_package.schema import BY_NAME, Row
 
 ALPHA = 10.0

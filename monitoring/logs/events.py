@@ -21,9 +21,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from monitoring import log_line
-from monitoring.log_line import DiscreetFormatter, LineFormatter
-from monitoring.sink import Sink
+from monitoring.logs import line as log_line
+from monitoring.logs.line import DiscreetFormatter, LineFormatter
+from monitoring.logs.sink import Sink
 
 _CLOSE_SECONDS = 2.0
 _log = logging.getLogger("umbra.logs")

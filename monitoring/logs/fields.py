@@ -80,7 +80,7 @@ FIELDS: tuple[LogField, ...] = (
     LogField("wanted_model", "keyword", "the deployed model that cannot be loaded here, NAME@VERSION"),
     LogField("port", "long", "port that could not be listened on"),
     LogField("directory", "keyword", "directory that could not be used"),
-)  # fmt: skip
+)
 
 _STRING = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0}

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from pythonjsonlogger.orjson import OrjsonFormatter, orjson_default
 
-from monitoring import log_fields
+from monitoring.logs import fields as log_fields
 
 WITHHELD = "withheld"
 

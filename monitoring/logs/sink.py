@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from monitoring.log_file import LogFile
+from monitoring.logs.file import LogFile
 
 QUEUE_LINES = 10_000
 PAUSE_SECONDS = 0.05

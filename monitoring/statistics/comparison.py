@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.sequential import K_STAR, ln_e, lower_bound, turned
-from monitoring.sums import Sums, total
+from monitoring.statistics.sequential import K_STAR, ln_e, lower_bound, turned
+from monitoring.statistics.sums import Sums, total
 
 BIN_RATIO = 1.02
 """Values are counted in bins of this ratio, so that a quantile is known within 1 %."""
@@ -198,8 +198,9 @@ def certificate(days: Sequence[Sums], margin: float, alpha: float, k_star: int =
     """What agreement proves: |d| <= min(|g|, cap) = m (triangle inequality): a mean m below the margin does.
 
     `days`: the sums of each day, under terms of that margin. Same keys, sources and limits as
-    `monitoring.sequential`; how many days it takes at least is the policy's to say. Right for refactored
-    models; models of two kinds are too far apart (measured: a mean m of 0.053 for a margin of 0.003).
+    `monitoring.statistics.sequential`; how many days it takes at least is the policy's to say. Right for
+    refactored models; models of two kinds are too far apart (measured: a mean m of 0.053 for a margin of
+    0.003).
     """
     whole = total(days)
     capital = ln_e(whole.certificate)

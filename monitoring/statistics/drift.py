@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from monitoring import distances
+from monitoring.statistics import distances
 
 MINIMUM_HOUSES = 500
 """Below this a window says nothing: `state` is None."""

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from monitoring.sums import BETS, Bets
+from monitoring.statistics.sums import BETS, Bets
 
 K_STAR = 60
 """The number of days at which key B is tightest."""

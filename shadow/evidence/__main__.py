@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 
 from monitoring import logs
 from shadow import processes
-from shadow.evidence.look import Look
-from shadow.presence import Announcement
+from shadow.evidence.cycle import Look
+from shadow.processes.heartbeat import Announcement
 from shadow.settings import Settings
 from shadow.store import StoreUnavailable, open_store
 

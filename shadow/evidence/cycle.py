@@ -8,19 +8,20 @@ from datetime import datetime, timedelta
 
 from monitoring import logs
 from shadow.evidence import automation, skew
-from shadow.evidence.agreement import agreement
-from shadow.evidence.course import course
+from shadow.evidence.documents.comparison import agreement
+from shadow.evidence.documents.drift import document
+from shadow.evidence.documents.timeline import course
 from shadow.evidence.drift import Counting
-from shadow.evidence.drift_document import document
-from shadow.evidence.judgement import facts_of
-from shadow.evidence.opening import Opening
-from shadow.evidence.refreshing import refresh
+from shadow.evidence.facts import facts_of
+from shadow.evidence.recording import keep
+from shadow.evidence.streams import Opening
 from shadow.settings import Settings
-from shadow.store import Store, StoreUnavailable, prunings, snapshots
-from shadow.store.snapshots import Kind, Snapshot
-from shadow.store.streams import Stream
+from shadow.store import Store, StoreUnavailable
+from shadow.store.evidence.refresh import refresh
+from shadow.store.retention import prunings
+from shadow.store.streams import Stream, snapshots
+from shadow.store.streams.snapshots import Kind, Snapshot
 from shadow.verdict import Facts, decide
-from shadow.verdict.keeping import keep
 
 _PICTURES_SECONDS = 10.0
 """What changes slowly and costs most is made no more often than this."""

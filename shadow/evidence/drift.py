@@ -14,13 +14,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from monitoring import drift
-from monitoring.drift import WINDOWS, FieldDrift
-from shadow.evidence.described import both
+from monitoring.statistics import drift
+from monitoring.statistics.drift import WINDOWS, FieldDrift
+from shadow.evidence.reference import both
 from shadow.policy import Policy
-from shadow.store import Connection, Store, field_counts
+from shadow.store import Connection, Store
+from shadow.store.drift import field_counts
+from shadow.store.drift.field_counts import FieldCounts
 from shadow.store.evidence.span import Days, day_at
-from shadow.store.field_counts import FieldCounts
 from shadow.store.streams import Stream
 
 LIVE_PRICE, CANDIDATE_PRICE = "live price", "candidate price"

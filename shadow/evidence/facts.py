@@ -9,23 +9,16 @@ from pathlib import Path
 
 from model_package import schema
 from model_package.manifest import AlteredArtifact, InvalidArtifact
-from monitoring.sums import Sums
+from model_package.reference import ModelRef
+from monitoring.statistics.sums import Sums
 from shadow.evidence import drift
-from shadow.evidence.refreshing import refresh
 from shadow.policy import Policy
-from shadow.records import DeploymentKind, ModelRef
-from shadow.store import (
-    Connection,
-    Store,
-    deployments,
-    evidence,
-    exposure,
-    streams,
-    verdicts,
-)
-from shadow.store.evidence import Delays
+from shadow.records import DeploymentKind
+from shadow.store import Connection, Store, deployments, evidence, streams
+from shadow.store.evidence import Delays, exposure
+from shadow.store.evidence.refresh import refresh
 from shadow.store.evidence.span import day_at
-from shadow.store.streams import NotJudged, Stream
+from shadow.store.streams import NotJudged, Stream, verdicts
 from shadow.verdict import Exposure, Facts, Verdict, Watermark, decide
 
 DaySums = list[tuple[int, Sums]]

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from shadow.records import VerdictState
-from shadow.store.snapshots import Current
+from shadow.store.streams.snapshots import Current
 
 Labels = tuple[str, ...]
 Values = dict[str, dict[Any, float]]

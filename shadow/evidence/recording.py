@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 
 from monitoring import logs
-from shadow.store import Store, snapshots, verdicts
-from shadow.store.snapshots import Snapshot
-from shadow.store.verdicts import Recorded
+from shadow.store import Store
+from shadow.store.streams import snapshots, verdicts
+from shadow.store.streams.snapshots import Snapshot
+from shadow.store.streams.verdicts import Recorded
 from shadow.verdict.decision import Verdict
 
 _log = logging.getLogger("umbra.verdict")

@@ -12,7 +12,7 @@ from typing import Any
 from model_package import artifact, manifest
 from model_package.manifest import ANEW, InvalidArtifact
 from model_package.profile import AGES
-from shadow.records import ModelRef
+from model_package.reference import ModelRef
 from shadow.store.streams import Stream
 
 _AGE_OF = {year: age for age, year in AGES.items()}
@@ -65,7 +65,7 @@ def describe(models: Path, model: ModelRef) -> Described:
 
     Of one that was read before only the manifest is read again: evidence is looked at all the time.
     """
-    directory = artifact.directory_of(models, model.name, model.version)
+    directory = artifact.directory_of(models, model)
     return _described(directory, model, manifest.read(directory).digest)
 
 

@@ -18,12 +18,12 @@ import numpy as np
 
 from model_package import profile
 from model_package.schema import BY_NAME, Value
-from monitoring import distances, drift
-from shadow.evidence.described import Described, both
+from monitoring.statistics import distances, drift
+from shadow.evidence.reference import Described, both
 from shadow.store import Connection, evidence
 from shadow.store.evidence import Pair
-from shadow.store.excerpts import is_masked
 from shadow.store.streams import Stream
+from shadow.store.streams.excerpts import is_masked
 from shadow.verdict import Facts
 
 HOUSES, LEAST = 20_000, 100

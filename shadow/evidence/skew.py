@@ -12,16 +12,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from math import inf, log
 
+from model_package.reference import ModelRef
 from monitoring import logs
-from shadow.records import Candidate, CandidateState, ModelRef
+from shadow.records import Candidate, CandidateState
 from shadow.scoring.reply import BatchFailed
 from shadow.scoring.scorer import Scorer, ScorerPlan, ScorerUnavailable, Stopped
 from shadow.settings import Settings
-from shadow.store import Store, partitions, replays
+from shadow.store import Store
 from shadow.store.captures import Waiting
+from shadow.store.database import partitions
+from shadow.store.drift import replays
+from shadow.store.drift.replays import Replay
 from shadow.store.evidence.span import day_at
 from shadow.store.observations import Answer
-from shadow.store.replays import Replay
 from shadow.store.streams import Stream
 
 TOLERANCE = 1e-6

@@ -6,11 +6,12 @@ import logging
 from pathlib import Path
 
 from model_package.manifest import AlteredArtifact, InvalidArtifact
+from model_package.reference import ModelRef
 from monitoring import logs
 from shadow import policy as policies
-from shadow.evidence.described import Described, describe
+from shadow.evidence.reference import Described, describe
 from shadow.policy import InvalidPolicy, Policy
-from shadow.records import Candidate, CandidateState, Deployment, ModelRef
+from shadow.records import Candidate, CandidateState, Deployment
 from shadow.store import Store, candidates, deployments, streams
 from shadow.store.streams import Stream, Terms
 
@@ -62,10 +63,13 @@ class Opening:
             opened = streams.open_stream(connection, terms, began)
         if opened.terms.number == number:  # else the worker of another host was first, and has told
             logs.event(
-                _log, "stream_opened",
-                candidate=str(candidate.model), live_model=str(deployment.live), policy=policy.sha256,
+                _log,
+                "stream_opened",
+                candidate=str(candidate.model),
+                live_model=str(deployment.live),
+                policy=policy.sha256,
                 stream=opened.id,
-            )  # fmt: skip
+            )
 
 
 def _terms(

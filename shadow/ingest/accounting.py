@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from shadow import journal
-from shadow.entries import Entry
+from shadow.journal import journal_file
+from shadow.journal.entries import Entry
+from shadow.journal.tally import STALLED
 from shadow.records import Capture, Outcome
 from shadow.store.sources import SegmentProgress
-from shadow.tally import STALLED
 
 DAMAGED = "damaged"
 
@@ -53,7 +53,7 @@ class Move:
 
 def plan(
     progress: SegmentProgress,
-    chunk: journal.Chunk,
+    chunk: journal_file.Chunk,
     dropped: Mapping[str, int] | None,
     *,
     last: bool,

@@ -16,10 +16,11 @@ from datetime import datetime
 from pathlib import Path
 
 from monitoring import logs
-from shadow import journal, tally
-from shadow.accounting import Promise
+from shadow.ingest.accounting import Promise
+from shadow.journal import journal_file as journal
+from shadow.journal import tally
+from shadow.journal.tally import WriterCounts
 from shadow.store import Store, sources
-from shadow.tally import WriterCounts
 
 _log = logging.getLogger("umbra.ingest")
 

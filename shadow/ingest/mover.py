@@ -3,57 +3,44 @@
 Captures, outcomes, drops and the place reached are written in one transaction, so however often a
 stretch of the journal is read again, it is stored once (promise P2). The store may also go back in time (a
 copy is restored, a replica that lagged takes over): its place is compared with the one that ingest knows,
-and what it has forgotten is read again, from journal files that are kept for that. Run as
-`python -m shadow.ingest`; the worker keeps it running.
+and what it has forgotten is read again, from journal files that are kept for that.
 """
 
 from __future__ import annotations
 
 import heapq
 import logging
-import signal
-import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
 from monitoring import logs, metrics
-from shadow import acknowledged, dropped_counts, journal, journal_files, kept, processes, purpose, refused
-from shadow.accounting import DAMAGED, Move, Promise, plan
-from shadow.acknowledged import Acknowledged, AcknowledgedFile
-from shadow.backoff import Backoff
-from shadow.entries import Entry
-from shadow.house_lines import NO_LINES, HouseLines
-from shadow.kept import KeptFiles, Retention
-from shadow.presence import Announcement
+from shadow.ingest import dropped_counts
+from shadow.ingest.accounting import DAMAGED, Move, Promise, plan
+from shadow.journal import backlog, journal_file, refused, stored_files
+from shadow.journal.entries import Entry
+from shadow.journal.stored_files import KeptFiles, Retention
+from shadow.prediction_log import NO_LINES, HouseLines
 from shadow.records import Capture, Outcome
-from shadow.settings import Settings
-from shadow.source_id import directory_id
+from shadow.source import acknowledged
+from shadow.source.acknowledged import Acknowledged, AcknowledgedFile
+from shadow.source.tenure import Tenure
 from shadow.store import (
     Connection,
     Store,
     StoreRefused,
-    StoreUnavailable,
     captures,
-    open_store,
     outcomes,
     sources,
 )
 from shadow.store.sources import REFUSED, UNREAD, ProgressDiffers, SegmentProgress, Source, Standing
-from shadow.tenure import Tenure
-from shadow.version import umbra_version
 
-__all__ = ["Ingest", "directory_id", "run"]
-
-_DRAIN_SECONDS = 10.0
 _PEEK_BYTES = 1 << 16
-_TELL_SECONDS = 1.0
 _CLEAR_SECONDS = 1.0
 _RETRY_SECONDS = 1.0
 _KEEP_A_DAY = Retention()
@@ -149,7 +136,7 @@ class Ingest:
         if self._tallies.take_over(self._store, self._directory_id, self._clock):
             self._recall_dropped()
         paths = sorted(
-            [*journal.segments(self._directory), *self._again.values()], key=lambda path: path.name
+            [*journal_file.segments(self._directory), *self._again.values()], key=lambda path: path.name
         )
         readings = self._read(self._in_turn(paths))
         moves = {
@@ -172,11 +159,11 @@ class Ingest:
     def oldest_waiting(self) -> datetime | None:
         """When the oldest capture or outcome that is not in the store yet came in."""
         positions = {name: at.position for name, at in self._progress.items()}
-        return journal_files.oldest_waiting(self._directory, positions)
+        return backlog.oldest_waiting(self._directory, positions)
 
     def sync(self) -> None:
         """Force what waits to the disk, while it has to wait for the store."""
-        for reader in journal_files.readers(self._directory):
+        for reader in backlog.readers(self._directory):
             with reader, suppress(OSError):  # a file that cannot be synced waits like the others
                 reader.sync()
 
@@ -202,7 +189,7 @@ class Ingest:
         self._again, self._compared = {}, set()
         self._compare_kept()
         self._recall_dropped()
-        present = {journal.name_of(path) for path in journal.segments(self._directory)}
+        present = {journal_file.name_of(path) for path in journal_file.segments(self._directory)}
         self._acknowledge(source, {name: at for name, at in known.items() if name in present})
         self._is_lack_told = False
         if any(behind) or self._again:
@@ -237,8 +224,8 @@ class Ingest:
 
     def _compare_kept(self) -> None:
         """Find the kept files that the store has not read to their end, also where they come back later."""
-        for path in kept.paths(self._directory):
-            name = journal.name_of(path)
+        for path in stored_files.paths(self._directory):
+            name = journal_file.name_of(path)
             if name not in self._compared:
                 self._compared.add(name)
                 if self._lacks(path):
@@ -247,7 +234,7 @@ class Ingest:
     def _lacks(self, path: Path) -> bool:
         """Whether the store has not read a kept file to its end."""
         try:
-            with journal.SegmentReader(path) as reader:
+            with journal_file.SegmentReader(path) as reader:
                 at = self._progress.get(reader.name)
                 return at is None or bool(reader.read(at.position, _PEEK_BYTES).entries)
         except OSError:
@@ -290,18 +277,18 @@ class Ingest:
         """Read segments until there is enough for one transaction."""
         readings: dict[str, _Reading] = {}
         room = self._batch_bytes
-        self._forget_obstacles({journal.name_of(path) for path in paths})
+        self._forget_obstacles({journal_file.name_of(path) for path in paths})
         for path in paths:
-            name = journal.name_of(path)
+            name = journal_file.name_of(path)
             if self._is_blocked(name, path):
                 continue
             try:
-                with journal.SegmentReader(path) as reader:
+                with journal_file.SegmentReader(path) as reader:
                     reading = self._read_one(reader)
             except FileNotFoundError:
                 self._again.pop(name, None)
                 continue
-            except journal.UnreadableSegment as fault:
+            except journal_file.UnreadableSegment as fault:
                 self._put_away(path, fault)
                 continue
             except OSError as fault:
@@ -315,7 +302,7 @@ class Ingest:
                 break
         return readings
 
-    def _read_one(self, reader: journal.SegmentReader) -> _Reading:
+    def _read_one(self, reader: journal_file.SegmentReader) -> _Reading:
         sealed = reader.seal()  # before reading: what is read after it is all there will ever be
         at = self._at(reader.name)
         header = reader.header()
@@ -327,7 +314,12 @@ class Ingest:
         return _Reading(reader.path, replace(move, payloads=chunk.entries, is_again=before > 0), last)
 
     def _plan(
-        self, name: str, at: SegmentProgress, chunk: journal.Chunk, header: journal.Header | None, last: bool
+        self,
+        name: str,
+        at: SegmentProgress,
+        chunk: journal_file.Chunk,
+        header: journal_file.Header | None,
+        last: bool,
     ) -> Move:
         if header is None:
             return plan(at, chunk, None, last=last)
@@ -359,7 +351,7 @@ class Ingest:
 
     def _block(self, path: Path, fault: Exception, seconds: float = _RETRY_SECONDS) -> None:
         """Go on without a file that cannot be moved now, and try it again when `seconds` are over."""
-        name, reason = journal.name_of(path), getattr(fault, "strerror", None) or str(fault)
+        name, reason = journal_file.name_of(path), getattr(fault, "strerror", None) or str(fault)
         before = self.obstacles.get(name)
         self.obstacles[name] = Obstacle(reason, _changed_ns(path), time.monotonic() + seconds)
         if before is None or before.reason != reason:
@@ -371,9 +363,9 @@ class Ingest:
 
     def _put_away(self, path: Path, fault: Exception) -> None:
         """Set a file aside that this version cannot read, once its writer is gone; count what it held."""
-        name = journal.name_of(path)
+        name = journal_file.name_of(path)
         try:
-            with journal.SegmentReader(path) as reader:
+            with journal_file.SegmentReader(path) as reader:
                 if not reader.seal():
                     self._block(path, fault, seconds=0.0)
                     return
@@ -433,7 +425,7 @@ class Ingest:
         try:
             self._commit({name: _part(move, self._at(name), [])})
         except StoreRefused as fault:  # it is not the rows: the name, say, is too long
-            self._block(self._again.get(name) or journal.path_of(self._directory, name), fault)
+            self._block(self._again.get(name) or journal_file.path_of(self._directory, name), fault)
             return
         rows = self._store_in_parts(name, move, [*move.captures, *move.outcomes])
         self._set_aside(name, move, rows, cause)
@@ -670,66 +662,3 @@ def _changed_ns(path: Path) -> int:
         return path.stat().st_ctime_ns
     except OSError:
         return 0
-
-
-def run(settings: Settings, stop: threading.Event, announcement: Announcement) -> None:
-    """Move the journal until told to stop, then once more until it is empty."""
-    store = open_store(settings.store)
-    purpose.keep_apart(settings, store)
-    measures = metrics.shadowing(settings.metrics_files("worker"))
-    measures.build[(umbra_version(),)].set(1)
-    ingest = Ingest(
-        store,
-        settings.journal_dir,
-        directory_id(settings.data_dir),
-        settings.ingest_batch_bytes,
-        measures,
-        _utc_now,
-        HouseLines.of(settings),
-        settings.tally_dirs,
-        Retention.of(settings),
-        Tenure(settings.data_dir),
-    )
-    pause = Backoff(settings.poll_seconds, longest=5.0)
-    with processes.sole(settings.data_dir, "ingest"):
-        told = 0.0
-        while not stop.is_set():
-            stop.wait(_step(ingest, pause, settings.poll_seconds))
-            if time.monotonic() - told >= _TELL_SECONDS:
-                announcement.tell(
-                    held_up={name: one.reason for name, one in ingest.obstacles.items()},
-                    moved_at=ingest.moved_at.timestamp(),
-                )
-                told = time.monotonic()
-        deadline = time.monotonic() + _DRAIN_SECONDS
-        while time.monotonic() < deadline and _step(ingest, pause, 1.0) == 0:
-            continue
-    store.close()
-
-
-def _step(ingest: Ingest, pause: Backoff, idle_seconds: float) -> float:
-    """Move one batch; returns how long to wait before the next."""
-    try:
-        moved = ingest.step()
-    except StoreUnavailable as fault:
-        if pause.failures == 0:
-            logs.event(_log, "store_away", level=logging.ERROR, error=fault)
-        with suppress(OSError):  # of a journal that is away itself
-            ingest.sync()
-        return pause.next()
-    except OSError as fault:
-        if pause.failures == 0:
-            logs.event(_log, "journal_away", level=logging.ERROR, error=fault)
-        return pause.next()
-    if pause.failures:
-        logs.event(_log, "store_back")
-        pause.reset()
-    return 0.0 if moved else idle_seconds
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-if __name__ == "__main__":
-    sys.exit(processes.main("ingest", run, when_orphaned=signal.SIGKILL))

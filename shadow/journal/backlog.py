@@ -7,18 +7,18 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from shadow import journal
-from shadow.entries import Entry
-from shadow.presence import Presence
+from shadow.journal import journal_file
+from shadow.journal.entries import Entry
+from shadow.processes.heartbeat import Presence
 
 _PEEK_BYTES = 1 << 16
 
 
-def readers(directory: Path) -> Iterator[journal.SegmentReader]:
+def readers(directory: Path) -> Iterator[journal_file.SegmentReader]:
     """A reader of each file that can be opened, oldest first."""
-    for path in journal.segments(directory):
+    for path in journal_file.segments(directory):
         try:
-            yield journal.SegmentReader(path)
+            yield journal_file.SegmentReader(path)
         except OSError:  # gone since, or one of the unreadable
             continue
 
@@ -52,15 +52,15 @@ def unreadable(directory: Path) -> dict[str, str]:
     """The files that cannot be read here, with the reason; the directory itself under its own name."""
     found = {}
     try:
-        paths = list(journal.segments(directory))
+        paths = list(journal_file.segments(directory))
     except OSError as fault:
         return {directory.name: str(fault.strerror)}
     for path in paths:
         try:
-            with journal.SegmentReader(path) as reader:
+            with journal_file.SegmentReader(path) as reader:
                 reader.read(0, 1)
         except FileNotFoundError:
             continue
         except OSError as fault:
-            found[journal.name_of(path)] = str(fault.strerror or fault)
+            found[journal_file.name_of(path)] = str(fault.strerror or fault)
     return found

@@ -16,7 +16,8 @@ from uuid import UUID
 
 import orjson
 
-from shadow.records import Capture, Inputs, ModelRef, Outcome, OutcomeState, capture_time
+from model_package.reference import ModelRef
+from shadow.records import Capture, Inputs, Outcome, OutcomeState, capture_time
 
 _TEXT, _TEXT_OR_NULL, _WHOLE, _NUMBER = (str,), (str, NoneType), (int,), (int, float)
 _LIST, _OBJECT = (list,), (dict,)
@@ -99,9 +100,15 @@ def _captures(facts: Mapping[str, Any]) -> Iterator[Capture]:
     for index, (text, dollars, inputs, entity_id) in enumerate(houses):
         name = UUID(_of(_TEXT, text))
         yield Capture(
-            name, capture_time(name), request_id, index, live, float(_of(_NUMBER, dollars)),
-            _of(_OBJECT, inputs), _of(_TEXT_OR_NULL, entity_id),
-        )  # fmt: skip
+            name,
+            capture_time(name),
+            request_id,
+            index,
+            live,
+            float(_of(_NUMBER, dollars)),
+            _of(_OBJECT, inputs),
+            _of(_TEXT_OR_NULL, entity_id),
+        )
 
 
 def _outcomes(facts: Mapping[str, Any]) -> Iterator[Outcome]:

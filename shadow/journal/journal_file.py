@@ -10,7 +10,8 @@ goes on behind it. Its two checksums start from the line's place (its file and i
 whole line which a disk brings back in another place is damage too, and no row is read twice. Entries
 carry the number of rows before them in their file; so a reader can say exactly how many rows a damaged
 stretch held. At the end of a file, where no entry follows, the header has the number of rows in all once the
-file is closed; of a writer that was killed, its tally has it (`shadow.tally`), and else each line its own.
+file is closed; of a writer that was killed, its tally has it (`shadow.journal.tally`), and else each line its
+own.
 
 The checksum of a header depends on nothing but its bytes, in every version from 4 on: a reader recognises a
 version that it cannot read, and sets the file aside.

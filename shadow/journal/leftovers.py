@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from shadow import kept, refused
+from shadow.journal import refused, stored_files
 
 
 def older(journal_dir: Path, before: datetime) -> list[Path]:
@@ -31,5 +31,5 @@ def remove_older(journal_dir: Path, before: datetime) -> list[Path]:
 
 def _files(journal_dir: Path) -> Iterator[Path]:
     # Of the kept files' folder everything: also what a process that was killed began to write there.
-    stored = sorted((journal_dir / kept.DIRECTORY).glob("*"))
+    stored = sorted((journal_dir / stored_files.DIRECTORY).glob("*"))
     yield from (path for path in (*refused.paths(journal_dir), *stored) if path.is_file())

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable
 from pathlib import Path
 
-from shadow import journal
+from shadow.journal import journal_file
 
 _ALLOWANCE_BYTES = 4 << 20
 _ALLOWANCE_SHARE = 1 / 200  # of the bound, for all writers together
@@ -37,7 +37,7 @@ class Room:
         self._monotonic = monotonic
         self._most = min(_ALLOWANCE_BYTES, int(_ALLOWANCE_SHARE * max_bytes / writers))
         # Counting drops may take each of them the header of one more file.
-        self._others = (writers - 1) * self._most + writers * journal.HEADER_BYTES
+        self._others = (writers - 1) * self._most + writers * journal_file.HEADER_BYTES
         self._allowance = 0
         self._look_again = 0.0
 
@@ -49,7 +49,7 @@ class Room:
     def take_for_outcomes(self, wanted: int) -> None:
         """Take `wanted` bytes, but none of the last tenth; raises JournalFull."""
         bound = (1 - _FOR_CAPTURES) * self._max_bytes
-        if journal.size_bytes(self._directory) + wanted > bound:
+        if journal_file.size_bytes(self._directory) + wanted > bound:
             raise JournalFull(errno.EDQUOT, "the journal has no room for outcomes")
         self.take(wanted)
 
@@ -65,7 +65,7 @@ class Room:
         now = self._monotonic()
         if now < self._look_again:
             return
-        free = self._max_bytes - self._others - journal.size_bytes(self._directory)
+        free = self._max_bytes - self._others - journal_file.size_bytes(self._directory)
         self._allowance = min(free, max(wanted, self._most))
         if wanted > self._allowance:  # only a full directory is left alone for a while
             self._look_again = now + _RECHECK_SECONDS

@@ -2,7 +2,8 @@
 
 The write happens on a thread of its own, because a hung disk can only be outwaited, never
 interrupted: a request waits for it at most `write_seconds`, and while a write hangs further
-captures are dropped at once and counted (`shadow.tally`). docs/decisions/0002-journal.md tells the trade.
+captures are dropped at once and counted (`shadow.journal.tally`). docs/decisions/0002-journal.md tells the
+trade.
 
 Outcomes go the same way. Whoever sends them is told when they were not taken and can send them again; so they
 leave the last tenth of the journal to captures, which nobody can send again.
@@ -19,12 +20,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from model_package.reference import ModelRef
 from monitoring import logs
-from shadow import entries, journal
-from shadow.records import Inputs, ModelRef, Outcome
-from shadow.room import JournalFull, Room
+from shadow.journal import entries, journal_file
+from shadow.journal.quota import JournalFull, Room
+from shadow.journal.tally import CLOSED, DISK, DROP_REASONS, FULL, STALLED, Tally
+from shadow.records import Inputs, Outcome
 from shadow.settings import Settings
-from shadow.tally import CLOSED, DISK, DROP_REASONS, FULL, STALLED, Tally
 
 __all__ = ["CLOSED", "DISK", "DROP_REASONS", "FULL", "LATE", "STALLED", "Recorder", "open_recorder"]
 
@@ -54,9 +56,11 @@ class _Scribe:
         self._segment_bytes = segment_bytes
         self._name = name
         self._monotonic = monotonic
-        self._segment: journal.SegmentWriter | None = None
-        self._missing: list[journal.SegmentWriter] = []  # files that no reader finds, still open
-        self._handed_over: list[journal.SegmentWriter] = []  # files that ingest may not have read yet, open
+        self._segment: journal_file.SegmentWriter | None = None
+        self._missing: list[journal_file.SegmentWriter] = []  # files that no reader finds, still open
+        self._handed_over: list[
+            journal_file.SegmentWriter
+        ] = []  # files that ingest may not have read yet, open
         self._look_at = 0.0
         self._told: Mapping[str, int] = {}  # drops that the newest header counts
         self._unclosed = False  # whether a file lacks the number of its rows
@@ -123,7 +127,7 @@ class _Scribe:
             else:
                 file.close()
 
-    def _put_back(self, file: journal.SegmentWriter) -> bool:
+    def _put_back(self, file: journal_file.SegmentWriter) -> bool:
         try:
             file.put_back(self._directory)
         except OSError as fault:
@@ -141,7 +145,7 @@ class _Scribe:
         elif self._segment is not None:  # the tally goes on telling how many rows are in it
             self._segment, self._unclosed = None, True
 
-    def _hand_over(self, file: journal.SegmentWriter) -> bool:
+    def _hand_over(self, file: journal_file.SegmentWriter) -> bool:
         """Close a file for good, open for us until ingest has read it; says whether it tells its rows."""
         if not file.finish():
             return False
@@ -169,7 +173,7 @@ class _Scribe:
         self.tally.begin_file("")
 
     def _attempt(self, entry: bytes, rows: int) -> str | None:
-        needed = len(entry) + _LINE_BYTES + (journal.HEADER_BYTES if self._segment is None else 0)
+        needed = len(entry) + _LINE_BYTES + (journal_file.HEADER_BYTES if self._segment is None else 0)
         try:
             if rows:
                 self._room.take(needed)
@@ -194,18 +198,20 @@ class _Scribe:
         if segment.removed:
             self.look()
 
-    def _begun(self) -> journal.SegmentWriter:
+    def _begun(self) -> journal_file.SegmentWriter:
         if self._segment is None:
             self._directory.mkdir(parents=True, exist_ok=True)
             dropped, name = self.tally.dropped, self._name()
-            self._segment = journal.SegmentWriter.create(self._directory, name, dropped, self.tally.writer)
+            self._segment = journal_file.SegmentWriter.create(
+                self._directory, name, dropped, self.tally.writer
+            )
             self._told = dropped
             self.tally.begin_file(name)
         return self._segment
 
     def _make_way(self, least_bytes: int) -> None:
         """Seal a file that holds entries: only then can ingest remove it, and there be room again."""
-        if self._segment is not None and self._segment.size > max(journal.HEADER_BYTES, least_bytes):
+        if self._segment is not None and self._segment.size > max(journal_file.HEADER_BYTES, least_bytes):
             self.seal()
 
     def _refused(self, reason: str, fault: OSError) -> str:
@@ -376,7 +382,7 @@ class FileNames:
 
     def __call__(self) -> str:
         """Give the next name."""
-        present = (_begun_at(path.name) for path in journal.segments(self._directory))
+        present = (_begun_at(path.name) for path in journal_file.segments(self._directory))
         self._newest = max(self._clock_ns() // 1_000_000, 1 + max(present, default=0), 1 + self._newest)
         return f"{self._newest:014d}-{self._writer}"
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import orjson
 
-from shadow import journal
-from shadow.entries import Entry, numbered
+from shadow.journal import journal_file
+from shadow.journal.entries import Entry, numbered
 
 SUFFIX = ".refused"
 _BEING_WRITTEN = ".refusing"
@@ -52,7 +52,7 @@ def set_aside(directory: Path, name: str, payloads: Sequence[bytes]) -> None:
     folder = directory / _BEING_WRITTEN
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    writer = journal.SegmentWriter.create(folder, name, {})
+    writer = journal_file.SegmentWriter.create(folder, name, {})
     for payload in payloads:
         entry = Entry.parse(payload)
         facts = orjson.loads(payload)
@@ -62,7 +62,7 @@ def set_aside(directory: Path, name: str, payloads: Sequence[bytes]) -> None:
         writer.append(numbered(orjson.dumps(facts), writer.rows), houses)
     writer.finish()
     writer.close()
-    journal.path_of(folder, name).rename(directory / (name + SUFFIX))
+    journal_file.path_of(folder, name).rename(directory / (name + SUFFIX))
     folder.rmdir()
 
 
@@ -76,7 +76,7 @@ def put_back(path: Path) -> Path:
 
     Raises CannotPutBack when there is a journal file of that name, OSError when the disk refuses.
     """
-    target = path.with_suffix(journal.SUFFIX)
+    target = path.with_suffix(journal_file.SUFFIX)
     if target.exists():
         raise CannotPutBack(f"{target} is there already: move it away, then put {path.name} back")
     path.rename(target)
@@ -89,7 +89,7 @@ def count(path: Path) -> RefusedFile:
     A line that cannot be read counts as one capture.
     """
     captures = outcomes = position = 0
-    with journal.SegmentReader(path, name=path.stem) as reader:
+    with journal_file.SegmentReader(path, name=path.stem) as reader:
         while True:
             chunk = reader.read(position, _READ_BYTES)
             for payload in chunk.entries:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from shadow import journal
+from shadow.journal import journal_file
 from shadow.settings import Settings
 
 DIRECTORY = "stored"
@@ -72,7 +72,7 @@ class KeptFiles:
         total, lacking, oldest = sum(file.bytes for file in files), self._lacking(), self._oldest()
         removed = []
         for file in files:
-            name = journal.name_of(file.path)
+            name = journal_file.name_of(file.path)
             past = (file.stored_at < oldest or total > self._retention.bytes) and name not in needed
             if not past and lacking <= 0:
                 continue
@@ -94,7 +94,7 @@ class KeptFiles:
     def _lacking(self) -> int:
         """Bytes that the disk lacks for the journal to grow to its bound."""
         free = shutil.disk_usage(self._journal).free
-        return self._retention.journal_bytes - journal.size_bytes(self._journal) - free
+        return self._retention.journal_bytes - journal_file.size_bytes(self._journal) - free
 
     def _files(self) -> Iterator[_Kept]:
         for path in paths(self._journal):
@@ -106,11 +106,11 @@ class KeptFiles:
 def paths(directory: Path) -> list[Path]:
     """The kept files of a journal directory, oldest first; none where they cannot be listed."""
     try:
-        return list(journal.segments(directory / DIRECTORY))
+        return list(journal_file.segments(directory / DIRECTORY))
     except OSError:  # whoever puts a file there says so
         return []
 
 
 def size_bytes(directory: Path) -> int:
     """Bytes that the kept files of a journal directory take."""
-    return journal.size_bytes(directory / DIRECTORY)
+    return journal_file.size_bytes(directory / DIRECTORY)

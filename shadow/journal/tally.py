@@ -7,7 +7,7 @@ counts its own drop there with no system call. The second is written by the thre
 
 All counts are those of the writer's whole life and only grow. So it does no harm to read a tally twice, in
 two files, or again after a crash: whoever records it records the difference to what is recorded already
-(`shadow.dropped_counts`).
+(`shadow.ingest.mover.dropped_counts`).
 
 A file holds two slots of 512 bytes, written in turn so that one of them is always whole, and a word of
 eight bytes that is stored at once: rows whose write the kernel has confirmed, and rows of the one write
@@ -28,7 +28,7 @@ from typing import Any
 
 import orjson
 
-from shadow import journal
+from shadow.journal import journal_file
 
 FULL, DISK, STALLED, CLOSED = "full", "disk", "stalled", "closed"
 DROP_REASONS = (FULL, DISK, STALLED, CLOSED)
@@ -183,7 +183,9 @@ class Tally:
         facts = {"format": FORMAT, "version": VERSION, "writer": self.writer, "sequence": self._sequence}
         facts |= {"dropped": self.dropped, "file": self._file, "before": self._before}
         start = _SLOTS[self._sequence % 2]
-        self._page[start : start + _SLOT_BYTES] = journal.frame(orjson.dumps(facts).ljust(_SLOT_BYTES - 10))
+        self._page[start : start + _SLOT_BYTES] = journal_file.frame(
+            orjson.dumps(facts).ljust(_SLOT_BYTES - 10)
+        )
 
 
 def _create(path: Path, content: bytes = bytes(_FILE_BYTES)) -> int:
@@ -250,7 +252,7 @@ def hand_over(memory: Path, disk: Path) -> None:
 
 
 def _slot(line: bytes) -> dict[str, Any] | None:
-    payload = journal.unframe(line[:-1])
+    payload = journal_file.unframe(line[:-1])
     try:
         facts = orjson.loads(payload or b"null")
     except orjson.JSONDecodeError:

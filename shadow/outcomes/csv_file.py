@@ -15,7 +15,7 @@ from model_package.spool import Spool
 from model_package.tables import InvalidTable
 from monitoring.phrases import count
 from shadow.backoff import Backoff
-from shadow.capture import DISK, Recorder
+from shadow.journal.recorder import DISK, Recorder
 from shadow.outcomes import Judged, header_faults, judge_line
 from shadow.records import Outcome, OutcomeState
 

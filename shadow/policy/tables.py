@@ -61,7 +61,7 @@ class Margin(Table):
 
 
 class Bets(Table):
-    """Shares of its capital the betting key bets, geometric; `monitoring.sums.BETS` are these."""
+    """Shares of its capital the betting key bets, geometric; `monitoring.statistics.sums.BETS` are these."""
 
     low: Annotated[float, number("share of the capital", 0.02, 0.02)]
     high: Annotated[float, number("share of the capital", 0.95, 0.95)]

@@ -13,10 +13,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from shadow import processes
+from shadow.processes.ports import bound_socket
 from shadow.settings import Settings
 
 VARIABLE = "_UMBRA_HANDOVER"
+INSTANCE_VARIABLE = "_UMBRA_INSTANCE"
+INSTANCE_HEADER = "Umbra-Instance"
+"""By which `umbra up` knows the answer of its own API from one that has its port."""
 _PID = struct.Struct("i")
 _READ_BYTES = 4096
 
@@ -40,7 +43,7 @@ class Handover:
 
     def __init__(self, settings: Settings) -> None:
         """Bind the API's address, for the first API to listen on; raises CannotRun if it is taken."""
-        self._listener = processes.bound_socket(settings.api_host, settings.api_port)
+        self._listener = bound_socket(settings.api_host, settings.api_port)
         self._told, self._answering = os.pipe()
         os.set_blocking(self._told, False)
         os.set_blocking(self._answering, False)

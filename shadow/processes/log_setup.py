@@ -12,7 +12,11 @@ def write_lines(service: str, settings: Settings) -> None:
     if not settings.log_stdout and settings.log_dir is None:
         raise InvalidSetting("UMBRA_LOG_STDOUT=false: every line would be lost; set UMBRA_LOG_DIR")
     logs.configure(
-        service, settings.log_level, settings.log_dir,
-        both=settings.log_stdout, withhold=settings.withholds_texts, version=umbra_version(),
-    )  # fmt: skip
+        service,
+        settings.log_level,
+        settings.log_dir,
+        both=settings.log_stdout,
+        withhold=settings.withholds_texts,
+        version=umbra_version(),
+    )
     logs.tell_uncaught()

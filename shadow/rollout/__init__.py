@@ -12,8 +12,7 @@ from shadow.rollout.decision import (
     promote,
     rollback,
 )
-from shadow.rollout.grounds import judgement
-from shadow.rollout.memory import NoDeployment, current_deployment, remember, remembered
+from shadow.rollout.last_served import NoDeployment, current_deployment, remember, remembered
 
 __all__ = [
     "Decision",
@@ -25,7 +24,6 @@ __all__ = [
     "UnfitArtifact",
     "current_deployment",
     "first_deployment",
-    "judgement",
     "pinned",
     "promote",
     "remember",

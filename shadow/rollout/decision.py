@@ -1,7 +1,7 @@
 """Decisions: promotions and rollbacks, each written whole or not at all.
 
 A decision is prepared (verdict, artifact) without holding anybody up, then made in one transaction, unless
-somebody else has decided meanwhile. API processes notice by themselves (api.switching).
+somebody else has decided meanwhile. API processes notice by themselves (api.model_watch).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from math import isfinite
 from pathlib import Path
 
 from model_package import artifact
+from model_package.reference import ModelRef
 from model_package.schema import EXAMPLE
 from monitoring import logs
-from shadow import saved
-from shadow.records import Deployment, DeploymentKind, ModelRef, VerdictState
-from shadow.rollout.memory import NoDeployment
+from shadow.records import Deployment, DeploymentKind, VerdictState
+from shadow.rollout.last_served import NoDeployment
 from shadow.store import Store, candidates, deployments, streams
 
 BY_CHARACTERS, REASON_CHARACTERS = 128, 1000
@@ -230,7 +230,7 @@ def _unjudged(candidate: ModelRef) -> Judgement:
 
 def _verified(models: Path, model: ModelRef) -> str:
     """The artifact's digest, once its hashes are right and it has answered the example with a price."""
-    loaded = artifact.load(saved.existing(models, model))
+    loaded = artifact.load(artifact.existing(models, model))
     try:
         prices = loaded.predict([EXAMPLE]).tolist()
     except Exception as fault:  # whatever a recipe raises, such a model must not go live

@@ -9,8 +9,9 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
 
+from model_package.reference import ModelRef
 from monitoring import logs
-from shadow.records import Deployment, DeploymentKind, ModelRef
+from shadow.records import Deployment, DeploymentKind
 from shadow.settings import Settings
 from shadow.store import StoreUnavailable, open_store
 

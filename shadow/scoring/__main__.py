@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from monitoring import logs, metrics
 from shadow import processes, start
 from shadow.backoff import Backoff
-from shadow.house_lines import HouseLines
-from shadow.presence import Announcement
+from shadow.prediction_log import HouseLines
+from shadow.processes.heartbeat import Announcement
 from shadow.records import Candidate, ObservationState
 from shadow.scoring.breaker import Breaker
 from shadow.scoring.lane import Lane
@@ -75,10 +75,16 @@ def run(settings: Settings, stop: threading.Event, announcement: Announcement) -
     give_up = _after(stop, _DRAIN_SECONDS)
     scorer, breaker = Scorer(ScorerPlan.of(settings, candidate), give_up), Breaker(time.monotonic)
     lane = Lane(
-        store, candidate, scorer, breaker,
-        settings.candidate_batch_rows, settings.candidate_latency_share, measures, _utc_now,
+        store,
+        candidate,
+        scorer,
+        breaker,
+        settings.candidate_batch_rows,
+        settings.candidate_latency_share,
+        measures,
+        _utc_now,
         HouseLines.of(settings),
-    )  # fmt: skip
+    )
     watch = _Watch(str(candidate.model), scorer, measures, announcement)
     try:
         while not stop.is_set():

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from monitoring import logs, metrics
-from shadow.house_lines import NO_LINES, HouseLines
+from shadow.prediction_log import NO_LINES, HouseLines
 from shadow.records import Candidate, CandidateState
 from shadow.scoring.breaker import Breaker
 from shadow.scoring.reply import BatchFailed
@@ -129,16 +129,25 @@ class Lane:
         ]
         self._measure(model, batch, answers, seconds)
         logs.event(
-            _log, "batch_scored",
-            candidate=model, rows=len(answers), failed=len(failed), duration_seconds=seconds,
-        )  # fmt: skip
+            _log,
+            "batch_scored",
+            candidate=model,
+            rows=len(answers),
+            failed=len(failed),
+            duration_seconds=seconds,
+        )
         self._lines.compared(model, batch, answers)
         for row, answer in failed[:10]:
             logs.event(
-                _log, "observation_failed", level=logging.WARNING,
+                _log,
+                "observation_failed",
+                level=logging.WARNING,
                 trace={"id": row.request_id},
-                candidate=model, capture_id=str(row.id), reason=answer.reason, detail=answer.detail,
-            )  # fmt: skip
+                candidate=model,
+                capture_id=str(row.id),
+                reason=answer.reason,
+                detail=answer.detail,
+            )
 
     def _measure(
         self, model: str, batch: Sequence[Waiting], answers: Sequence[Answer], seconds: float

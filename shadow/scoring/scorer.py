@@ -15,7 +15,8 @@ from typing import Any
 import orjson
 
 from model_package import artifact
-from shadow import descendants, processes, start
+from shadow import processes, start
+from shadow.processes import descendants
 from shadow.records import Candidate
 from shadow.scoring import model_process
 from shadow.scoring import reply as replies
@@ -53,7 +54,7 @@ class ScorerPlan:
     def of(cls, settings: Settings, candidate: Candidate) -> ScorerPlan:
         """The plan for one candidate; the environment holds no credentials."""
         model = candidate.model
-        directory = artifact.directory_of(settings.models, model.name, model.version)
+        directory = artifact.directory_of(settings.models, model)
         memory = str(settings.candidate_memory_bytes)
         command = processes.python(
             "shadow.scoring.model_process", SOCKET, str(directory), memory, *settings.recipe_modules

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection
 
 from shadow.store.connection import Store, open_store, sqlite_path
-from shadow.store.errors import StoreRefused, StoreUnavailable, StoreUnfit, WrongStore
+from shadow.store.database.errors import StoreRefused, StoreUnavailable, StoreUnfit, WrongStore
 
 __all__ = [
     "Connection",

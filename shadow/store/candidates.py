@@ -7,9 +7,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Row, select, update
 
-from shadow.records import Candidate, CandidateState, ModelRef
+from model_package.reference import ModelRef
+from shadow.records import Candidate, CandidateState
 from shadow.store.captures import seq_before
-from shadow.store.tables import candidates, captures, cursors, deployments, sources
+from shadow.store.database.tables import candidates, captures, cursors, deployments, sources
 
 
 class CandidateConflict(ValueError):

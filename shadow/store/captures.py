@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from math import isfinite, nan
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, Text, cast, func, select
 
-from shadow.records import Capture, ModelRef, Observation, ObservationState, Prediction
-from shadow.store import bulk, outcomes, partitions
+from model_package.reference import ModelRef
+from shadow.records import Capture, Observation, ObservationState, Prediction, new_capture_ids
+from shadow.store import outcomes
+from shadow.store.database import bulk, dialects, partitions
+from shadow.store.database.tables import candidates, captures, observations, sources
 from shadow.store.sources import Source
-from shadow.store.tables import candidates, captures, observations, sources
 
 _AT_ONCE = 1000
+_MINUTE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,3 +202,18 @@ def _observation(row: Row[tuple[object, ...]]) -> Observation:
         latency_seconds=row.latency_seconds,
         observed_at=row.observed_at,
     )
+
+
+def arrivals_by_minute(connection: Connection, now: datetime, minutes: int) -> list[tuple[datetime, int]]:
+    """Houses answered in each of the last whole minutes and the one that goes on, the oldest first.
+
+    Their ids carry the time, so that only they are read, however many came before.
+    """
+    last = now.replace(second=0, microsecond=0)
+    first = last - timedelta(minutes=minutes - 1)
+    (least,) = new_capture_ids(1, int(first.timestamp() * 1000), 0)
+    minute = dialects.day_of(captures.c.id, _MINUTE_SECONDS)
+    query = select(minute, func.count()).where(captures.c.id >= least).group_by(minute)
+    counts = {int(number): houses for number, houses in connection.execute(query)}
+    moments = [first + timedelta(minutes=step) for step in range(minutes)]
+    return [(moment, counts.get(int(moment.timestamp()) // _MINUTE_SECONDS, 0)) for moment in moments]

@@ -20,9 +20,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shadow.records import Candidate, Deployment, Prediction
-from shadow.store import candidates, captures, deployments, errors, revision
-from shadow.store.errors import Kind, StoreRefused, StoreUnavailable, StoreUnfit, WrongStore
-from shadow.store.sqlite_file import SqliteFile
+from shadow.store import candidates, captures, deployments
+from shadow.store.database import errors, revision
+from shadow.store.database.errors import Kind, StoreRefused, StoreUnavailable, StoreUnfit, WrongStore
+from shadow.store.database.sqlite_file import SqliteFile
 
 _CONNECT_SECONDS = 3
 _STATEMENT_MILLISECONDS = 30_000

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from sqlalchemy import ColumnElement, Connection, Row, select, update
 
-from shadow.records import CandidateState, Deployment, DeploymentKind, ModelRef
+from model_package.reference import ModelRef
+from shadow.records import CandidateState, Deployment, DeploymentKind
 from shadow.store.candidates import CandidateConflict, add, hash_of, lock_deployments, present
-from shadow.store.tables import candidates, deployments
+from shadow.store.database.tables import candidates, deployments
 
 
 class DeployedMeanwhile(RuntimeError):

@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
 from shadow.records import Inputs, ObservationState
-from shadow.store.dialects import take_time
-from shadow.store.tables import candidates, captures, observations
+from shadow.store.database.dialects import take_time
+from shadow.store.database.tables import candidates, captures, observations
 
 AT_ONCE = 1000
 """So many houses are held at a time."""

@@ -23,9 +23,9 @@ from sqlalchemy import (
 )
 
 from shadow.records import Candidate, ObservationState
-from shadow.store import partitions
 from shadow.store.candidates import Cursor, cursors_of
-from shadow.store.tables import captures, drops, observations, sources
+from shadow.store.database import partitions
+from shadow.store.database.tables import captures, drops, observations, sources
 
 
 @dataclass(frozen=True, slots=True)

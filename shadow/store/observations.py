@@ -10,9 +10,9 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from shadow.records import Candidate, ObservationState
-from shadow.store import bulk
 from shadow.store.candidates import Cursor, move_cursor
-from shadow.store.tables import observations
+from shadow.store.database import bulk
+from shadow.store.database.tables import observations
 
 
 class CursorMoved(RuntimeError):

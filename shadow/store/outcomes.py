@@ -18,10 +18,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, and_, exists, func, or_, select, tuple_
 
 from shadow.records import Outcome, OutcomeState, capture_time
-from shadow.store import bulk
-from shadow.store.dialects import take_time
+from shadow.store.database import bulk
+from shadow.store.database.dialects import take_time
+from shadow.store.database.tables import captures, outcomes
 from shadow.store.sources import Source
-from shadow.store.tables import captures, outcomes
 
 _AT_ONCE = 1000
 Known: TypeAlias = Callable[[FromClause], Sequence[ColumnElement[bool]]]

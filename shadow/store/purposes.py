@@ -11,8 +11,8 @@ from sqlalchemy.engine import make_url
 
 from shadow.records import Purpose
 from shadow.store.connection import Store
-from shadow.store.dialects import insert_new
-from shadow.store.tables import candidates, deployments, purposes
+from shadow.store.database.dialects import insert_new
+from shadow.store.database.tables import candidates, deployments, purposes
 
 _ROW = 1
 _DEMO_POLICY = "demo"

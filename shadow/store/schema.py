@@ -9,9 +9,9 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
-from shadow.store import revision
 from shadow.store.connection import Store, sqlite_path
-from shadow.store.errors import StoreUnavailable
+from shadow.store.database import revision
+from shadow.store.database.errors import StoreUnavailable
 
 
 def migrate(store: Store) -> None:

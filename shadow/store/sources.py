@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, select, update
 
-from shadow.store import bulk
-from shadow.store.dialects import insert_if_new
-from shadow.store.tables import drops, segments, sources
+from shadow.store.database import bulk
+from shadow.store.database.dialects import insert_if_new
+from shadow.store.database.tables import drops, segments, sources
 
 REFUSED, ROLLED_BACK = "refused", "rolled_back"
 """Why houses are dropped by ingest: the store takes their row never; or it took it, and forgot it again."""

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from shadow.records import VerdictState
 from shadow.verdict import exposure, guardrails, proof
+from shadow.verdict.document import document
 from shadow.verdict.facts import Facts
 from shadow.verdict.findings import Findings, find
 from shadow.verdict.outlook import nothing_known
-from shadow.verdict.report import document
 from shadow.verdict.rules import Effect, Result, Rule
 from shadow.verdict.watch import Rollback, rollback
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from monitoring import sequential
-from monitoring.sums import total
+from monitoring.statistics import sequential
+from monitoring.statistics.sums import total
 from shadow.verdict import outlook, planning
 from shadow.verdict.exposure import coverage
 from shadow.verdict.facts import Facts

@@ -23,13 +23,23 @@ def rules(found: Findings) -> Iterator[Rule]:
 def _minima(found: Findings) -> Iterator[Rule]:
     least, houses, days = found.facts.policy.min, found.reading.houses, len(found.full_days)
     yield at_least(
-        "entities", "Houses judged", houses, least.entities, "houses", Effect.INSUFFICIENT,
+        "entities",
+        "Houses judged",
+        houses,
+        least.entities,
+        "houses",
+        Effect.INSUFFICIENT,
         f"{houses:,} of {least.entities:,} {found.noun}",
-    )  # fmt: skip
+    )
     yield at_least(
-        "days", "Days judged", days, least.days, "days", Effect.INSUFFICIENT,
+        "days",
+        "Days judged",
+        days,
+        least.days,
+        "days",
+        Effect.INSUFFICIENT,
         f"{days} of {least.days} days with {found.noun}",
-    )  # fmt: skip
+    )
     yield _weekdays(found)
     yield _coverage(found)
     yield _per_segment(found)
@@ -46,9 +56,15 @@ def _coverage(found: Findings) -> Rule:
     wanted = found.facts.policy.min.coverage
     if found.by_certificate:
         return Rule(
-            "coverage", "Outcomes known", coverage(found), wanted, "share", Result.PASS, Effect.INSUFFICIENT,
+            "coverage",
+            "Outcomes known",
+            coverage(found),
+            wanted,
+            "share",
+            Result.PASS,
+            Effect.INSUFFICIENT,
             "the certificate needs no outcomes",
-        )  # fmt: skip
+        )
     share = coverage(found)
     words = "no mature day has a house" if share is None else f"{share:.1%} of the houses of mature days"
     return at_least("coverage", "Outcomes known", share, wanted, "share", Effect.INSUFFICIENT, words)

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from monitoring.sums import Sums, total
+from model_package.reference import ModelRef
+from monitoring.statistics.sums import Sums, total
 from shadow.policy import Policy
-from shadow.records import ModelRef, VerdictState
+from shadow.records import VerdictState
 
 Days = tuple[tuple[int, Sums], ...]
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from monitoring.sums import Sums, total
+from monitoring.statistics.sums import Sums, total
 from shadow.verdict.facts import Days, Facts, together
 from shadow.verdict.keys import HousesKey, Keys, Read, Reading, harm, houses_key, keys, pairs, sold
 

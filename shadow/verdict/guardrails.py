@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from monitoring import sequential
-from monitoring.drift import MINIMUM_HOUSES
+from monitoring.statistics import sequential
+from monitoring.statistics.drift import MINIMUM_HOUSES
 from shadow.verdict.findings import Findings
 from shadow.verdict.keys import HousesKey, houses_key
 from shadow.verdict.rules import Effect, Result, Rule
@@ -143,9 +143,15 @@ def _price_range(found: Findings) -> Rule:
     result = Result.FAIL if outside else Result.PASS if pairs else Result.UNKNOWN
     words = f"{outside:,.0f} of {pairs:,.0f} prices outside of {low:,.0f} to {high:,.0f} dollars"
     return Rule(
-        "price_range", "Prices within range", outside if pairs else None, 0.0, "houses", result,
-        Effect.BLOCKED, words,
-    )  # fmt: skip
+        "price_range",
+        "Prices within range",
+        outside if pairs else None,
+        0.0,
+        "houses",
+        result,
+        Effect.BLOCKED,
+        words,
+    )
 
 
 def _drift_needs(found: Findings) -> str:

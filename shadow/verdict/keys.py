@@ -1,6 +1,7 @@
 """The keys of a verdict, each made of sums: one on houses (betting), one on days (confidence sequence).
 
-Sources and formulae: monitoring.sequential; why there are two, and why both must turn: docs/decisions.
+Sources and formulae: monitoring.statistics.sequential; why there are two, and why both must turn:
+docs/decisions.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from monitoring import sequential
-from monitoring.sums import Sums
+from monitoring.statistics import sequential
+from monitoring.statistics.sums import Sums
 from shadow.verdict.facts import Days, Facts
 
 

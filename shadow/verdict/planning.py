@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from monitoring import sequential
+from monitoring.statistics import sequential
 from shadow.verdict.findings import Findings
 from shadow.verdict.guardrails import day_means
 from shadow.verdict.keys import block_sums, houses_key, sold

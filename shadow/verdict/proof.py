@@ -58,9 +58,15 @@ def _segments(found: Findings) -> Rule:
     result = Result.UNKNOWN if nothing else Result.PASS if not missing else Result.FAIL
     words = f"{len(shown)} of {len(required)} shown" + (f"; not yet: {missing}" if missing else "")
     return Rule(
-        "segments", "Not worse in segments", len(shown), len(required), "segments", result,
-        Effect.CONTINUE, words,
-    )  # fmt: skip
+        "segments",
+        "Not worse in segments",
+        len(shown),
+        len(required),
+        "segments",
+        result,
+        Effect.CONTINUE,
+        words,
+    )
 
 
 def _harm(found: Findings) -> Iterator[Rule]:
@@ -70,15 +76,27 @@ def _harm(found: Findings) -> Iterator[Rule]:
     seen = found.by_certificate or bool(found.mature.sold)
     words = f"ln E of being worse is {houses.ln_e:.2f}; {houses.threshold:.2f} would prove it"
     yield Rule(
-        "harm_houses", "Not proved worse, by houses", houses.ln_e, houses.threshold, "ln E",
-        _harm_result(seen, houses.turned), effect, words,
-    )  # fmt: skip
+        "harm_houses",
+        "Not proved worse, by houses",
+        houses.ln_e,
+        houses.threshold,
+        "ln E",
+        _harm_result(seen, houses.turned),
+        effect,
+        words,
+    )
     bound = "none" if days.lower is None else f"{days.lower:.4f}"
     words = f"lower bound of how much worse the day sums are: {bound}; above 0 would prove it"
     yield Rule(
-        "harm_days", "Not proved worse, by days", days.lower, 0.0, "log units a day",
-        _harm_result(seen, days.turned), effect, words,
-    )  # fmt: skip
+        "harm_days",
+        "Not proved worse, by days",
+        days.lower,
+        0.0,
+        "log units a day",
+        _harm_result(seen, days.turned),
+        effect,
+        words,
+    )
 
 
 def _harm_result(seen: bool, turned: bool) -> Result:
@@ -91,10 +109,15 @@ def _segment_harm(found: Findings) -> Rule:
     seen = found.by_certificate or bool(found.mature.sold)
     result = _harm_result(seen, bool(harmed))
     return Rule(
-        "segment_harm", "Not proved worse in any segment",
-        None if worst is None else worst.harm.ln_e, None if worst is None else worst.harm.threshold, "ln E",
-        result, Effect.BLOCKED, _harm_words(harmed, worst),
-    )  # fmt: skip
+        "segment_harm",
+        "Not proved worse in any segment",
+        None if worst is None else worst.harm.ln_e,
+        None if worst is None else worst.harm.threshold,
+        "ln E",
+        result,
+        Effect.BLOCKED,
+        _harm_words(harmed, worst),
+    )
 
 
 def _harm_words(harmed: list[Segment], worst: Segment | None) -> str:

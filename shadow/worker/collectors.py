@@ -13,24 +13,18 @@ from pathlib import Path
 
 from model_package import artifact, card
 from monitoring import logs, metrics
-from shadow import acknowledged, journal, journal_files, kept, presence, refused
-from shadow.acknowledged import Acknowledged
 from shadow.evidence.gauges import gauges
+from shadow.journal import backlog, journal_file, refused, stored_files
+from shadow.processes import heartbeat
 from shadow.records import Candidate, CandidateState, Deployment
 from shadow.settings import Settings
-from shadow.source_id import DamagedSourceId, known_directory_id
-from shadow.store import (
-    Store,
-    StoreUnavailable,
-    candidates,
-    deployments,
-    ledger,
-    outcomes,
-    size,
-    snapshots,
-    sources,
-)
+from shadow.source import acknowledged
+from shadow.source.acknowledged import Acknowledged
+from shadow.source.identity import DamagedSourceId, known_directory_id
+from shadow.store import Store, StoreUnavailable, candidates, deployments, ledger, outcomes, sources
+from shadow.store.database import size
 from shadow.store.ledger import Account
+from shadow.store.streams import snapshots
 
 Values = Mapping[str, float | Mapping[str, float] | Mapping[tuple[str, str], float]]
 
@@ -49,13 +43,13 @@ class JournalReading:
     def __call__(self) -> Values:
         """Look at the disk now."""
         directory = self._settings.journal_dir
-        living = presence.living(self._settings.run_dir)
+        living = heartbeat.living(self._settings.run_dir)
         return {
             "umbra_journal_bytes": _journal_bytes(directory),
             "umbra_journal_bound_bytes": float(self._settings.journal_max_bytes),
-            "umbra_journal_kept_bytes": float(kept.size_bytes(directory)),
+            "umbra_journal_kept_bytes": float(stored_files.size_bytes(directory)),
             "umbra_journal_refused_files": float(len(refused.paths(directory))),
-            "umbra_journal_held_up_files": float(len(journal_files.held_up(directory, living))),
+            "umbra_journal_held_up_files": float(len(backlog.held_up(directory, living))),
             "umbra_journal_oldest_entry_age_seconds": self._age(time.time()),
             **_disk("journal", directory),
         }
@@ -66,13 +60,13 @@ class JournalReading:
         content = Acknowledged.read(acknowledged.path_of(settings.journal_dir), _source_id(settings))
         oldest = None
         with suppress(OSError):  # a directory that cannot be read is held up as a whole
-            oldest = journal_files.oldest_waiting(settings.journal_dir, content.positions)
+            oldest = backlog.oldest_waiting(settings.journal_dir, content.positions)
         return 0.0 if oldest is None else max(0.0, now - oldest.timestamp())
 
 
 def _journal_bytes(directory: Path) -> float:
     with suppress(OSError):
-        return float(journal.size_bytes(directory))
+        return float(journal_file.size_bytes(directory))
     return 0.0
 
 
@@ -241,7 +235,7 @@ def _deployment(newest: Deployment | None, models: Path) -> dict[str, dict[str, 
     if newest is None:
         return {}
     live = str(newest.live)
-    trained = card.trained_at(artifact.directory_of(models, newest.live.name, newest.live.version))
+    trained = card.trained_at(artifact.directory_of(models, newest.live))
     return {
         "umbra_deployment_timestamp_seconds": {live: newest.since.timestamp()},
         "umbra_model_trained_timestamp_seconds": {} if trained is None else {live: trained.timestamp()},

@@ -27,20 +27,21 @@ from sqlalchemy import select
 
 from api.app import Parts, build
 from api.live import Live, load
-from api.lookups import Lookups
 from api.predictions import Limits
 from api.retries import Retries
+from api.store_reads import Lookups
 from model_package import artifact
+from model_package.reference import ModelRef
 from model_package.schema import EXAMPLE
 from monitoring import metrics
-from shadow.capture import Recorder, open_recorder
-from shadow.ingest import Ingest, directory_id
-from shadow.records import ModelRef
+from shadow.ingest.mover import Ingest
+from shadow.journal.recorder import Recorder, open_recorder
 from shadow.rollout import first_deployment
 from shadow.settings import Settings
+from shadow.source.identity import directory_id
 from shadow.store import Store, candidates, observations, open_store
+from shadow.store.database.tables import captures
 from shadow.store.schema import migrate
-from shadow.store.tables import captures
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -120,9 +121,13 @@ class Bench:
 def ingest_all(made: Settings, store: Store) -> int:
     """Move the whole journal into the store, as the worker does; gives the number of captures."""
     mover = Ingest(
-        store, made.journal_dir, directory_id(made.data_dir), 1 << 20, metrics.shadowing(None),
+        store,
+        made.journal_dir,
+        directory_id(made.data_dir),
+        1 << 20,
+        metrics.shadowing(None),
         lambda: datetime.now(UTC),
-    )  # fmt: skip
+    )
     return sum(iter(mover.step, 0))
 
 
@@ -149,10 +154,14 @@ def bench(deployed: Settings) -> Iterator[Bench]:
     live = Live(load(deployed))
     store, recorder = open_store(deployed.store), open_recorder(deployed)
     parts = Parts(
-        live, recorder, Lookups(store), measured, deployed.models,
+        live,
+        recorder,
+        Lookups(store),
+        measured,
+        deployed.models,
         Limits(deployed.api_max_rows, deployed.api_max_body_bytes),
         Retries(deployed.data_dir / "retries"),
-    )  # fmt: skip
+    )
     yield Bench(build(parts), deployed, registry, live, store, recorder)
     recorder.close()
     store.close()
@@ -160,7 +169,7 @@ def bench(deployed: Settings) -> Iterator[Bench]:
 
 @dataclass(slots=True)
 class Server:
-    """A real `python -m api.serve`, its ports and what it printed."""
+    """A real `python -m api.server`, its ports and what it printed."""
 
     process: subprocess.Popen[bytes]
     settings: Settings
@@ -256,9 +265,9 @@ def environment_of(made: Settings, **more: str) -> dict[str, str]:
 
 
 def start(made: Settings, output: Path, *, within: Sequence[str] = (), **more: str) -> Server:
-    """Start `python -m api.serve` without waiting for it; `within`: by a command that becomes it."""
+    """Start `python -m api.server` without waiting for it; `within`: by a command that becomes it."""
     with output.open("wb") as sink:
-        command = [*within, sys.executable, "-m", "api.serve"]
+        command = [*within, sys.executable, "-m", "api.server"]
         environment = environment_of(made, **more)
         process = subprocess.Popen(command, env=environment, stdout=sink, stderr=sink, cwd=output.parent)
     return Server(process, made, output)
@@ -266,7 +275,7 @@ def start(made: Settings, output: Path, *, within: Sequence[str] = (), **more: s
 
 @pytest.fixture
 def launch(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Start `python -m api.serve` with some settings, without waiting; stopped after the test."""
+    """Start `python -m api.server` with some settings, without waiting; stopped after the test."""
     begun: list[Server] = []
 
     def begin(made: Settings, *, within: Sequence[str] = (), **more: str) -> Server:
@@ -285,9 +294,12 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("shared")
     port, metrics_port = free_ports(2)
     values = {
-        "DATA_DIR": home / "data", "RECIPE_MODULES": "plain_recipe", "API_PORT": port,
-        "API_METRICS_PORT": metrics_port, "API_MAX_BODY_BYTES": 100_000,
-    }  # fmt: skip
+        "DATA_DIR": home / "data",
+        "RECIPE_MODULES": "plain_recipe",
+        "API_PORT": port,
+        "API_METRICS_PORT": metrics_port,
+        "API_MAX_BODY_BYTES": 100_000,
+    }
     made = Settings.from_environment({f"UMBRA_{name}": str(value) for name, value in values.items()})
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(HERE)
@@ -306,9 +318,11 @@ def serving(launch: Callable[..., Server], settings: Callable[..., Settings]) ->
     def begin(workers_ready: int | None = None, **more: str) -> Server:
         port, metrics_port = free_ports(2)
         made = settings(
-            recipe_modules="plain_recipe", api_port=port, api_metrics_port=metrics_port,
+            recipe_modules="plain_recipe",
+            api_port=port,
+            api_metrics_port=metrics_port,
             api_max_body_bytes=100_000,
-        )  # fmt: skip
+        )
         if not made.models.exists():
             deploy(made)
         server = launch(made, **more)

@@ -165,9 +165,17 @@ def test_without_a_proxy_nobody_is_believed():
 def test_every_kind_of_answer_says_that_it_is_not_to_be_guessed_at_or_embedded(bench):
     answers = [
         bench.client.get(path)
-        for path in ("/", "/v1/models", "/openapi.json", "/docs/vendor/swagger-ui.css", "/nope",
-                     "/docs/vendor/swagger-ui-bundle.js", "/assets/x", "/livez")
-    ]  # fmt: skip
+        for path in (
+            "/",
+            "/v1/models",
+            "/openapi.json",
+            "/docs/vendor/swagger-ui.css",
+            "/nope",
+            "/docs/vendor/swagger-ui-bundle.js",
+            "/assets/x",
+            "/livez",
+        )
+    ]
     for answer in [*answers, bench.post(), bench.post({"a": 1})]:
         assert answer.headers.getlist("X-Content-Type-Options") == ["nosniff"]
         assert answer.headers.getlist("Cross-Origin-Resource-Policy") == ["same-origin"]

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from api.cpus import Claims
+from api.server.cpus import Claims
 
 ALLOWED = sorted(os.sched_getaffinity(0))
 
@@ -16,7 +16,7 @@ ALLOWED = sorted(os.sched_getaffinity(0))
 def kept_to(cpus: list[int], number: int) -> list[int]:
     """The CPUs that a process of its own is left with."""
     show = "import os; print(*sorted(os.sched_getaffinity(0)))"
-    code = f"from api.cpus import keep_to; keep_to({cpus}, {number}); {show}"
+    code = f"from api.server.cpus import keep_to; keep_to({cpus}, {number}); {show}"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     return [int(cpu) for cpu in output.split()]
 
@@ -54,7 +54,7 @@ def test_more_processes_than_cpus_claim_none(tmp_path):
 
 def test_a_claim_ends_with_the_process_that_has_it(tmp_path):
     claim = f"Claims(1, [3], Path({str(tmp_path)!r})).cpus"
-    code = f"from pathlib import Path; from api.cpus import Claims; print({claim})"
+    code = f"from pathlib import Path; from api.server.cpus import Claims; print({claim})"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert output == "[3]\n"
     assert Claims(1, {3}, tmp_path).cpus == [3]

@@ -16,7 +16,8 @@ from sqlalchemy.engine import make_url
 from api.app import build
 from api.deployments import Deployments
 from model_package import artifact
-from shadow.records import CandidateState, Deployment, ModelRef, VerdictState
+from model_package.reference import ModelRef
+from shadow.records import CandidateState, Deployment, VerdictState
 from shadow.rollout import Judgement
 from shadow.settings import sqlite_url
 from shadow.store import candidates, deployments, open_store

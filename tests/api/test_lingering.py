@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from api.lingering import CONNECTIONS_MOST, LINGER_SECONDS, Lingering
+from api.server.lingering import CONNECTIONS_MOST, LINGER_SECONDS, Lingering
 
 
 class Clock:

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from api.app import build
-from api.lookups import Lookups
+from api.store_reads import Lookups
 from shadow.settings import sqlite_url
 from shadow.store import StoreUnavailable, open_store
 

@@ -10,7 +10,7 @@ import pytest
 from api.app import build
 from api.live import Live
 from model_package import artifact
-from shadow.records import ModelRef
+from model_package.reference import ModelRef
 from shadow.store import candidates
 
 CARD = b'{"metrics": {"rmse_log": 0.11}}'

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from patience import PATIENCE_SECONDS
 
 from api.app import build
-from api.lookups import Count
+from api.store_reads import Count
 from model_package.schema import EXAMPLE, NAMES
-from shadow import journal
-from shadow.capture import open_recorder
+from shadow.journal import journal_file
+from shadow.journal.recorder import open_recorder
 from shadow.outcomes import EXPECTED
 from shadow.store import StoreUnavailable
 
@@ -104,8 +104,10 @@ def test_one_wrong_row_refuses_all_and_every_fault_is_named(bench):
     rows = [_sale(name), _sale(name, -5, colour="red"), {"prediction_id": "x", "state": "withdrawn"}]
     body = _problem(_report(bench, rows), 422, "invalid-rows")
     assert [(fault["row"], fault["field"]) for fault in body["errors"]] == [
-        (1, "colour"), (1, "price_dollars"), (2, "prediction_id"),
-    ]  # fmt: skip
+        (1, "colour"),
+        (1, "price_dollars"),
+        (2, "prediction_id"),
+    ]
     assert all(fault["expected"] and fault["got"] for fault in body["errors"])
     assert bench.ingest() == 1
 
@@ -137,7 +139,7 @@ def test_there_is_nothing_else_to_do_with_outcomes(bench):
 def test_what_a_full_journal_cannot_take_is_refused_and_may_be_sent_again(bench):
     names = _priced(bench, *[dict(EXAMPLE)] * 2)
     small = open_recorder(
-        replace(bench.settings, journal_max_bytes=journal.size_bytes(bench.settings.journal_dir))
+        replace(bench.settings, journal_max_bytes=journal_file.size_bytes(bench.settings.journal_dir))
     )
     bench.client = build(replace(bench.app.extensions["umbra"], recorder=small)).test_client()
     answer = _report(bench, [_sale(name) for name in names])

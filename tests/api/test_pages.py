@@ -15,20 +15,21 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
-from api import pages, report
+from api import pages
 from api.app import build
-from api.lookups import Count, Lookups
-from api.pages import candidate, overview
-from api.pages.asking import Situation
+from api.pages import candidate, overview, report
 from api.pages.assets import Assets
 from api.pages.candidate import TABS
 from api.pages.charts import embedded
-from api.pages.figures import age, gap, in_unit, moment, seconds, share
+from api.pages.formatting import age, gap, in_unit, moment, seconds, share
+from api.pages.queries import Situation
 from api.pages.rendering import Rendering
+from api.store_reads import Count, Lookups
+from model_package.reference import ModelRef
 from model_package.schema import EXAMPLE
 from shadow import policy, status
-from shadow.presence import Announcement
-from shadow.records import Candidate, CandidateState, ModelRef, Purpose
+from shadow.processes.heartbeat import Announcement
+from shadow.records import Candidate, CandidateState, Purpose
 from shadow.settings import sqlite_url
 from shadow.store import (
     StoreUnavailable,
@@ -37,14 +38,13 @@ from shadow.store import (
     observations,
     open_store,
     purposes,
-    snapshots,
     streams,
 )
-from shadow.store.dossiers import Dossier
+from shadow.store.database.tables import observations as observed
 from shadow.store.observations import Answer
-from shadow.store.snapshots import Snapshot
-from shadow.store.streams import Stream, Terms
-from shadow.store.tables import observations as observed
+from shadow.store.streams import Stream, Terms, snapshots
+from shadow.store.streams.dossiers import Dossier
+from shadow.store.streams.snapshots import Snapshot
 
 BROWSER = {"Accept": "text/html,*/*;q=0.8"}
 CANDIDATE = ModelRef("shiny", "1")
@@ -55,21 +55,50 @@ PAGES = {
     "drift": "/candidates/shiny@1/drift",
 }
 RULE = {
-    "rule": "entities", "title": "Houses judged", "value": 320, "threshold": 500, "unit": "houses",
-    "result": "fail", "effect": "insufficient", "detail": "320 of 500 sold houses",
-}  # fmt: skip
+    "rule": "entities",
+    "title": "Houses judged",
+    "value": 320,
+    "threshold": 500,
+    "unit": "houses",
+    "result": "fail",
+    "effect": "insufficient",
+    "detail": "320 of 500 sold houses",
+}
 BINS = [{"bin": "below 5", "share": 0.25}, {"bin": "from 5", "share": 0.75}]
 FIELD = {
-    "field": "living_area", "importance": 1, "houses": 900, "state": 2, "psi": 0.31, "floor": 0.1, "js": 0.2,
-    "ks": 0.1, "w1_sd": 0.3, "missing": 0.01, "missing_change": 0.005, "unseen": 0.0, "out_of_range": 0.0,
-    "psi_by_window": {"7": 0.31, "28": 0.2}, "reference": BINS, "window": BINS,
-}  # fmt: skip
+    "field": "living_area",
+    "importance": 1,
+    "houses": 900,
+    "state": 2,
+    "psi": 0.31,
+    "floor": 0.1,
+    "js": 0.2,
+    "ks": 0.1,
+    "w1_sd": 0.3,
+    "missing": 0.01,
+    "missing_change": 0.005,
+    "unseen": 0.0,
+    "out_of_range": 0.0,
+    "psi_by_window": {"7": 0.31, "28": 0.2},
+    "reference": BINS,
+    "window": BINS,
+}
 DOCUMENTS: dict[str, dict[str, Any]] = {
     "verdict": {
-        "candidate": "shiny@1", "live": "plain@1", "stream": 1, "state": "insufficient",
-        "since": "2026-11-20T10:00:00+00:00", "evaluated_at": "2026-11-21T10:00:00+00:00",
-        "policy": {"name": "mine", "sha256": "0" * 64, "day_seconds": 86400, "alpha": 0.025, "margin": 0.003,
-                   "cap": 0.5},
+        "candidate": "shiny@1",
+        "live": "plain@1",
+        "stream": 1,
+        "state": "insufficient",
+        "since": "2026-11-20T10:00:00+00:00",
+        "evaluated_at": "2026-11-21T10:00:00+00:00",
+        "policy": {
+            "name": "mine",
+            "sha256": "0" * 64,
+            "day_seconds": 86400,
+            "alpha": 0.025,
+            "margin": 0.003,
+            "cap": 0.5,
+        },
         "watermark": {"day": 20500, "date": "2026-02-16", "maturity_seconds": 600_000, "delays_seen": 900},
         "counts": {"pairs": 400, "sold": 320, "withdrawn": 2, "unsold": 78, "days": 20, "coverage": 0.8},
         "losses": {"live": 0.081, "candidate": 0.075},
@@ -87,45 +116,109 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
         "rules": [RULE, {**RULE, "rule": "drift", "unit": "state", "value": 0, "result": "pass"}],
         "needed": {"houses_50": 210, "houses_90": 640, "days": 31},
         "reasons": ["Houses judged: 320 of 500 sold houses"],
-        "bad_day_rate_not_excluded": 0.107, "tipping_point": 0.4, "preliminary": {"sold": 30, "mean": 0.01},
-        "segments": [{"segment": "price:<125k", "pairs": 90, "sold": 70, "mean": 0.004, "ln_e": 0.7,
-                      "result": "open"}],
+        "bad_day_rate_not_excluded": 0.107,
+        "tipping_point": 0.4,
+        "preliminary": {"sold": 30, "mean": 0.01},
+        "segments": [
+            {"segment": "price:<125k", "pairs": 90, "sold": 70, "mean": 0.004, "ln_e": 0.7, "result": "open"}
+        ],
         "rollback": {"alarm": True, "because": ["complaints"]},
     },
     "comparison": {
-        "pairs": 400, "mean_abs_dollars": 12_345.6, "bias": 0.01, "mad": 0.05, "p50": 0.04, "p90": 0.1,
-        "p99": 0.2, "max": 1.2, "beyond_5": 0.4, "beyond_10": 0.1, "beyond_20": 0.02,
-        "limits": {"lower": -0.16, "upper": 0.17, "se": 0.004}, "slope": 0.02, "concordance": 0.97,
-        "pearson": 0.98, "spearman": 0.97, "absurd": 0.0025,
+        "pairs": 400,
+        "mean_abs_dollars": 12_345.6,
+        "bias": 0.01,
+        "mad": 0.05,
+        "p50": 0.04,
+        "p90": 0.1,
+        "p99": 0.2,
+        "max": 1.2,
+        "beyond_5": 0.4,
+        "beyond_10": 0.1,
+        "beyond_20": 0.02,
+        "limits": {"lower": -0.16, "upper": 0.17, "se": 0.004},
+        "slope": 0.02,
+        "concordance": 0.97,
+        "pearson": 0.98,
+        "spearman": 0.97,
+        "absurd": 0.0025,
         "histogram": {"edges": [-0.1, 0.0, 0.1], "counts": [150, 250]},
         "points": [{"id": "a", "live": 100_000.0, "candidate": 110_000.0, "sold": 105_000.0}],
-        "segments": [{"segment": "price:<125k", "pairs": 90, "bias": 0.01, "mad": 0.05, "beyond_10": 0.1,
-                      "sold": 70, "mean": 0.004}],
+        "segments": [
+            {
+                "segment": "price:<125k",
+                "pairs": 90,
+                "bias": 0.01,
+                "mad": 0.05,
+                "beyond_10": 0.1,
+                "sold": 70,
+                "mean": 0.004,
+            }
+        ],
         "days": [{"date": "2026-11-20", "pairs": 20, "bias": 0.01, "mad": 0.05}],
-        "worst": [{"id": "0198c0de-7a11-7000-8000-0123456789ab", "captured_at": "2026-11-20T10:00:00+00:00",
-                   "live": 100_000.0, "candidate": 260_000.0, "sold": 105_000.0, "gap": 0.95,
-                   "inputs": dict(EXAMPLE)}],
+        "worst": [
+            {
+                "id": "0198c0de-7a11-7000-8000-0123456789ab",
+                "captured_at": "2026-11-20T10:00:00+00:00",
+                "live": 100_000.0,
+                "candidate": 260_000.0,
+                "sold": 105_000.0,
+                "gap": 0.95,
+                "inputs": dict(EXAMPLE),
+            }
+        ],
     },
     "evidence": {
         "threshold": 3.69,
-        "days": [{"date": "2026-11-20", "sold": 320, "ln_e": 1.25, "harm_ln_e": -2.0, "mean": 0.006,
-                  "day_mean": 0.01, "lower": -0.001, "upper": 0.013, "key_b": -0.01}],
+        "days": [
+            {
+                "date": "2026-11-20",
+                "sold": 320,
+                "ln_e": 1.25,
+                "harm_ln_e": -2.0,
+                "mean": 0.006,
+                "day_mean": 0.01,
+                "lower": -0.001,
+                "upper": 0.013,
+                "key_b": -0.01,
+            }
+        ],
     },
     "drift": {
-        "windows": {"7": {"houses": 900, "from": "2026-11-14", "to": "2026-11-21"}}, "state": 2,
+        "windows": {"7": {"houses": 900, "from": "2026-11-14", "to": "2026-11-21"}},
+        "state": 2,
         "enough": True,
-        "fields": [FIELD], "predictions": {"live": FIELD, "candidate": None},
-        "skew": [{"model": "plain@1", "date": "2026-11-20", "houses": 40, "worst_log_ratio": 0.1, "beyond": 3,
-                  "state": 2}],
+        "fields": [FIELD],
+        "predictions": {"live": FIELD, "candidate": None},
+        "skew": [
+            {
+                "model": "plain@1",
+                "date": "2026-11-20",
+                "houses": 40,
+                "worst_log_ratio": 0.1,
+                "beyond": 3,
+                "state": 2,
+            }
+        ],
     },
-}  # fmt: skip
+}
 
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 TERMS = Terms(
-    1, 1, ModelRef("plain", "1"), "a" * 64, "b" * 64, "c" * 64, policy.default_text(), "d" * 64, 86400, 0.003,
-    0.025, 1,
-)  # fmt: skip
+    1,
+    1,
+    ModelRef("plain", "1"),
+    "a" * 64,
+    "b" * 64,
+    "c" * 64,
+    policy.default_text(),
+    "d" * 64,
+    86400,
+    0.003,
+    0.025,
+    1,
+)
 STREAM = Stream(1, TERMS, CANDIDATE, NOW, None)
 
 
@@ -292,9 +385,13 @@ def test_while_the_store_is_away_pages_tell_what_this_process_knows(bench, tmp_p
     away = Lookups(open_store(sqlite_url(tmp_path / "no" / "such" / "folder" / "umbra.db")))
     client = build(replace(bench.app.extensions["umbra"], lookups=away)).test_client()
     for path, code in (
-        ("/", 200), ("/try", 200), ("/try?prediction=1", 200), ("/deployments", 503),
-        ("/candidates/shiny@1", 503), ("/candidates/shiny@1/drift", 503),
-    ):  # fmt: skip
+        ("/", 200),
+        ("/try", 200),
+        ("/try?prediction=1", 200),
+        ("/deployments", 503),
+        ("/candidates/shiny@1", 503),
+        ("/candidates/shiny@1/drift", 503),
+    ):
         answer = client.get(path, headers=BROWSER)
         assert (answer.status_code, answer.content_type) == (code, "text/html; charset=utf-8"), path
         assert "The store is away" in answer.text
@@ -472,8 +569,13 @@ def test_what_only_chance_keeps_from_counting_is_not_called_in_order(judged, str
     open_field = {**FIELD, "state": 0, "psi": 0.237, "floor": 0.46}
     tell_all(judged, stream)
     tell(judged, stream, "drift", {**DOCUMENTS["drift"], "state": None, "fields": [open_field]})
-    chosen = {"sold": 400, "unsold": 107, "state": 0, "gap": {"psi": 0.237, "floor": 0.46, "state": 0},
-              "fields": [open_field]}  # fmt: skip
+    chosen = {
+        "sold": 400,
+        "unsold": 107,
+        "state": 0,
+        "gap": {"psi": 0.237, "floor": 0.46, "state": 0},
+        "fields": [open_field],
+    }
     tell(judged, stream, "comparison", {**DOCUMENTS["comparison"], "selection": chosen})
     for path in (PAGES["drift"], PAGES["verdict"]):
         text = judged.client.get(path).text
@@ -484,8 +586,13 @@ def test_what_only_chance_keeps_from_counting_is_not_called_in_order(judged, str
 def test_a_gap_that_chance_alone_reaches_is_not_called_in_order(judged, stream):
     tell_all(judged, stream)
     alike = {**FIELD, "state": 0, "psi": 0.02, "floor": 0.05}
-    chosen = {"sold": 400, "unsold": 107, "state": 0, "gap": {"psi": 0.237, "floor": 0.46, "state": 0},
-              "fields": [alike]}  # fmt: skip
+    chosen = {
+        "sold": 400,
+        "unsold": 107,
+        "state": 0,
+        "gap": {"psi": 0.237, "floor": 0.46, "state": 0},
+        "fields": [alike],
+    }
     tell(judged, stream, "comparison", {**DOCUMENTS["comparison"], "selection": chosen})
     text = judged.client.get(PAGES["verdict"]).text
     assert text.count("too few to tell") == 1

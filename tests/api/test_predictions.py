@@ -13,8 +13,9 @@ import pytest
 
 from api.app import build
 from api.live import Serving
+from model_package.reference import ModelRef
 from model_package.schema import EXAMPLE, NAMES
-from shadow.records import ModelRef, capture_time
+from shadow.records import capture_time
 from shadow.store.observations import Answer
 
 
@@ -159,9 +160,12 @@ def test_a_made_up_path_or_method_makes_no_new_series(bench):
     for number in range(30):
         bench.client.get(f"/made-up-{number}")
         bench.client.open("/livez", method=f"VERB{number}")
-    series = {sample.labels["route"] + sample.labels["method"]
-              for family in bench.registry.collect() if family.name == "umbra_requests"
-              for sample in family.samples}  # fmt: skip
+    series = {
+        sample.labels["route"] + sample.labels["method"]
+        for family in bench.registry.collect()
+        if family.name == "umbra_requests"
+        for sample in family.samples
+    }
     assert "unmatchedGET" in series
     assert not any("made-up" in one or "VERB" in one for one in series)
 

@@ -99,10 +99,26 @@ def test_a_missing_field_and_a_field_that_comes_twice_are_faults(bench):
 
 
 MALFORMED = [
-    b"", b" ", b"{", b"[", b"nul", b"{}}", b'{"a":1,}', b"\xff\xfe{\x00}\x00", b"\xef\xbb\xbf{}", b"\x00",
-    json.dumps(EXAMPLE).encode("utf-16"), json.dumps(EXAMPLE).encode("utf-32"), b'{"zoning": "\xc3\x28"}',
-    b"[" * 50_000, b'{"a":' * 20_000, b"'single'", b"<html>", b"living_area=5", b"\x1f\x8b\x08\x00",
-]  # fmt: skip
+    b"",
+    b" ",
+    b"{",
+    b"[",
+    b"nul",
+    b"{}}",
+    b'{"a":1,}',
+    b"\xff\xfe{\x00}\x00",
+    b"\xef\xbb\xbf{}",
+    b"\x00",
+    json.dumps(EXAMPLE).encode("utf-16"),
+    json.dumps(EXAMPLE).encode("utf-32"),
+    b'{"zoning": "\xc3\x28"}',
+    b"[" * 50_000,
+    b'{"a":' * 20_000,
+    b"'single'",
+    b"<html>",
+    b"living_area=5",
+    b"\x1f\x8b\x08\x00",
+]
 
 
 @pytest.mark.parametrize("body", MALFORMED, ids=range(len(MALFORMED)))
@@ -160,17 +176,28 @@ def test_a_body_that_ends_early_is_400_and_no_shorter_list(bench):
     rows = (",".join(NAMES) + "\n" + (",".join(str(EXAMPLE[name]) for name in NAMES) + "\n") * 2).encode()
     assert bench.post(data=rows, content_type="text/csv").status_code == 200
     cut = bench.client.post(
-        "/v1/predictions", data=rows, content_type="text/csv",
+        "/v1/predictions",
+        data=rows,
+        content_type="text/csv",
         environ_overrides={"CONTENT_LENGTH": str(len(rows) + 100)},
-    )  # fmt: skip
+    )
     _problem(cut, 400, "unreadable-body")
 
 
 OTHER_KINDS = [
-    "", "text/plain", "application/xml", "multipart/form-data; boundary=x", "json", ";;;",
-    "application/jsonx", "application/x-www-form-urlencoded", "application/json; charset=latin-1", "x" * 5000,
-    "application/json; charset=utf-16", "text/csv; charset=cp1252",
-]  # fmt: skip
+    "",
+    "text/plain",
+    "application/xml",
+    "multipart/form-data; boundary=x",
+    "json",
+    ";;;",
+    "application/jsonx",
+    "application/x-www-form-urlencoded",
+    "application/json; charset=latin-1",
+    "x" * 5000,
+    "application/json; charset=utf-16",
+    "text/csv; charset=cp1252",
+]
 
 
 @pytest.mark.parametrize("kind", OTHER_KINDS)
@@ -230,8 +257,12 @@ def _mutations(seed):
     for _ in range(GENERATED // 4):
         at, kind = chance.randrange(len(good)), chance.randrange(4)
         piece = bytes(chance.randrange(256) for _ in range(chance.randrange(1, 6)))
-        yield [good[:at], good[:at] + piece + good[at:], good[:at] + piece + good[at + len(piece) :],
-               good[at:] + good[:at]][kind]  # fmt: skip
+        yield [
+            good[:at],
+            good[:at] + piece + good[at:],
+            good[:at] + piece + good[at + len(piece) :],
+            good[at:] + good[:at],
+        ][kind]
         yield json.dumps([_house(**{chance.choice(NAMES): chance.choice(odd)})]).encode()
         yield json.dumps(chance.choice(odd)).encode()
         yield bytes(chance.randrange(256) for _ in range(chance.randrange(200)))
@@ -263,8 +294,18 @@ _BODIES = (
     | st.text(max_size=100).map(lambda text: text.encode("utf-8", "surrogatepass"))
     | _VALUES.map(lambda value: json.dumps(value).encode())
 )
-_HEADERS = ("Accept", "Content-Encoding", "X-Request-ID", "Accept-Encoding", "Range", "If-None-Match",
-            "Authorization", "Cookie", "Expect", "Connection")  # fmt: skip
+_HEADERS = (
+    "Accept",
+    "Content-Encoding",
+    "X-Request-ID",
+    "Accept-Encoding",
+    "Range",
+    "If-None-Match",
+    "Authorization",
+    "Cookie",
+    "Expect",
+    "Connection",
+)
 _PATHS = st.just("/v1/predictions") | st.text(max_size=30).map(lambda text: "/v1/predictions/" + text)
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from api.live import Serving
 from api.retries import Key, KeyReused, Retries
+from model_package.reference import ModelRef
 from model_package.schema import EXAMPLE
-from shadow.records import ModelRef, new_capture_ids
+from shadow.records import new_capture_ids
 
 HOUSE = dict(EXAMPLE)
 LARGER_HOUSE = HOUSE | {"living_area": HOUSE["living_area"] + 1}

@@ -1,4 +1,4 @@
-"""A real server, real sockets, real signals: `python -m api.serve` with its workers."""
+"""A real server, real sockets, real signals: `python -m api.server` with its workers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ports import free_port, free_ports
 from prometheus_client.parser import text_string_to_metric_families
 
 from model_package.schema import EXAMPLE
-from shadow.presence import living
+from shadow.processes.heartbeat import living
 
 HOUSE = json.dumps(EXAMPLE).encode()
 POST = b"POST /v1/predictions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -104,8 +104,10 @@ def test_nasty_bytes_on_the_wire_are_refused_as_problems_and_never_as_a_5xx(serv
 
 def test_a_chunked_body_is_read_whole(serving):
     server = serving()
-    pieces = b"".join(b"%x\r\n%s\r\n" % (len(HOUSE[at : at + 100]), HOUSE[at : at + 100])
-                      for at in range(0, len(HOUSE), 100))  # fmt: skip
+    pieces = b"".join(
+        b"%x\r\n%s\r\n" % (len(HOUSE[at : at + 100]), HOUSE[at : at + 100])
+        for at in range(0, len(HOUSE), 100)
+    )
     head, _, body = server.raw(CHUNKED + pieces + b"0\r\n\r\n").partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200")
     assert json.loads(body)["predictions"][0]["price_dollars"] == 135_000.0

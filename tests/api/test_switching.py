@@ -9,12 +9,13 @@ from patience import PATIENCE_SECONDS
 
 from api import live
 from api.live import OtherArtifact
-from api.switching import LOOK_SECONDS, Switching
+from api.model_watch import LOOK_SECONDS, Switching
 from model_package import artifact, manifest
 from model_package.artifact import AlteredArtifact
+from model_package.reference import ModelRef
 from model_package.schema import EXAMPLE
 from shadow import rollout
-from shadow.records import Deployment, DeploymentKind, ModelRef
+from shadow.records import Deployment, DeploymentKind
 from shadow.settings import sqlite_url
 from shadow.store import deployments, open_store
 

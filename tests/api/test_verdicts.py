@@ -8,11 +8,12 @@ from datetime import timedelta
 import jsonschema
 import pytest
 
-from shadow.records import CandidateState, DeploymentKind, ModelRef, VerdictState
-from shadow.store import candidates, deployments, snapshots, streams, verdicts
-from shadow.store.snapshots import Snapshot
-from shadow.store.streams import Terms
-from shadow.store.verdicts import Recorded
+from model_package.reference import ModelRef
+from shadow.records import CandidateState, DeploymentKind, VerdictState
+from shadow.store import candidates, deployments, streams
+from shadow.store.streams import Terms, snapshots, verdicts
+from shadow.store.streams.snapshots import Snapshot
+from shadow.store.streams.verdicts import Recorded
 
 BODY = {"state": "continue", "reasons": ["not yet"], "rules": []}
 
@@ -23,11 +24,19 @@ def judged(bench):
     with bench.store.writing() as connection:
         candidate = candidates.add(connection, ModelRef("plain", "2"), 1.0, None, bench.now)
         terms = Terms(
-            deployment_id=bench.live.serving().deployment.id, candidate_id=candidate.id,
-            live=ModelRef("plain", "1"), live_digest="a" * 64, candidate_digest="b" * 64,
-            schema_digest="c" * 64, policy="", policy_sha256="d" * 64, day_seconds=86_400, margin=0.005,
-            alpha=0.025, number=1,
-        )  # fmt: skip
+            deployment_id=bench.live.serving().deployment.id,
+            candidate_id=candidate.id,
+            live=ModelRef("plain", "1"),
+            live_digest="a" * 64,
+            candidate_digest="b" * 64,
+            schema_digest="c" * 64,
+            policy="",
+            policy_sha256="d" * 64,
+            day_seconds=86_400,
+            margin=0.005,
+            alpha=0.025,
+            number=1,
+        )
         stream = streams.open_stream(connection, terms, bench.now)
         snapshots.put(connection, stream.id, "verdict", Snapshot(bench.now, BODY))
         for hour, state in enumerate((VerdictState.INSUFFICIENT, VerdictState.CONTINUE)):

@@ -94,13 +94,30 @@ def ask(stack: Stack, answered: str, tmp_path: Path) -> Ask:
         (tmp_path / "document.json").write_text(json.dumps(document))
         said = subprocess.run(
             [
-                Path(sys.executable).with_name("schemathesis"), "--config-file", "schemathesis.toml", "run",
-                "document.json", "--url", f"http://127.0.0.1:{stack.settings.api_port}", "--checks", "all",
-                "--max-examples", str(EXAMPLES), "--no-color",
-                "--report", "json", "--report-json-path", "report.json", *options,
+                Path(sys.executable).with_name("schemathesis"),
+                "--config-file",
+                "schemathesis.toml",
+                "run",
+                "document.json",
+                "--url",
+                f"http://127.0.0.1:{stack.settings.api_port}",
+                "--checks",
+                "all",
+                "--max-examples",
+                str(EXAMPLES),
+                "--no-color",
+                "--report",
+                "json",
+                "--report-json-path",
+                "report.json",
+                *options,
             ],
-            cwd=tmp_path, env=stack.environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            cwd=tmp_path,
+            env=stack.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         printed = said.stdout + said.stderr
         report = tmp_path / "report.json"
         assert report.exists(), printed

@@ -135,8 +135,13 @@ def test_a_port_is_published_on_loopback_only(name: str) -> None:
 def test_what_stores_or_scores_has_no_way_out() -> None:
     assert FILE["networks"]["back"] == {"internal": True}
     assert {name for name in SERVICES if SERVICES[name]["networks"] == ["back"]} == {
-        "postgres", "migrate", "worker", "logstash", "elastic-setup", "kibana-setup",
-    }  # fmt: skip
+        "postgres",
+        "migrate",
+        "worker",
+        "logstash",
+        "elastic-setup",
+        "kibana-setup",
+    }
 
 
 @EVERY

@@ -88,10 +88,17 @@ def test_help_says_what_it_is_for() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "export {key}=kept", "{key} = kept", "  {key}=kept", "export\t{key} =kept # mine", "{key}: kept",
-        '{key}="kept"', "{key}='kept'", "{key}=other\n{key}=kept", "\ufeff{key}=kept",
+        "export {key}=kept",
+        "{key} = kept",
+        "  {key}=kept",
+        "export\t{key} =kept # mine",
+        "{key}: kept",
+        '{key}="kept"',
+        "{key}='kept'",
+        "{key}=other\n{key}=kept",
+        "\ufeff{key}=kept",
     ],
-)  # fmt: skip
+)
 def test_a_password_is_found_wherever_docker_compose_finds_it(tmp_path: Path, line: str) -> None:
     path = tmp_path / ".env"
     path.write_text(line.format(key="POSTGRES_PASSWORD") + "\n", encoding="utf-8")

@@ -93,9 +93,19 @@ def check(checkout: Path) -> Check:
 
 def test_what_others_need_is_looked_at_first_and_the_core_before_the_rest() -> None:
     assert in_order(DECLARED) == [
-        "postgres", "migrate", "worker", "api", "prometheus", "grafana", "alertmanager",
-        "elasticsearch", "elastic-setup", "kibana", "kibana-setup", "logstash",
-    ]  # fmt: skip
+        "postgres",
+        "migrate",
+        "worker",
+        "api",
+        "prometheus",
+        "grafana",
+        "alertmanager",
+        "elasticsearch",
+        "elastic-setup",
+        "kibana",
+        "kibana-setup",
+        "logstash",
+    ]
 
 
 def test_the_cause_is_told_and_not_what_waits_for_it(check: Check, engine: Engine) -> None:

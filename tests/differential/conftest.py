@@ -18,8 +18,8 @@ from ports import free_port
 from serving import serving
 
 from model_package import train
+from model_package.reference import ModelRef
 from model_package.synthetic import synthetic
-from shadow.records import ModelRef
 from shadow.rollout import first_deployment
 from shadow.settings import Settings
 from shadow.store import open_store

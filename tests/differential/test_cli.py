@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from ports import free_port
 
-from differential_tests import cli, questions, runs
-from differential_tests.payloads import Payloads
+from differential_tests import cli, questions, run_file
+from differential_tests.questions.payloads import Payloads
 from model_package.schema import EXAMPLE
 from shadow.settings import sqlite_url
 from shadow.store import open_store
@@ -72,8 +72,8 @@ def test_recorded_twice_a_model_is_the_same(command, linear, tmp_path):
         done = command("record", linear, "--payloads", "houses.jsonl", "-o", f"{name}.jsonl")
         assert (done.status, done.err) == (0, "")
         assert "linear@1 answered 12 questions, refused 0 and failed 0" in done.out
-    assert [answer.id for answer in runs.read(tmp_path / "a.jsonl")] == [house["id"] for house in HOUSES]
-    assert {answer.segment for answer in runs.read(tmp_path / "a.jsonl")} == {EXAMPLE["neighborhood"]}
+    assert [answer.id for answer in run_file.read(tmp_path / "a.jsonl")] == [house["id"] for house in HOUSES]
+    assert {answer.segment for answer in run_file.read(tmp_path / "a.jsonl")} == {EXAMPLE["neighborhood"]}
     same = command("compare", "a.jsonl", "b.jsonl", "--noise", "b.jsonl")
     assert (same.status, same.err) == (0, "")
     assert "same" in same.out
@@ -161,22 +161,26 @@ def test_terms_say_how_much_may_differ(command, linear, gbm, tmp_path):
         (["harvest", "STORE", "-o", "torn.json"], "torn.json:1"),
         (["conquer"], "No such command 'conquer'"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_run_says_why_and_what_to_do_and_ends_with_2(
     command, linear, tmp_path, store_of, arguments, told
 ):
     files = {
-        "torn.json": '{"a": ', "bad.toml": "[toleranze]\n", "service.toml": "[service]\nmetod = 'POST'\n",
+        "torn.json": '{"a": ',
+        "bad.toml": "[toleranze]\n",
+        "service.toml": "[service]\nmetod = 'POST'\n",
         "path.toml": "[service.b]\npath = 'v1/predictions'\n",
         "secret.toml": '[service]\nheaders = { Authorization = "$NO_SUCH" }\n',
-    }  # fmt: skip
+    }
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     (tmp_path / "binary").write_bytes(b"\xff\xfe\n")
     stands_for = {
-        "MODEL": lambda: linear, "DEAD": lambda: f"http://127.0.0.1:{free_port()}", "STORE": store_of,
+        "MODEL": lambda: linear,
+        "DEAD": lambda: f"http://127.0.0.1:{free_port()}",
+        "STORE": store_of,
         "ALTERED": lambda: altered(linear, tmp_path),
-    }  # fmt: skip
+    }
     ended = command(*(stands_for[word]() if word in stands_for else word for word in arguments))
     assert ended.status == 2
     assert told in " ".join((ended.out + ended.err).split())
@@ -266,8 +270,10 @@ def test_interrupted_it_ends_with_130_at_once_and_leaves_no_run(talk, over, tmp_
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "differential_tests", "record", url, "-o", "a.jsonl", "--timeout", "600"],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}, stderr=theirs,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])},
+        stderr=theirs,
+    )
     try:
         assert arrived.wait(START_SECONDS)
         process.send_signal(signal.SIGINT)
@@ -288,8 +294,13 @@ def test_without_the_libraries_it_needs_it_says_what_to_install(tmp_path: Path) 
     (tmp_path / "httpx.py").write_text(f"raise ModuleNotFoundError({absent!r})\n")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     ended = subprocess.run(
-        [sys.executable, "-m", "differential_tests", "--help"], env=environment, cwd=tmp_path,
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "differential_tests", "--help"],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert ended.returncode == 2
     assert ended.stderr == f"{absent}: install the extra: pip install '.[differential]' in a checkout\n"

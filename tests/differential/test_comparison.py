@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from differential_tests import terms
 from differential_tests.comparison import compare
 from differential_tests.comparison.table import Table, table
 from differential_tests.findings import Check, Finding, Kind
-from differential_tests.runs import Answer, Header
+from differential_tests.run_file import Answer, Header
+from differential_tests.settings import tolerances
 
-EXACT = terms.parse("")
+EXACT = tolerances.parse("")
 HEADER = Header("a", "0" * 64, "2026-01-01T00:00:00Z")
 TEN = range(10)
 
@@ -68,11 +68,11 @@ def of_values(*values: Any) -> Table:
     return asked(Answer(f"r{row}", "ordinary", status=200, value=value) for row, value in enumerate(values))
 
 
-def found(a: Table, b: Table, wanted: terms.Terms = EXACT) -> list[tuple[Kind, str, str]]:
+def found(a: Table, b: Table, wanted: tolerances.Terms = EXACT) -> list[tuple[Kind, str, str]]:
     return [(one.kind, one.row, one.path) for one in compared(a, b, wanted).findings]
 
 
-def compared(a: Table, b: Table, wanted: terms.Terms = EXACT) -> Check:
+def compared(a: Table, b: Table, wanted: tolerances.Terms = EXACT) -> Check:
     check = compare(a, b, wanted, clock=lambda: 0.0)
     assert check.error == ""
     return check
@@ -128,7 +128,7 @@ PLANTED = [
     (Kind.REFUSAL, "", lambda answer: replace(answer, status=422, code="another")),
     (Kind.FAILURE, "", lambda answer: replace(answer, code="unreadable")),
     (Kind.FAILURE, "", lambda answer: replace(answer, failure="timeout", value=None, status=0)),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("kind", "path", "change"), PLANTED)

@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from differential_tests import terms
 from differential_tests.comparison import compare
 from differential_tests.comparison.table import Table, table
 from differential_tests.findings import Kind
-from differential_tests.runs import Answer
+from differential_tests.run_file import Answer
+from differential_tests.settings import tolerances
 
-EXACT = terms.parse("")
+EXACT = tolerances.parse("")
 
 
 def of_values(*values: Any) -> Table:
     return table(Answer(f"r{row}", "o", status=200, value=value) for row, value in enumerate(values))
 
 
-def found(a: Table, b: Table, wanted: terms.Terms) -> list[tuple[Kind, str, str]]:
+def found(a: Table, b: Table, wanted: tolerances.Terms) -> list[tuple[Kind, str, str]]:
     return [(one.kind, one.row, one.path) for one in compare(a, b, wanted).findings]
 
 
@@ -70,7 +70,7 @@ def test_the_largest_difference_is_that_in_percent() -> None:
 
 
 def test_a_tolerance_of_one_path_holds_there_only() -> None:
-    wanted = terms.parse('[tolerance.paths."$.rough"]\npercent = 50')
+    wanted = tolerances.parse('[tolerance.paths."$.rough"]\npercent = 50')
     a, b = of_values({"rough": 10, "fine": 10}), of_values({"rough": 11, "fine": 11})
     assert found(a, b, wanted) == [(Kind.NUMBER, "r0", "$.fine")]
 
@@ -123,7 +123,9 @@ def test_the_sample_is_of_the_place_where_most_is_beyond_the_tolerance() -> None
 
 
 def test_the_check_says_by_which_terms_and_over_how_much_it_was_made() -> None:
-    wanted = terms.parse('ignore = ["$.id"]\n[tolerance]\npercent = 2\n[tolerance.paths."$.x"]\ndollars = 3')
+    wanted = tolerances.parse(
+        'ignore = ["$.id"]\n[tolerance]\npercent = 2\n[tolerance.paths."$.x"]\ndollars = 3'
+    )
     facts = compare(of_values({"p": 1, "x": 1}), of_values({"p": 1, "x": 1}), wanted).facts
     assert facts == {
         "compared": "2 places of 1 rows",

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from differential_tests import runs, terms
+from differential_tests import run_file
 from differential_tests.comparison import compare
 from differential_tests.comparison.table import table
-from differential_tests.runs import Answer, Header
+from differential_tests.run_file import Answer, Header
+from differential_tests.settings import tolerances
 
-EXACT = terms.parse("")
+EXACT = tolerances.parse("")
 HEADER = Header("a", "0" * 64, "2026-01-01T00:00:00Z")
 
 
@@ -23,7 +24,7 @@ def answer(row: int) -> Answer:
 
 
 def written(path: Path, answers: Iterable[Answer], questions: str = "0" * 64) -> Path:
-    runs.write(path, replace(HEADER, source=path.stem, questions_sha256=questions), answers)
+    run_file.write(path, replace(HEADER, source=path.stem, questions_sha256=questions), answers)
     return path
 
 
@@ -42,7 +43,7 @@ def test_files_are_compared_as_tables_are_and_say_who_answered(tmp_path: Path) -
 def test_what_the_terms_ignore_is_ignored_in_files(tmp_path: Path) -> None:
     a = written(tmp_path / "a.jsonl", [Answer("r0", "o", status=200, value={"p": 1, "id": "x"})])
     b = written(tmp_path / "b.jsonl", [Answer("r0", "o", status=200, value={"p": 1, "id": "y"})])
-    assert compare(a, b, terms.parse('ignore = ["$.id"]')).passed
+    assert compare(a, b, tolerances.parse('ignore = ["$.id"]')).passed
     assert not compare(a, b, EXACT).passed
 
 
@@ -110,7 +111,7 @@ def test_answers_with_keys_of_their_own_in_every_row_cannot_be_compared_but_for_
     ]
     run = written(tmp_path / "a.jsonl", rows)
     assert compare(run, run, EXACT).error.startswith("answers with more than 10,000 places, the next one")
-    assert compare(run, run, terms.parse('ignore = ["$.why.*"]')).passed
+    assert compare(run, run, tolerances.parse('ignore = ["$.why.*"]')).passed
 
 
 def test_what_differs_most_stands_first_and_what_was_refused_is_in_no_segment() -> None:

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from differential_tests import corpus, questions
-from differential_tests.questions import Question
+from differential_tests import questions
+from differential_tests.questions import Question, corpus
 from model_package.schema import BY_NAME, EXAMPLE, FIELDS, InvalidRows, MalformedBody, parse_csv, parse_json
 
 CORPUS = corpus.questions(ordinary=20)
@@ -53,8 +53,10 @@ def test_what_the_schema_forbids_is_refused(kind):
     assert asked
     types = [question for question in asked if question.id.startswith("body-type-")]
     assert [question.id for question in asked if question not in types and accepted(question)] == []
-    assert all(question.content_type not in ("application/json", "text/csv") or not accepted(question)
-               for question in types)  # fmt: skip
+    assert all(
+        question.content_type not in ("application/json", "text/csv") or not accepted(question)
+        for question in types
+    )
 
 
 def test_every_code_of_every_category_is_asked():

@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
-from differential_tests import expected_change, terms
+from differential_tests import expected_change
 from differential_tests.comparison import compare
 from differential_tests.comparison.table import Table, table
 from differential_tests.expected_change import ExpectedChange, InvalidChange
 from differential_tests.findings import Check, Kind
-from differential_tests.runs import Answer, Header
+from differential_tests.run_file import Answer, Header
+from differential_tests.settings import tolerances
 
 OLD, NEW, OTHER = "1" * 64, "2" * 64, "3" * 64
-TERMS = terms.parse("[tolerance]\npercent = 1e-4")
+TERMS = tolerances.parse("[tolerance]\npercent = 1e-4")
 BEFORE = [100_000.0] * 100
 ENTRY = f"""
 [[change]]
@@ -96,9 +97,17 @@ def test_differences_up_and_down_have_no_mean() -> None:
 
 @pytest.mark.parametrize(
     "after",
-    [[*lower(1), 1.0], BEFORE[:-1], [*BEFORE[:-1], math.nan], [*BEFORE[:-1], None], [*BEFORE[:-1], -1e5],
-     [*BEFORE[:-1], "100000"], [*BEFORE[:-1], math.inf], [*BEFORE[:-1], [1e5]]],
-)  # fmt: skip
+    [
+        [*lower(1), 1.0],
+        BEFORE[:-1],
+        [*BEFORE[:-1], math.nan],
+        [*BEFORE[:-1], None],
+        [*BEFORE[:-1], -1e5],
+        [*BEFORE[:-1], "100000"],
+        [*BEFORE[:-1], math.inf],
+        [*BEFORE[:-1], [1e5]],
+    ],
+)
 def test_what_is_no_other_number_is_never_excused(after: list[Any]) -> None:
     wide = ENTRY.replace("0.10", "1").replace("0.02", "1").replace("8.0", "200").replace("0.5", "200")
     found = judged(after, wide)

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from differential_tests import cli, recording, terms
-from differential_tests.corpus import questions
+from differential_tests import cli, recording
+from differential_tests.questions.corpus import questions
+from differential_tests.settings import tolerances
 from differential_tests.sides import LETTERS, mapping, replies
 from differential_tests.sides.mapping import OF_ONE, Service
 
@@ -65,4 +66,4 @@ def test_every_toml_of_the_guide_is_understood():
     assert len(blocks) == 3
     for block in blocks:
         for letter in LETTERS:
-            assert mapping.read(terms.parse(block).service, letter) != Service()
+            assert mapping.read(tolerances.parse(block).service, letter) != Service()

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from differential_tests import terms
 from differential_tests.comparison import compare
 from differential_tests.comparison.table import Table, table
 from differential_tests.findings import Check, Kind
-from differential_tests.runs import Answer
-from differential_tests.terms import Terms
+from differential_tests.run_file import Answer
+from differential_tests.settings import tolerances
+from differential_tests.settings.tolerances import Terms
 
-EXACT = terms.parse("")
+EXACT = tolerances.parse("")
 PRICES = [100_000.0 + row for row in range(1000)]
 
 
@@ -92,7 +92,7 @@ def test_the_rate_has_to_exceed_that_of_the_noise_by_the_relative_margin(rows: i
 
 @pytest.mark.parametrize(("rows", "is_finding"), [(11, False), (15, False), (16, True)])
 def test_the_rate_has_to_exceed_that_of_the_noise_by_the_absolute_margin(rows: int, is_finding: bool) -> None:
-    wanted = terms.parse("[noise]\nrelative = 0\nabsolute = 0.005")
+    wanted = tolerances.parse("[noise]\nrelative = 0\nabsolute = 0.005")
     noise = (side(x=lambda row: row >= 10), side(x=lambda _: True))
     check = judged(side(x=lambda row: row >= rows), side(x=lambda _: True), noise, wanted)
     assert bool(check.findings) == is_finding

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from differential_tests import corpus, questions
-from differential_tests.payloads import Payloads
-from differential_tests.questions import InvalidQuestions, Question
+from differential_tests import questions
+from differential_tests.questions import InvalidQuestions, Question, corpus
+from differential_tests.questions.payloads import Payloads
 
 
 def written(tmp_path: Path, text: str | bytes) -> Path:
@@ -67,14 +67,14 @@ def test_rows_that_people_bring_may_share_a_request(tmp_path):
         ("[" * 9000, "expected JSON"),
         ("a,b\n1\n", ":2: expected 2 cells, got 1"),
         ("a,a\n1,2\n", "each column once"),
-        ('id,a\nx,1\nx,2\n', "each id once, got 'x' again"),
+        ("id,a\nx,1\nx,2\n", "each id once, got 'x' again"),
         ('a\n"torn\n', "expected JSON lines, JSON or CSV"),
         (b"a\n\xff\n", "in UTF-8"),
         ('{"id": "x", "kind": "o", "row": {"a": 1}}\n7\n', ":2"),
         ('{"id": "x", "kind": "o", "row": [7]}\n', ":1: expected"),
         ('{"id": "x", "kind": 7, "row": {"a": 1}}\n', ":1: expected"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_asked_is_refused_with_its_place(tmp_path, text, told):
     with pytest.raises(InvalidQuestions) as fault:
         Payloads(written(tmp_path, text))

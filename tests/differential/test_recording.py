@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from differential_tests import corpus, recording, runs, sides
-from differential_tests.questions import Question, digest
+from differential_tests import recording, run_file, sides
+from differential_tests.questions import Question, corpus, digest
 from differential_tests.recording import SideDead
-from differential_tests.runs import Answer, Header
+from differential_tests.run_file import Answer, Header
 from differential_tests.sides import Patience
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -69,12 +69,12 @@ class Slowest(Echo):
 def test_a_run_has_the_answers_in_the_order_of_the_questions_whichever_came_first(tmp_path):
     side = Slowest()
     done = recording.record(side, ROWS, tmp_path / "a.jsonl", now=NOW, concurrency=2, segment="zone")
-    found = list(runs.read(tmp_path / "a.jsonl"))
+    found = list(run_file.read(tmp_path / "a.jsonl"))
     assert side.requests[-1] != ["r0"] != side.requests[0]
     assert [(one.id, one.value, one.segment) for one in found] == [
         (f"r{number}", number, f"z{number % 3}") for number in range(30)
     ]
-    assert done.header == runs.header(tmp_path / "a.jsonl")
+    assert done.header == run_file.header(tmp_path / "a.jsonl")
     assert done.header.questions_sha256 == digest(ROWS)
     assert (done.answered, done.refused, done.failed) == (30, 0, 0)
 
@@ -82,8 +82,13 @@ def test_a_run_has_the_answers_in_the_order_of_the_questions_whichever_came_firs
 def test_rows_share_a_request_but_not_with_what_should_be_refused_nor_with_bodies():
     asked = [*ROWS[:5], Question("bad", "unseen", row={}), Question("body", "given", body="{}"), *ROWS[5:7]]
     assert [[one.id for one in request] for request in recording.requests(asked, 2)] == [
-        ["r0", "r1"], ["r2", "r3"], ["r4"], ["bad"], ["body"], ["r5", "r6"],
-    ]  # fmt: skip
+        ["r0", "r1"],
+        ["r2", "r3"],
+        ["r4"],
+        ["bad"],
+        ["body"],
+        ["r5", "r6"],
+    ]
     assert len(list(recording.requests(asked, 1))) == len(asked)
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from differential_tests import corpus, recording, sides, terms
+from differential_tests import recording, sides
 from differential_tests.comparison import compare
-from differential_tests.questions import Question
+from differential_tests.questions import Question, corpus
+from differential_tests.settings import tolerances
 from differential_tests.sides import UnknownSource
 from model_package import artifact, recipes
 from model_package.artifact import AlteredArtifact
@@ -22,7 +23,7 @@ from model_package.schema import EXAMPLE
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 HOUSE = Question("h", "ordinary", row=EXAMPLE)
-UMBRA = terms.read()
+UMBRA = tolerances.read()
 
 
 @pytest.mark.parametrize("rows", [1, 40])

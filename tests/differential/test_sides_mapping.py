@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from differential_tests.questions import Question
+from differential_tests.settings.tolerances import InvalidTerms
 from differential_tests.sides import bodies, mapping, replies
 from differential_tests.sides.mapping import Request, Response
 from differential_tests.sides.replies import Unanswered
-from differential_tests.terms import InvalidTerms
 
 ROWS = [
     Question("r1", "given", row={"area": 70, "zone": "a"}),
@@ -59,9 +59,11 @@ def test_without_a_section_it_is_umbra():
 
 def test_each_side_has_its_own_over_what_both_share():
     section = {
-        "path": "/both", "headers": {"A": "1", "B": "1"}, "request": {"one": {"x": "$row"}, "id": "n"},
+        "path": "/both",
+        "headers": {"A": "1", "B": "1"},
+        "request": {"one": {"x": "$row"}, "id": "n"},
         "b": {"path": "/b", "headers": {"B": "2"}, "request": {"one": {"y": "$row"}}},
-    }  # fmt: skip
+    }
     a, b = mapping.read(section, "a"), mapping.read(section, "b")
     assert (a.path, a.headers, a.request.one) == ("/both", {"A": "1", "B": "1"}, {"x": "$row"})
     assert (b.path, b.headers, b.request.one) == ("/b", {"A": "1", "B": "2"}, {"y": "$row"})
@@ -81,7 +83,7 @@ def test_each_side_has_its_own_over_what_both_share():
         ({"one": "$table", "columns": ("area",), "fields": {"area": "LotArea"}}, ROWS[:1], b"[[70]]"),
         ({"one": "about $row"}, ROWS[:1], b'"about $row"'),
     ],
-)  # fmt: skip
+)
 def test_rows_become_the_body_that_the_template_says(request_terms, asked, body):
     assert bodies.body(asked, Request(**request_terms)).data == body
 

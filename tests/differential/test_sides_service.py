@@ -18,9 +18,9 @@ from ports import free_port
 
 from differential_tests import sides
 from differential_tests.questions import Question
-from differential_tests.runs import Answer
+from differential_tests.run_file import Answer
+from differential_tests.settings.tolerances import InvalidTerms
 from differential_tests.sides import Patience
-from differential_tests.terms import InvalidTerms
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 ROW = Question("r1", "ordinary", "north", row={"area": 70.0})
@@ -69,8 +69,11 @@ def test_several_rows_share_a_request_and_a_body_has_its_own(serve, said):
     assert [each.id for each in found] == ["r0", "r1", "torn", "r2"]
     assert asked == [b'[{"area": 0.0}, {"area": 1.0}]', b" [7]", b'{"area": 2.0}']
     assert [each.value for each in found] == [
-        {"price_dollars": 0}, {"price_dollars": 1}, [{"price_dollars": 0}], {"price_dollars": 0},
-    ]  # fmt: skip
+        {"price_dollars": 0},
+        {"price_dollars": 1},
+        [{"price_dollars": 0}],
+        {"price_dollars": 0},
+    ]
 
 
 def test_a_refusal_has_its_status_its_code_and_its_faults_and_nothing_that_changes(serve, said):
@@ -290,11 +293,29 @@ def certificate(tmp_path):
     """A certificate for 127.0.0.1 that nobody has signed but itself, with its key."""
     path = tmp_path / "certificate.pem"
     subprocess.run(
-        [program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-         "-keyout", path, "-out", tmp_path / "signed.pem", "-subj", "/CN=test", "-days", "2",
-         "-addext", "subjectAltName=IP:127.0.0.1"],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            program("openssl"),
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-keyout",
+            path,
+            "-out",
+            tmp_path / "signed.pem",
+            "-subj",
+            "/CN=test",
+            "-days",
+            "2",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+        ],
+        check=True,
+        capture_output=True,
+    )
     path.write_bytes(path.read_bytes() + (tmp_path / "signed.pem").read_bytes())
     return path
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from differential_tests import terms
-from differential_tests.terms import Allowed, InvalidTerms
+from differential_tests.settings import tolerances
+from differential_tests.settings.tolerances import Allowed, InvalidTerms
 
 
 def allowed(found: Allowed) -> tuple[float, float]:
@@ -17,29 +17,29 @@ def allowed(found: Allowed) -> tuple[float, float]:
 
 
 def test_what_is_shipped_for_umbra_is_what_is_read_without_a_file() -> None:
-    found = terms.read()
-    assert found == terms.parse(terms.SHIPPED.read_text(encoding="utf-8"))
+    found = tolerances.read()
+    assert found == tolerances.parse(tolerances.SHIPPED.read_text(encoding="utf-8"))
     assert allowed(found.tolerance.at("$.price_dollars")) == (0.0, 1e-7)
     assert (found.noise.relative, found.noise.absolute, found.noise.quantile) == (0.2, 0.0003, 0.999)
     assert found.ignore == ("$..request_id", "$..latency_ms", "$..timestamp")
 
 
 def test_the_examples_in_the_comments_of_what_is_shipped_are_right() -> None:
-    text = terms.SHIPPED.read_text(encoding="utf-8")
+    text = tolerances.SHIPPED.read_text(encoding="utf-8")
     examples = re.sub(r"^# (\[|percent =)", r"\1", text, flags=re.MULTILINE)
     assert examples != text
-    assert terms.parse(examples).tolerance.at("$.confidence").percent == 1.0
+    assert tolerances.parse(examples).tolerance.at("$.confidence").percent == 1.0
 
 
 def test_an_empty_file_allows_nothing_and_ignores_nothing(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text("")
-    found = terms.read(tmp_path / "mine.toml")
+    found = tolerances.read(tmp_path / "mine.toml")
     assert allowed(found.tolerance.at("$.a")) == (0.0, 0.0)
     assert (found.ignore, found.segment, found.service) == ((), "", {})
 
 
 def test_of_several_paths_the_first_that_matches_counts_and_elsewhere_the_common_one() -> None:
-    found = terms.parse("""
+    found = tolerances.parse("""
         [tolerance]
         dollars = 1
         [tolerance.paths."$.rows[*].price"]
@@ -54,7 +54,7 @@ def test_of_several_paths_the_first_that_matches_counts_and_elsewhere_the_common
 
 
 def test_another_tolerance_holds_at_every_place_and_leaves_the_rest() -> None:
-    before = terms.parse('ignore = ["$.id"]\n[tolerance.paths."$.price"]\ndollars = 5')
+    before = tolerances.parse('ignore = ["$.id"]\n[tolerance.paths."$.price"]\ndollars = 5')
     after = before.within(percent=2.0)
     assert after.tolerance.at("$.price") == after.tolerance.at("$.size")
     assert (after.tolerance.percent, after.tolerance.dollars, after.ignore) == (2.0, 0.0, ("$.id",))
@@ -88,7 +88,7 @@ def test_what_cannot_be_right_is_refused_with_key_value_and_what_was_expected(
     text: str, key: str, value: object, expected: str
 ) -> None:
     with pytest.raises(InvalidTerms) as refused:
-        terms.parse(text)
+        tolerances.parse(text)
     assert refused.value.key == key
     assert value is None or refused.value.value == value
     assert expected in refused.value.expected
@@ -99,9 +99,9 @@ def test_what_cannot_be_right_is_refused_with_key_value_and_what_was_expected(
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(InvalidTerms, match="UTF-8"):
-        terms.read(tmp_path / "mine.toml")
+        tolerances.read(tmp_path / "mine.toml")
 
 
 def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"mine\.toml"):
-        terms.read(tmp_path / "mine.toml")
+        tolerances.read(tmp_path / "mine.toml")

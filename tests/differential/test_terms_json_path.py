@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from differential_tests import json_path
-from differential_tests.json_path import InvalidPath
+from differential_tests.settings import json_path
+from differential_tests.settings.json_path import InvalidPath
 
 KEYS = st.one_of(
     st.text(), st.sampled_from(["a", "price", "0", "", "it's", "a.b", "[0]", "\\", "\n", "..", "*"])
@@ -37,7 +37,7 @@ KEYS = st.one_of(
         ("$..a..b", ["$.a.b", "$.x.a.y.b"], ["$.b.a"]),
         ("$.größe", ["$.größe"], ["$.gr"]),
     ],
-)  # fmt: skip
+)
 def test_a_path_means_these_places_and_not_those(path: str, meant: list[str], not_meant: list[str]) -> None:
     found = json_path.pattern(path)
     assert [place for place in meant if not found.matches(json_path.steps(place))] == []
@@ -46,10 +46,43 @@ def test_a_path_means_these_places_and_not_those(path: str, meant: list[str], no
 
 @pytest.mark.parametrize(
     "path",
-    ["", "a", ".a", "a.b", "$a", "$.", "$..", "$...a", "$.a.", "$. a", "$.a b", "$ .a", "$..*", "$..[*]",
-     "$..[0]", "$[]", "$[-1]", "$[01]", "$[1:2]", "$[0,1]", "$['a','b']", "$[?@.a]", "$[?(@.a > 1)]", "$['a",
-     "$[a]", "$.1a", "$['a'", "$.a-b", "$.a\n", "@.a", "$.length()", "$['a\"]", "$.a[*", "$**"],
-)  # fmt: skip
+    [
+        "",
+        "a",
+        ".a",
+        "a.b",
+        "$a",
+        "$.",
+        "$..",
+        "$...a",
+        "$.a.",
+        "$. a",
+        "$.a b",
+        "$ .a",
+        "$..*",
+        "$..[*]",
+        "$..[0]",
+        "$[]",
+        "$[-1]",
+        "$[01]",
+        "$[1:2]",
+        "$[0,1]",
+        "$['a','b']",
+        "$[?@.a]",
+        "$[?(@.a > 1)]",
+        "$['a",
+        "$[a]",
+        "$.1a",
+        "$['a'",
+        "$.a-b",
+        "$.a\n",
+        "@.a",
+        "$.length()",
+        "$['a\"]",
+        "$.a[*",
+        "$**",
+    ],
+)
 def test_anything_else_is_refused_naming_the_path(path: str) -> None:
     with pytest.raises(InvalidPath) as refused:
         json_path.pattern(path)
@@ -59,10 +92,14 @@ def test_anything_else_is_refused_naming_the_path(path: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [("$.meta.request-id", "['request-id']"), ("$..request-id", "['request-id']"),
-     ("$.my key[0]", "['my key']"),
-     ("$.1a", "['1a']"), ("$.it's", "['it\\'s']")],
-)  # fmt: skip
+    [
+        ("$.meta.request-id", "['request-id']"),
+        ("$..request-id", "['request-id']"),
+        ("$.my key[0]", "['my key']"),
+        ("$.1a", "['1a']"),
+        ("$.it's", "['it\\'s']"),
+    ],
+)
 def test_a_name_that_needs_brackets_is_told_how_to_write_it(path: str, name: str) -> None:
     with pytest.raises(InvalidPath) as refused:
         json_path.pattern(path)

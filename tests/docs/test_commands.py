@@ -12,7 +12,7 @@ import click
 import pytest
 import yaml
 
-from shadow.cli import main
+from umbra.command import main
 
 ROOT = Path(__file__).parents[2]
 SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]

@@ -13,8 +13,8 @@ import pytest
 
 from api import errors, openapi
 from model_package import schema
-from shadow.cli import main
 from shadow.settings import Settings
+from umbra.command import main
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")

@@ -96,9 +96,15 @@ class Terminal:
 
     def ended(self, command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(  # noqa: S602 - the reader types it into a shell
-            command, shell=True, cwd=self.directory, env=self.environment, capture_output=True, text=True,
-            timeout=COMMAND_SECONDS, check=False,
-        )  # fmt: skip
+            command,
+            shell=True,
+            cwd=self.directory,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
 
     def start(self, command: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -10,7 +10,7 @@ from fnmatch import fnmatch
 from reading import index
 
 from model_package.schema import FIELDS
-from monitoring import log_fields
+from monitoring.logs import fields
 
 
 def test_the_committed_component_is_what_the_declared_fields_make() -> None:
@@ -21,7 +21,7 @@ def test_the_committed_component_is_what_the_declared_fields_make() -> None:
 
 def test_every_own_field_and_every_field_of_a_house_is_mapped() -> None:
     mapped = index.mapped()
-    assert {f"umbra.{field.name}": field.kind for field in log_fields.FIELDS}.items() <= mapped.items()
+    assert {f"umbra.{field.name}": field.kind for field in fields.FIELDS}.items() <= mapped.items()
     inputs = {f"umbra.inputs.{field.name}" for field in FIELDS}
     assert inputs == {name for name in mapped if name.startswith("umbra.inputs.")}
     assert mapped["umbra.inputs.living_area"] == "double"

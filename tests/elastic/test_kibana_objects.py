@@ -13,13 +13,40 @@ from reading import index, objects
 SOURCE = Path(__file__).resolve().parents[2] / "kibana" / "source"
 # What Kibana's schemas of these shapes allow; it refuses a dashboard with any other attribute.
 ATTRIBUTES = {
-    "index-pattern": {"title", "name", "timeFieldName", "allowNoIndex", "fieldFormatMap", "fieldAttrs",
-                      "fields", "runtimeFieldMap", "sourceFilters"},
-    "search": {"title", "description", "columns", "sort", "grid", "hideChart", "isTextBasedQuery",
-               "kibanaSavedObjectMeta"},
-    "dashboard": {"title", "description", "version", "panelsJSON", "optionsJSON", "timeRestore", "timeFrom",
-                  "timeTo", "refreshInterval", "kibanaSavedObjectMeta"},
-}  # fmt: skip
+    "index-pattern": {
+        "title",
+        "name",
+        "timeFieldName",
+        "allowNoIndex",
+        "fieldFormatMap",
+        "fieldAttrs",
+        "fields",
+        "runtimeFieldMap",
+        "sourceFilters",
+    },
+    "search": {
+        "title",
+        "description",
+        "columns",
+        "sort",
+        "grid",
+        "hideChart",
+        "isTextBasedQuery",
+        "kibanaSavedObjectMeta",
+    },
+    "dashboard": {
+        "title",
+        "description",
+        "version",
+        "panelsJSON",
+        "optionsJSON",
+        "timeRestore",
+        "timeFrom",
+        "timeTo",
+        "refreshInterval",
+        "kibanaSavedObjectMeta",
+    },
+}
 ENVELOPE = {
     "id",
     "type",
@@ -38,9 +65,16 @@ STRINGS = {
 NUMBERS = {"long", "double"}
 KEYS = {"keyword"} | NUMBERS
 SUITS = {
-    "count": None, "filters": None, "unique_count": KEYS, "percentile": NUMBERS, "min": NUMBERS,
-    "max": NUMBERS, "range": NUMBERS, "date_histogram": {"date"}, "terms": KEYS,
-}  # fmt: skip
+    "count": None,
+    "filters": None,
+    "unique_count": KEYS,
+    "percentile": NUMBERS,
+    "min": NUMBERS,
+    "max": NUMBERS,
+    "range": NUMBERS,
+    "date_histogram": {"date"},
+    "terms": KEYS,
+}
 OBJECTS = objects.objects()
 CHARTS = objects.charts()
 
@@ -128,8 +162,11 @@ def test_panels_lie_beside_each_other_within_48_columns(one: objects.Object) -> 
     for panel in objects.panels(one):
         grid = panel["gridData"]
         assert grid["i"] == panel["panelIndex"]
-        cells = {(x, y) for x in range(grid["x"], grid["x"] + grid["w"])
-                 for y in range(grid["y"], grid["y"] + grid["h"])}  # fmt: skip
+        cells = {
+            (x, y)
+            for x in range(grid["x"], grid["x"] + grid["w"])
+            for y in range(grid["y"], grid["y"] + grid["h"])
+        }
         assert cells
         assert not cells & taken
         assert max(x for x, _ in cells) < 48
@@ -174,8 +211,12 @@ def test_a_charts_accessors_are_its_columns(chart: objects.Chart) -> None:
     )
     shown = panel["embeddableConfig"]["attributes"]["state"]["visualization"]
     assert sorted(_accessors(shown)) == sorted(chart.columns)
-    ordered = [name for name, column in chart.columns.items() if column["operationType"] == "terms"
-               and column["params"]["orderBy"].get("columnId", "figure-0") not in chart.columns]  # fmt: skip
+    ordered = [
+        name
+        for name, column in chart.columns.items()
+        if column["operationType"] == "terms"
+        and column["params"]["orderBy"].get("columnId", "figure-0") not in chart.columns
+    ]
     assert ordered == []
 
 

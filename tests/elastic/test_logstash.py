@@ -11,8 +11,8 @@ import pytest
 import yaml
 from reading import index, pipeline
 
-from monitoring import log_file
-from monitoring.log_file import LogFile
+from monitoring.logs import file as log_file
+from monitoring.logs.file import LogFile
 
 FOLDER = Path(__file__).resolve().parents[2] / "logstash"
 TEXT = (FOLDER / "pipeline" / "umbra.conf").read_text()
@@ -21,37 +21,115 @@ COMMON = {"add_field", "add_tag", "enable_metric", "id", "remove_field", "remove
 # From the documentation of each plugin, Logstash 9.5; options that were removed in 9.0 are not here.
 OPTIONS = {
     "file": {
-        "check_archive_validity", "close_older", "codec", "delimiter", "discover_interval", "exit_after_read",
-        "exclude", "file_chunk_count", "file_chunk_size", "file_completed_action", "file_completed_log_path",
-        "file_sort_by", "file_sort_direction", "ignore_older", "max_open_files", "mode", "path",
-        "sincedb_clean_after", "sincedb_path", "sincedb_write_interval", "start_position", "stat_interval",
-        "tags", "type",
+        "check_archive_validity",
+        "close_older",
+        "codec",
+        "delimiter",
+        "discover_interval",
+        "exit_after_read",
+        "exclude",
+        "file_chunk_count",
+        "file_chunk_size",
+        "file_completed_action",
+        "file_completed_log_path",
+        "file_sort_by",
+        "file_sort_direction",
+        "ignore_older",
+        "max_open_files",
+        "mode",
+        "path",
+        "sincedb_clean_after",
+        "sincedb_path",
+        "sincedb_write_interval",
+        "start_position",
+        "stat_interval",
+        "tags",
+        "type",
     },
     "mutate": {
-        "capitalize", "coerce", "convert", "copy", "gsub", "join", "lowercase", "merge", "rename", "replace",
-        "split", "strip", "tag_on_failure", "update", "uppercase",
+        "capitalize",
+        "coerce",
+        "convert",
+        "copy",
+        "gsub",
+        "join",
+        "lowercase",
+        "merge",
+        "rename",
+        "replace",
+        "split",
+        "strip",
+        "tag_on_failure",
+        "update",
+        "uppercase",
     },
     "elasticsearch": {
-        "api_key", "bulk_path", "ca_trusted_fingerprint", "cloud_auth", "cloud_id", "compression_level",
-        "custom_headers", "data_stream", "data_stream_auto_routing", "data_stream_dataset",
-        "data_stream_namespace", "data_stream_sync_fields", "data_stream_type", "dlq_custom_codes",
-        "dlq_on_failed_indexname_interpolation", "drop_error_types", "ecs_compatibility",
-        "failure_type_logging_whitelist", "healthcheck_path", "hosts", "http_compression", "parameters",
-        "password", "path", "pipeline", "pool_max", "pool_max_per_route", "proxy", "resurrect_delay",
-        "retry_initial_interval", "retry_max_interval",
-        "silence_errors_in_log", "sniffing", "sniffing_delay", "sniffing_path", "ssl_certificate",
-        "ssl_certificate_authorities", "ssl_cipher_suites", "ssl_enabled", "ssl_key", "ssl_keystore_password",
-        "ssl_keystore_path", "ssl_keystore_type", "ssl_supported_protocols", "ssl_truststore_password",
-        "ssl_truststore_path", "ssl_truststore_type", "ssl_verification_mode", "timeout", "user",
+        "api_key",
+        "bulk_path",
+        "ca_trusted_fingerprint",
+        "cloud_auth",
+        "cloud_id",
+        "compression_level",
+        "custom_headers",
+        "data_stream",
+        "data_stream_auto_routing",
+        "data_stream_dataset",
+        "data_stream_namespace",
+        "data_stream_sync_fields",
+        "data_stream_type",
+        "dlq_custom_codes",
+        "dlq_on_failed_indexname_interpolation",
+        "drop_error_types",
+        "ecs_compatibility",
+        "failure_type_logging_whitelist",
+        "healthcheck_path",
+        "hosts",
+        "http_compression",
+        "parameters",
+        "password",
+        "path",
+        "pipeline",
+        "pool_max",
+        "pool_max_per_route",
+        "proxy",
+        "resurrect_delay",
+        "retry_initial_interval",
+        "retry_max_interval",
+        "silence_errors_in_log",
+        "sniffing",
+        "sniffing_delay",
+        "sniffing_path",
+        "ssl_certificate",
+        "ssl_certificate_authorities",
+        "ssl_cipher_suites",
+        "ssl_enabled",
+        "ssl_key",
+        "ssl_keystore_password",
+        "ssl_keystore_path",
+        "ssl_keystore_type",
+        "ssl_supported_protocols",
+        "ssl_truststore_password",
+        "ssl_truststore_path",
+        "ssl_truststore_type",
+        "ssl_verification_mode",
+        "timeout",
+        "user",
         "validate_after_inactivity",
     },
-}  # fmt: skip
+}
 SECTION = {"file": "input", "mutate": "filter", "elasticsearch": "output"}
 SETTINGS = {
-    "api.http.host", "log.format", "pipeline.ecs_compatibility", "queue.type", "queue.max_bytes",
-    "queue.page_capacity", "dead_letter_queue.enable", "dead_letter_queue.max_bytes",
-    "dead_letter_queue.storage_policy", "dead_letter_queue.retain.age",
-}  # fmt: skip
+    "api.http.host",
+    "log.format",
+    "pipeline.ecs_compatibility",
+    "queue.type",
+    "queue.max_bytes",
+    "queue.page_capacity",
+    "dead_letter_queue.enable",
+    "dead_letter_queue.max_bytes",
+    "dead_letter_queue.storage_policy",
+    "dead_letter_queue.retain.age",
+}
 PASSWORD = "LOGSTASH_WRITER_PASSWORD"  # noqa: S105 (the variable's name)
 DATA = "/usr/share/logstash/data/"
 
@@ -153,8 +231,16 @@ def test_what_logstash_holds_survives_a_kill_and_what_is_refused_is_kept() -> No
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("filter {", "filter"), ("}\n", "", ), ('mode => "tail"', 'mode "tail"'), ('"tail"', '"tail')],
-)  # fmt: skip
+    [
+        ("filter {", "filter"),
+        (
+            "}\n",
+            "",
+        ),
+        ('mode => "tail"', 'mode "tail"'),
+        ('"tail"', '"tail'),
+    ],
+)
 def test_a_pipeline_with_a_slip_in_its_grammar_is_noticed(old: str, new: str) -> None:
     spoilt = TEXT.replace(old, new, 1)
     assert spoilt != TEXT

@@ -49,9 +49,14 @@ def real_lines(node: Node, tmp_path_factory: pytest.TempPathFactory) -> list[Lin
     """
     directory = tmp_path_factory.mktemp("stack")
     stack = Stack(
-        directory, directory / "models", recipe_modules="poison_recipe", log_houses_share=1,
-        candidate_batch_rows=100, api_max_rows=5000, api_max_body_bytes=1 << 24,
-    )  # fmt: skip
+        directory,
+        directory / "models",
+        recipe_modules="poison_recipe",
+        log_houses_share=1,
+        candidate_batch_rows=100,
+        api_max_rows=5000,
+        api_max_body_bytes=1 << 24,
+    )
     try:
         _live(stack)
     finally:
@@ -100,9 +105,12 @@ def _ask(stack: Stack, rows: list[House], request_id: str = "") -> list[str]:
 def _varied(count: int) -> list[House]:
     """Houses that differ in every field; a field that may be empty sometimes is."""
     chance = random.Random(1)
-    return [house | {field.name: None for field in FIELDS if field.nullable and chance.random() < 0.3}
-            | {"overall_quality": chance.randint(1, 10), "year_built": chance.randint(1900, 2010)}
-            for house in houses(count)]  # fmt: skip
+    return [
+        house
+        | {field.name: None for field in FIELDS if field.nullable and chance.random() < 0.3}
+        | {"overall_quality": chance.randint(1, 10), "year_built": chance.randint(1900, 2010)}
+        for house in houses(count)
+    ]
 
 
 def test_real_lines_of_every_kind_are_there(real_lines: list[Line]) -> None:
@@ -141,8 +149,12 @@ def test_a_chart_has_something_to_show(filled: Node, chart: objects.Chart) -> No
     assert answer["hits"]["total"]["value"] > 0
     found = aggregations.found(chart, answer)
     assert all(found.values()), found
-    counts = [value for name, column in chart.columns.items() if column["operationType"] == "count"
-              for value in found[name]]  # fmt: skip
+    counts = [
+        value
+        for name, column in chart.columns.items()
+        if column["operationType"] == "count"
+        for value in found[name]
+    ]
     assert any(counts) or not counts or chart.name in MAY_BE_ZERO
 
 

@@ -59,9 +59,15 @@ def run(server: Recorder, *arguments: str, **changes: str) -> subprocess.Complet
         **changes,
     }
     return subprocess.run(
-        ["sh", SCRIPT, *arguments], env=environment, cwd="/", stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=60, check=False,
-    )  # fmt: skip
+        ["sh", SCRIPT, *arguments],
+        env=environment,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def test_elasticsearch_is_given_everything_in_order_by_its_superuser(server: Recorder) -> None:

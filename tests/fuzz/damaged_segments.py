@@ -11,12 +11,13 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from shadow import entries, journal
-from shadow.records import Capture, ModelRef, Outcome, OutcomeState, capture_time, new_capture_ids
+from model_package.reference import ModelRef
+from shadow.journal import entries, journal_file
+from shadow.records import Capture, Outcome, OutcomeState, capture_time, new_capture_ids
 
 NOW = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
 LIVE = ModelRef("linear", "1")
-_SAID = journal.HEADER_BYTES - 1
+_SAID = journal_file.HEADER_BYTES - 1
 _EXTENT_BYTES = 27  # rows, length and their checksum, at the beginning of a line
 
 
@@ -48,8 +49,8 @@ class Segment:
     ) -> Segment:
         """Write a file: `told` has the rows of each line (0: an outcome) and the drops before it."""
         made = cls(path, is_finished)
-        name = journal.name_of(path)
-        writer = journal.SegmentWriter.create(path.parent, name, {}, f"writer of {name}")
+        name = journal_file.name_of(path)
+        writer = journal_file.SegmentWriter.create(path.parent, name, {}, f"writer of {name}")
         for rows, drops in told:
             made.dropped += drops
             made._add(writer, rows, ids)
@@ -61,7 +62,7 @@ class Segment:
         made.content = path.read_bytes()
         return made
 
-    def _add(self, writer: journal.SegmentWriter, rows: int, ids: Ids) -> None:
+    def _add(self, writer: journal_file.SegmentWriter, rows: int, ids: Ids) -> None:
         names, start, request = ids.take(max(1, rows)), writer.size, f"request-{self.rows}"
         inputs = [{"lot_area": name.int % 9999 + 0.1, "lot_frontage": None, "zoning": "RL"} for name in names]
         dollars = [100_000 + (name.int % 10**6) / 3 for name in names]
@@ -81,7 +82,7 @@ class Segment:
 
     def has_header(self, found: bytes) -> bool:
         """Whether a file has its header: only the newline behind it may be gone."""
-        return len(found) >= journal.HEADER_BYTES and found[:_SAID] == self.content[:_SAID]
+        return len(found) >= journal_file.HEADER_BYTES and found[:_SAID] == self.content[:_SAID]
 
     def whole(self, found: bytes) -> list[Line]:
         """The lines whose entry stands in a file as it was written, where it was written."""
@@ -104,7 +105,7 @@ class Segment:
     def damaged(self, found: bytes) -> int:
         """How many pieces of a file are no line of it, its header and half a line at its end among them."""
         pieces = self._pieces(found)
-        end = self._ends(found)[-1] if pieces else journal.HEADER_BYTES
+        end = self._ends(found)[-1] if pieces else journal_file.HEADER_BYTES
         damaged = sum(not (line is not None and is_whole) for line, is_whole in pieces)
         return damaged + (end < len(found)) + (not self.has_header(found))
 
@@ -119,7 +120,7 @@ class Segment:
 
         A blank one has None for that.
         """
-        walked, at, starts = [], journal.HEADER_BYTES, {line.start: line for line in self.lines}
+        walked, at, starts = [], journal_file.HEADER_BYTES, {line.start: line for line in self.lines}
         while at < len(found):
             line = starts.get(at)
             knows_extent = line is not None and self._same(found, at, at + _EXTENT_BYTES)
@@ -182,7 +183,7 @@ class Damage:
             "zero tail": lambda: found[:at] + bytes(len(found) - at),
             "garbage": lambda: _over(found, at, self.garbage),
             "more": lambda: found + self.garbage,
-            "header": lambda: source[: journal.HEADER_BYTES] + found[journal.HEADER_BYTES :],
+            "header": lambda: source[: journal_file.HEADER_BYTES] + found[journal_file.HEADER_BYTES :],
             "block": lambda: _over(found, at, block),
             "line": lambda: _over(found, _line(found, at), source[_line(source, begin) :][: self.length]),
         }[self.kind]()
@@ -190,7 +191,7 @@ class Damage:
 
 def _line(found: bytes, at: int) -> int:
     """The start of the line that is at or before a place."""
-    return max(found.rfind(b"\n", 0, at) + 1, min(journal.HEADER_BYTES, len(found)))
+    return max(found.rfind(b"\n", 0, at) + 1, min(journal_file.HEADER_BYTES, len(found)))
 
 
 def _over(found: bytes, at: int, block: bytes) -> bytes:

@@ -13,19 +13,93 @@ from hypothesis import strategies as st
 
 ODD_CELLS = st.sampled_from(
     [
-        "NaN", "nan", "inf", "-inf", "0x10", "1_000", "+5", "-0", "-0.0", "1e5", "1E+2", "1e-2", "1e999",
-        "1e-999", ".5", "5.", "05", "00", "-1", "1,5", "1.5", "7.0", "true", "null", "12", "१२", "9" * 400,
-        "1" + "0" * 31, "", " ", " 5", "5 ", "\t5", "5\n", "5\0", "=1+1", "'5'", '"', '""', "\ufeff5", "RL",
-        "RL ", "rl", "sold", "withdrawn", "2026-11-20", "a" * 140_000, "parcel:7", "\u2028",
+        "NaN",
+        "nan",
+        "inf",
+        "-inf",
+        "0x10",
+        "1_000",
+        "+5",
+        "-0",
+        "-0.0",
+        "1e5",
+        "1E+2",
+        "1e-2",
+        "1e999",
+        "1e-999",
+        ".5",
+        "5.",
+        "05",
+        "00",
+        "-1",
+        "1,5",
+        "1.5",
+        "7.0",
+        "true",
+        "null",
+        "12",
+        "१२",
+        "9" * 400,
+        "1" + "0" * 31,
+        "",
+        " ",
+        " 5",
+        "5 ",
+        "\t5",
+        "5\n",
+        "5\0",
+        "=1+1",
+        "'5'",
+        '"',
+        '""',
+        "\ufeff5",
+        "RL",
+        "RL ",
+        "rl",
+        "sold",
+        "withdrawn",
+        "2026-11-20",
+        "a" * 140_000,
+        "parcel:7",
+        "\u2028",
     ]
-)  # fmt: skip
+)
 _PIECES = st.sampled_from(
     [
-        b'"', b",", b"\n", b"\r", b"\r\n", b"\0", b"\xff", b"\xc3", b"\xef\xbb\xbf", b" ", b"\t", b"'", b";",
-        b"\\", b"\n\n", b",,", b'""', b'"\n', b"{", b"}", b"[", b"]", b":", b"-", b"e", b".", b"NaN",
-        b"Infinity", b"null", b'"\\ud800"', b'"a":1,', b"\xe2\x80\xa8",
+        b'"',
+        b",",
+        b"\n",
+        b"\r",
+        b"\r\n",
+        b"\0",
+        b"\xff",
+        b"\xc3",
+        b"\xef\xbb\xbf",
+        b" ",
+        b"\t",
+        b"'",
+        b";",
+        b"\\",
+        b"\n\n",
+        b",,",
+        b'""',
+        b'"\n',
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b":",
+        b"-",
+        b"e",
+        b".",
+        b"NaN",
+        b"Infinity",
+        b"null",
+        b'"\\ud800"',
+        b'"a":1,',
+        b"\xe2\x80\xa8",
     ]
-) | st.binary(min_size=1, max_size=4)  # fmt: skip
+) | st.binary(min_size=1, max_size=4)
 
 
 @st.composite
@@ -42,9 +116,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], chance: random.R
     """A table, with quotes and line ends as chance has it."""
     file = io.StringIO()
     writer = csv.writer(
-        file, quoting=chance.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+        file,
+        quoting=chance.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
         lineterminator=chance.choice(["\n", "\r\n", "\r"]),
-    )  # fmt: skip
+    )
     writer.writerow(header)
     writer.writerows(rows)
     body = file.getvalue().encode()

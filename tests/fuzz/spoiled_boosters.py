@@ -85,8 +85,13 @@ def resized(text: bytes) -> bytes:
 
 _ODD = [
     *b"-1 0 1 2 7 8 9 39 40 99 -8 -9 2147483647 -2147483648 4294967296 1e300 nan inf x 0.5 1_0 +".split(),
-    b"5.5.5", b"", b" ", b"1 2", b"\0", b"\xc3",
-]  # fmt: skip
+    b"5.5.5",
+    b"",
+    b" ",
+    b"1 2",
+    b"\0",
+    b"\xc3",
+]
 
 
 @dataclass(frozen=True, slots=True)

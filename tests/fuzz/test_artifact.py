@@ -134,10 +134,28 @@ def test_a_directory_that_is_not_as_it_was_written_is_refused(trained, put, data
         assert (model.digest == digest) is same
 
 
-ODD = st.sampled_from([
-    "5", "", True, 10**400, -(10**400), float("nan"), float("inf"), 1e308, [], {}, [[]], [1.0], "linear", "1",
-    "gbm", "\ud800", "../x", 2**63,
-])  # fmt: skip
+ODD = st.sampled_from(
+    [
+        "5",
+        "",
+        True,
+        10**400,
+        -(10**400),
+        float("nan"),
+        float("inf"),
+        1e308,
+        [],
+        {},
+        [[]],
+        [1.0],
+        "linear",
+        "1",
+        "gbm",
+        "\ud800",
+        "../x",
+        2**63,
+    ]
+)
 TEXTS = st.sampled_from(
     [b"", b"null", b"[" * 100_000, b'{"a":' * 50_000, b"\xff", b"{}", b"[]", b'{"fields":[]}', b"1" * 5000]
 ) | st.binary(max_size=30)

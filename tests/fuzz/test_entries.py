@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_package.schema import EXAMPLE
-from shadow import entries
-from shadow.entries import Entry
+from shadow.journal import entries
+from shadow.journal.entries import Entry
 from shadow.records import Outcome, OutcomeState, new_capture_ids
 
 IDS = new_capture_ids(3, int(NOW.timestamp() * 1000), 7)

@@ -183,10 +183,27 @@ def test_a_table_is_refused_or_read_as_it_stands(body: bytes) -> None:
         as_it_should_be(houses, told_by_table(body))
 
 
-ODD_VALUES = st.sampled_from([
-    "5", "", True, False, 5.0, 5, -0.0, 10**400, float("nan"), float("inf"), 1e308, [], {}, "\ud800", "\0",
-    "RL", None,
-])  # fmt: skip
+ODD_VALUES = st.sampled_from(
+    [
+        "5",
+        "",
+        True,
+        False,
+        5.0,
+        5,
+        -0.0,
+        10**400,
+        float("nan"),
+        float("inf"),
+        1e308,
+        [],
+        {},
+        "\ud800",
+        "\0",
+        "RL",
+        None,
+    ]
+)
 TWO = [EXAMPLE, dict(EXAMPLE, entity_id="a-1")]
 BODIES = changed(TWO, ANYTHING) | changed(EXAMPLE, ODD_VALUES) | with_one_other(TWO, ODD_VALUES)
 RIGHT_BODY = json.dumps(TWO).encode()

@@ -19,14 +19,15 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from sqlalchemy import select
 
+from model_package.reference import ModelRef
 from monitoring import metrics
-from shadow import journal
-from shadow.accounting import Move, Promise, plan
-from shadow.ingest import Ingest
-from shadow.records import Capture, ModelRef, Outcome, OutcomeState
+from shadow.ingest.accounting import Move, Promise, plan
+from shadow.ingest.mover import Ingest
+from shadow.journal import journal_file
+from shadow.records import Capture, Outcome, OutcomeState
 from shadow.store import Store
+from shadow.store.database.tables import captures, drops, outcomes, sources
 from shadow.store.sources import UNREAD
-from shadow.store.tables import captures, drops, outcomes, sources
 
 IDS = Ids()
 
@@ -44,7 +45,7 @@ class Disk:
         """Move all that is there, as by a process that is started anew for every batch."""
         measures = metrics.shadowing(None, self.registry)
         for _ in range(1000):
-            if not list(journal.segments(self.directory)):
+            if not list(journal_file.segments(self.directory)):
                 return
             Ingest(self.store, self.directory, self.name, batch_bytes, measures, lambda: NOW).step()
         raise AssertionError("it never comes to an end")
@@ -61,21 +62,31 @@ class Disk:
         """What is in the store, in the order in which it came there."""
         return [
             Capture(
-                row.id, row.captured_at, row.request_id, row.row_index,
-                ModelRef(row.live_name, row.live_version), row.prediction_dollars, row.inputs, row.entity_id,
+                row.id,
+                row.captured_at,
+                row.request_id,
+                row.row_index,
+                ModelRef(row.live_name, row.live_version),
+                row.prediction_dollars,
+                row.inputs,
+                row.entity_id,
             )
             for row in self._rows(captures, captures.c.seq)
-        ]  # fmt: skip
+        ]
 
     def outcomes(self) -> list[Outcome]:
         """The outcomes in the store, likewise."""
         return [
             Outcome(
-                row.capture_id, OutcomeState(row.state), row.price_dollars, row.sold_at, row.reported_by,
+                row.capture_id,
+                OutcomeState(row.state),
+                row.price_dollars,
+                row.sold_at,
+                row.reported_by,
                 row.received_at,
             )
             for row in self._rows(outcomes, outcomes.c.seq)
-        ]  # fmt: skip
+        ]
 
     def lost(self) -> Counter[str]:
         """The houses that the store calls lost, by reason."""
@@ -96,7 +107,7 @@ def written(
     """Journal files as API processes leave them when they are killed, or when they have finished them."""
     return [
         Segment.written(
-            journal.path_of(disk.directory, f"segment-{number}"), lines, IDS, is_finished=are_finished
+            journal_file.path_of(disk.directory, f"segment-{number}"), lines, IDS, is_finished=are_finished
         )
         for number, lines in enumerate(told)
     ]
@@ -146,14 +157,14 @@ def test_of_damaged_files_every_whole_line_is_stored_once_and_nothing_else(
 
 
 def _header(facts: Any) -> bytes:
-    return journal.frame(orjson.dumps(facts).ljust(journal.HEADER_BYTES - 10))
+    return journal_file.frame(orjson.dumps(facts).ljust(journal_file.HEADER_BYTES - 10))
 
 
 ODD = st.sampled_from([None, True, 1.0, -1, 0, 4, 99, "3", "", [], {}, [3]])
 FACTS = st.fixed_dictionaries(
-    {"format": st.just(journal.FORMAT) | ODD},
+    {"format": st.just(journal_file.FORMAT) | ODD},
     optional={
-        "version": st.sampled_from(journal.READABLE) | ODD,
+        "version": st.sampled_from(journal_file.READABLE) | ODD,
         "dropped": st.dictionaries(st.sampled_from(["full", "disk"]), ODD) | ODD,
     },
 )
@@ -167,10 +178,10 @@ def test_a_header_of_another_version_sets_its_file_aside_and_any_other_hides_no_
     with tempfile.TemporaryDirectory() as directory:
         disk = Disk(Path(directory), store)
         odd, other = written(disk, [told, told])
-        odd.path.write_bytes(_header(facts) + odd.content[journal.HEADER_BYTES :])
+        odd.path.write_bytes(_header(facts) + odd.content[journal_file.HEADER_BYTES :])
         disk.ingest(batch_bytes)
-        known = isinstance(facts, dict) and facts.get("format") == journal.FORMAT
-        foreign = known and facts.get("version") not in journal.READABLE
+        known = isinstance(facts, dict) and facts.get("format") == journal_file.FORMAT
+        foreign = known and facts.get("version") not in journal_file.READABLE
         assert disk.refused() == ({"segment-0"} if foreign else set())
     lines = [line for segment in ([other] if foreign else [odd, other]) for line in segment.lines]
     assert exactly(disk.captures()) == exactly([one for line in lines for one in line.captures])
@@ -180,13 +191,13 @@ def test_a_header_of_another_version_sets_its_file_aside_and_any_other_hides_no_
 @pytest.fixture(scope="module", params=[False, True], ids=["killed", "finished"])
 def segment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Segment:
     """Captures, an outcome and drops."""
-    path = journal.path_of(tmp_path_factory.mktemp("journal"), "all")
+    path = journal_file.path_of(tmp_path_factory.mktemp("journal"), "all")
     return Segment.written(path, [(1, 0), (0, 2), (2, 1)], IDS, is_finished=request.param)
 
 
 def _read(segment: Segment, content: bytes) -> Move:
     segment.path.write_bytes(content)
-    with journal.SegmentReader(segment.path) as reader:
+    with journal_file.SegmentReader(segment.path) as reader:
         header, chunk = reader.header(), reader.read(0, 1 << 20)
     if header is None:
         return plan(UNREAD, chunk, None, last=True)

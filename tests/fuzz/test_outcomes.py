@@ -20,7 +20,7 @@ from odd_tables import ODD_CELLS, cells, number, once, spoiled, table
 
 from model_package.schema import InvalidRows, MalformedBody, TooManyRows
 from shadow import outcomes
-from shadow.outcome_file import InvalidFile, OutcomeFile
+from shadow.outcomes.csv_file import InvalidFile, OutcomeFile
 from shadow.records import Outcome, OutcomeState, new_capture_ids
 
 MOST = 5
@@ -74,13 +74,42 @@ def _moment(text: str | None) -> datetime | None:
     return moment
 
 
-ODD = st.sampled_from([
-    "5", "", True, 0, 1, 1e9, 1e10, 10**400, float("nan"), float("inf"), -5, 0.5, "sold", "withdrawn", "Sold",
-    "2026-11-21", "2026-11-23", "1969-12-31", "2026-02-30", "2026-11-20T10:00:00", "2026-11-20 10:00:00z",
-    "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "2026-11-20T24:00:00Z", "\ud800", "a" * 65,
-    "ffffffff-ffff-7fff-bfff-ffffffffffff", "00000000-0000-7000-8000-000000000000", None, [], "a\nb",
-    ROWS[0]["prediction_id"].upper(),
-])  # fmt: skip
+ODD = st.sampled_from(
+    [
+        "5",
+        "",
+        True,
+        0,
+        1,
+        1e9,
+        1e10,
+        10**400,
+        float("nan"),
+        float("inf"),
+        -5,
+        0.5,
+        "sold",
+        "withdrawn",
+        "Sold",
+        "2026-11-21",
+        "2026-11-23",
+        "1969-12-31",
+        "2026-02-30",
+        "2026-11-20T10:00:00",
+        "2026-11-20 10:00:00z",
+        "9999-12-31T23:59:59-23:59",
+        "0001-01-01T00:00:00+23:59",
+        "2026-11-20T24:00:00Z",
+        "\ud800",
+        "a" * 65,
+        "ffffffff-ffff-7fff-bfff-ffffffffffff",
+        "00000000-0000-7000-8000-000000000000",
+        None,
+        [],
+        "a\nb",
+        ROWS[0]["prediction_id"].upper(),
+    ]
+)
 RIGHT = json.dumps(ROWS).encode()
 
 

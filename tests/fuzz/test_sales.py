@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from odd_tables import ODD_CELLS, cells, number, spoiled, table
 
-from differential_tests.payloads import Payloads
 from differential_tests.questions import InvalidQuestions, Question
+from differential_tests.questions.payloads import Payloads
 from model_package.dataset import Dataset, InvalidDataset, read_csv
 from model_package.schema import BY_NAME, EXAMPLE, NAMES
 from model_package.schema.fields import spelling

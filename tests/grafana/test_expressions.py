@@ -29,9 +29,26 @@ _SELECTORS = re.compile(r"\{[^}]*\}")
 _RANGES = re.compile(r"\[[^\]]*\]")
 _WINDOWED = re.compile(r"\b(rate|irate|increase)\s*\(\s*([\w:]+)\s*(?:\{[^}]*\})?\s*\[")
 _WORDS = {
-    "time", "sum", "avg", "min", "max", "max_over_time", "count", "topk", "abs", "rate", "increase",
-    "histogram_quantile", "vector", "scalar", "or", "and", "unless", "offset", "bool",
-}  # fmt: skip
+    "time",
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "max_over_time",
+    "count",
+    "topk",
+    "abs",
+    "rate",
+    "increase",
+    "histogram_quantile",
+    "vector",
+    "scalar",
+    "or",
+    "and",
+    "unless",
+    "offset",
+    "bool",
+}
 _COUNTED = ("_total", "_bucket", "_sum", "_count")
 
 

@@ -12,10 +12,11 @@ from harness.trade import SECONDS, SEED, Trade, judge_by_seconds
 from harness.waiting import wait_until
 from sqlalchemy import select
 
-from monitoring.sums import Sums, Terms, sums_of
+from monitoring.statistics.sums import Sums, Terms, sums_of
 from shadow.policy import Policy
 from shadow.records import capture_time
-from shadow.store import evidence, open_store, streams, tables
+from shadow.store import evidence, open_store, streams
+from shadow.store.database import tables
 from shadow.store.streams import Stream
 
 
@@ -61,10 +62,14 @@ def _sums(stream: Stream, of_day: Any) -> Sums:
     policy = Policy.parse(stream.terms.policy)
     live, candidate, price, seconds = of_day.T
     return sums_of(
-        live, candidate, price, Terms(policy.cap, stream.terms.margin), latency_seconds=seconds,
+        live,
+        candidate,
+        price,
+        Terms(policy.cap, stream.terms.margin),
+        latency_seconds=seconds,
         budget_seconds=policy.guardrails.latency.budget_seconds,
         price_range=policy.guardrails.price_range_dollars,
-    )  # fmt: skip
+    )
 
 
 def alike(one: dict[int, Sums], other: dict[int, Sums]) -> bool:

@@ -18,7 +18,7 @@ from harness.load import Asker, Load, houses
 from harness.stack import MakeStack, Stack
 from harness.waiting import wait_until
 
-from shadow import journal
+from shadow.journal import journal_file
 
 Mounted = Callable[..., None]
 WRITE_SECONDS = 0.2
@@ -127,7 +127,7 @@ def test_when_the_journal_directory_vanishes_under_load_no_answered_row_is_lost(
         load.more(50)
         vanish(stack.settings.journal_dir, mounted)
         load.more(50)
-        wait_until(lambda: journal.size_bytes(stack.settings.journal_dir) > 0, 30, stack.explain)
+        wait_until(lambda: journal_file.size_bytes(stack.settings.journal_dir) > 0, 30, stack.explain)
     stack.start("work")
     wait_until(lambda: len(stored(stack)) >= load.acknowledged, 60, stack.explain)
     stack.wait_drained()

@@ -19,7 +19,8 @@ from harness.load import as_csv, as_json, houses
 from harness.stack import Stack
 
 from model_package import artifact, schema
-from shadow.records import Deployment, ModelRef
+from model_package.reference import ModelRef
+from shadow.records import Deployment
 from shadow.store import deployments, open_store
 
 assert telltale_recipe

@@ -20,9 +20,15 @@ from poison_recipe import POISON
 QUIET = houses(40)
 TIMES_SLOWER = 5.0
 LEAST_SECONDS = 0.01
-POISONED = [("raises", 3, "raised"), ("not-a-number", 2, "not_finite"), ("wrong-length", 2, "wrong_length"),
-            ("eats-memory", 2, "memory"), ("hangs", 1, "hung"), ("exits", 1, "crashed"),
-            ("crashes", 1, "crashed")]  # fmt: skip
+POISONED = [
+    ("raises", 3, "raised"),
+    ("not-a-number", 2, "not_finite"),
+    ("wrong-length", 2, "wrong_length"),
+    ("eats-memory", 2, "memory"),
+    ("hangs", 1, "hung"),
+    ("exits", 1, "crashed"),
+    ("crashes", 1, "crashed"),
+]
 
 
 class Bench(Asker):
@@ -67,9 +73,12 @@ def bench(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     directory = tmp_path_factory.mktemp("bench")
     models = Path(shutil.copytree(prepared / "models", directory / "models"))
     stack = Stack(
-        directory, models,
-        recipe_modules="poison_recipe", candidate_batch_rows=16, candidate_deadline_seconds=1,
-    )  # fmt: skip
+        directory,
+        models,
+        recipe_modules="poison_recipe",
+        candidate_batch_rows=16,
+        candidate_deadline_seconds=1,
+    )
     try:
         stack.up()
         yield Bench(stack)

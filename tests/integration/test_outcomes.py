@@ -18,7 +18,7 @@ from harness.waiting import wait_until
 from sqlalchemy import select
 
 from shadow.store import open_store
-from shadow.store.tables import outcomes
+from shadow.store.database.tables import outcomes
 
 SEED = 20_062
 ROWS = 300

@@ -22,8 +22,9 @@ from harness.stack import MakeStack, Stack
 from harness.waiting import wait_until
 from sqlalchemy import create_engine, make_url, text
 
+from model_package.reference import ModelRef
 from shadow import rollout
-from shadow.records import Deployment, ModelRef
+from shadow.records import Deployment
 from shadow.rollout import Decision
 from shadow.store import Store, deployments, open_store
 

@@ -14,8 +14,9 @@ from harness.stack import MakeStack, Stack
 from harness.waiting import wait_until
 from ports import free_ports
 
+from model_package.reference import ModelRef
 from shadow import rollout
-from shadow.records import Deployment, ModelRef
+from shadow.records import Deployment
 
 TOKEN = "canary-canary-canary"  # noqa: S105 (of nobody)
 LITTER = (

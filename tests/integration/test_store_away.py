@@ -15,9 +15,10 @@ from harness.waiting import wait_until
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-from shadow.store import StoreUnavailable, bulk, open_store
+from shadow.store import StoreUnavailable, open_store
+from shadow.store.database import bulk
+from shadow.store.database.tables import drops
 from shadow.store.schema import migrate
-from shadow.store.tables import drops
 
 DOWN_SECONDS = 30.0
 TIMES_SLOWER = 5.0

@@ -85,8 +85,12 @@ def test_a_killed_postgres_keeps_what_it_has_committed_whatever_its_synchronous_
     make_stack: MakeStack, postgres_cluster: Any
 ) -> None:
     url = make_database(postgres_cluster.url)
-    alter(postgres_cluster, f'ALTER DATABASE "{make_url(url).database}" SET synchronous_commit = off',
-          "ALTER SYSTEM SET wal_writer_delay = '10s'", "SELECT pg_reload_conf()")  # fmt: skip
+    alter(
+        postgres_cluster,
+        f'ALTER DATABASE "{make_url(url).database}" SET synchronous_commit = off',
+        "ALTER SYSTEM SET wal_writer_delay = '10s'",
+        "SELECT pg_reload_conf()",
+    )
     try:
         stack = make_stack(store_url=url)
         stack.up()

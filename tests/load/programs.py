@@ -53,9 +53,16 @@ class Program:
         """Send the workload; the exit status, and all that was printed."""
         environment = self.environment({"host": url} | variables) | {"LOCUST_HOST": url}
         done = subprocess.run(
-            self.command(*arguments), cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=SECONDS, check=False,
-        )  # fmt: skip
+            self.command(*arguments),
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
         return done.returncode, done.stdout
 
 

@@ -97,8 +97,13 @@ def test_a_budget_that_cannot_be_one_stops_the_start(program: Program, name: str
 def test_locust_ends_by_itself_with_a_summary_and_reports_where_told(
     service: Service, tmp_path: Path
 ) -> None:
-    options = {"run-time": 1, "users": 20, "max-p99-milliseconds": 60_000, "html": tmp_path / "load.html",
-               "csv": tmp_path / "load"}  # fmt: skip
+    options = {
+        "run-time": 1,
+        "users": 20,
+        "max-p99-milliseconds": 60_000,
+        "html": tmp_path / "load.html",
+        "csv": tmp_path / "load",
+    }
     status, printed = LOCUST.run(service.url, *(f"--{name}={value}" for name, value in options.items()))
     assert status == 0, printed[-3000:]
     assert "Response time percentiles" in printed
@@ -109,9 +114,14 @@ def test_locust_ends_by_itself_with_a_summary_and_reports_where_told(
 def test_locust_shows_its_page_only_when_asked_and_only_to_this_machine() -> None:
     port = str(free_port())
     process = subprocess.Popen(
-        LOCUST.command("--headful", "--web-port", port), cwd=ROOT, env=LOCUST.environment({}),
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        LOCUST.command("--headful", "--web-port", port),
+        cwd=ROOT,
+        env=LOCUST.environment({}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     assert process.stdout is not None
     try:
         said = next(line for line in process.stdout if "web interface" in line)

@@ -74,9 +74,13 @@ def inspected() -> Callable[..., Mapping[str, Any]]:
 
     def inspect(**variables: object) -> Mapping[str, Any]:
         done = subprocess.run(
-            K6.command("inspect", "--include-system-env-vars"), env=K6.environment(variables),
-            capture_output=True, text=True, timeout=60, check=True,
-        )  # fmt: skip
+            K6.command("inspect", "--include-system-env-vars"),
+            env=K6.environment(variables),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
         options: Mapping[str, Any] = json.loads(done.stdout)
         return options
 

@@ -25,10 +25,15 @@ TIMES = [round(random.Random(3).lognormvariate(2, 1), 3) for _ in range(20_000)]
 def measured(name: str = "steady", workers: int = 2, times: list[float] = TIMES) -> Measured:
     """One request each millisecond, every tenth a list of five that was answered wrongly."""
     found = tuple(
-        Sample(1000.0 + i / 1000, "list" if i % 10 == 0 else "one house", time, int(i % 10 > 0),
-               "wrong" if i % 10 == 0 else "")
+        Sample(
+            1000.0 + i / 1000,
+            "list" if i % 10 == 0 else "one house",
+            time,
+            int(i % 10 > 0),
+            "wrong" if i % 10 == 0 else "",
+        )
         for i, time in enumerate(times)
-    )  # fmt: skip
+    )
     load = Load(name, 20, 5.0, 20, Budgets(0, 500))
     seconds, memory = {"api": 10.0, "worker": 2.0, "locust": 5.0}, {"api": 120_400_000, "worker": 90_000_000}
     return Measured(load, workers, found, seconds, memory, 1.25, LEDGER)
@@ -79,8 +84,14 @@ def test_samples_are_read_as_they_were_recorded(tmp_path: Path) -> None:
     samples.record(tmp_path / "samples.csv", Events)
     for fault in (None, ValueError('said "no", and\nleft')):
         for one in Events.request:
-            one(name="list", response_time=1.23456789, exception=fault, start_time=5.5, context={"houses": 4},
-                response_length=9)  # fmt: skip
+            one(
+                name="list",
+                response_time=1.23456789,
+                exception=fault,
+                start_time=5.5,
+                context={"houses": 4},
+                response_length=9,
+            )
     Events.quit[0](exit_code=0)
     assert samples.read(tmp_path / "samples.csv") == [
         Sample(5.5, "list", 1.23456789, 4, ""),
@@ -121,9 +132,11 @@ def test_the_committed_page_has_the_figures_that_are_measured_now() -> None:
 def test_every_option_and_variable_stands_on_the_page_with_its_default() -> None:
     plan = workload.read()
     defaults = {
-        "max-error-ratio": plan.budgets.error_ratio, "max-p99-milliseconds": plan.budgets.p99_milliseconds,
-        "visits-per-second": plan.visits_per_second, "visits-per-user": 0,
-    }  # fmt: skip
+        "max-error-ratio": plan.budgets.error_ratio,
+        "max-p99-milliseconds": plan.budgets.p99_milliseconds,
+        "visits-per-second": plan.visits_per_second,
+        "visits-per-user": 0,
+    }
     for option, default in defaults.items():
         variable = f"LOAD_{option.upper().replace('-', '_')}"
         assert f"| {default:g} | `--{option}` | `{variable}` |" in COMMITTED

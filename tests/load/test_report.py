@@ -30,9 +30,14 @@ ROOT = Path(__file__).parents[2]
 def report(*arguments: str) -> subprocess.CompletedProcess[str]:
     """`python -m load_tests.report`, to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "load_tests.report", *arguments], cwd=ROOT, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=250, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "load_tests.report", *arguments],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +54,14 @@ class Reported:
             "UMBRA_STORE_URL": sqlite_url(self.store),
         }
         done = subprocess.run(
-            [sys.executable, "-m", "shadow", "status", "--json"], cwd=self.store.parent,
-            env={**os.environ, **own}, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+            [sys.executable, "-m", "shadow", "status", "--json"],
+            cwd=self.store.parent,
+            env={**os.environ, **own},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         return Ledger(json.loads(done.stdout), done.returncode)
 
 
@@ -67,9 +77,21 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Reported:
     page.write(found.page, "nothing yet")
     ports = map(str, free_ports(3))
     done = report(
-        "--seconds", "1", "--workers", "1", "--max-p99-milliseconds", "60000", "--page", str(found.page),
-        "--models", str(home / "models"), "--store-url", sqlite_url(found.store), "--ports", *ports,
-    )  # fmt: skip
+        "--seconds",
+        "1",
+        "--workers",
+        "1",
+        "--max-p99-milliseconds",
+        "60000",
+        "--page",
+        str(found.page),
+        "--models",
+        str(home / "models"),
+        "--store-url",
+        sqlite_url(found.store),
+        "--ports",
+        *ports,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return found
 

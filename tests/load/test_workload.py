@@ -52,10 +52,18 @@ def test_what_is_to_be_answered_can_be_read_and_what_is_to_be_refused_cannot() -
 
 def test_every_user_has_something_of_its_own_to_ask() -> None:
     assert {kind.name: kind.weight for kind in PLAN.kinds} == {
-        "single": 16, "batch": 1, "csv": 1, "invalid": 1, "outcomes": 1,
-    }  # fmt: skip
-    houses = [row for one in ALL if one.told in ("prices", "lines") and one.houses == 1
-              for row in schema.parse_json(one.body.encode(), 1).rows]  # fmt: skip
+        "single": 16,
+        "batch": 1,
+        "csv": 1,
+        "invalid": 1,
+        "outcomes": 1,
+    }
+    houses = [
+        row
+        for one in ALL
+        if one.told in ("prices", "lines") and one.houses == 1
+        for row in schema.parse_json(one.body.encode(), 1).rows
+    ]
     assert len({json.dumps(house) for house in houses}) == len(houses) > 100
 
 

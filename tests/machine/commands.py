@@ -20,7 +20,8 @@ from typing import Any, NoReturn, Self
 
 from click.testing import CliRunner
 
-from shadow.cli import command, main
+from umbra import command
+from umbra.command import main
 
 _SECONDS = 60
 NOBODY = 65_534
@@ -51,8 +52,11 @@ class Commands:
         environment = {**os.environ, "UMBRA_DATA_DIR": str(directory / "warm"), "COLUMNS": "400"}
         self._process = subprocess.Popen(
             [sys.executable, __file__, directory],
-            env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def __enter__(self) -> Self:
         return self

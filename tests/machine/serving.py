@@ -49,22 +49,35 @@ def prepare(models: Path, data: Path, **settings: object) -> None:
 
 @contextmanager
 def serving(
-    models: Path, data: Path, *, workers: int = 2, code: Path | None = None,
-    environment: Mapping[str, str] | None = None, **settings: object,
-) -> Iterator[Api]:  # fmt: skip
+    models: Path,
+    data: Path,
+    *,
+    workers: int = 2,
+    code: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    **settings: object,
+) -> Iterator[Api]:
     """Serve what was prepared, until the context ends; `code` is where packages are looked for first."""
     api, api_metrics, worker_metrics = free_ports(3)
     chosen = {
-        "api_port": api, "api_metrics_port": api_metrics, "worker_metrics_port": worker_metrics,
-        "api_workers": workers, "metrics_dir": data / "metrics", **settings,
-    }  # fmt: skip
+        "api_port": api,
+        "api_metrics_port": api_metrics,
+        "worker_metrics_port": worker_metrics,
+        "api_workers": workers,
+        "metrics_dir": data / "metrics",
+        **settings,
+    }
     told = _environment(models, data, chosen, code) | dict(environment or {})
     output = data / f"serve-{api}.log"
     with output.open("ab") as file:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "api.serve"], env=told, cwd=data, stdin=subprocess.DEVNULL,
-            stdout=file, stderr=file,
-        )  # fmt: skip
+            [sys.executable, "-P", "-m", "api.server"],
+            env=told,
+            cwd=data,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+        )
     try:
         _wait(process, api, output, workers)
         yield Api(f"http://127.0.0.1:{api}", output, workers)
@@ -75,9 +88,13 @@ def serving(
 
 def _umbra(arguments: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, "-P", "-m", "shadow", *arguments], env=environment, stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, timeout=START_SECONDS, check=False,
-    )  # fmt: skip
+        [sys.executable, "-P", "-m", "shadow", *arguments],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        timeout=START_SECONDS,
+        check=False,
+    )
 
 
 def _environment(

@@ -15,6 +15,7 @@ import pytest
 
 from model_package import artifact, recipes, schema
 from model_package.artifact import AlteredArtifact, InvalidArtifact, Model
+from model_package.reference import ModelRef
 
 FILES = {"model.json": b"{}", "card.json": b"{}", "card.md": b"#", "profile.json": b"{}"}
 
@@ -56,7 +57,7 @@ def refused(directory: Path, words: str) -> None:
 def test_versions_count_up_and_are_listed_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     paths = [save(tmp_path) for _ in range(11)]
     assert [path.name for path in paths] == [str(number) for number in range(1, 12)]
-    assert paths[-1] == artifact.directory_of(tmp_path, "house", "11")
+    assert paths[-1] == artifact.directory_of(tmp_path, ModelRef("house", "11"))
     assert artifact.listing(tmp_path) == [("house", str(number)) for number in range(1, 12)]
 
 
@@ -81,7 +82,7 @@ def test_savers_at_the_same_time_get_different_versions(tmp_path: Path) -> None:
         thread.join()
     assert len(artifact.listing(tmp_path)) == 8
     for name, version in artifact.listing(tmp_path):
-        artifact.verify(artifact.directory_of(tmp_path, name, version))
+        artifact.verify(artifact.directory_of(tmp_path, ModelRef(name, version)))
 
 
 def test_a_refused_model_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -262,4 +263,4 @@ def test_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
 )
 def test_names_that_lead_elsewhere_have_no_directory(tmp_path: Path, name: str, version: str) -> None:
     with pytest.raises(InvalidArtifact):
-        artifact.directory_of(tmp_path, name, version)
+        artifact.directory_of(tmp_path, ModelRef(name, version))

@@ -2,7 +2,7 @@
 
 Many streams at once: arrays of shape (streams, days, houses a day). A gain is d + margin; a null has mean
 gain 0: the candidate is worse by exactly the margin, so that every opening of the gate is wrong. The keys are
-those of `monitoring.sequential`. Method and rates measured before: statistics.md 3.3 to 3.5.
+those of `monitoring.statistics.sequential`. Method and rates measured before: statistics.md 3.3 to 3.5.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.sequential import ln_e_many, lower_bounds
-from monitoring.sums import Terms, log_factors
+from monitoring.statistics.sequential import ln_e_many, lower_bounds
+from monitoring.statistics.sums import Terms, log_factors
 
 Numbers: TypeAlias = NDArray[np.float64]
 Looks: TypeAlias = NDArray[np.bool_]

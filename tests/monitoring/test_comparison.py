@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from monitoring import comparison
-from monitoring.comparison import agreement, certificate, gap_bin, gap_quantile
-from monitoring.sums import Sums, Terms, sums_of
+from monitoring.statistics import comparison
+from monitoring.statistics.comparison import agreement, certificate, gap_bin, gap_quantile
+from monitoring.statistics.sums import Sums, Terms, sums_of
 
 TERMS = Terms(cap=0.5, margin=0.003)
 

@@ -14,8 +14,15 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
 from model_package.profile import as_text, describe
-from monitoring import distances, drift
-from monitoring.drift import FieldDrift, UnfitReference, UnknownBin, dataset_state, field_drift, persistent
+from monitoring.statistics import distances, drift
+from monitoring.statistics.drift import (
+    FieldDrift,
+    UnfitReference,
+    UnknownBin,
+    dataset_state,
+    field_drift,
+    persistent,
+)
 
 FIELDS = 79
 SAMPLE = 2_500
@@ -222,10 +229,18 @@ def test_a_field_of_which_all_is_missing_is_red_and_has_moved_nowhere() -> None:
 @pytest.mark.parametrize(
     ("states", "expected"),
     [
-        ([2, 0, 2], 2), ([2, 2, 0], 2), ([0, 0, 2], 0), ([2, 1, 0], 1), ([2, 2, 0, 0, 0], 0), ([2], 0),
-        ([2, None, 2], 2), ([2, None, None], 0), ([None], None), ([], None),
+        ([2, 0, 2], 2),
+        ([2, 2, 0], 2),
+        ([0, 0, 2], 0),
+        ([2, 1, 0], 1),
+        ([2, 2, 0, 0, 0], 0),
+        ([2], 0),
+        ([2, None, 2], 2),
+        ([2, None, None], 0),
+        ([None], None),
+        ([], None),
     ],
-)  # fmt: skip
+)
 def test_an_alarm_has_to_hold_in_two_of_the_last_three_windows(
     states: list[int | None], expected: int | None
 ) -> None:

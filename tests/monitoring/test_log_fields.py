@@ -14,9 +14,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from model_package import schema
-from monitoring import log_fields, logs
-from monitoring.log_fields import FIELDS, Kind, LogField
-from shadow.house_lines import input_kinds
+from monitoring import logs
+from monitoring.logs import fields as log_fields
+from monitoring.logs.fields import FIELDS, Kind, LogField
+from shadow.prediction_log import input_kinds
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [
@@ -27,8 +28,12 @@ SOURCES = [
 HOUSE = input_kinds()
 OF_EVENT_ITSELF = {"level", "error"}
 VALUES: Mapping[Kind, Any] = {
-    "keyword": "a text", "double": 0.5, "long": 3, "date": datetime.now(UTC), "boolean": True,
-}  # fmt: skip
+    "keyword": "a text",
+    "double": 0.5,
+    "long": 3,
+    "date": datetime.now(UTC),
+    "boolean": True,
+}
 
 
 def leaves(part: Mapping[str, Any], above: str = "") -> Iterator[str]:
@@ -128,7 +133,7 @@ def test_every_field_that_is_written_is_declared() -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        'logs.event(_log, name, rows=1)',
+        "logs.event(_log, name, rows=1)",
         'logs.event(_log, "x", body=environ)',
         'event(_log, "x", url={"path": path, "query": query})',
         'logs.event(_log, "x", url=environ)',
@@ -138,9 +143,9 @@ def test_every_field_that_is_written_is_declared() -> None:
         'logs.event(_log, "x", **of_another_function)',
         'logs.event(_log, "x", **gives())',
         'logs.event(_log, "x", **environ)',
-        'logs.event(*line)',
+        "logs.event(*line)",
     ],
-)  # fmt: skip
+)
 def test_a_line_that_may_have_other_fields_is_noticed(call: str) -> None:
     source = f"""
 def another():

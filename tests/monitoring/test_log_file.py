@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from monitoring.log_file import LogFile
-from monitoring.sink import Sink
+from monitoring.logs.file import LogFile
+from monitoring.logs.sink import Sink
 
 
 def test_files_rotate_by_rename_and_only_a_few_are_kept(tmp_path):
@@ -125,7 +125,7 @@ def test_nobody_takes_a_file_over_while_it_is_rotated(tmp_path, run_script):
     script = """
         import os, sys
         from pathlib import Path
-        from monitoring.log_file import LogFile
+        from monitoring.logs.file import LogFile
 
         directory = Path(sys.argv[1])
         file = LogFile(directory, "umbra.api", max_bytes=10)

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from patience import PATIENCE_SECONDS
 
-from monitoring import logs, sink
+from monitoring import logs
+from monitoring.logs import sink
 
 log = logging.getLogger("tests.monitoring")
 

@@ -351,11 +351,13 @@ def test_observing_all_at_once_counts_as_observing_one_by_one(count):
         registry = CollectorRegistry()
         observe(metrics.serving(None, registry).price_dollars[("live",)], amounts)
         [family] = [one for one in registry.collect() if one.name == "umbra_prediction_price_dollars"]
-        counted.append({
-            (sample.name, sample.labels.get("le")): sample.value
-            for sample in family.samples
-            if not sample.name.endswith("_created")
-        })  # fmt: skip
+        counted.append(
+            {
+                (sample.name, sample.labels.get("le")): sample.value
+                for sample in family.samples
+                if not sample.name.endswith("_created")
+            }
+        )
     sums = [figures.pop(("umbra_prediction_price_dollars_sum", None)) for figures in counted]
     assert sums[0] == pytest.approx(sums[1])
     assert counted[0] == counted[1]

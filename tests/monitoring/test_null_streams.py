@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from monitoring.sequential import ln_e, lower_bound
-from monitoring.sums import BETS, Terms, log_factors
+from monitoring.statistics.sequential import ln_e, lower_bound
+from monitoring.statistics.sums import BETS, Terms, log_factors
 
 sys.path.insert(0, str(Path(__file__).parent))
 import streams

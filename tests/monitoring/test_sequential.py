@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from monitoring import sequential
-from monitoring.sequential import (
+from monitoring.statistics import sequential
+from monitoring.statistics.sequential import (
     bernoulli_sums,
     days_needed,
     interval,
@@ -16,7 +16,7 @@ from monitoring.sequential import (
     rows_needed,
     turned,
 )
-from monitoring.sums import BETS, Terms, log_factors, sums_of
+from monitoring.statistics.sums import BETS, Terms, log_factors, sums_of
 
 # days, mean, standard deviation, alpha, k_star; lower bound, both ends of the interval. Evaluated from the
 # published formula with 50 decimal digits, written otherwise: rho2 = (ln a^-2 + ln(1 + ln a^-2)) / k_star and

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from monitoring.sums import BETS, ImpossibleTerms, Sums, Terms, sums_of, total
+from monitoring.statistics.sums import BETS, ImpossibleTerms, Sums, Terms, sums_of, total
 
 TERMS = Terms(cap=0.5, margin=0.003)
 LATENCY_BUDGET = 0.05
@@ -27,17 +27,26 @@ def houses(count: int = 400) -> dict[str, NDArray[Any]]:
     latency = np.where(rng.random(count) < 0.2, np.nan, rng.exponential(0.03, count))
     price = np.where(unsold & ~withdrawn, np.nan, value)
     return {
-        "live": live, "candidate": candidate, "price": price, "withdrawn": withdrawn,
+        "live": live,
+        "candidate": candidate,
+        "price": price,
+        "withdrawn": withdrawn,
         "latency_seconds": latency,
-    }  # fmt: skip
+    }
 
 
 def added(found: dict[str, NDArray[Any]], places: NDArray[Any] | slice) -> Sums:
     one = {name: column[places] for name, column in found.items()}
     return sums_of(
-        one["live"], one["candidate"], one["price"], TERMS, withdrawn=one["withdrawn"],
-        latency_seconds=one["latency_seconds"], budget_seconds=LATENCY_BUDGET, price_range=PRICE_RANGE,
-    )  # fmt: skip
+        one["live"],
+        one["candidate"],
+        one["price"],
+        TERMS,
+        withdrawn=one["withdrawn"],
+        latency_seconds=one["latency_seconds"],
+        budget_seconds=LATENCY_BUDGET,
+        price_range=PRICE_RANGE,
+    )
 
 
 def assert_same(one: Sums, other: Sums) -> None:
@@ -50,12 +59,41 @@ def test_the_columns_are_those_of_the_evidence_table_in_their_order() -> None:
         for name in ("promote", "harm", "regret", "certificate", "worst_case")
     ]
     assert list(Sums.columns()) == [
-        "pairs", "failed", "sold", "withdrawn", "loss_live", "loss_candidate", "d", "d2", "d_min",
+        "pairs",
+        "failed",
+        "sold",
+        "withdrawn",
+        "loss_live",
+        "loss_candidate",
+        "d",
+        "d2",
+        "d_min",
         *(name for ten in tens for name in ten),
-        "m", "m2", "m_unsold", "catastrophes_live", "catastrophes_candidate", "catastrophes_only_live",
-        "catastrophes_only_candidate", "timed", "slow", "g", "g2", "abs_g", "abs_dollars", "beyond_5",
-        "beyond_10", "beyond_20", "absurd", "out_of_bounds", "g_max", "x", "y", "x2", "y2", "xy",
-    ]  # fmt: skip
+        "m",
+        "m2",
+        "m_unsold",
+        "catastrophes_live",
+        "catastrophes_candidate",
+        "catastrophes_only_live",
+        "catastrophes_only_candidate",
+        "timed",
+        "slow",
+        "g",
+        "g2",
+        "abs_g",
+        "abs_dollars",
+        "beyond_5",
+        "beyond_10",
+        "beyond_20",
+        "absurd",
+        "out_of_bounds",
+        "g_max",
+        "x",
+        "y",
+        "x2",
+        "y2",
+        "xy",
+    ]
 
 
 def test_flat_sums_read_back_are_the_same_sums() -> None:
@@ -154,13 +192,27 @@ def _pair(live: float, candidate: float, open_: bool) -> dict[str, Any]:
     x, y = math.log(live) - math.log(150_000), math.log(candidate) - math.log(150_000)
     logs = tuple(math.log(1 + bet / (0.5 - 0.003) * (0.003 - m)) for bet in BETS)
     return {
-        "pairs": 1, "certificate": logs, "m": m, "m2": m**2, "g": g, "g2": g**2, "abs_g": abs(g),
-        "abs_dollars": abs(candidate - live), "beyond_5": abs(g) > 0.05, "beyond_10": abs(g) > 0.1,
-        "beyond_20": abs(g) > 0.2, "absurd": candidate > 2 * live or live > 2 * candidate, "g_max": abs(g),
+        "pairs": 1,
+        "certificate": logs,
+        "m": m,
+        "m2": m**2,
+        "g": g,
+        "g2": g**2,
+        "abs_g": abs(g),
+        "abs_dollars": abs(candidate - live),
+        "beyond_5": abs(g) > 0.05,
+        "beyond_10": abs(g) > 0.1,
+        "beyond_20": abs(g) > 0.2,
+        "absurd": candidate > 2 * live or live > 2 * candidate,
+        "g_max": abs(g),
         "out_of_bounds": not 80_000 <= candidate <= 300_000,
-        "x": x, "y": y, "x2": x**2, "y2": y**2, "xy": x * y,
+        "x": x,
+        "y": y,
+        "x2": x**2,
+        "y2": y**2,
+        "xy": x * y,
         **({"worst_case": logs, "m_unsold": m} if open_ else {}),
-    }  # fmt: skip
+    }
 
 
 def _sale(live: float, candidate: float, price: float) -> dict[str, Any]:
@@ -169,11 +221,17 @@ def _sale(live: float, candidate: float, price: float) -> dict[str, Any]:
     bad_live, bad_candidate = (one > 0.5 for one in off)
     d = losses[0] - losses[1]
     return {
-        "sold": 1, "loss_live": losses[0], "loss_candidate": losses[1], "d": d, "d2": d**2, "d_min": d,
+        "sold": 1,
+        "loss_live": losses[0],
+        "loss_candidate": losses[1],
+        "d": d,
+        "d2": d**2,
+        "d_min": d,
         "promote": tuple(math.log(1 + bet / 0.497 * (d + 0.003)) for bet in BETS),
         "harm": tuple(math.log(1 + bet / 0.503 * (-d - 0.003)) for bet in BETS),
         "regret": tuple(math.log(1 + bet / 0.503 * (d - 0.003)) for bet in BETS),
-        "catastrophes_live": bad_live, "catastrophes_candidate": bad_candidate,
+        "catastrophes_live": bad_live,
+        "catastrophes_candidate": bad_candidate,
         "catastrophes_only_live": bad_live and not bad_candidate,
         "catastrophes_only_candidate": bad_candidate and not bad_live,
-    }  # fmt: skip
+    }

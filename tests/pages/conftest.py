@@ -65,7 +65,7 @@ def copied(stocked: Stock, tmp_path_factory: pytest.TempPathFactory) -> Callable
 
 @dataclass(slots=True)
 class Site:
-    """A running `python -m api.serve`."""
+    """A running `python -m api.server`."""
 
     address: str
     settings: Settings
@@ -113,7 +113,7 @@ def _serve(made: Settings, **more: str) -> Site:
     output = made.data_dir / "api.log"
     with output.open("wb") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", "api.serve"], env=environment, stdout=sink, stderr=sink, cwd=made.data_dir
+            [sys.executable, "-m", "api.server"], env=environment, stdout=sink, stderr=sink, cwd=made.data_dir
         )
     return Site(f"http://127.0.0.1:{port}", made, process, output)
 

@@ -14,28 +14,30 @@ from uuid import UUID
 import numpy as np
 
 from model_package import artifact, profile, recipes
+from model_package.reference import ModelRef
 from model_package.schema import Row
 from model_package.synthetic import synthetic
 from monitoring import metrics
 from shadow import policy
-from shadow.evidence.agreement import agreement
-from shadow.evidence.course import course
+from shadow.evidence.documents.comparison import agreement
+from shadow.evidence.documents.drift import document
+from shadow.evidence.documents.timeline import course
 from shadow.evidence.drift import Counting
-from shadow.evidence.drift_document import document
-from shadow.evidence.judgement import facts_of
-from shadow.evidence.opening import Opening
-from shadow.evidence.refreshing import refresh
-from shadow.ingest import Ingest, directory_id
-from shadow.records import Capture, ModelRef, Outcome, OutcomeState, new_capture_ids
+from shadow.evidence.facts import facts_of
+from shadow.evidence.recording import keep
+from shadow.evidence.streams import Opening
+from shadow.ingest.mover import Ingest
+from shadow.records import Capture, Outcome, OutcomeState, new_capture_ids
 from shadow.rollout import first_deployment
 from shadow.settings import Settings
-from shadow.store import Store, candidates, captures, observations, open_store, outcomes, snapshots, sources
+from shadow.source.identity import directory_id
+from shadow.store import Store, candidates, captures, observations, open_store, outcomes, sources
+from shadow.store.evidence.refresh import refresh
 from shadow.store.observations import Answer
 from shadow.store.schema import migrate
-from shadow.store.snapshots import Snapshot
-from shadow.store.streams import Stream
+from shadow.store.streams import Stream, snapshots
+from shadow.store.streams.snapshots import Snapshot
 from shadow.verdict import decide
-from shadow.verdict.keeping import keep
 
 LIVE, CANDIDATE, NEWCOMER = ModelRef("linear", "1"), ModelRef("gbm", "1"), ModelRef("gbm", "2")
 TOKEN = "token-for-the-tests-of-the-pages"  # noqa: S105

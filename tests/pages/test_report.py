@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from stock import MARKUP, sting
 
-from shadow.cli import main
+from umbra.command import main
 
 
 @pytest.fixture(scope="module")

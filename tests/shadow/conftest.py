@@ -14,14 +14,16 @@ import pytest
 from click.testing import CliRunner, Result
 
 from model_package import schema
+from model_package.reference import ModelRef
 from monitoring import metrics
-from shadow.capture import Recorder, open_recorder
-from shadow.cli import main
-from shadow.ingest import Ingest, directory_id
-from shadow.kept import Retention
-from shadow.records import ModelRef, new_capture_ids
+from shadow.ingest.mover import Ingest
+from shadow.journal.recorder import Recorder, open_recorder
+from shadow.journal.stored_files import Retention
+from shadow.records import new_capture_ids
 from shadow.settings import Settings
+from shadow.source.identity import directory_id
 from shadow.store import Store
+from umbra.command import main
 
 _SEEDS = count(7)  # no two askers make the same ids
 LIVE = ModelRef("linear", "1")
@@ -49,8 +51,11 @@ class Asker:
         names = new_capture_ids(houses, int(seconds * 1000), self._chance.getrandbits(74))
         dollars = [self._chance.uniform(50_000, 500_000) for _ in names]
         self._last = {
-            "live": LIVE, "capture_ids": names, "rows": [schema.EXAMPLE] * houses, "dollars": dollars,
-        }  # fmt: skip
+            "live": LIVE,
+            "capture_ids": names,
+            "rows": [schema.EXAMPLE] * houses,
+            "dollars": dollars,
+        }
         reason = self.recorder.record(request_id=f"request-{len(self.kept)}", **self._last)
         if reason is None:
             self.kept |= {str(name): price for name, price in zip(names, dollars, strict=True)}
@@ -89,8 +94,10 @@ def ingest(settings: Callable[..., Settings], store: Store) -> Callable[[], Inge
 def run_umbra(tmp_path: Path, store_url: str) -> Callable[..., Result]:
     """Runs a command over the test's data directory and store."""
     environment = {
-        "UMBRA_DATA_DIR": str(tmp_path / "data"), "UMBRA_STORE_URL": store_url, "COLUMNS": "200",
-    }  # fmt: skip
+        "UMBRA_DATA_DIR": str(tmp_path / "data"),
+        "UMBRA_STORE_URL": store_url,
+        "COLUMNS": "200",
+    }
     return lambda *arguments: CliRunner().invoke(main, arguments, env=environment)
 
 

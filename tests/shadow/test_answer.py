@@ -11,8 +11,8 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
 from shadow import status
-from shadow.answer import Answer, NotAnswered
-from shadow.presence import Announcement
+from shadow.bounded import Answer, NotAnswered
+from shadow.processes.heartbeat import Announcement
 from shadow.settings import Settings
 from shadow.store import Store
 

@@ -23,10 +23,10 @@ from ports import free_port
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
-from shadow.cli import command
 from shadow.settings import sqlite_url
 from shadow.store import open_store
 from shadow.store.schema import migrate
+from umbra import command
 
 READING: Mapping[str, Sequence[str]] = {
     "status": ["status"],
@@ -392,8 +392,8 @@ def test_tables_of_another_umbra_are_told(
 
 def test_a_localized_server_is_understood(commands: Commands, room: Path, server: Server) -> None:
     name = server.database(
-        "ALTER TABLE candidates RENAME COLUMN policy TO \"Urteilsgrundlage\"",
-    )  # fmt: skip
+        'ALTER TABLE candidates RENAME COLUMN policy TO "Urteilsgrundlage"',
+    )
     other = {"UMBRA_DATA_DIR": str(room), "UMBRA_STORE_URL": server.url_of(name)}
     check(commands, {"candidates": READING["candidates"], "status": READING["status"]}, other, 1, "policy")
 
@@ -501,10 +501,15 @@ def test_arguments_that_cannot_be_right_are_said(
 @pytest.mark.parametrize(
     "moment",
     [
-        "2026-12-01T00:17:13.476725+00:00", "2026-12-01 00:17:13 UTC", "2026-12-01 00:17 UTC",
-        "2026-12-01T00:17:13Z", "2026-12-01T00:17:13", "2026-12-01", "2026-12-01T02:17:13+02:00",
+        "2026-12-01T00:17:13.476725+00:00",
+        "2026-12-01 00:17:13 UTC",
+        "2026-12-01 00:17 UTC",
+        "2026-12-01T00:17:13Z",
+        "2026-12-01T00:17:13",
+        "2026-12-01",
+        "2026-12-01T02:17:13+02:00",
     ],
-)  # fmt: skip
+)
 def test_every_time_that_is_printed_can_be_given_back(
     commands: Commands, room: Path, prepared_sqlite: Path, moment: str
 ) -> None:
@@ -534,8 +539,13 @@ def test_an_output_that_cannot_be_written_is_one_sentence_or_none(
     with output_to(kind) as output:
         ended = subprocess.run(
             [sys.executable, "-m", "shadow", "status"],
-            env=environment, stdout=output, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
-        )  # fmt: skip
+            env=environment,
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
     assert ended.returncode == 1
     assert ended.stderr.splitlines() == (["umbra: No space left on device"] if kind == "full" else [])
 
@@ -545,7 +555,9 @@ def test_a_closed_output_is_no_file_of_the_store(room: Path, prepared_sqlite: Pa
     before = (room / "umbra.db").read_bytes()
     ended = subprocess.run(
         ["/bin/sh", "-c", 'exec "$0" -m shadow status >&- 2>&-', sys.executable],
-        env={**os.environ, "UMBRA_DATA_DIR": str(room)}, timeout=60, check=False,
-    )  # fmt: skip
+        env={**os.environ, "UMBRA_DATA_DIR": str(room)},
+        timeout=60,
+        check=False,
+    )
     assert ended.returncode == 0
     assert (room / "umbra.db").read_bytes() == before

@@ -9,8 +9,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, delete, select
 
-from shadow.store import Store, StoreUnavailable, bulk, partitions
-from shadow.store.tables import captures, observations, sources
+from shadow.store import Store, StoreUnavailable
+from shadow.store.database import bulk, partitions
+from shadow.store.database.tables import captures, observations, sources
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 89, UTC)
 AWKWARD = 'a\\b\t"c"\r\nd\x0be ä 🏠 \\N \\.'

@@ -16,17 +16,19 @@ from pathlib import Path
 
 import pytest
 
-from shadow import capture, journal, tally
-from shadow.accounting import Promise, plan
-from shadow.capture import CLOSED, DISK, FULL, LATE, STALLED, FileNames, Recorder, open_recorder
-from shadow.dropped_counts import Tallies
-from shadow.entries import encode
-from shadow.journal import SegmentReader
-from shadow.records import ModelRef, Outcome, OutcomeState, new_capture_ids
-from shadow.room import Room
+from model_package.reference import ModelRef
+from shadow.ingest.accounting import Promise, plan
+from shadow.ingest.dropped_counts import Tallies
+from shadow.journal import journal_file, tally
+from shadow.journal import recorder as capture
+from shadow.journal.entries import encode
+from shadow.journal.journal_file import SegmentReader
+from shadow.journal.quota import Room
+from shadow.journal.recorder import CLOSED, DISK, FULL, LATE, STALLED, FileNames, Recorder, open_recorder
+from shadow.journal.tally import Tally
+from shadow.records import Outcome, OutcomeState, new_capture_ids
 from shadow.settings import Settings
 from shadow.store.sources import UNREAD
-from shadow.tally import Tally
 
 NAMES = new_capture_ids(8, 0, 0)
 
@@ -44,7 +46,7 @@ def ask(recorder: Recorder, houses: int = 1) -> str | None:
 def account(directory: Path) -> tuple[int, Counter[str]]:
     """Rows captured and rows lost, as ingest finds them in sealed files."""
     captured, lost, dropped = 0, Counter[str](), dict[str | None, Counter[str]]()
-    for path in journal.segments(directory):
+    for path in journal_file.segments(directory):
         with SegmentReader(path) as reader:
             assert reader.seal()
             header = reader.header()
@@ -95,7 +97,7 @@ def test_a_journal_with_room_takes_more_at_once_than_one_allowance(
     reasons = [people.ask(1000) for _ in range(12)]
     people.recorder.close()
     assert set(reasons) <= {None, LATE}
-    assert journal.size_bytes(settings().journal_dir) > 10 << 20
+    assert journal_file.size_bytes(settings().journal_dir) > 10 << 20
 
 
 def test_while_a_write_hangs_answers_go_on_and_drops_are_counted(settings: Callable[..., Settings]) -> None:
@@ -129,7 +131,7 @@ def test_what_the_disk_refuses_is_counted_in_place_and_writing_goes_on(
     here = settings()
     recorder = open_recorder(here)
     assert ask(recorder, 1) is None
-    (segment,) = journal.segments(here.journal_dir)
+    (segment,) = journal_file.segments(here.journal_dir)
     with no_file_may_grow_beyond(segment.stat().st_size + 10):
         assert [ask(recorder, 2), ask(recorder, 3)] == [DISK, DISK]
     assert ask(recorder, 4) is None
@@ -160,7 +162,7 @@ def entry(rows: int) -> bytes:
     return encode("r", ModelRef("linear", "1"), NAMES[:rows], [{}] * rows, [1.0] * rows)
 
 
-class ForgetfulSegment(journal.SegmentWriter):
+class ForgetfulSegment(journal_file.SegmentWriter):
     """A segment on a disk that refuses to rewrite what it holds."""
 
     def note_dropped(self, dropped: object) -> None:  # noqa: ARG002
@@ -175,7 +177,7 @@ def test_drops_that_one_header_could_not_tell_are_told_by_the_next(
     names = iter(("first", "second"))
     scribe = capture._Scribe(here.journal_dir, room, 1 << 20, lambda: next(names))
     with monkeypatch.context() as patched:
-        patched.setattr(journal, "SegmentWriter", ForgetfulSegment)
+        patched.setattr(journal_file, "SegmentWriter", ForgetfulSegment)
         assert scribe.write(entry(1), 1) is None
         scribe.count_dropped(STALLED, 3)
         scribe.seal()
@@ -184,7 +186,7 @@ def test_drops_that_one_header_could_not_tell_are_told_by_the_next(
     assert account(here.journal_dir) == (2, Counter({STALLED: 3}))
 
 
-class UnfinishedSegment(journal.SegmentWriter):
+class UnfinishedSegment(journal_file.SegmentWriter):
     """A journal file on a disk that became read-only before it was closed."""
 
     def finish(self) -> bool:
@@ -195,13 +197,13 @@ class UnfinishedSegment(journal.SegmentWriter):
 def test_of_a_file_that_could_not_be_finished_the_tally_tells_the_rows(
     settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "SegmentWriter", UnfinishedSegment)
+    monkeypatch.setattr(journal_file, "SegmentWriter", UnfinishedSegment)
     here = settings()
     scribe = scribe_of(here, Clock())
     assert scribe.write(entry(3), 3) is None
     scribe.close()
-    (file,) = journal.segments(here.journal_dir)
-    assert Tallies(here.tally_dirs, here.journal_dir).promise(journal.name_of(file)) == Promise(3)
+    (file,) = journal_file.segments(here.journal_dir)
+    assert Tallies(here.tally_dirs, here.journal_dir).promise(journal_file.name_of(file)) == Promise(3)
 
 
 Vanish = Callable[[Path], None]
@@ -272,13 +274,13 @@ def test_files_that_ingest_has_removed_are_let_go_and_never_put_back(
         assert scribe.write(entry(rows), rows) is None
         scribe.seal()
     open_files = len(list(Path("/proc/self/fd").iterdir()))
-    for closed in list(journal.segments(here.journal_dir)):
+    for closed in list(journal_file.segments(here.journal_dir)):
         closed.unlink()
     scribe.look()
     assert len(list(Path("/proc/self/fd").iterdir())) == open_files - 2
     delete(here.journal_dir)
     scribe.close()
-    assert not list(journal.segments(here.journal_dir))
+    assert not list(journal_file.segments(here.journal_dir))
 
 
 def test_a_recorder_without_traffic_puts_its_deleted_file_back(settings: Callable[..., Settings]) -> None:
@@ -287,9 +289,9 @@ def test_a_recorder_without_traffic_puts_its_deleted_file_back(settings: Callabl
     assert ask(recorder, 2) is None
     shutil.rmtree(here.journal_dir)
     deadline = time.monotonic() + 30
-    while not list(journal.segments(here.journal_dir)) and time.monotonic() < deadline:
+    while not list(journal_file.segments(here.journal_dir)) and time.monotonic() < deadline:
         threading.Event().wait(0.05)
-    assert list(journal.segments(here.journal_dir))
+    assert list(journal_file.segments(here.journal_dir))
     recorder.close()
     assert account(here.journal_dir) == (2, Counter())
 
@@ -334,7 +336,7 @@ def test_journal_files_sort_in_the_order_of_their_making_when_the_clock_steps_ba
     names = []
     for make in (first, second, first, second, first):
         names.append(make())
-        journal.path_of(directory, names[-1]).touch()
+        journal_file.path_of(directory, names[-1]).touch()
     assert names == sorted(names)
     assert len(set(names)) == 5
 
@@ -348,10 +350,10 @@ def test_writers_beside_each_other_never_pass_the_bound_of_the_journal(
     taken = True
     while taken:
         taken = None in [ask(recorder, 8) for recorder in recorders]
-        sizes.append(journal.size_bytes(here.journal_dir))
+        sizes.append(journal_file.size_bytes(here.journal_dir))
     for recorder in recorders:
         recorder.close()
-    assert 0.95 * 1_000_000 < max(*sizes, journal.size_bytes(here.journal_dir)) <= 1_000_000
+    assert 0.95 * 1_000_000 < max(*sizes, journal_file.size_bytes(here.journal_dir)) <= 1_000_000
 
 
 def sold(count: int) -> list[Outcome]:
@@ -374,7 +376,7 @@ def test_outcomes_take_no_numbers_and_what_is_dropped_of_them_is_no_house(
     here = settings()
     recorder = open_recorder(here)
     assert ask(recorder, 2) is None
-    (segment,) = journal.segments(here.journal_dir)
+    (segment,) = journal_file.segments(here.journal_dir)
     with no_file_may_grow_beyond(segment.stat().st_size + 10):
         assert recorder.record_outcomes("r", sold(3)) == DISK
     assert recorder.record_outcomes("r", sold(2)) is None
@@ -390,10 +392,10 @@ def test_outcomes_leave_room_for_captures_and_are_taken_again_when_ingest_has_ma
     here = settings(journal_max_bytes=1 << 20)
     clerk, people = open_recorder(here), open_recorder(here)
     assert fill(lambda: clerk.record_outcomes("r", sold(50))) > 10
-    assert journal.size_bytes(here.journal_dir) < 0.91 * (1 << 20)
+    assert journal_file.size_bytes(here.journal_dir) < 0.91 * (1 << 20)
     assert fill(lambda: ask(people, 8)) > 100
-    assert journal.size_bytes(here.journal_dir) > 0.99 * (1 << 20)
-    for path in journal.segments(here.journal_dir):  # as ingest does with what is sealed
+    assert journal_file.size_bytes(here.journal_dir) > 0.99 * (1 << 20)
+    for path in journal_file.segments(here.journal_dir):  # as ingest does with what is sealed
         with SegmentReader(path) as reader:
             if reader.seal():
                 path.unlink()
@@ -408,11 +410,11 @@ def test_refused_outcomes_do_not_cut_the_journal_of_captures_into_many_files(
     here = settings(journal_max_bytes=1 << 20)
     full, people = open_recorder(here), open_recorder(here)
     fill(lambda: full.record_outcomes("r", sold(50)))
-    before = len(list(journal.segments(here.journal_dir)))
+    before = len(list(journal_file.segments(here.journal_dir)))
     for _ in range(20):
         assert people.record_outcomes("r", sold(300)) == FULL
         assert ask(people) is None
-    assert len(list(journal.segments(here.journal_dir))) == before + 1
+    assert len(list(journal_file.segments(here.journal_dir))) == before + 1
     full.close()
     people.close()
 

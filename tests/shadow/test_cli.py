@@ -12,9 +12,11 @@ from click.testing import CliRunner, Result
 from sqlalchemy import delete
 
 from model_package import artifact, recipes, schema
-from shadow.cli import main
-from shadow.records import Capture, ModelRef, new_capture_ids
-from shadow.store import Store, captures, sources, tables
+from model_package.reference import ModelRef
+from shadow.records import Capture, new_capture_ids
+from shadow.store import Store, captures, sources
+from shadow.store.database import tables
+from umbra.command import main
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 Umbra = Callable[..., Result]

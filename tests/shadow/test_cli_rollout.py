@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from model_package import artifact, recipes
+from model_package.reference import ModelRef
 from shadow import rollout
-from shadow.cli import main
-from shadow.records import ModelRef
 from shadow.store import Store, candidates
+from umbra.command import main
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 Umbra = Callable[..., Result]

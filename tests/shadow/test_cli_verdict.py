@@ -14,17 +14,19 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from model_package import artifact, profile, recipes
-from monitoring.sums import Sums, Terms, sums_of
-from shadow.cli import main
-from shadow.cli.verdict import render
-from shadow.evidence.judgement import facts_of
-from shadow.evidence.opening import Opening
+from model_package.reference import ModelRef
+from monitoring.statistics.sums import Sums, Terms, sums_of
+from shadow.evidence.facts import facts_of
+from shadow.evidence.streams import Opening
 from shadow.policy import Policy, default_text, demo_text
-from shadow.records import Deployment, ModelRef
-from shadow.store import Store, candidates, deployments, snapshots, tables
-from shadow.store.snapshots import Snapshot
-from shadow.store.streams import Stream
+from shadow.records import Deployment
+from shadow.store import Store, candidates, deployments
+from shadow.store.database import tables
+from shadow.store.streams import Stream, snapshots
+from shadow.store.streams.snapshots import Snapshot
 from shadow.verdict import decide
+from umbra.command import main
+from umbra.commands.verdict import render
 
 LIVE, CANDIDATE = ModelRef("faulty", "1"), ModelRef("faulty", "2")
 DAYS = 40

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from shadow import processes
-from shadow.data_directory import WritableByOthers, make_private
+from shadow.processes.data_directory import WritableByOthers, make_private
 from shadow.settings import Settings
 
 MakeSettings = Callable[..., Settings]

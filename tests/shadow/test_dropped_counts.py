@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from shadow import dropped_counts, journal, tally
-from shadow.capture import DISK, FULL, STALLED
-from shadow.ingest import Ingest
+from shadow.ingest import dropped_counts
+from shadow.ingest.mover import Ingest
+from shadow.journal import journal_file, tally
+from shadow.journal.recorder import DISK, FULL, STALLED
+from shadow.journal.tally import Tally
 from shadow.settings import Settings
 from shadow.store import Store, ledger, sources
-from shadow.tally import Tally
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 DIRECTORY_ID = "a directory"
@@ -93,7 +94,7 @@ def test_a_tally_is_left_while_a_journal_file_of_its_writer_is(
     directories: tuple[Path, Path], take_over: Callable[[], None], tmp_path: Path
 ) -> None:
     (tmp_path / "journal").mkdir()
-    file = journal.path_of(tmp_path / "journal", "00000000000001-w")
+    file = journal_file.path_of(tmp_path / "journal", "00000000000001-w")
     file.touch()
     counts = Tally("w", directories)
     counts.open()
@@ -113,7 +114,7 @@ def test_the_same_drops_in_headers_and_in_a_tally_are_recorded_once(
     ingest().step()
     people.recorder.close()
     mover = ingest()
-    while list(journal.segments(settings().journal_dir)):
+    while list(journal_file.segments(settings().journal_dir)):
         mover.step()
     mover.step()
     assert dropped(store) == {FULL: 10 * reasons.count(FULL)}
@@ -140,7 +141,7 @@ def test_rows_of_a_write_that_hung_when_its_process_was_killed_are_counted_once_
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     mover = ingest()
-    (file,) = journal.segments(settings().journal_dir)
+    (file,) = journal_file.segments(settings().journal_dir)
     content = file.read_bytes()
     mover.step()
     file.write_bytes(content)  # as if it had crashed before it could remove the file

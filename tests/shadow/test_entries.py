@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shadow import entries, journal
-from shadow.accounting import DAMAGED, plan
-from shadow.entries import Entry
-from shadow.records import ModelRef, Outcome, OutcomeState, new_capture_ids
+from model_package.reference import ModelRef
+from shadow.ingest.accounting import DAMAGED, plan
+from shadow.journal import entries, journal_file
+from shadow.journal.entries import Entry
+from shadow.records import Outcome, OutcomeState, new_capture_ids
 from shadow.store.sources import UNREAD
 
 NOW = datetime(2026, 11, 21, 12, 30, 0, 123456, tzinfo=UTC)
@@ -107,11 +108,11 @@ def test_every_house_is_captured_dropped_or_damaged_whatever_outcomes_stand_betw
     progress, lost, captured, reported = UNREAD, Counter[str](), 0, 0
     places = [0, *sorted(min(cut, len(lines)) for cut in cuts), len(lines)]
     for start, end in pairwise(places):
-        chunk = journal.Chunk(tuple(payloads[start:end]), end, reached_end=end == len(lines))
+        chunk = journal_file.Chunk(tuple(payloads[start:end]), end, reached_end=end == len(lines))
         move = plan(progress, chunk, header, last=False)
         progress, lost, captured = move.progress, lost + move.lost, captured + len(move.captures)
         reported += len(move.outcomes)
-    end_ = plan(progress, journal.Chunk((), len(lines), reached_end=True), header, last=True)
+    end_ = plan(progress, journal_file.Chunk((), len(lines), reached_end=True), header, last=True)
     lost += end_.lost
 
     whole = [number for number, line in enumerate(lines) if not line.damaged]

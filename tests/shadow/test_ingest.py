@@ -17,13 +17,14 @@ from sqlalchemy import select
 
 from model_package import schema
 from monitoring import metrics
-from shadow import journal
-from shadow.capture import FULL
-from shadow.ingest import Ingest, directory_id
-from shadow.kept import Retention
+from shadow.ingest.mover import Ingest
+from shadow.journal import journal_file
+from shadow.journal.recorder import FULL
+from shadow.journal.stored_files import Retention
 from shadow.settings import Settings
+from shadow.source.identity import directory_id
 from shadow.store import Store, ledger
-from shadow.store.tables import captures, segments
+from shadow.store.database.tables import captures, segments
 
 MakeIngest = Callable[[], Ingest]
 
@@ -48,7 +49,7 @@ def intake(store: Store) -> ledger.Intake:
 
 
 def segment(settings: Callable[..., Settings]) -> Path:
-    (path,) = journal.segments(settings().journal_dir)
+    (path,) = journal_file.segments(settings().journal_dir)
     return path
 
 
@@ -127,11 +128,16 @@ def test_a_finished_file_leaves_the_journal_and_is_forgotten_when_it_is_not_kept
     people.recorder.close()
     paths = settings()
     mover = Ingest(
-        store, paths.journal_dir, directory_id(paths.data_dir), 1 << 20, metrics.shadowing(None),
-        lambda: datetime.now(UTC), retention=Retention(seconds=0),
-    )  # fmt: skip
+        store,
+        paths.journal_dir,
+        directory_id(paths.data_dir),
+        1 << 20,
+        metrics.shadowing(None),
+        lambda: datetime.now(UTC),
+        retention=Retention(seconds=0),
+    )
     empty(mover)
-    assert list(journal.segments(paths.journal_dir)) == []
+    assert list(journal_file.segments(paths.journal_dir)) == []
     empty(mover)
     with store.reading() as connection:
         assert connection.execute(select(segments)).all() == []
@@ -144,9 +150,9 @@ def test_a_segment_that_reached_its_size_is_followed_by_another(
     people = asker(journal_segment_bytes=65536)
     for _ in range(200):
         people.ask(1)
-    assert len(list(journal.segments(settings().journal_dir))) > 1
+    assert len(list(journal_file.segments(settings().journal_dir))) > 1
     assert empty(ingest()) == 200
-    assert len(list(journal.segments(settings().journal_dir))) == 1
+    assert len(list(journal_file.segments(settings().journal_dir))) == 1
     assert stored(store) == people.kept
 
 
@@ -203,7 +209,7 @@ def test_acknowledged_rows_that_the_file_system_cut_off_are_counted_one_by_one(
 
 
 @pytest.mark.parametrize(
-    "size", [0, 100, journal.HEADER_BYTES, -5], ids=["empty", "header cut", "whole", "torn"]
+    "size", [0, 100, journal_file.HEADER_BYTES, -5], ids=["empty", "header cut", "whole", "torn"]
 )
 def test_a_damaged_header_and_half_an_entry_are_told(
     asker, store: Store, settings: Callable[..., Settings], size: int
@@ -217,7 +223,7 @@ def test_a_damaged_header_and_half_an_entry_are_told(
     mover = Ingest(store, settings().journal_dir, str(uuid4()), 1 << 20, measures, lambda: datetime.now(UTC))
     assert empty(mover) == 0
     told = registry.get_sample_value("umbra_journal_damaged_entries_total")
-    assert told == (0 if size == journal.HEADER_BYTES else 1)
+    assert told == (0 if size == journal_file.HEADER_BYTES else 1)
     assert not path.exists()
 
 
@@ -228,13 +234,15 @@ def test_half_a_line_whose_answer_never_left_counts_no_row(
     killed(lambda: asker(journal_write_seconds=5).ask(1))
     path = segment(settings)
     with path.open("ab") as file:  # as a process leaves it that is killed in the middle of a write
-        line = journal.line_of(b"{}" * 50, 7, journal.place(journal.name_of(path), file.tell()))
+        line = journal_file.line_of(
+            b"{}" * 50, 7, journal_file.place(journal_file.name_of(path), file.tell())
+        )
         file.write(line[:-5])
     for directory in () if has_tally else settings().tally_dirs:
         shutil.rmtree(directory)
     assert empty(ingest()) == 1
     assert intake(store).dropped == {}
-    assert list(journal.segments(settings().journal_dir)) == []
+    assert list(journal_file.segments(settings().journal_dir)) == []
 
 
 def test_a_full_journal_drops_counted_and_takes_up_again_when_there_is_room(
@@ -260,8 +268,8 @@ def test_a_file_of_another_version_is_set_aside_as_it_is_and_holds_up_nothing(
 ) -> None:
     people = asker(journal_write_seconds=5)
     people.ask(1)
-    header = journal.frame(
-        b'{"format":"umbra-journal","version":99,"more":[1]}'.ljust(journal.HEADER_BYTES - 10)
+    header = journal_file.frame(
+        b'{"format":"umbra-journal","version":99,"more":[1]}'.ljust(journal_file.HEADER_BYTES - 10)
     )
     (settings().journal_dir / "0-newer.journal").write_bytes(header + lines)
     mover = ingest()
@@ -289,7 +297,7 @@ def test_many_segments_are_moved_with_few_open_files(
         assert empty(mover) == 60
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert list(journal.segments(settings().journal_dir)) == []
+    assert list(journal_file.segments(settings().journal_dir)) == []
 
 
 def test_one_transaction_holds_one_budget_and_every_segment_has_its_turn(
@@ -330,9 +338,9 @@ def test_a_segment_of_another_version_is_left_alone_while_it_is_written(
 ) -> None:
     directory = settings().journal_dir
     directory.mkdir(parents=True)
-    writer = journal.SegmentWriter.create(directory, "newer", {})
-    header = journal.frame(
-        b'{"format":"umbra-journal","version":9,"dropped":{}}'.ljust(journal.HEADER_BYTES - 10)
+    writer = journal_file.SegmentWriter.create(directory, "newer", {})
+    header = journal_file.frame(
+        b'{"format":"umbra-journal","version":9,"dropped":{}}'.ljust(journal_file.HEADER_BYTES - 10)
     )
     with (directory / "newer.journal").open("r+b") as file:
         file.write(header)

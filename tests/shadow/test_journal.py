@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow import journal
-from shadow.journal import HEADER_BYTES, SegmentReader, SegmentWriter, UnreadableSegment
+from shadow.journal import journal_file
+from shadow.journal.journal_file import HEADER_BYTES, SegmentReader, SegmentWriter, UnreadableSegment
 
 
 def write(directory: Path, *payloads: bytes, name: str = "a") -> Path:
@@ -23,7 +23,7 @@ def write(directory: Path, *payloads: bytes, name: str = "a") -> Path:
     return directory / f"{name}.journal"
 
 
-def read(path: Path, start: int = 0) -> journal.Chunk:
+def read(path: Path, start: int = 0) -> journal_file.Chunk:
     with SegmentReader(path) as reader:
         return reader.read(start, 1 << 20)
 
@@ -55,7 +55,7 @@ def test_a_segment_is_sealed_only_when_its_writer_is_gone(tmp_path: Path) -> Non
 def test_half_an_entry_is_waited_for_and_never_read(tmp_path: Path) -> None:
     path = write(tmp_path, b'{"n":1}', b'{"n":2}')
     size = path.stat().st_size
-    for cut in range(1, len(journal.frame(b'{"n":2}'))):
+    for cut in range(1, len(journal_file.frame(b'{"n":2}'))):
         os.truncate(path, size - cut)
         assert read(path).entries == (b'{"n":1}',)
         assert read(path).reached_end
@@ -73,7 +73,9 @@ def test_drops_are_told_by_the_header_while_entries_stay(tmp_path: Path) -> None
 
 def test_another_version_of_the_format_is_refused_by_name(tmp_path: Path) -> None:
     path = write(tmp_path, b"1")
-    header = journal.frame(b'{"format":"umbra-journal","version":9,"dropped":{}}'.ljust(HEADER_BYTES - 10))
+    header = journal_file.frame(
+        b'{"format":"umbra-journal","version":9,"dropped":{}}'.ljust(HEADER_BYTES - 10)
+    )
     path.write_bytes(header + path.read_bytes()[HEADER_BYTES:])
     with SegmentReader(path) as reader, pytest.raises(UnreadableSegment, match="version 9"):
         reader.dropped()
@@ -85,7 +87,7 @@ def test_every_reader_since_the_first_recognises_the_header_of_a_version_it_cann
     line = write(tmp_path, b"1").read_bytes()[:HEADER_BYTES]
     checksum, payload = line[:8], line[9:-1]
     assert checksum == b"%08x" % zlib.crc32(payload)  # of the payload alone, as versions 1 and 2 had it
-    assert orjson.loads(payload)["version"] == journal.VERSION
+    assert orjson.loads(payload)["version"] == journal_file.VERSION
 
 
 def test_a_damaged_header_says_nothing_and_hides_no_entry(tmp_path: Path) -> None:
@@ -103,10 +105,10 @@ def test_a_finished_file_tells_its_writer_its_rows_and_its_drops(tmp_path: Path)
     writer.append(b"1", 3)
     writer.append(b"2", 4)
     with SegmentReader(tmp_path / "a.journal") as reader:
-        assert reader.header() == journal.Header(4, {"disk": 2}, "w", None)
+        assert reader.header() == journal_file.Header(4, {"disk": 2}, "w", None)
         assert writer.finish()
         assert reader.seal()
-        assert reader.header() == journal.Header(4, {"disk": 2}, "w", 7)
+        assert reader.header() == journal_file.Header(4, {"disk": 2}, "w", 7)
     writer.close()
 
 
@@ -174,7 +176,9 @@ def test_lines_without_a_place_are_read_in_segments_of_the_versions_that_wrote_t
 ) -> None:
     path = write(tmp_path)
     facts = f'{{"format":"umbra-journal","version":{version},"dropped":{{}}}}'
-    path.write_bytes(journal.frame(facts.encode().ljust(HEADER_BYTES - 10)) + journal.frame(b'{"n":1}'))
+    path.write_bytes(
+        journal_file.frame(facts.encode().ljust(HEADER_BYTES - 10)) + journal_file.frame(b'{"n":1}')
+    )
     assert read(path).entries == entries
 
 
@@ -182,7 +186,7 @@ def test_lines_without_a_place_are_read_in_segments_of_the_versions_that_wrote_t
 def test_a_header_without_counts_is_a_damaged_one(tmp_path: Path, told: str) -> None:
     path = write(tmp_path, b"1")
     facts = ",".join(filter(None, ['"format":"umbra-journal","version":3', told]))
-    header = journal.frame(f"{{{facts}}}".encode().ljust(HEADER_BYTES - 10))
+    header = journal_file.frame(f"{{{facts}}}".encode().ljust(HEADER_BYTES - 10))
     path.write_bytes(header + path.read_bytes()[HEADER_BYTES:])
     with SegmentReader(path) as reader:
         assert reader.dropped() is None
@@ -212,7 +216,7 @@ def test_no_garbage_is_ever_taken_for_an_entry(
     path = write(tmp_path_factory.mktemp("journal"), b"1")
     with path.open("ab") as file:
         file.write(b"\n" + garbage + b"\n")
-        file.write(journal.line_of(b"2", 1, journal.place("a", file.tell())))
+        file.write(journal_file.line_of(b"2", 1, journal_file.place("a", file.tell())))
     entries = read(path).entries
     assert entries[0] == b"1"
     assert entries[-1] == b"2"

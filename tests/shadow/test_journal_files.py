@@ -15,18 +15,18 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from shadow import journal, kept, refused
 from shadow import status as whole
-from shadow.ingest import Ingest
-from shadow.presence import Announcement
-from shadow.readings import JournalReading
+from shadow.ingest.mover import Ingest
+from shadow.journal import journal_file, refused, stored_files
+from shadow.processes.heartbeat import Announcement
 from shadow.records import Outcome, OutcomeState, new_capture_ids
 from shadow.settings import Settings
-from shadow.source_id import directory_id
+from shadow.source.identity import directory_id
+from shadow.source.tenure import OtherDirectory, Tenure
 from shadow.store import Store, ledger, open_store, outcomes, sources
+from shadow.store.database.tables import captures, segments
 from shadow.store.schema import migrate
-from shadow.store.tables import captures, segments
-from shadow.tenure import OtherDirectory, Tenure
+from shadow.worker.collectors import JournalReading
 
 MakeIngest = Callable[[], Ingest]
 MakeSettings = Callable[..., Settings]
@@ -86,7 +86,7 @@ def test_what_is_no_journal_file_keeps_no_other_file_waiting_and_is_named(
 ) -> None:
     people, mover = asker(), ingest()
     people.ask(1)
-    path = journal.path_of(settings().journal_dir, NAME)
+    path = journal_file.path_of(settings().journal_dir, NAME)
     make(path)
     people.ask(2)
     assert empty(mover) == 3
@@ -113,16 +113,16 @@ def test_what_is_no_journal_file_costs_a_new_writer_no_row_and_is_in_the_way_of_
     asker, ingest: MakeIngest, store: Store, settings: MakeSettings, make: Callable[[Path], None]
 ) -> None:
     folder = settings().journal_dir
-    (folder / kept.DIRECTORY).mkdir(parents=True)
-    make(journal.path_of(folder, NAME))
-    make(journal.path_of(folder / kept.DIRECTORY, NAME))
+    (folder / stored_files.DIRECTORY).mkdir(parents=True)
+    make(journal_file.path_of(folder, NAME))
+    make(journal_file.path_of(folder / stored_files.DIRECTORY, NAME))
     people, mover = asker(), ingest()
     people.ask(2)  # the first entry of a writer has it look at how large the journal is
     people.recorder.close()
     assert empty(mover) == 2
     assert stored(store) == people.kept.keys()
     assert list(mover.obstacles) == [NAME]
-    assert len(kept.paths(folder)) == 2
+    assert len(stored_files.paths(folder)) == 2
 
 
 def test_a_file_with_a_name_that_the_store_cannot_hold_keeps_no_other_file_waiting(
@@ -130,7 +130,7 @@ def test_a_file_with_a_name_that_the_store_cannot_hold_keeps_no_other_file_waiti
 ) -> None:
     people, mover = asker(), ingest()
     people.ask(2)
-    (path,) = journal.segments(settings().journal_dir)
+    (path,) = journal_file.segments(settings().journal_dir)
     (path.with_name(f"{'0' * 70}.journal")).write_bytes(b"")
     empty(mover)
     assert stored(store) == people.kept.keys()
@@ -153,7 +153,7 @@ def test_a_finished_file_that_cannot_be_moved_away_keeps_no_other_file_waiting(
     again = ingest()
     empty(again)
     assert again.obstacles == {}
-    assert len(kept.paths(settings().journal_dir)) == 1
+    assert len(stored_files.paths(settings().journal_dir)) == 1
 
 
 def test_an_unreadable_file_is_said_by_ingest_also_to_whoever_may_read_it(
@@ -179,7 +179,7 @@ def open_directory() -> Iterator[Path]:
 
 _IMPORT_AS_NOBODY = """
 import sys, os
-from shadow.cli import main, outcomes
+from umbra.command import main; from umbra.commands import outcomes
 os.setgid(65534), os.setuid(65534)
 main(["outcomes", "import", sys.argv[1]])
 """
@@ -188,7 +188,7 @@ import sys, os
 from pathlib import Path
 from datetime import UTC, datetime
 from monitoring import metrics
-from shadow.ingest import Ingest
+from shadow.ingest.mover import Ingest
 from shadow.store import open_store
 store = open_store(sys.argv[2])
 store.candidates()  # imports what only root may read here
@@ -208,7 +208,7 @@ def test_a_file_of_another_user_keeps_no_other_file_waiting(asker, open_director
     theirs = asker(data_dir=data)
     theirs.ask(1)
     theirs.recorder.close()
-    (foreign,) = journal.segments(data / "journal")
+    (foreign,) = journal_file.segments(data / "journal")
     people = asker(data_dir=data)
     people.ask(2)
     store = open_store(f"sqlite:///{open_directory / 'umbra.db'}")
@@ -220,9 +220,12 @@ def test_a_file_of_another_user_keeps_no_other_file_waiting(asker, open_director
     foreign.chmod(0o600)
     result = subprocess.run(
         [sys.executable, "-c", _AS_NOBODY, str(data), store.url],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert result.stdout.splitlines() == [f"2 ['{journal.name_of(foreign)}'] ['Permission denied']"], (
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.stdout.splitlines() == [f"2 ['{journal_file.name_of(foreign)}'] ['Permission denied']"], (
         result.stderr
     )
     assert stored(store) == people.kept.keys()
@@ -253,8 +256,11 @@ def test_an_import_by_somebody_else_is_refused_with_whom_to_run_as(asker, open_d
     result = subprocess.run(
         [sys.executable, "-c", _IMPORT_AS_NOBODY, str(file)],
         env={**os.environ, "UMBRA_DATA_DIR": str(open_directory)},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (result.returncode, "run as root" in result.stderr) == (1, True), result.stderr
 
 
@@ -403,12 +409,12 @@ def test_a_file_of_another_version_is_counted_and_can_be_put_back(
     people = asker()
     people.ask(4)
     people.recorder.close()
-    (path,) = journal.segments(settings().journal_dir)
+    (path,) = journal_file.segments(settings().journal_dir)
     content = path.read_bytes()
-    newer = journal.frame(
-        b'{"format":"umbra-journal","version":99,"dropped":{}}'.ljust(journal.HEADER_BYTES - 10)
+    newer = journal_file.frame(
+        b'{"format":"umbra-journal","version":99,"dropped":{}}'.ljust(journal_file.HEADER_BYTES - 10)
     )
-    path.write_bytes(newer + content[journal.HEADER_BYTES :])
+    path.write_bytes(newer + content[journal_file.HEADER_BYTES :])
     mover = ingest()
     empty(mover)
     assert dropped(store) == {"refused": 4}
@@ -478,6 +484,6 @@ def test_finished_files_are_known_to_the_store_while_they_are_kept(
     people.ask(1)
     people.recorder.close()
     empty(ingest())
-    (path,) = kept.paths(settings().journal_dir)
+    (path,) = stored_files.paths(settings().journal_dir)
     with store.reading() as connection:
-        assert connection.execute(select(segments.c.name)).scalars().all() == [journal.name_of(path)]
+        assert connection.execute(select(segments.c.name)).scalars().all() == [journal_file.name_of(path)]

@@ -8,10 +8,12 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from model_package import schema
-from shadow.records import Candidate, CandidateState, Capture, ModelRef, new_capture_ids
-from shadow.store import Store, candidates, captures, ledger, partitions, sources, tables
+from model_package.reference import ModelRef
+from shadow.records import Candidate, CandidateState, Capture, new_capture_ids
+from shadow.store import Store, candidates, captures, ledger, sources
 from shadow.store.candidates import CandidateConflict
 from shadow.store.captures import sample_key
+from shadow.store.database import partitions, tables
 from shadow.store.observations import Answer
 from shadow.store.observations import store as store_observations
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from shadow import leftovers
-from shadow.cli import main
+from shadow.journal import leftovers
 from shadow.store import open_store
 from shadow.store.schema import migrate
+from umbra.command import main
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 REMOVED = ("1-a.refused", "stored/2-a.journal")

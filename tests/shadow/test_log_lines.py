@@ -16,18 +16,20 @@ from uuid import UUID
 import pytest
 
 from model_package import artifact, recipes, schema
+from model_package.reference import ModelRef
 from monitoring import logs, metrics
-from shadow import up
-from shadow.house_lines import HouseLines
-from shadow.ingest import Ingest, directory_id
-from shadow.records import Capture, ModelRef, Outcome, OutcomeState, new_capture_ids
+from shadow.ingest.mover import Ingest
+from shadow.prediction_log import HouseLines
+from shadow.records import Capture, Outcome, OutcomeState, new_capture_ids
 from shadow.scoring.breaker import Breaker
 from shadow.scoring.lane import Lane
 from shadow.scoring.scorer import Scorer, ScorerPlan
 from shadow.settings import InvalidSetting, Settings
+from shadow.source.identity import directory_id
 from shadow.store import Store, StoreUnavailable, candidates, open_store
 from shadow.store.captures import Waiting, sample_key
 from shadow.store.observations import Answer
+from umbra import launch
 
 sys.path.insert(0, str(Path(__file__).parent))
 import faulty_recipe as faulty
@@ -262,6 +264,6 @@ def test_texts_are_withheld_as_soon_as_any_input_may_not_be_logged(
 def test_umbra_up_keeps_the_lines_of_its_processes_off_the_terminal(
     settings: Callable[..., Settings],
 ) -> None:
-    own = Settings.from_environment(up.environment_for(settings(), {"UMBRA_LOG_STDOUT": "true"}))
+    own = Settings.from_environment(launch.environment_for(settings(), {"UMBRA_LOG_STDOUT": "true"}))
     assert not own.log_stdout
     assert own.log_dir == settings().data_dir / "logs"

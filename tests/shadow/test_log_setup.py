@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from monitoring import logs
-from shadow.log_setup import write_lines
+from shadow.processes.log_setup import write_lines
 from shadow.settings import Settings
 from shadow.version import umbra_version
 
@@ -47,19 +47,23 @@ def test_a_line_says_which_version_of_which_service_wrote_it(
 def test_no_process_has_a_way_of_its_own_to_write_lines() -> None:
     sources = [path for folder in ("api", "shadow") for path in (ROOT / folder).rglob("*.py")]
     found = {str(path.relative_to(ROOT)) for path in sources if "logs.configure(" in path.read_text()}
-    assert found == {"shadow/log_setup.py", "shadow/cli/command.py"}
+    assert found == {"shadow/processes/log_setup.py", "umbra/command.py"}
 
 
 def run(*command: str, data: Path) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("UMBRA_")}
     nowhere = {"UMBRA_LOG_STDOUT": "false", "UMBRA_DATA_DIR": str(data), "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        [sys.executable, "-m", *command], env=kept | nowhere, capture_output=True, text=True, timeout=60,
+        [sys.executable, "-m", *command],
+        env=kept | nowhere,
+        capture_output=True,
+        text=True,
+        timeout=60,
         check=False,
-    )  # fmt: skip
+    )
 
 
-@pytest.mark.parametrize("module", ["api.serve", "shadow.worker"])
+@pytest.mark.parametrize("module", ["api.server", "shadow.worker"])
 def test_lines_that_would_go_nowhere_stop_the_start(module: str, tmp_path: Path) -> None:
     done = run(module, data=tmp_path)
     assert done.returncode == 2

@@ -12,16 +12,18 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import func, select
 
-from shadow import journal, outcome_file
-from shadow.capture import open_recorder
-from shadow.cli import main
-from shadow.ingest import Ingest
-from shadow.outcome_file import InvalidFile, OutcomeFile
+from shadow.ingest.mover import Ingest
+from shadow.journal import journal_file
+from shadow.journal.recorder import open_recorder
+from shadow.outcomes import csv_file
+from shadow.outcomes.csv_file import InvalidFile, OutcomeFile
 from shadow.records import Outcome, OutcomeState, new_capture_ids
 from shadow.settings import Settings
-from shadow.store import Store, open_store, sources, tables
+from shadow.store import Store, open_store, sources
 from shadow.store import outcomes as ledger
+from shadow.store.database import tables
 from shadow.store.schema import migrate
+from umbra.command import main
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 IDS = new_capture_ids(12_000, int(NOW.timestamp() * 1000), 7)
@@ -94,7 +96,7 @@ def test_faults_are_told_by_their_lines_and_nothing_is_imported(
         "line 8: expected 5 cells",
     ):
         assert words in result.stderr
-    assert list(journal.segments(settings().journal_dir)) == []
+    assert list(journal_file.segments(settings().journal_dir)) == []
 
 
 def test_of_many_faults_the_first_are_told(table: Callable[..., Path], umbra: Callable[..., Result]) -> None:
@@ -163,7 +165,7 @@ def test_a_full_journal_is_waited_for_and_nothing_is_lost_or_doubled(
         missed.extend([reason] if reason else [])
 
     given = OutcomeFile(table(*sales(12_000)), NOW)
-    outcome_file.append(given.outcomes(), lambda: open_recorder(here), told, lambda _: mover.step())
+    csv_file.append(given.outcomes(), lambda: open_recorder(here), told, lambda _: mover.step())
     assert "full" in missed
     sum(iter(mover.step, 0))
     assert stored(store) == 12_000

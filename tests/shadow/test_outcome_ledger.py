@@ -14,13 +14,15 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from shadow import journal
-from shadow.capture import Recorder, open_recorder
-from shadow.ingest import Ingest
-from shadow.records import ModelRef, Outcome, OutcomeState, new_capture_ids
+from model_package.reference import ModelRef
+from shadow.ingest.mover import Ingest
+from shadow.journal import journal_file
+from shadow.journal.recorder import Recorder, open_recorder
+from shadow.records import Outcome, OutcomeState, new_capture_ids
 from shadow.settings import Settings
-from shadow.store import Store, sources, tables
+from shadow.store import Store, sources
 from shadow.store import outcomes as ledger
+from shadow.store.database import tables
 
 MakeIngest = Callable[[], Ingest]
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -316,7 +318,7 @@ def test_a_segment_of_the_version_before_is_read(
     people = asker()
     people.ask(2)
     people.recorder.close()
-    (path,) = journal.segments(settings().journal_dir)
+    (path,) = journal_file.segments(settings().journal_dir)
     rewrite_header(path, 1)
     assert ingest().step() == 2
     assert not path.exists()
@@ -325,4 +327,7 @@ def test_a_segment_of_the_version_before_is_read(
 def rewrite_header(path: Path, version: int) -> None:
     header = b'{"format":"umbra-journal","version":%d,"dropped":{}}' % version
     content = path.read_bytes()
-    path.write_bytes(journal.frame(header.ljust(journal.HEADER_BYTES - 10)) + content[journal.HEADER_BYTES :])
+    path.write_bytes(
+        journal_file.frame(header.ljust(journal_file.HEADER_BYTES - 10))
+        + content[journal_file.HEADER_BYTES :]
+    )

@@ -121,8 +121,12 @@ def test_an_id_made_before_the_clock_was_set_back_is_accepted(days: int) -> None
 def test_every_fault_of_every_row_is_listed() -> None:
     faults = refused(SOLD | {"price_dollars": "much", "colour": "red"}, SOLD, {"prediction_id": IDS[0]}, 5)
     assert [(fault.row, fault.field) for fault in faults] == [
-        (0, "colour"), (0, "price_dollars"), (2, "price_dollars"), (2, "sold_at"), (3, None),
-    ]  # fmt: skip
+        (0, "colour"),
+        (0, "price_dollars"),
+        (2, "price_dollars"),
+        (2, "sold_at"),
+        (3, None),
+    ]
 
 
 def test_a_field_that_comes_twice_is_a_fault() -> None:

@@ -11,18 +11,11 @@ from alembic.config import Config
 from sqlalchemy import insert, select, text
 from sqlalchemy.engine import make_url
 
-from shadow.records import Capture, ModelRef, new_capture_ids
-from shadow.store import (
-    Store,
-    captures,
-    ledger,
-    open_store,
-    partitions,
-    prunings,
-    schema,
-    sources,
-    tables,
-)
+from model_package.reference import ModelRef
+from shadow.records import Capture, new_capture_ids
+from shadow.store import Store, captures, ledger, open_store, schema, sources
+from shadow.store.database import partitions, tables
+from shadow.store.retention import prunings
 from shadow.store.schema import migrate
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -135,11 +128,19 @@ def a_store_of_the_first_release(store: Store, rows: list[Capture]) -> None:
         for seq, row in enumerate(rows, 1):
             connection.execute(
                 insert(tables.captures).values(
-                    id=row.id, source_id=1, seq=seq, captured_at=row.captured_at, request_id=row.request_id,
-                    row_index=0, live_name="linear", live_version="1", prediction_dollars=1.0,
-                    inputs={"lot_area": 1.0}, sample_key=0.5,
+                    id=row.id,
+                    source_id=1,
+                    seq=seq,
+                    captured_at=row.captured_at,
+                    request_id=row.request_id,
+                    row_index=0,
+                    live_name="linear",
+                    live_version="1",
+                    prediction_dollars=1.0,
+                    inputs={"lot_area": 1.0},
+                    sample_key=0.5,
                 )
-            )  # fmt: skip
+            )
 
 
 def to_first_release(store: Store) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from model_package.schema import EXAMPLE
-from monitoring.sums import BETS
+from monitoring.statistics.sums import BETS
 from shadow.policy import Dimension, InvalidPolicy, Policy, chosen, default_text, demo_text, segments_of
 from shadow.policy.tables import SEGMENTS_MOST
 
@@ -32,8 +32,12 @@ def test_the_default_policy_is_that_of_the_method() -> None:
     )
     assert said["bets"] == {"low": BETS[0], "high": pytest.approx(BETS[-1]), "count": len(BETS)}
     assert said["min"] == {
-        "entities": 500, "days": 28, "weekdays": 2, "coverage": 0.8, "per_segment": 100,
-    }  # fmt: skip
+        "entities": 500,
+        "days": 28,
+        "weekdays": 2,
+        "coverage": 0.8,
+        "per_segment": 100,
+    }
     assert (said["k_star"], said["horizon_days"], said["worst_day"]["mean"]) == (60, 180, -0.15)
     assert len(DEFAULT.segment_names) <= SEGMENTS_MOST == 12
     assert said["automation"] == {"promote": False, "rollback": False}
@@ -117,14 +121,17 @@ WRONG = {
     "a code twice": ('"Gilbert"', '"OldTown"', f"{DIMENSIONS}.neighborhood.groups", "each code in one"),
     "a reserved group": ("middle = [", "other = [", f"{DIMENSIONS}.neighborhood.groups.other", "other than"),
     "never null": (
-        'by = "lot_frontage"', 'by = "lot_area"', f"{DIMENSIONS}.lot_frontage.missing", "never null",
+        'by = "lot_frontage"',
+        'by = "lot_area"',
+        f"{DIMENSIONS}.lot_frontage.missing",
+        "never null",
     ),
     "two ways": ("\nmissing = true", "\nmissing = true\nedges = [1]", f"{DIMENSIONS}.lot_frontage", "one of"),
     "too many segments": ("[15, 50]", "[15, 50, 80]", "segments.dimensions", "at most 12"),
     "a bad name": ('name = "default"', 'name = "Our policy"', "name", "lower-case"),
     "a date": ('name = "default"', "name = 2026-01-01", "name", "lower-case"),
     "not TOML": ("cap = 0.5", "cap = ", "(the file)", "TOML"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", WRONG)
@@ -139,8 +146,11 @@ def test_what_cannot_be_right_is_refused_naming_key_value_and_what_was_expected(
 
 def test_a_house_is_in_exactly_one_segment_of_each_dimension() -> None:
     assert segments_of(DEFAULT.dimensions, EXAMPLE, 174_999.99) == [
-        "neighborhood:middle", "price:125k-175k", "age:15-50", "lot_frontage:known",
-    ]  # fmt: skip
+        "neighborhood:middle",
+        "price:125k-175k",
+        "age:15-50",
+        "lot_frontage:known",
+    ]
     at_edge = segments_of(DEFAULT.dimensions, EXAMPLE | {"lot_frontage": None, "year_built": 1995}, 175_000)
     assert at_edge == ["neighborhood:middle", "price:175k-250k", "age:15-50", "lot_frontage:missing"]
 

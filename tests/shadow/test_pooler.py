@@ -16,8 +16,8 @@ from needed import program
 from ports import free_port
 from sqlalchemy.engine import make_url
 
+from model_package.reference import ModelRef
 from shadow import processes
-from shadow.records import ModelRef
 from shadow.store import Store, StoreUnavailable, candidates, open_store
 from shadow.store.schema import migrate
 

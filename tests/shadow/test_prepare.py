@@ -12,11 +12,11 @@ from click.testing import CliRunner
 
 from model_package import artifact, recipes, synthetic
 from model_package.quality import BelowStandard
-from shadow import prepare as preparing
-from shadow.cli import main
-from shadow.records import ModelRef
+from model_package.reference import ModelRef
 from shadow.settings import Settings
 from shadow.store import Store
+from umbra import bootstrap as preparing
+from umbra.command import main
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ENOUGH, FEW = (800, 200), (21, 8)

@@ -21,11 +21,13 @@ import pytest
 from patience import PATIENCE_SECONDS
 from ports import free_ports
 
-from shadow import presence, processes, up
+from shadow import processes
 from shadow.backoff import Backoff
-from shadow.presence import Announcement
-from shadow.processes import CannotRun, Child
+from shadow.processes import CannotRun, Child, handover
+from shadow.processes import heartbeat as presence
+from shadow.processes.heartbeat import Announcement
 from shadow.settings import Settings
+from umbra import launch
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 STAY = (
@@ -128,7 +130,7 @@ def _lives(pid: int) -> bool:
 
 def test_the_living_tell_of_themselves_and_the_dead_are_cleared_away(tmp_path: Path) -> None:
     code = (
-        "import sys, pathlib, datetime; from shadow.presence import Announcement\n"
+        "import sys, pathlib, datetime; from shadow.processes.heartbeat import Announcement\n"
         "a = Announcement(pathlib.Path(sys.argv[1]), 'ingest', datetime.datetime.now(datetime.UTC))\n"
         "a.tell(oldest=None); print(1, flush=True); sys.stdin.read()"
     )
@@ -154,7 +156,7 @@ def test_the_living_tell_of_themselves_and_the_dead_are_cleared_away(tmp_path: P
 def announced(run_dir: Path, role: str) -> subprocess.Popen[str]:
     """A process that has announced itself, and ends when its input does."""
     code = (
-        "import sys, pathlib, datetime; from shadow.presence import Announcement\n"
+        "import sys, pathlib, datetime; from shadow.processes.heartbeat import Announcement\n"
         "a = Announcement(pathlib.Path(sys.argv[1]), sys.argv[2], datetime.datetime.now(datetime.UTC))\n"
         "print(1, flush=True); sys.stdin.read()"
     )
@@ -349,12 +351,12 @@ def test_only_the_answer_of_its_own_api_is_believed_by_umbra_up(settings: Callab
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answering) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         chosen = settings(api_port=server.server_port)
-        children = up.plan(chosen, {}, traffic_rate=None)
-        other = up.plan(chosen, {}, traffic_rate=None)
+        children = launch.plan(chosen, {}, traffic_rate=None)
+        other = launch.plan(chosen, {}, traffic_rate=None)
         for whose, believed in ((None, False), (other, False), (children, True)):
-            api = None if whose is None else whose[0].environment[up.INSTANCE_VARIABLE]
-            _Answering.headers_sent = {} if api is None else {up.INSTANCE_HEADER: api}
-            assert up.is_ready(chosen, children) is believed
+            api = None if whose is None else whose[0].environment[handover.INSTANCE_VARIABLE]
+            _Answering.headers_sent = {} if api is None else {handover.INSTANCE_HEADER: api}
+            assert launch.is_ready(chosen, children) is believed
         server.shutdown()
 
 
@@ -369,12 +371,12 @@ def test_a_taken_port_is_named_whatever_the_family(settings: Callable[..., Setti
                     zip(("api_port", "api_metrics_port", "worker_metrics_port"), free_ports(3), strict=True)
                 )
                 with pytest.raises(CannotRun, match=re.escape(f"{shown}:{port}: Address already in use")):
-                    up.check_alone(settings(**hosts | free | {name: port}))
+                    launch.check_alone(settings(**hosts | free | {name: port}))
 
 
 def test_the_api_waits_for_no_back_off_and_only_it_knows_the_token(settings: Callable[..., Settings]) -> None:
     secrets = {"UMBRA_ADMIN_TOKEN": "canary", "UMBRA_STORE_URL": "sqlite:////x", "PGPASSWORD": "canary"}
-    children = {child.name: child for child in up.plan(settings(), secrets, traffic_rate=1.0)}
+    children = {child.name: child for child in launch.plan(settings(), secrets, traffic_rate=1.0)}
     assert max(children["api"].backoff.next() for _ in range(50)) <= 0.2
     assert max(children["worker"].backoff.next() for _ in range(50)) == 30.0
     known = {name: secrets.keys() & child.environment.keys() for name, child in children.items()}
@@ -388,7 +390,7 @@ def test_the_api_waits_for_no_back_off_and_only_it_knows_the_token(settings: Cal
 def test_what_a_killed_process_leaves_behind_is_adopted_given_time_and_then_killed() -> None:
     code = """
 import os, subprocess, sys
-from shadow import descendants, start, up
+from shadow.processes import descendants; from shadow import start; from umbra import launch as up
 start.adopt_orphans()
 orphan = "import os, sys, time; print(os.getpid(), flush=True); time.sleep(60)"
 middle = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {orphan!r}], process_group=0)"
@@ -414,16 +416,16 @@ while pid in descendants.children():
 def test_those_who_answer_for_a_killed_api_stay_until_the_next_one_answers(tmp_path: Path) -> None:
     code = """
 import os, signal, sys
-from shadow import descendants, start, up
+from shadow.processes import descendants; from shadow import start; from umbra import launch as up
 from shadow.backoff import Backoff
-from shadow.handover import Handover
+from shadow.processes.handover import Handover
 from shadow.processes import Child
 from shadow.settings import Settings
 start.adopt_orphans()
 worker = "import signal; signal.pause()"
 api = f'''
 import os, signal, subprocess, sys
-from shadow import handover
+from shadow.processes import handover
 subprocess.Popen([sys.executable, "-c", {worker!r}])
 if os.path.exists("wait"):
     signal.pause()
@@ -466,7 +468,12 @@ assert left() == []
     environment = {name: value for name, value in os.environ.items() if not name.startswith("UMBRA_")}
     (port,) = free_ports(1)
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path,
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=tmp_path,
         env=environment | {"UMBRA_API_PORT": str(port), "UMBRA_DATA_DIR": str(tmp_path)},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr

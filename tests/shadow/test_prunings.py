@@ -22,16 +22,8 @@ from sqlalchemy import create_engine, insert, select
 from sqlalchemy.engine import Connection, Engine, make_url
 
 from model_package import schema
-from shadow.cli import main
-from shadow.records import (
-    Candidate,
-    CandidateState,
-    Capture,
-    ModelRef,
-    Outcome,
-    OutcomeState,
-    new_capture_ids,
-)
+from model_package.reference import ModelRef
+from shadow.records import Candidate, CandidateState, Capture, Outcome, OutcomeState, new_capture_ids
 from shadow.store import (
     Store,
     StoreUnavailable,
@@ -41,13 +33,13 @@ from shadow.store import (
     observations,
     open_store,
     outcomes,
-    partitions,
-    prunings,
     sources,
-    tables,
 )
+from shadow.store.database import partitions, tables
 from shadow.store.observations import Answer
-from shadow.store.prunings import Extent, PruneHeldUp, PruneRefused
+from shadow.store.retention import prunings
+from shadow.store.retention.prunings import Extent, PruneHeldUp, PruneRefused
+from umbra.command import main
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 BEFORE = NOW - timedelta(days=90)
@@ -262,11 +254,22 @@ def open_stream(house: House, candidate: Candidate) -> int:
         )
         deployment = connection.execute(deployed.returning(tables.deployments.c.id)).scalar_one()
         begun = insert(tables.streams).values(
-            key="k", deployment_id=deployment, candidate_id=candidate.id,
-            live_name="linear", live_version="1", live_digest="l",
-            candidate_digest="c", schema_digest="s", policy="", policy_sha256="p",
-            day_seconds=86_400, margin=0.003, alpha=0.05, number=1, started_at=NOW - timedelta(days=200),
-        )  # fmt: skip
+            key="k",
+            deployment_id=deployment,
+            candidate_id=candidate.id,
+            live_name="linear",
+            live_version="1",
+            live_digest="l",
+            candidate_digest="c",
+            schema_digest="s",
+            policy="",
+            policy_sha256="p",
+            day_seconds=86_400,
+            margin=0.003,
+            alpha=0.05,
+            number=1,
+            started_at=NOW - timedelta(days=200),
+        )
         return int(connection.execute(begun.returning(tables.streams.c.id)).scalar_one())
 
 
@@ -601,8 +604,10 @@ def test_a_prune_that_is_killed_while_it_waits_is_run_again_and_counts_once(
     a_history(house)
     reader = reader_of_everything(others)
     environment = {
-        **os.environ, "UMBRA_DATA_DIR": str(tmp_path / "data"), "UMBRA_STORE_URL": house.store.url,
-    }  # fmt: skip
+        **os.environ,
+        "UMBRA_DATA_DIR": str(tmp_path / "data"),
+        "UMBRA_STORE_URL": house.store.url,
+    }
     hours = int((datetime.now(UTC) - BEFORE).total_seconds()) // 3600
     command = [sys.executable, "-m", "shadow", "prune", "--older-than", f"{hours}h"]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
@@ -627,13 +632,18 @@ def test_the_command_counts_then_removes_and_status_tells(house: House, tmp_path
     told = json.loads(umbra(house, "prune", "--older-than", "90d", "--dry-run", "--json").stdout)
     assert told.pop("before") < (today - timedelta(days=89)).isoformat()
     assert told == {
-        "dry_run": True, "captures": 2, "observations": 0, "outcomes": 0, "excerpts": 0, "journal_files": 0,
-    }  # fmt: skip
+        "dry_run": True,
+        "captures": 2,
+        "observations": 0,
+        "outcomes": 0,
+        "excerpts": 0,
+        "journal_files": 0,
+    }
     result = umbra(house, "prune", "--older-than", "13w")
     assert (result.exit_code, result.stdout.split(" of before")[0]) == (
         0,
         "removed 2 captures, 0 observations, 0 outcomes, 0 rows that documents quote and 0 journal files",
-    )  # fmt: skip
+    )
     assert "Store: 1 capture, 2 pruned" in umbra(house, "status").stdout
 
 

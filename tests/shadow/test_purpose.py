@@ -15,16 +15,18 @@ from click.testing import CliRunner, Result
 from sqlalchemy import text
 
 from model_package import artifact, recipes
-from shadow import ingest, purpose
-from shadow import prepare as preparing
-from shadow.cli import main
+from model_package.reference import ModelRef
+from shadow.ingest import __main__ as ingest
 from shadow.policy import default_text, demo_text
-from shadow.presence import Announcement
 from shadow.processes import CannotRun
-from shadow.purpose import OtherPurpose
-from shadow.records import Deployment, ModelRef, Purpose
+from shadow.processes.heartbeat import Announcement
+from shadow.records import Deployment, Purpose
 from shadow.settings import Settings
+from shadow.source import purpose
+from shadow.source.purpose import OtherPurpose
 from shadow.store import Store, open_store, purposes, schema
+from umbra import bootstrap as preparing
+from umbra.command import main
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 OTHER = {Purpose.DEMO: Purpose.REAL, Purpose.REAL: Purpose.DEMO}

@@ -13,32 +13,15 @@ from typing import Any
 import pytest
 
 from model_package import manifest, schema
+from model_package.reference import ModelRef
 from monitoring import metrics
-from shadow import readings
-from shadow.readings import JournalReading, StoreDiskReading, StoreReading
-from shadow.records import (
-    CandidateState,
-    Capture,
-    Deployment,
-    ModelRef,
-    Outcome,
-    OutcomeState,
-    new_capture_ids,
-)
+from shadow.records import CandidateState, Capture, Deployment, Outcome, OutcomeState, new_capture_ids
 from shadow.settings import Settings
-from shadow.store import (
-    Store,
-    candidates,
-    captures,
-    deployments,
-    open_store,
-    outcomes,
-    snapshots,
-    sources,
-    streams,
-)
-from shadow.store.snapshots import Snapshot
-from shadow.store.streams import Terms
+from shadow.store import Store, candidates, captures, deployments, open_store, outcomes, sources, streams
+from shadow.store.streams import Terms, snapshots
+from shadow.store.streams.snapshots import Snapshot
+from shadow.worker import collectors
+from shadow.worker.collectors import JournalReading, StoreDiskReading, StoreReading
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 GBM = ModelRef("gbm", "1")
@@ -128,7 +111,7 @@ def test_before_the_first_look_and_once_it_is_old_the_store_is_told_as_away(fill
     reading = StoreReading(filled, MODELS, clock)
     assert reading()["umbra_store_up"] == 0
     looked(reading)
-    clock.now += readings.STALE_SECONDS
+    clock.now += collectors.STALE_SECONDS
     assert reading()["umbra_store_up"] == 0
     assert "umbra_ledger_houses" not in reading()
 
@@ -211,9 +194,16 @@ def test_outcomes_that_cannot_be_counted_keep_no_alarm_from_being_told(filled: S
             ("live_digest", "candidate_digest", "schema_digest", "policy_sha256"), "0" * 64
         )
         terms = Terms(
-            deployed.id, candidate.id, deployed.live, policy="", day_seconds=1, margin=0.1,
-            alpha=0.1, number=1, **digests,
-        )  # fmt: skip
+            deployed.id,
+            candidate.id,
+            deployed.live,
+            policy="",
+            day_seconds=1,
+            margin=0.1,
+            alpha=0.1,
+            number=1,
+            **digests,
+        )
         stream = streams.open_stream(connection, terms, NOW)
         told = {"alarm": True, "because": ["it is the better one"]}
         snapshots.put(
@@ -255,8 +245,8 @@ def test_a_table_that_is_being_changed_is_told_again_once_it_is_done(
 
 
 def test_looking_takes_up_a_small_part_of_the_time() -> None:
-    assert readings.pause_after(0.001) == readings.LOOK_SECONDS
-    assert readings.pause_after(3.0) == 60.0
+    assert collectors.pause_after(0.001) == collectors.LOOK_SECONDS
+    assert collectors.pause_after(3.0) == 60.0
 
 
 def test_the_journal_is_told_with_its_bound_and_its_disk(settings: Callable[..., Settings]) -> None:

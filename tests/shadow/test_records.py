@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.records import InvalidReference, ModelRef, capture_time, new_capture_ids
+from model_package.reference import InvalidReference, ModelRef
+from shadow.records import capture_time, new_capture_ids
 
 MOMENTS = st.integers(0, (1 << 47) - 1).filter(lambda ms: ms < 253_402_300_800_000)
 BITS = st.integers(0, (1 << 74) - 1)

@@ -13,12 +13,15 @@ import pytest
 from sqlalchemy import func, select
 
 from model_package import schema
-from shadow.records import Capture, ModelRef, new_capture_ids
-from shadow.store import Store, candidates, captures, observations, open_store, replays, sources, tables
+from model_package.reference import ModelRef
+from shadow.records import Capture, new_capture_ids
+from shadow.store import Store, candidates, captures, observations, open_store, sources
 from shadow.store.captures import sample_key
+from shadow.store.database import tables
+from shadow.store.database.partitions import first_id
+from shadow.store.drift import replays
+from shadow.store.drift.replays import Replay
 from shadow.store.observations import Answer
-from shadow.store.partitions import first_id
-from shadow.store.replays import Replay
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -13,9 +13,11 @@ import pytest
 from patience import PATIENCE_SECONDS
 
 from model_package import artifact, recipes
+from model_package.artifact import NoSuchModel
+from model_package.reference import ModelRef
 from shadow import rollout
 from shadow.policy import demo_text
-from shadow.records import Candidate, CandidateState, Deployment, DeploymentKind, ModelRef, VerdictState
+from shadow.records import Candidate, CandidateState, Deployment, DeploymentKind, VerdictState
 from shadow.rollout import (
     Decision,
     Judge,
@@ -26,7 +28,6 @@ from shadow.rollout import (
     UnfitArtifact,
 )
 from shadow.rollout.decision import standing
-from shadow.saved import NoSuchModel
 from shadow.settings import Settings
 from shadow.store import Store, candidates, deployments, open_store, streams
 from shadow.store.candidates import CandidateConflict
@@ -138,9 +139,18 @@ def test_a_promotion_is_recorded_with_who_when_why_its_verdict_and_what_was_depl
 ) -> None:
     made = promote(live, models, TWO, override=False)
     assert made == Deployment(
-        TWO, NOW, "somebody", "it is better", 2, DeploymentKind.PROMOTION, 7, "promote", False,
-        artifact.load(models / "faulty" / "2").digest, "f" * 64,
-    )  # fmt: skip
+        TWO,
+        NOW,
+        "somebody",
+        "it is better",
+        2,
+        DeploymentKind.PROMOTION,
+        7,
+        "promote",
+        False,
+        artifact.load(models / "faulty" / "2").digest,
+        "f" * 64,
+    )
     assert history(live)[-1] == made == live.deployment()
 
 

@@ -18,13 +18,15 @@ from patience import PATIENCE_SECONDS
 from sqlalchemy import select
 
 from model_package import artifact, recipes, schema
+from model_package.reference import ModelRef
 from monitoring import metrics
-from shadow.records import Candidate, Capture, ModelRef, ObservationState, new_capture_ids
+from shadow.records import Candidate, Capture, ObservationState, new_capture_ids
 from shadow.scoring.breaker import Breaker
 from shadow.scoring.lane import Lane
 from shadow.scoring.scorer import Scorer, ScorerPlan, ScorerUnavailable
 from shadow.settings import Settings
-from shadow.store import Store, candidates, captures, ledger, sources, tables
+from shadow.store import Store, candidates, captures, ledger, sources
+from shadow.store.database import tables
 from shadow.store.observations import CursorMoved
 from shadow.store.observations import store as store_observations
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from shadow import up
 from shadow.settings import InvalidSetting, Settings, sqlite_url
 from shadow.store import open_store
 from shadow.store.schema import migrate
+from umbra import launch
 
 
 def test_without_any_variable_everything_stays_on_this_machine() -> None:
@@ -55,9 +55,20 @@ def test_a_wrong_value_or_name_is_refused_with_key_and_reason(key: str, value: s
 
 @pytest.mark.parametrize(
     "name",
-    ["what?x=1", "feature%2Ffoo", "50%", "a#b", "[final] {v1}", "it's \"quoted\"", "two\nlines", "Zürich €",
-     "a b+c&d;e", ":memory:", "file:x?mode=memory"],
-)  # fmt: skip
+    [
+        "what?x=1",
+        "feature%2Ffoo",
+        "50%",
+        "a#b",
+        "[final] {v1}",
+        'it\'s "quoted"',
+        "two\nlines",
+        "Zürich €",
+        "a b+c&d;e",
+        ":memory:",
+        "file:x?mode=memory",
+    ],
+)
 def test_a_data_directory_of_any_name_has_its_store_within(tmp_path: Path, name: str) -> None:
     settings = Settings.from_environment({"UMBRA_DATA_DIR": str(tmp_path / name)})
     assert make_url(settings.store).database == str(tmp_path / name / "umbra.db")
@@ -109,7 +120,7 @@ def test_a_home_that_nobody_has_is_refused() -> None:
 def test_the_example_command_can_be_pasted_whatever_the_directory_is_called(tmp_path: Path) -> None:
     directory = tmp_path / 'it\'s "a" $HOME `x`'
     settings = Settings.from_environment({"UMBRA_DATA_DIR": str(directory)})
-    words = shlex.split(up.example_command(settings))
+    words = shlex.split(launch.example_command(settings))
     assert words[-1] == f"@{directory / 'example.json'}"
 
 

@@ -11,11 +11,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from shadow.records import Capture, ModelRef, new_capture_ids
+from model_package.reference import ModelRef
+from shadow.records import Capture, new_capture_ids
 from shadow.settings import sqlite_url
 from shadow.store import Store, StoreUnavailable, captures, open_store, sources
+from shadow.store.database.tables import metadata
 from shadow.store.schema import migrate
-from shadow.store.tables import metadata
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 

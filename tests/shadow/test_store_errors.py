@@ -16,7 +16,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from shadow.settings import sqlite_url
-from shadow.store import Store, StoreRefused, StoreUnavailable, StoreUnfit, open_store, revision
+from shadow.store import Store, StoreRefused, StoreUnavailable, StoreUnfit, open_store
+from shadow.store.database import revision
 from shadow.store.schema import migrate
 
 
@@ -57,11 +58,32 @@ def raising(state: str, words: str = "Zeile <42> passt nicht") -> str:
 @pytest.mark.parametrize(
     "state",
     [
-        "08006", "0A000", "25006", "25P03", "28000", "28P01", "3D000", "3F000", "40001", "40P01", "42501",
-        "42P01", "42703", "53100", "53200", "53300", "55006", "55P03", "57014", "57P01", "57P03", "58030",
-        "XX001", "XX002",
+        "08006",
+        "0A000",
+        "25006",
+        "25P03",
+        "28000",
+        "28P01",
+        "3D000",
+        "3F000",
+        "40001",
+        "40P01",
+        "42501",
+        "42P01",
+        "42703",
+        "53100",
+        "53200",
+        "53300",
+        "55006",
+        "55P03",
+        "57014",
+        "57P01",
+        "57P03",
+        "58030",
+        "XX001",
+        "XX002",
     ],
-)  # fmt: skip
+)
 def test_a_server_that_cannot_do_it_now_is_asked_again_whatever_its_words(server: Store, state: str) -> None:
     with pytest.raises(StoreUnavailable, match="Zeile <42> passt nicht"):
         execute(server, raising(state))
@@ -147,9 +169,12 @@ def test_options_of_the_address_are_kept_beside_our_own(server: Store) -> None:
         ).scalar()
     store.close()
     assert shown == {
-        "search_path": "um", "statement_timeout": "30s", "timezone": "UTC", "jit": "off",
+        "search_path": "um",
+        "statement_timeout": "30s",
+        "timezone": "UTC",
+        "jit": "off",
         "client_encoding": "UTF8",
-    }  # fmt: skip
+    }
     assert schemas == 1
 
 

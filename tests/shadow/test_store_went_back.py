@@ -14,16 +14,18 @@ import pytest
 from sqlalchemy import func, make_url, select
 from store_copies import StoreCopy
 
+from model_package.reference import ModelRef
 from monitoring import metrics
-from shadow import journal, kept
 from shadow import status as whole
-from shadow.ingest import Ingest, directory_id
-from shadow.kept import Retention
-from shadow.records import ModelRef, Outcome, OutcomeState
+from shadow.ingest.mover import Ingest
+from shadow.journal import journal_file, stored_files
+from shadow.journal.stored_files import Retention
+from shadow.records import Outcome, OutcomeState
 from shadow.settings import Settings
+from shadow.source.identity import directory_id
 from shadow.store import Store, StoreUnavailable, candidates, ledger, outcomes, sources
+from shadow.store.database.tables import captures, drops, segments
 from shadow.store.schema import migrate
-from shadow.store.tables import captures, drops, segments
 
 MakeIngest = Callable[[], Ingest]
 MakeSettings = Callable[..., Settings]
@@ -60,9 +62,14 @@ def ingest_that_keeps(make: MakeSettings, store: Store, retention: Retention) ->
     paths = make()
     measures = metrics.shadowing(None)
     return Ingest(
-        store, paths.journal_dir, directory_id(paths.data_dir), 1 << 20, measures,
-        lambda: datetime.now(UTC), retention=retention,
-    )  # fmt: skip
+        store,
+        paths.journal_dir,
+        directory_id(paths.data_dir),
+        1 << 20,
+        measures,
+        lambda: datetime.now(UTC),
+        retention=retention,
+    )
 
 
 @pytest.mark.parametrize("restarted", [False, True], ids=["ingest runs on", "ingest is restarted"])
@@ -176,7 +183,7 @@ def test_captures_that_no_file_holds_any_more_are_counted_until_somebody_accepts
     lost.ask(5)
     lost.recorder.close()
     empty(mover)
-    assert kept.paths(settings().journal_dir) == []
+    assert stored_files.paths(settings().journal_dir) == []
     copy.put_back()
     before = gather(settings, store)  # ingest need not have noticed
     assert (before.journal.missing, before.in_order) == (5, False)
@@ -251,11 +258,11 @@ def test_a_file_set_aside_stays_in_the_ledger_of_a_restored_store_until_it_is_pu
     later = asker()
     later.ask(4)
     later.recorder.close()
-    (path,) = journal.segments(settings().journal_dir)
+    (path,) = journal_file.segments(settings().journal_dir)
     as_written = path.read_bytes()
-    facts = json.loads(as_written[9 : journal.HEADER_BYTES]) | {"version": 9}
-    header = journal.frame(json.dumps(facts).encode().ljust(journal.HEADER_BYTES - 10))
-    path.write_bytes(header + as_written[journal.HEADER_BYTES :])
+    facts = json.loads(as_written[9 : journal_file.HEADER_BYTES]) | {"version": 9}
+    header = journal_file.frame(json.dumps(facts).encode().ljust(journal_file.HEADER_BYTES - 10))
+    path.write_bytes(header + as_written[journal_file.HEADER_BYTES :])
     empty(mover)
     copy.put_back()
     empty(mover)
@@ -285,11 +292,11 @@ def test_of_a_file_that_is_read_again_the_damaged_houses_are_counted_once(
     people.recorder.close()
     directory = settings().journal_dir
     if when == "before it was stored":
-        damage(next(journal.segments(directory)))
+        damage(next(journal_file.segments(directory)))
     empty(mover)
     mover.step()
     if when == "while it was kept":
-        damage(*kept.paths(directory))
+        damage(*stored_files.paths(directory))
     copy.put_back()
     empty(mover)
     assert dropped(store) == {"damaged": 3}
@@ -313,7 +320,7 @@ def test_houses_of_damaged_lines_are_counted_once_however_often_a_file_is_read(
     people.ask(7)
     people.ask(1)
     people.recorder.close()
-    (path,) = journal.segments(settings().journal_dir)
+    (path,) = journal_file.segments(settings().journal_dir)
     content = path.read_bytes()
     path.write_bytes(content.replace(b'"request":"request-1"', b'"request":"request-X"'))
     empty(mover)
@@ -390,7 +397,7 @@ def finished(asker, mover: Ingest, count: int) -> list[Path]:
         people.ask(1)
         people.recorder.close()
     empty(mover)
-    return kept.paths(mover._directory)
+    return stored_files.paths(mover._directory)
 
 
 def test_files_are_kept_for_their_time_and_forgotten_after_it(
@@ -402,9 +409,9 @@ def test_files_are_kept_for_their_time_and_forgotten_after_it(
     restarted = ingest_that_keeps(settings, store, Retention(journal_bytes=0))
     empty(restarted)
     empty(restarted)
-    assert kept.paths(settings().journal_dir) == [young]
+    assert stored_files.paths(settings().journal_dir) == [young]
     with store.reading() as connection:
-        assert connection.execute(select(segments.c.name)).scalars().all() == [journal.name_of(young)]
+        assert connection.execute(select(segments.c.name)).scalars().all() == [journal_file.name_of(young)]
 
 
 def test_kept_files_take_no_more_than_their_bytes_and_the_oldest_go_first(
@@ -414,7 +421,7 @@ def test_kept_files_take_no_more_than_their_bytes_and_the_oldest_go_first(
     files = finished(asker, mover, 3)
     size = sum(path.stat().st_size for path in files[1:])
     empty(ingest_that_keeps(settings, store, Retention(bytes=size, journal_bytes=0)))
-    assert kept.paths(settings().journal_dir) == files[1:]
+    assert stored_files.paths(settings().journal_dir) == files[1:]
 
 
 def test_nothing_is_kept_in_space_that_the_journal_itself_may_need(
@@ -425,7 +432,7 @@ def test_nothing_is_kept_in_space_that_the_journal_itself_may_need(
     assert len(finished(asker, mover, 1)) == 1
     mover = ingest_that_keeps(settings, store, Retention(journal_bytes=more_than_free))
     assert finished(asker, mover, 1) == []
-    assert list(journal.segments(settings().journal_dir)) == []
+    assert list(journal_file.segments(settings().journal_dir)) == []
 
 
 # -- the file of an SQLite store

@@ -13,14 +13,16 @@ import pytest
 from click.testing import CliRunner, Result
 
 from model_package import artifact, recipes
+from model_package.reference import ModelRef
 from monitoring import phrases, terminal
-from shadow.cli import main, state
-from shadow.presence import Announcement
-from shadow.records import Deployment, ModelRef
+from shadow.processes.heartbeat import Announcement
+from shadow.records import Deployment
 from shadow.rollout import Decision
 from shadow.settings import Settings
 from shadow.status import JournalState, Status
 from shadow.store import Store, deployments
+from umbra.command import main
+from umbra.commands import status
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -86,7 +88,7 @@ def test_what_the_store_says_does_not_break_the_status() -> None:
     nothing = JournalState(0, 0, 0, None)
     screen = terminal.Screen()
     with screen.capture() as shown:
-        screen.print(state.render(Status(Path(HOSTILE), NOW, (), nothing, None, HOSTILE)))
+        screen.print(status.render(Status(Path(HOSTILE), NOW, (), nothing, None, HOSTILE)))
     assert "[/var/log]" in shown.get()
 
 

@@ -11,11 +11,11 @@ from uuid import UUID
 import pytest
 
 from model_package import schema, synthetic
-from shadow import market, traffic
-from shadow.market import House, Market, Registry, Report
 from shadow.outcomes import judge
 from shadow.records import OutcomeState, new_capture_ids
-from shadow.traffic import Ask
+from umbra.demo import market, traffic
+from umbra.demo.market import House, Market, Registry, Report
+from umbra.demo.traffic import Ask
 
 SALES = synthetic.synthetic(400, seed=1)
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from monitoring.sums import Sums, Terms, sums_of
+from model_package.reference import ModelRef
+from monitoring.statistics.sums import Sums, Terms, sums_of
 from shadow.policy import Policy, default_text
-from shadow.records import ModelRef, VerdictState
+from shadow.records import VerdictState
 from shadow.verdict import Effect, Exposure, Facts, ImmatureDay, Result, Verdict, Watermark, decide
 
 POLICY = Policy.parse(default_text())
@@ -75,11 +76,15 @@ def facts(of: Houses, policy: Policy = POLICY, mature: int | None = None, **chan
 
     def sums(mask: NDArray[np.bool_], margin: float) -> Sums:
         return sums_of(
-            of.live[mask], of.candidate[mask], of.price[mask], Terms(policy.cap, margin),
-            withdrawn=of.withdrawn[mask], latency_seconds=of.latency[mask],
+            of.live[mask],
+            of.candidate[mask],
+            of.price[mask],
+            Terms(policy.cap, margin),
+            withdrawn=of.withdrawn[mask],
+            latency_seconds=of.latency[mask],
             budget_seconds=policy.guardrails.latency.budget_seconds,
             price_range=policy.guardrails.price_range_dollars,
-        )  # fmt: skip
+        )
 
     days = sorted(set(of.day.tolist()))
     by_day = [(day, sums(of.day == day, MARGIN)) for day in days]
@@ -545,13 +550,33 @@ def test_every_rule_is_told_with_value_threshold_and_result_as_plain_json() -> N
         assert rule["detail"]
         assert rule["rule"] == "schema" or rule["value"] is not None
     assert told["watermark"] == {
-        "day": FIRST_DAY + 39, "date": "2024-11-12", "maturity_seconds": 0.0, "delays_seen": 500,
-    }  # fmt: skip
+        "day": FIRST_DAY + 39,
+        "date": "2024-11-12",
+        "maturity_seconds": 0.0,
+        "delays_seen": 500,
+    }
     assert set(told) == {
-        "candidate", "live", "stream", "state", "since", "evaluated_at", "policy", "watermark", "counts",
-        "losses", "difference", "keys", "rules", "needed", "reasons", "bad_day_rate_not_excluded",
-        "tipping_point", "preliminary", "segments", "rollback",
-    }  # fmt: skip
+        "candidate",
+        "live",
+        "stream",
+        "state",
+        "since",
+        "evaluated_at",
+        "policy",
+        "watermark",
+        "counts",
+        "losses",
+        "difference",
+        "keys",
+        "rules",
+        "needed",
+        "reasons",
+        "bad_day_rate_not_excluded",
+        "tipping_point",
+        "preliminary",
+        "segments",
+        "rollback",
+    }
 
 
 def test_a_verdict_of_nothing_is_plain_json_too() -> None:
@@ -733,8 +758,13 @@ def test_houses_that_were_withdrawn_are_not_missing() -> None:
     told = decide(facts(replace(GOOD, withdrawn=gone, price=np.where(gone, NAN, GOOD.price)))).as_json()
     assert told["state"] == "promote"
     assert told["counts"] == {
-        "pairs": 2400, "sold": 1200, "withdrawn": 1200, "unsold": 0, "days": 40, "coverage": 1.0,
-    }  # fmt: skip
+        "pairs": 2400,
+        "sold": 1200,
+        "withdrawn": 1200,
+        "unsold": 0,
+        "days": 40,
+        "coverage": 1.0,
+    }
 
 
 def test_a_bad_day_is_not_a_clean_one() -> None:

@@ -9,12 +9,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from model_package.reference import ModelRef
+from shadow.evidence.recording import keep
 from shadow.policy import InvalidPolicy, Policy, default_text, demo_text
-from shadow.records import Deployment, ModelRef, VerdictState
-from shadow.store import Store, candidates, deployments, snapshots, tables, verdicts
-from shadow.store.snapshots import Snapshot
+from shadow.records import Deployment, VerdictState
+from shadow.store import Store, candidates, deployments
+from shadow.store.database import tables
+from shadow.store.streams import snapshots, verdicts
+from shadow.store.streams.snapshots import Snapshot
 from shadow.verdict import Facts, Verdict, Watermark, decide
-from shadow.verdict.keeping import keep
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 GBM, LINEAR = ModelRef("gbm", "1"), ModelRef("linear", "1")
@@ -28,11 +31,22 @@ def stream(store: Store) -> int:
         deployment = deployments.append(connection, Deployment(LINEAR, NOW, "somebody", "first deployment"))
         candidate = candidates.add(connection, GBM, 1.0, None, NOW, default_text())
         values = {
-            "key": "k", "deployment_id": deployment.id, "candidate_id": candidate.id, "live_name": "linear",
-            "live_version": "1", "live_digest": "l", "candidate_digest": "c", "schema_digest": "s",
-            "policy": default_text(), "policy_sha256": POLICY.sha256, "day_seconds": 86_400, "margin": 0.0036,
-            "alpha": 0.025, "number": 1, "started_at": NOW,
-        }  # fmt: skip
+            "key": "k",
+            "deployment_id": deployment.id,
+            "candidate_id": candidate.id,
+            "live_name": "linear",
+            "live_version": "1",
+            "live_digest": "l",
+            "candidate_digest": "c",
+            "schema_digest": "s",
+            "policy": default_text(),
+            "policy_sha256": POLICY.sha256,
+            "day_seconds": 86_400,
+            "margin": 0.0036,
+            "alpha": 0.025,
+            "number": 1,
+            "started_at": NOW,
+        }
         added = connection.execute(tables.streams.insert().values(values).returning(tables.streams.c.id))
         return int(added.scalar_one())
 
@@ -40,9 +54,19 @@ def stream(store: Store) -> int:
 def verdict(stream: int, hours: int, drift: int = 0) -> Verdict:
     """A verdict of no houses: insufficient, or blocked when drift is red (2)."""
     nothing = Facts(
-        GBM, LINEAR, stream, POLICY, 0.025, 0.0036, "s", NOW, NOW + timedelta(hours=hours),
-        Watermark(None, 7_776_000.0, 0), days=(), drift=drift,
-    )  # fmt: skip
+        GBM,
+        LINEAR,
+        stream,
+        POLICY,
+        0.025,
+        0.0036,
+        "s",
+        NOW,
+        NOW + timedelta(hours=hours),
+        Watermark(None, 7_776_000.0, 0),
+        days=(),
+        drift=drift,
+    )
     return decide(nothing)
 
 
@@ -115,9 +139,14 @@ def test_a_change_has_a_line_and_no_change_has_none(
         ("insufficient", "blocked"),
     ]
     assert lines[1] | {"reason": ""} == {
-        "candidate": "gbm@1", "live_model": "linear@1", "verdict": "blocked",
-        "previous_verdict": "insufficient", "stream": stream, "policy": POLICY.sha256, "reason": "",
-    }  # fmt: skip
+        "candidate": "gbm@1",
+        "live_model": "linear@1",
+        "verdict": "blocked",
+        "previous_verdict": "insufficient",
+        "stream": stream,
+        "policy": POLICY.sha256,
+        "reason": "",
+    }
     assert lines[1]["reason"] == "Drift: red"
 
 

@@ -23,10 +23,23 @@ PROCESS_STATUS = "/proc/1/status"
 def test_the_smoke_command_is_satisfied(project: Project) -> None:
     printed = project.check()
     assert re.findall(r"^ok +(.+?) {2,}", printed, re.MULTILINE) == [
-        "docker compose", "postgres", "migrate", "worker", "api", "prometheus", "alertmanager",
-        "prediction", "live row", "candidate rows", "prediction by id", "ledger", "scraped targets", "rules",
-        "alerts are sent", "pages",
-    ]  # fmt: skip
+        "docker compose",
+        "postgres",
+        "migrate",
+        "worker",
+        "api",
+        "prometheus",
+        "alertmanager",
+        "prediction",
+        "live row",
+        "candidate rows",
+        "prediction by id",
+        "ledger",
+        "scraped targets",
+        "rules",
+        "alerts are sent",
+        "pages",
+    ]
     assert printed.endswith("16 checks, all ok\n")
 
 

@@ -19,14 +19,14 @@ from pathlib import Path
 
 import pytest
 
-from differential_tests.payloads import Payloads
 from differential_tests.questions import InvalidQuestions
+from differential_tests.questions.payloads import Payloads
 from model_package import dataset, schema, spool
 from model_package.dataset import InvalidDataset
 from model_package.schema import EXAMPLE, NAMES, InvalidRows, MalformedBody
 from model_package.tables import InvalidTable
 from shadow import outcomes
-from shadow.outcome_file import InvalidFile, OutcomeFile
+from shadow.outcomes.csv_file import InvalidFile, OutcomeFile
 from shadow.records import new_capture_ids
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -380,15 +380,22 @@ def test_a_training_file_that_grows_while_it_is_read_is_refused(tmp_path: Path) 
 
 
 def _commands(data: Path, path: str) -> dict[str, list[str]]:
-    umbra = [sys.executable, "-c", "from shadow.cli import main; main()"]
+    umbra = [sys.executable, "-c", "from umbra.command import main; main()"]
     return {
         "outcomes import": [*umbra, "outcomes", "import", path],
         "train": [*umbra, "train", "linear", "--data", path],
         "record": [
-            sys.executable, "-m", "differential_tests", "record", "http://127.0.0.1:9", "-o",
-            str(data / "run.jsonl"), "--payloads", path,
+            sys.executable,
+            "-m",
+            "differential_tests",
+            "record",
+            "http://127.0.0.1:9",
+            "-o",
+            str(data / "run.jsonl"),
+            "--payloads",
+            path,
         ],
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("command", ["outcomes import", "train", "record"])
@@ -398,8 +405,11 @@ def test_an_interrupt_ends_the_waiting_for_a_fifo_without_a_writer(tmp_path: Pat
     environment = {**os.environ, "UMBRA_DATA_DIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         _commands(tmp_path, str(fifo))[command],
-        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         assert process.stderr is not None
         told = ""
         for line in process.stderr:
@@ -417,8 +427,12 @@ def test_standard_input_is_imported_as_a_file_is(tmp_path: Path) -> None:
     command = _commands(tmp_path, "/dev/stdin")["outcomes import"]
     done = subprocess.run(
         command,
-        input=written(READERS["outcome file"]), env={**os.environ, "UMBRA_DATA_DIR": str(tmp_path)},
-        capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+        input=written(READERS["outcome file"]),
+        env={**os.environ, "UMBRA_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     assert "4 outcomes" in done.stdout

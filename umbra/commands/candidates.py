@@ -7,15 +7,16 @@ from datetime import UTC, datetime
 import click
 
 from model_package import artifact
+from model_package.reference import ModelRef
 from monitoring import terminal
-from shadow import policy, saved
-from shadow.cli.moment import MOMENT
-from shadow.pace import Pace
+from shadow import policy
 from shadow.policy import Policy
-from shadow.records import Candidate, CandidateState, ModelRef, Purpose
+from shadow.policy_summary import Pace
+from shadow.records import Candidate, CandidateState, Purpose
 from shadow.settings import Settings
 from shadow.store import Store, open_store, purposes
 from shadow.store import candidates as stored
+from umbra.moment import MOMENT
 
 
 @click.group(invoke_without_command=True)
@@ -67,7 +68,7 @@ def add(model: str, sample: float, replay_from: datetime | None, policy_name: st
     settings = Settings.from_environment()
     reference = ModelRef.parse(model)
     chosen = None if policy_name is None else policy.chosen(policy_name)
-    artifact.verify(saved.existing(settings.models, reference))
+    artifact.verify(artifact.existing(settings.models, reference))
     with open_store(settings.store).writing() as connection:
         judged_by = _judged_by(chosen, purposes.recorded(connection))
         stored.add(connection, reference, sample, replay_from, datetime.now(UTC), judged_by.text)

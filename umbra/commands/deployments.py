@@ -7,14 +7,16 @@ from datetime import UTC, datetime
 import click
 
 from model_package import recipes
+from model_package.reference import ModelRef
 from monitoring import terminal
 from shadow import rollout
-from shadow.cli.operator import operator_name
-from shadow.records import Deployment, ModelRef
+from shadow.evidence.decision_basis import judgement
+from shadow.records import Deployment
 from shadow.rollout import Decision
 from shadow.settings import Settings
 from shadow.store import deployments as stored
 from shadow.store import open_store
+from umbra.operator import operator_name
 
 _BY_VERDICT = "the verdict is promote"
 _HASH_CHARACTERS = 12
@@ -44,7 +46,7 @@ def promote(model: str, override: bool, reason: str | None) -> None:
         store,
         settings.models,
         candidate,
-        lambda: rollout.judgement(store, settings.models, candidate, decision.at),
+        lambda: judgement(store, settings.models, candidate, decision.at),
         decision,
         override=override,
     )

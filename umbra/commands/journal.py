@@ -10,16 +10,17 @@ import click
 
 from monitoring import terminal
 from monitoring.phrases import count
-from shadow import acknowledged, journal_files, kept, presence, refused
-from shadow import journal as files
-from shadow.acknowledged import Acknowledged
-from shadow.processes import CannotRun
-from shadow.refused import RefusedFile
+from shadow.journal import backlog, refused, stored_files
+from shadow.journal import journal_file as files
+from shadow.journal.refused import RefusedFile
+from shadow.processes import CannotRun, heartbeat
 from shadow.settings import Settings
-from shadow.source_id import known_directory_id
+from shadow.source import acknowledged
+from shadow.source.acknowledged import Acknowledged
+from shadow.source.identity import known_directory_id
+from shadow.source.tenure import Tenure
 from shadow.store import open_store, sources
 from shadow.store.sources import ROLLED_BACK, Source
-from shadow.tenure import Tenure
 
 
 @click.group(invoke_without_command=True, short_help="Files of the journal, and those set aside.")
@@ -38,11 +39,11 @@ def journal(context: click.Context, as_json: bool) -> None:
         return
     settings = Settings.from_environment()
     directory = settings.journal_dir
-    held_up = journal_files.held_up(directory, presence.living(settings.run_dir))
+    held_up = backlog.held_up(directory, heartbeat.living(settings.run_dir))
     rows = [("held up", name, reason) for name, reason in sorted(held_up.items())]
     rows += [("set aside", path.name, _content(path)) for path in refused.paths(directory)]
     rows += [("waiting", path.name, _bytes(path)) for path in _waiting(directory, held_up)]
-    rows += [("kept", path.name, _bytes(path)) for path in kept.paths(directory)]
+    rows += [("kept", path.name, _bytes(path)) for path in stored_files.paths(directory)]
     if as_json:
         terminal.say_json([dict(zip(("state", "file", "about"), row, strict=True)) for row in rows])
         return

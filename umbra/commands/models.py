@@ -12,9 +12,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TimeElapsedColumn
 from model_package import artifact, card, manifest, recipes, sources
 from model_package import train as training
 from model_package.dataset import Dataset
+from model_package.reference import ModelRef
 from monitoring import terminal
-from shadow import saved
-from shadow.records import ModelRef
 from shadow.settings import Settings
 
 DEFAULT_SEED = 20_061
@@ -30,15 +29,20 @@ DEFAULT_SEED = 20_061
     metavar="FILE.csv|openml|synthetic",
     help="Sales to learn from: a CSV in Ames or schema names, the public table, or made-up houses.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=DEFAULT_SEED, show_default=True,
-              help="The same seed trains the same model.")  # fmt: skip
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    default=DEFAULT_SEED,
+    show_default=True,
+    help="The same seed trains the same model.",
+)
 def train(recipe: str, source: str, seed: int) -> None:
     """Train RECIPE and save it as the next version of the model of that name.
 
     \b
     umbra train gbm
     umbra train linear --data ames.csv
-    """  # fmt: skip
+    """
     settings = Settings.from_environment()
     recipes.register(settings.recipe_modules)
     saved = trainer(settings.models, source, seed)(recipe)
@@ -131,11 +135,11 @@ def _listing() -> list[tuple[str, str]]:
 
 
 def _directory(reference: ModelRef) -> Path:
-    return saved.existing(Settings.from_environment().models, reference)
+    return artifact.existing(Settings.from_environment().models, reference)
 
 
 def _facts(models_dir: Path, name: str, version: str) -> dict[str, object]:
-    directory = artifact.directory_of(models_dir, name, version)
+    directory = artifact.directory_of(models_dir, ModelRef(name, version))
     try:
         stated = manifest.read(directory)
         said = manifest.document(directory, stated, "card.json")

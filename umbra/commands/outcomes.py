@@ -13,23 +13,28 @@ from rich.progress import BarColumn, TaskProgressColumn, TimeRemainingColumn
 
 from monitoring import terminal
 from monitoring.phrases import count
-from shadow import outcome_file
-from shadow.capture import open_recorder
-from shadow.cli.state import outcomes_line
-from shadow.outcome_file import OutcomeFile
+from shadow.journal.recorder import open_recorder
+from shadow.outcomes import csv_file
+from shadow.outcomes.csv_file import OutcomeFile
 from shadow.processes import CannotRun
 from shadow.records import OutcomeState
 from shadow.settings import Settings
 from shadow.store import open_store
 from shadow.store import outcomes as stored
+from umbra.commands.status import outcomes_line
 
 _MOST_LISTED = 1_000_000
 _WAITING = "the journal is full: waiting for a worker (umbra up, umbra work) to empty it"
 
 
 @click.group(invoke_without_command=True, short_help="What answered houses sold for.")
-@click.option("--limit", type=click.IntRange(0, _MOST_LISTED), default=20, show_default=True,
-              help="Unmatched ids listed at most.")  # fmt: skip
+@click.option(
+    "--limit",
+    type=click.IntRange(0, _MOST_LISTED),
+    default=20,
+    show_default=True,
+    help="Unmatched ids listed at most.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def outcomes(context: click.Context, limit: int, as_json: bool) -> None:
@@ -117,8 +122,6 @@ def _import(settings: Settings, given: OutcomeFile) -> dict[str, int]:
         def told(kept: int, missed: str | None) -> None:
             bar.update(task, advance=kept, description=_WAITING if missed else "importing")
 
-        outcome_file.append(
-            given.outcomes(), lambda: open_recorder(settings, has_tally=False), told, time.sleep
-        )
+        csv_file.append(given.outcomes(), lambda: open_recorder(settings, has_tally=False), told, time.sleep)
     sold, withdrawn = states[OutcomeState.SOLD], states[OutcomeState.WITHDRAWN]
     return {"rows": sold + withdrawn, "sold": sold, "withdrawn": withdrawn}

@@ -11,10 +11,11 @@ from rich.progress import BarColumn, TaskProgressColumn, TimeRemainingColumn
 
 from monitoring import terminal
 from monitoring.phrases import count
-from shadow import leftovers
+from shadow.journal import leftovers
 from shadow.settings import Settings
-from shadow.store import Store, open_store, prunings
-from shadow.store.prunings import Extent
+from shadow.store import Store, open_store
+from shadow.store.retention import prunings
+from shadow.store.retention.prunings import Extent
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 _SPAN = re.compile(rf"(?P<count>[1-9][0-9]{{0,4}})(?P<unit>[{''.join(_UNITS)}])\Z")
@@ -28,8 +29,14 @@ def _age(_context: click.Context, _parameter: click.Parameter, value: str) -> ti
 
 
 @click.command(short_help="Remove captures, observations and outcomes that are old.")
-@click.option("--older-than", "age", callback=_age, required=True, metavar="90d|12w|720h",
-              help="Remove what was captured longer ago than this.")  # fmt: skip
+@click.option(
+    "--older-than",
+    "age",
+    callback=_age,
+    required=True,
+    metavar="90d|12w|720h",
+    help="Remove what was captured longer ago than this.",
+)
 @click.option("--dry-run", is_flag=True, help="Only count what would go.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def prune(age: timedelta, dry_run: bool, as_json: bool) -> None:

@@ -15,21 +15,24 @@ import click
 from rich.live import Live
 
 from model_package import artifact, recipes
+from model_package.reference import ModelRef
 from monitoring import terminal
-from shadow import prepare as preparing
-from shadow import processes, purpose, rollout, start
+from shadow import processes, rollout, start
 from shadow import status as whole
-from shadow import up as running
-from shadow.cli import model, state
-from shadow.cli.operator import operator_name
-from shadow.data_directory import make_private
-from shadow.handover import Handover
-from shadow.pace import Pace
-from shadow.presence import Announcement
+from shadow.policy_summary import Pace
 from shadow.processes import Child
+from shadow.processes.data_directory import make_private
+from shadow.processes.handover import Handover
+from shadow.processes.heartbeat import Announcement
 from shadow.records import Deployment, Purpose
 from shadow.settings import Settings
+from shadow.source import purpose
 from shadow.store import StoreUnavailable, WrongStore, open_store
+from umbra import bootstrap as preparing
+from umbra import launch as running
+from umbra.commands import models
+from umbra.commands import status as state
+from umbra.operator import operator_name
 
 _READY_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
@@ -37,8 +40,13 @@ _SHOW_SECONDS = 2.0
 # What takes days in earnest has to come within seconds.
 _DEMO_PACE = {"UMBRA_EVIDENCE_SECONDS": "1", "UMBRA_CANDIDATE_LATENCY_SHARE": "0.1"}
 
-_data = click.option("--data", default="synthetic", show_default=True, metavar="FILE.csv|openml|synthetic",
-                     help="Sales to train the first two models on, when there are none.")  # fmt: skip
+_data = click.option(
+    "--data",
+    default="synthetic",
+    show_default=True,
+    metavar="FILE.csv|openml|synthetic",
+    help="Sales to train the first two models on, when there are none.",
+)
 
 
 @click.command(short_help="Make what is missing: tables, models, first deployment.")
@@ -49,7 +57,7 @@ def prepare(data: str) -> None:
     Example: UMBRA_STORE_URL=postgresql://umbra@db/umbra umbra prepare
     """
     settings = Settings.from_environment()
-    deployment = _prepare(settings, model.trainer(settings.models, data, model.DEFAULT_SEED), Purpose.REAL)
+    deployment = _prepare(settings, models.trainer(settings.models, data, models.DEFAULT_SEED), Purpose.REAL)
     terminal.say(f"ready: {deployment.live} is live since {deployment.since:%Y-%m-%d %H:%M} UTC")
 
 
@@ -60,7 +68,7 @@ def serve() -> None:
     Example: UMBRA_API_WORKERS=4 umbra serve
     """
     _claim_directory(Settings.from_environment())
-    running.become("api.serve", os.environ)
+    running.become("api.server", os.environ)
 
 
 @click.command(short_help="Start the worker alone.")
@@ -88,8 +96,13 @@ def up(data: str) -> None:
 
 @click.command(short_help="The same with traffic and a status that follows.")
 @_data
-@click.option("--rate", type=click.FloatRange(0, 1000, min_open=True), default=20.0, show_default=True,
-              help="Requests a second on average.")  # fmt: skip
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, 1000, min_open=True),
+    default=20.0,
+    show_default=True,
+    help="Requests a second on average.",
+)
 def demo(data: str, rate: float) -> None:
     """`umbra up` with realistic traffic, houses that are sold, and a status that follows it, until stopped.
 
@@ -127,7 +140,7 @@ def _prepared_or_remembered(
     def train(recipe: str) -> Path:
         running.train(settings, recipe, data, environment)
         versions = [version for name, version in artifact.listing(settings.models) if name == recipe]
-        return artifact.directory_of(settings.models, recipe, versions[-1])
+        return artifact.directory_of(settings.models, ModelRef(recipe, versions[-1]))
 
     try:
         return _prepare(settings, train, wanted)

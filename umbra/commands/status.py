@@ -13,12 +13,12 @@ from rich.table import Table
 from monitoring import terminal
 from monitoring.phrases import count
 from monitoring.terminal import styled
-from shadow import purpose
 from shadow import status as whole
-from shadow.pace import Pace
+from shadow.policy_summary import Pace
 from shadow.processes import EXIT_FAILURE
 from shadow.records import Purpose
 from shadow.settings import Settings
+from shadow.source import purpose
 from shadow.status import Books, JournalState, Status
 from shadow.store.ledger import Account
 from shadow.store.outcomes import Counts

@@ -10,16 +10,17 @@ import click
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from model_package.reference import ModelRef
 from monitoring import terminal
 from monitoring.terminal import styled
-from shadow.cli.moment import MOMENT
-from shadow.evidence.judgement import judge
-from shadow.pace import Pace
-from shadow.records import ModelRef, VerdictState
+from shadow.evidence.facts import judge
+from shadow.policy_summary import Pace
+from shadow.records import VerdictState
 from shadow.settings import Settings
-from shadow.store import Store, dossiers, open_store
-from shadow.store.snapshots import Kind
-from shadow.store.streams import NotJudged
+from shadow.store import Store, open_store
+from shadow.store.streams import NotJudged, dossiers
+from shadow.store.streams.snapshots import Kind
+from umbra.moment import MOMENT
 
 _EXIT_NOT_PROMOTE = 3
 _VERDICT: tuple[Kind, ...] = ("verdict",)

@@ -1,7 +1,7 @@
 """Traffic for `umbra demo`: houses asked for as people would, and told of again once they are sold.
 
 Arrivals are a Poisson process; most requests ask for one house, some for a list or a CSV file, and
-some are wrong, as real requests are. Run as `python -m shadow.traffic URL RATE SEED`.
+some are wrong, as real requests are. Run as `python -m umbra.demo.traffic URL RATE SEED`.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from urllib.parse import urlsplit
 from model_package import schema
 from monitoring import logs
 from shadow import processes
-from shadow.market import House, Market, Registry, houses
-from shadow.presence import Announcement
+from shadow.processes.heartbeat import Announcement
 from shadow.settings import Settings
+from umbra.demo.market import House, Market, Registry, houses
 
 _TIMEOUT_SECONDS = 10.0
 _REPORT_SECONDS = 0.25

@@ -15,10 +15,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 
-from differential_tests.harvest import cover
-from differential_tests.harvest.cover import Cover
-from differential_tests.harvest.houses import UnknownField, checked, content, taken
 from differential_tests.questions import Question
+from differential_tests.questions.harvest import coverage
+from differential_tests.questions.harvest.coverage import Cover
+from differential_tests.questions.harvest.masking import UnknownField, checked, content, taken
 from model_package.schema import Row
 from shadow.records import Inputs
 from shadow.settings import InvalidSetting, Settings
@@ -76,7 +76,7 @@ def _rows(connection: Connection, limit: int, masked: frozenset[str], segment: s
     for hard, share in ((stored.failed, 10), (stored.apart, 5)):
         most = limit // share
         yield from islice(_distinct(_taken(hard(connection, most * _TIMES), masked)), most)
-    parts = cover.edges(_taken(stored.newest(connection, FOR_PARTS), masked))
+    parts = coverage.edges(_taken(stored.newest(connection, FOR_PARTS), masked))
     houses = Cover(parts, each=max(3, limit // 100), ordinary=limit)
     for row in _taken(stored.newest(connection, NEWEST), masked):
         houses.add(row, str(row.get(segment, "")))

@@ -15,7 +15,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
-from differential_tests.harvest.houses import content
+from differential_tests.questions.harvest.masking import content
 from model_package.schema import FIELDS, Row, Value
 
 FEW = 20  # different values, that is

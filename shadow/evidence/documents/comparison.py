@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring import comparison
-from monitoring.comparison import Agreement
-from monitoring.sums import Sums, total
-from shadow.evidence.selection import selection
+from monitoring.statistics import comparison
+from monitoring.statistics.comparison import Agreement
+from monitoring.statistics.sums import Sums, total
+from shadow.evidence.selection_bias import selection
 from shadow.store import Store, evidence
 from shadow.store.evidence import Pair
 from shadow.store.streams import Stream

@@ -9,14 +9,15 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from monitoring import drift as measured
+from monitoring.statistics import drift as measured
 from shadow.evidence import drift
 from shadow.evidence.drift import CANDIDATE_PRICE, LIVE_PRICE, Moved, Reference, Window
 from shadow.policy import Policy
-from shadow.store import Store, replays
-from shadow.store.excerpts import is_masked
-from shadow.store.replays import Replay
+from shadow.store import Store
+from shadow.store.drift import replays
+from shadow.store.drift.replays import Replay
 from shadow.store.streams import Stream
+from shadow.store.streams.excerpts import is_masked
 from shadow.verdict import date_of
 
 _PRICES = {"live": LIVE_PRICE, "candidate": CANDIDATE_PRICE}

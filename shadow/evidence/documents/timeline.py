@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from monitoring import sequential
-from monitoring.sums import Sums
+from monitoring.statistics import sequential
+from monitoring.statistics.sums import Sums
+from shadow.verdict.document import date_of
 from shadow.verdict.facts import Facts
-from shadow.verdict.report import date_of
 from shadow.verdict.rules import finite
 
 POINTS = 400

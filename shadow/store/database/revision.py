@@ -6,9 +6,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from shadow.store.errors import StoreUnfit
+from shadow.store.database.errors import StoreUnfit
 
-VERSIONS = Path(__file__).with_name("migrations") / "versions"
+VERSIONS = Path(__file__).parents[1] / "migrations" / "versions"
 _TABLE = "alembic_version"
 
 

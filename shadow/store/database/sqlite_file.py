@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DisconnectionError
 
-from shadow.store.errors import StoreUnavailable
+from shadow.store.database.errors import StoreUnavailable
 
 _FILE, _LOG = "umbra_file", "umbra_log"
 

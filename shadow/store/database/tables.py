@@ -35,7 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 
-from monitoring.sums import Sums
+from monitoring.statistics.sums import Sums
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",

@@ -1,4 +1,4 @@
-"""Field bins: the bins of a model's profile as SQL, with the labels that `monitoring.drift` reads.
+"""Field bins: the bins of a model's profile as SQL, with the labels that `monitoring.statistics.drift` reads.
 
 A numeric field has "0" to "k", the bins of its fine edges, "missing" and "nonfinite"; beside those "below"
 and "above" count what is out of the range of the reference. A categorical one has its values, "__missing__",

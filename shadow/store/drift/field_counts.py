@@ -27,10 +27,11 @@ from sqlalchemy import (
 )
 
 from model_package.profile import AGES
+from model_package.reference import ModelRef
 from model_package.schema import BY_NAME
-from shadow.records import ModelRef, ObservationState
+from shadow.records import ObservationState
 from shadow.store.captures import seq_before
-from shadow.store.dialects import (
+from shadow.store.database.dialects import (
     NUMBER,
     TEXT,
     FieldType,
@@ -41,8 +42,8 @@ from shadow.store.dialects import (
     take_time,
     with_fields,
 )
-from shadow.store.field_bins import Description, label, outside
-from shadow.store.tables import captures, cursors, field_counts, field_cursors, observations, sources
+from shadow.store.database.tables import captures, cursors, field_counts, field_cursors, observations, sources
+from shadow.store.drift.field_bins import Description, label, outside
 
 PREDICTION = "prediction"
 """The name under which a model's own prices are counted."""

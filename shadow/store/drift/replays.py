@@ -9,10 +9,11 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, Text, and_, cast, select, update
 
-from shadow.records import ModelRef, ObservationState
+from model_package.reference import ModelRef
+from shadow.records import ObservationState
 from shadow.store.captures import Waiting
-from shadow.store.dialects import insert_new
-from shadow.store.tables import candidates, captures, observations, replays
+from shadow.store.database.dialects import insert_new
+from shadow.store.database.tables import candidates, captures, observations, replays
 
 
 @dataclass(frozen=True, slots=True)

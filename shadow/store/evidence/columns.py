@@ -1,4 +1,4 @@
-"""Measures: every column of `monitoring.sums.Sums` as an SQL aggregate over houses."""
+"""Measures: every column of `monitoring.statistics.sums.Sums` as an SQL aggregate over houses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, and_, case, func, or_
 
-from monitoring.sums import Bets, Terms
+from monitoring.statistics.sums import Bets, Terms
 from shadow.policy import Policy
 
 Columns = dict[str, ColumnElement[Any]]

@@ -27,11 +27,12 @@ from sqlalchemy import (
     update,
 )
 
-from shadow.store import prunings, streams
-from shadow.store.dialects import day_of, insert_new, insert_new_from, take_time
+from shadow.store import streams
+from shadow.store.database.dialects import day_of, insert_new, insert_new_from, take_time
+from shadow.store.database.tables import captures, cursors, evidence_cursors, evidence_due, outcomes, sources
 from shadow.store.evidence.span import ids_in, milliseconds
+from shadow.store.retention import prunings
 from shadow.store.streams import Stream
-from shadow.store.tables import captures, cursors, evidence_cursors, evidence_due, outcomes, sources
 
 AT_ONCE = 100_000
 
@@ -112,13 +113,16 @@ def _places(connection: Connection, stream: Stream) -> Iterator[_Place]:
     noted = and_(evidence_cursors.c.source_id == sources.c.id, evidence_cursors.c.stream_id == stream.id)
     rows = connection.execute(
         select(
-            sources.c.id, sources.c.last_outcome_seq, cursors.c.seq,
-            evidence_cursors.c.capture_seq, evidence_cursors.c.outcome_seq,
+            sources.c.id,
+            sources.c.last_outcome_seq,
+            cursors.c.seq,
+            evidence_cursors.c.capture_seq,
+            evidence_cursors.c.outcome_seq,
         )
         .outerjoin(cursors, _is_candidates(stream))
         .outerjoin(evidence_cursors, noted)
         .order_by(sources.c.id)
-    )  # fmt: skip
+    )
     for row in rows:
         yield _Place(row.id, row.capture_seq or 0, row.seq or 0, row.outcome_seq or 0, row.last_outcome_seq)
 

@@ -7,10 +7,10 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
 
 from shadow.store import candidates
+from shadow.store.database.partitions import first_id
+from shadow.store.database.tables import captures, drops, observations
 from shadow.store.evidence.span import ids_in, milliseconds
-from shadow.store.partitions import first_id
 from shadow.store.streams import Stream
-from shadow.store.tables import captures, drops, observations
 
 
 def dropped(connection: Connection, stream: Stream, moment: datetime) -> int:

@@ -27,11 +27,11 @@ from sqlalchemy import (
 )
 
 from shadow.records import ObservationState, OutcomeState
-from shadow.store.dialects import day_of
+from shadow.store.database.dialects import day_of
+from shadow.store.database.tables import captures, observations, outcomes
 from shadow.store.evidence.span import Days, ids_in, ids_of
 from shadow.store.outcomes import in_order, replaced
 from shadow.store.streams import Stream
-from shadow.store.tables import captures, observations, outcomes
 
 Conditions: TypeAlias = tuple[ColumnElement[bool], ...]
 _SMALLEST_DOLLARS, _LARGEST_DOLLARS = 1e-6, 1e15

@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Insert, Select, Table, delete, insert, literal, select
 
 from shadow.store import streams
-from shadow.store.dialects import take_time
+from shadow.store.connection import Store
+from shadow.store.database.dialects import take_time
+from shadow.store.database.tables import evidence, gap_bins, outcome_delays, worst_gaps
 from shadow.store.evidence import rollup
-from shadow.store.evidence.due import first_kept_day, settle
-from shadow.store.evidence.houses import houses
+from shadow.store.evidence.due import due_days, first_kept_day, note_changes, settle
 from shadow.store.evidence.pairs import Scope
+from shadow.store.evidence.rows import houses
 from shadow.store.evidence.span import Days
 from shadow.store.streams import Stream
-from shadow.store.tables import evidence, gap_bins, outcome_delays, worst_gaps
 
 WORST = 50
+
+
+def refresh(store: Store, stream: Stream, stop: threading.Event | None = None) -> int:
+    """Bring a stream's sums up to date; returns how many days were computed. Ends early on a stop.
+
+    Each step is a transaction of its own: what is cut short is gone on with the next time.
+    """
+    more = True
+    while more and not _is_set(stop):
+        with store.writing() as connection:
+            more = note_changes(connection, stream)
+    with store.reading() as connection:
+        due = due_days(connection, stream)
+    done = 0
+    for day in due:
+        if _is_set(stop):
+            break
+        with store.writing() as connection:
+            refresh_day(connection, stream, day)
+        done += 1
+    return done
 
 
 def refresh_day(connection: Connection, stream: Stream, day: int) -> None:
@@ -63,3 +86,7 @@ def _filling(table: Table, stream: Stream, query: Select[Any]) -> Insert:
     found = query.subquery("found")
     mine = select(literal(stream.id), *found.c)
     return insert(table).from_select(["stream_id", *(column.name for column in found.c)], mine)
+
+
+def _is_set(stop: threading.Event | None) -> bool:
+    return stop is not None and stop.is_set()

@@ -23,11 +23,11 @@ from sqlalchemy import (
     union_all,
 )
 
-from monitoring.comparison import BIN_RATIO, SMALLEST_GAP
-from monitoring.sums import Sums, Terms
-from shadow.store.dialects import fenced
-from shadow.store.evidence import measures
-from shadow.store.evidence.houses import Houses
+from monitoring.statistics.comparison import BIN_RATIO, SMALLEST_GAP
+from monitoring.statistics.sums import Sums, Terms
+from shadow.store.database.dialects import fenced
+from shadow.store.evidence import columns as measures
+from shadow.store.evidence.rows import Houses
 
 WHOLE = ""
 """The segment that is all houses."""

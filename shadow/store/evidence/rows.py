@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, and_, case, func, select
 
-from monitoring.sums import CENTRE_DOLLARS
+from monitoring.statistics.sums import CENTRE_DOLLARS
 from shadow.policy import Dimension, Policy
-from shadow.store.dialects import fenced, with_fields
+from shadow.store.database.dialects import fenced, with_fields
 from shadow.store.evidence.pairs import Scope, pairs
 from shadow.store.evidence.segments import fields, segment
 

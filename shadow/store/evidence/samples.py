@@ -15,12 +15,12 @@ from sqlalchemy import Connection, FromClause, Select, func, select
 
 from shadow.records import capture_time
 from shadow.store import outcomes
-from shadow.store.dialects import take_time
+from shadow.store.database.dialects import take_time
+from shadow.store.database.tables import captures, evidence, observations, worst_gaps
 from shadow.store.evidence.pairs import Scope, pairs
 from shadow.store.evidence.rollup import WHOLE
 from shadow.store.evidence.span import Days
 from shadow.store.streams import Stream
-from shadow.store.tables import captures, evidence, observations, worst_gaps
 
 _PAIRS_SCANNED = 1_000_000
 _AT_ONCE = 1000

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, FromClause, case
 
 from shadow.policy import Dimension
 from shadow.policy.dimensions import AGE, LIVE_PRICE, MISSING, OTHER
-from shadow.store.dialects import NUMBER, TEXT, FieldType
+from shadow.store.database.dialects import NUMBER, TEXT, FieldType
 
 
 def fields(dimensions: Iterable[Dimension]) -> dict[str, FieldType]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from shadow.store.partitions import first_id
+from shadow.store.database.partitions import first_id
 from shadow.store.streams import Stream
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -11,17 +11,17 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
-from monitoring.comparison import BIN_RATIO, quantile_of_bins
-from monitoring.sums import Sums, total
-from shadow.store.dialects import take_time
+from monitoring.statistics.comparison import BIN_RATIO, quantile_of_bins
+from monitoring.statistics.sums import Sums, total
+from shadow.store.database.dialects import take_time
+from shadow.store.database.tables import evidence, gap_bins, outcome_delays
 from shadow.store.evidence import rollup
 from shadow.store.evidence.due import first_kept_day
-from shadow.store.evidence.houses import houses
 from shadow.store.evidence.pairs import Scope
 from shadow.store.evidence.rollup import EXTREMES, WHOLE
+from shadow.store.evidence.rows import houses
 from shadow.store.evidence.span import Days, days_in
 from shadow.store.streams import Stream
-from shadow.store.tables import evidence, gap_bins, outcome_delays
 
 DaySums = list[tuple[int, Sums]]
 _DAYS_AT_ONCE = 100

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from shadow.store.tables import metadata
+from shadow.store.database.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True

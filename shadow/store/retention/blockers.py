@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Row, and_, func, or_, select
 
 from shadow.records import Candidate, capture_time
 from shadow.store import candidates
-from shadow.store.partitions import FIRST_ID, first_id, milliseconds
-from shadow.store.tables import captures, evidence_cursors, evidence_due, sources, streams
+from shadow.store.database.partitions import FIRST_ID, first_id, milliseconds
+from shadow.store.database.tables import captures, evidence_cursors, evidence_due, sources, streams
 
 
 class PruneRefused(RuntimeError):

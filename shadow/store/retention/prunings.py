@@ -26,12 +26,13 @@ from sqlalchemy import Column, Connection, delete, func, select, update
 from sqlalchemy.exc import OperationalError
 
 from shadow.records import capture_time
-from shadow.store import partitions, snapshots
 from shadow.store.connection import Store
-from shadow.store.dialects import take_time
-from shadow.store.errors import StoreUnavailable
-from shadow.store.pending import PruneRefused, refuse_pending
-from shadow.store.tables import captures, observations, outcomes, prunings, sources, worst_gaps
+from shadow.store.database import partitions
+from shadow.store.database.dialects import take_time
+from shadow.store.database.errors import StoreUnavailable
+from shadow.store.database.tables import captures, observations, outcomes, prunings, sources, worst_gaps
+from shadow.store.retention.blockers import PruneRefused, refuse_pending
+from shadow.store.streams import snapshots
 
 BATCH_ROWS = 2000
 TRIES = 240

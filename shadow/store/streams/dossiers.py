@@ -8,12 +8,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from shadow.records import ModelRef
-from shadow.store import snapshots, streams
-from shadow.store.snapshots import Kind, Snapshot
-from shadow.store.streams import Stream
-from shadow.store.tables import candidates, verdicts
-from shadow.store.tables import streams as stored
+from model_package.reference import ModelRef
+from shadow.store import streams
+from shadow.store.database.tables import candidates, verdicts
+from shadow.store.database.tables import streams as stored
+from shadow.store.streams import Stream, snapshots
+from shadow.store.streams.snapshots import Kind, Snapshot
 
 _CHANGES = 50
 

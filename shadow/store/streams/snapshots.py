@@ -11,9 +11,9 @@ from uuid import UUID
 from sqlalchemy import Connection, and_, delete, select, update
 
 from shadow.records import CandidateState
-from shadow.store import excerpts
-from shadow.store.tables import candidates, snapshots, streams
-from shadow.store.verdicts import take_turn
+from shadow.store.database.tables import candidates, snapshots, streams
+from shadow.store.streams import excerpts
+from shadow.store.streams.verdicts import take_turn
 
 Kind = Literal["verdict", "comparison", "evidence", "drift"]
 

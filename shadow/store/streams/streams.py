@@ -12,9 +12,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select, update
 
-from shadow.records import CandidateState, Deployment, ModelRef
-from shadow.store.dialects import insert_new
-from shadow.store.tables import candidates, deployments, streams
+from model_package.reference import ModelRef
+from shadow.records import CandidateState, Deployment
+from shadow.store.database.dialects import insert_new
+from shadow.store.database.tables import candidates, deployments, streams
 
 
 class NotJudged(ValueError):

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, select
 
 from shadow.records import VerdictState
-from shadow.store.tables import verdicts
+from shadow.store.database.tables import verdicts
 
 _TURN = 7031
 

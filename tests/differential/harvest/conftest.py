@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from model_package.reference import ModelRef
 from model_package.schema import FIELDS, Field, Row, Value
-from shadow.records import Capture, ModelRef, new_capture_ids
+from shadow.records import Capture, new_capture_ids
 from shadow.store import Store, candidates, captures, observations, sources
 from shadow.store.observations import Answer
 

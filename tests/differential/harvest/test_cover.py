@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from differential_tests.harvest import cover
-from differential_tests.harvest.cover import Cover, Edges, things
+from differential_tests.questions.harvest import coverage
+from differential_tests.questions.harvest.coverage import Cover, Edges, things
 from model_package.schema import EXAMPLE, Row
 
 
 def covered(rows: Sequence[Row], parts: Edges | None = None, ordinary: int = 10) -> Cover:
-    found = Cover(parts or cover.edges(rows), 3, ordinary)
+    found = Cover(parts or coverage.edges(rows), 3, ordinary)
     for row in rows:
         found.add(row, str(row["neighborhood"]))
     return found
@@ -37,17 +37,17 @@ def small(chance: random.Random) -> Row:
 def test_the_order_of_the_houses_does_not_matter(seed: int, number: int) -> None:
     chance = random.Random(seed)
     rows = [small(chance) for _ in range(number)]
-    parts = cover.edges(rows)
+    parts = coverage.edges(rows)
     first = list(covered(rows, parts).chosen())
     chance.shuffle(rows)
-    assert cover.edges(rows) == parts
+    assert coverage.edges(rows) == parts
     assert list(covered([*rows, *rows[:5]], parts).chosen()) == first
 
 
 def test_everything_occurs_and_each_house_adds_something() -> None:
     chance = random.Random(2)
     rows = [small(chance) for _ in range(400)]
-    parts = cover.edges(rows)
+    parts = coverage.edges(rows)
     chosen = list(covered(rows, parts, ordinary=0).chosen())
     every = {thing for row in rows for thing in things(row, parts, str(row["neighborhood"]))}
     seen: set[str] = set()
@@ -72,7 +72,7 @@ def test_few_houses_are_held_however_many_come() -> None:
 
 def test_few_values_are_parts_of_their_own_and_many_are_tenths() -> None:
     chance = random.Random(5)
-    parts = cover.edges([small(chance) for _ in range(500)])
+    parts = coverage.edges([small(chance) for _ in range(500)])
     assert parts["overall_quality"] == [4.5, 5.5]
     assert len(parts["living_area"]) == 9
     assert parts["garage_cars"] == []

@@ -17,9 +17,9 @@ from sqlalchemy import event
 
 from differential_tests import questions
 from differential_tests.cli import cli
-from differential_tests.harvest import FAULTS, NoStore, configured_mask, harvest
-from differential_tests.harvest.houses import UnknownField
 from differential_tests.questions import Question
+from differential_tests.questions.harvest import FAULTS, NoStore, configured_mask, harvest
+from differential_tests.questions.harvest.masking import UnknownField
 from model_package.schema import EXAMPLE, FIELDS, Row
 from shadow.settings import InvalidSetting, sqlite_url
 from shadow.store import Store, open_store

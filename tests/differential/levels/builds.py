@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from differential_tests.findings import Level
-from differential_tests.reports import lines
+from differential_tests.reports import json_lines
 
 MANIFEST = "manifest.json"
 SECONDS = 120.0
@@ -66,9 +66,14 @@ def _runs(module: str, code: Path) -> Path:
 def _python(arguments: list[str], code: Path | None) -> subprocess.CompletedProcess[str]:
     paths = [*([str(code)] if code else []), *filter(None, [os.environ.get("PYTHONPATH")])]
     return subprocess.run(
-        [sys.executable, *arguments], env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        cwd=code, capture_output=True, text=True, timeout=SECONDS, check=False,
-    )  # fmt: skip
+        [sys.executable, *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        cwd=code,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,7 @@ def climb(code: Path, package: Path, levels: list[Level], *more: str) -> Seen:
         ["-m", "differential_tests", "levels", str(package), "--jsonl", str(report), *chosen, *more], code
     )
     assert report.is_file(), done.stderr
-    checks = [told for told in lines.read(report) if isinstance(told, Mapping)]
+    checks = [told for told in json_lines.read(report) if isinstance(told, Mapping)]
     failed = {Level(told["level"]) for told in checks if told["state"] != "same"}
     assert done.returncode == (0 if not failed else done.returncode) != 130
     return Seen(

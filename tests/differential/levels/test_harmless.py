@@ -13,22 +13,23 @@ import pytest
 from builds import Patch
 from serving import Api, prepare
 
-from differential_tests import corpus, sides, terms
+from differential_tests import sides
 from differential_tests.findings import Check, Level
 from differential_tests.levels import service
-from differential_tests.levels.asking import at_once, in_requests
-from differential_tests.levels.ladder import Ladder
-from differential_tests.questions import JSON, Question
+from differential_tests.levels.suite import Ladder
+from differential_tests.questions import JSON, Question, corpus
 from differential_tests.recording import TOGETHER
-from differential_tests.runs import Answer
+from differential_tests.recording.strategies import at_once, in_requests
+from differential_tests.run_file import Answer
+from differential_tests.settings import tolerances
 from differential_tests.sides import Side
 
 QUESTIONS = corpus.questions(ordinary=60)[::3]
-TERMS = terms.read()
+TERMS = tolerances.read()
 ACCEPT = {"headers": {"Accept": JSON}}
 Way = Callable[[Side, Sequence[Question]], list[Answer]]
 REFACTORED = Patch(
-    "model_package/features.py",
+    "model_package/recipes/linear_features.py",
     "held = np.ascontiguousarray(np.where(np.isnan(matrix), self.fill, matrix))\n"
     "        np.maximum(held, self.low, out=held)\n"
     "        np.minimum(held, self.high, out=held)\n",

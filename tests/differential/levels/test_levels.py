@@ -18,20 +18,22 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from differential_tests import expected_change, golden, questions, runs, terms
+from differential_tests import expected_change, golden, questions, run_file
 from differential_tests.findings import Check, Kind, Level
 from differential_tests.golden import recording
-from differential_tests.levels import candidate, ladder, noise, research, service
-from differential_tests.levels.asking import asked
+from differential_tests.levels import candidate, noise, research, service
+from differential_tests.levels import suite as ladder
 from differential_tests.levels.command import levels as command
 from differential_tests.levels.golden import NoBase, approved, of_commit, recorded
-from differential_tests.levels.ladder import Ladder
 from differential_tests.levels.service import csv_bodies
+from differential_tests.levels.suite import Ladder
 from differential_tests.questions import Question
-from differential_tests.runs import Answer, Header
+from differential_tests.recording.strategies import asked
+from differential_tests.run_file import Answer, Header
+from differential_tests.settings import tolerances
 from model_package.schema import EXAMPLE
 
-TERMS = terms.read()
+TERMS = tolerances.read()
 HOUSES = [Question(f"house-{n:03d}", "ordinary", row=EXAMPLE | {"lot_area": 5000.0 + n}) for n in range(300)]
 Price = Callable[[float], float]
 
@@ -111,10 +113,13 @@ def test_on_a_terminal_it_says_meanwhile_what_is_being_done(models: Path, tmp_pa
     asking = ["levels", str(models / "linear" / "1"), "--payloads", "few.jsonl", "--level", "D0"]
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "differential_tests", *asking], cwd=tmp_path, stderr=theirs, check=False,
+            [sys.executable, "-m", "differential_tests", *asking],
+            cwd=tmp_path,
+            stderr=theirs,
+            check=False,
             env={**os.environ, "PYTHONPATH": str(Path(ladder.__file__).parents[2])},
             stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
         assert done.returncode == 0
         assert "D0 noise" in os.read(ours, 1 << 16).decode()
     finally:
@@ -172,10 +177,10 @@ def _copy(small: Path, directory: Path, factor: float = 1.0, artifact: str = "")
     shutil.copytree(golden.DIRECTORY / "models", directory / "models")
     questions.write(directory / golden.QUESTIONS, golden.asked(small))
     for one in golden.found(small):
-        head = runs.header(one.answers)
+        head = run_file.header(one.answers)
         told = replace(head, artifact_sha256=artifact or head.artifact_sha256)
-        answers = [_times(answer, factor) for answer in runs.read(one.answers)]
-        runs.write(directory / one.answers.name, told, answers)
+        answers = [_times(answer, factor) for answer in run_file.read(one.answers)]
+        run_file.write(directory / one.answers.name, told, answers)
     return directory
 
 

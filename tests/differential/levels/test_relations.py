@@ -11,15 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from differential_tests import corpus
 from differential_tests.findings import Check, Kind
 from differential_tests.levels import relations
 from differential_tests.levels.metamorphic import possible, refusal, relation
 from differential_tests.levels.search import MOST_HOUSES, always, company, disagreement
-from differential_tests.questions import Question
+from differential_tests.questions import Question, corpus
 from differential_tests.relations import ALWAYS, BUDGETED, REFUSED, Budget, Relation, budgets, more
 from differential_tests.relations.relation import InvalidBudget
-from differential_tests.runs import Answer, Header
+from differential_tests.run_file import Answer, Header
 from model_package import artifact
 from model_package.schema import EXAMPLE, FIELDS, Row, parse_csv, parse_json
 

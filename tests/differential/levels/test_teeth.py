@@ -16,10 +16,12 @@ import pytest
 from faults import Fault
 from serving import Api
 
-from differential_tests import corpus, questions, terms
+from differential_tests import questions
 from differential_tests.findings import Level
-from differential_tests.levels.ladder import Ladder
 from differential_tests.levels.research import refit
+from differential_tests.levels.suite import Ladder
+from differential_tests.questions import corpus
+from differential_tests.settings import tolerances
 from model_package import dataset
 from model_package.synthetic import synthetic
 
@@ -36,10 +38,15 @@ def _up_to(level: Level) -> list[Level]:
 def _first(package: Path, level: Level, sales: Path, **more: object) -> Level | None:
     """The first level that fails, of those up to `level`."""
     ladder = Ladder(
-        package, terms.read(), sales=sales, questions=EDGES, recipes=builds.RECIPES,
+        package,
+        tolerances.read(),
+        sales=sales,
+        questions=EDGES,
+        recipes=builds.RECIPES,
         levels=frozenset(_up_to(level)),
-        examples=EXAMPLES, **more,  # type: ignore[arg-type]
-    )  # fmt: skip
+        examples=EXAMPLES,
+        **more,  # type: ignore[arg-type]
+    )
     checks = list(ladder.checks())
     assert [check.error for check in checks if check.error] == []
     assert {check.level for check in checks} == set(_up_to(level)) - (

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from differential_tests.findings import Check, Finding, Kind, Level, Pairs, Spread
-from differential_tests.runs import Header
+from differential_tests.run_file import Header
 
 HOSTILE = (
     "</td><script>alert(1)</script> | ` @everyone ![x](http://x.example) \x00\x1b[31m\ud800\u202e\n# up \"'"

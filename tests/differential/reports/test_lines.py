@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from differential_tests.findings import Check, Finding, Kind, Level
-from differential_tests.reports import lines
+from differential_tests.reports import json_lines
 
 
 def told(finding: Finding) -> str:
@@ -24,7 +24,7 @@ def told(finding: Finding) -> str:
 
 def test_each_check_is_followed_by_its_findings(tmp_path: Path, every: tuple[Check, ...]) -> None:
     path = tmp_path / "findings.jsonl"
-    lines.write(path, every)
+    json_lines.write(path, every)
     found = [orjson.loads(line) for line in path.read_bytes().splitlines()]
     headers = [one for one in found if "check" in one]
     assert [one["findings"] for one in headers] == [len(check.findings) for check in every]
@@ -36,8 +36,8 @@ def test_each_check_is_followed_by_its_findings(tmp_path: Path, every: tuple[Che
 
 def test_findings_come_back_as_they_were(tmp_path: Path, every: tuple[Check, ...]) -> None:
     path = tmp_path / "findings.jsonl"
-    lines.write(path, every)
-    found = [one for one in lines.read(path) if isinstance(one, Finding)]
+    json_lines.write(path, every)
+    found = [one for one in json_lines.read(path) if isinstance(one, Finding)]
     put = [finding for check in every for finding in check.findings]
     assert list(map(told, found)) == list(map(told, put))
     assert found[-3].a == math.inf
@@ -45,10 +45,10 @@ def test_findings_come_back_as_they_were(tmp_path: Path, every: tuple[Check, ...
 
 def test_a_text_that_says_nan_is_not_the_number(tmp_path: Path) -> None:
     path = tmp_path / "findings.jsonl"
-    lines.write(
+    json_lines.write(
         path, [Check(Level.D2, "x", "y", 1, findings=(Finding(Kind.TYPE, "r", "$", "NaN", math.nan),))]
     )
-    (finding,) = (one for one in lines.read(path) if isinstance(one, Finding))
+    (finding,) = (one for one in json_lines.read(path) if isinstance(one, Finding))
     assert finding.a == "NaN"
     assert math.isnan(finding.b)
 
@@ -68,9 +68,9 @@ def test_any_value_is_read_by_a_strict_reader(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.jsonl"
     put = Finding(Kind.TEXT, text, text, a, b, segment=text, detail=text)
-    lines.write(path, [Check(Level.D3, text, text, 1, findings=(put,), facts={text: text})])
+    json_lines.write(path, [Check(Level.D3, text, text, 1, findings=(put,), facts={text: text})])
     for line in path.read_bytes().splitlines():
         orjson.loads(line)
-    (found,) = (one for one in lines.read(path) if isinstance(one, Finding))
+    (found,) = (one for one in json_lines.read(path) if isinstance(one, Finding))
     if "\\ud" not in json.dumps([a, b, text], ensure_ascii=True):
         assert told(found) == told(put)

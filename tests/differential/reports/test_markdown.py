@@ -47,7 +47,15 @@ def test_the_verdict_comes_first_then_the_levels(every: tuple[Check, ...]) -> No
     lines = markdown.text(every).splitlines()
     assert lines[0].endswith(summary.verdict(every))
     assert [line.split("**")[1] for line in lines if "**" in line] == ["D0", "D1", "D2", "D4"]
-    assert sum(line.startswith("| D") for line in lines[lines.index("| level | check | row | path | kind | a | b | difference | % | detail |") :]) >= 10  # fmt: skip # noqa: E501
+    assert (
+        sum(
+            line.startswith("| D")
+            for line in lines[
+                lines.index("| level | check | row | path | kind | a | b | difference | % | detail |") :
+            ]
+        )
+        >= 10
+    )
 
 
 def test_hashes_tolerance_and_noise_are_told(found: tuple[Check, ...]) -> None:
@@ -80,10 +88,16 @@ def test_it_stays_far_below_githubs_limit(every: tuple[Check, ...]) -> None:
     long = "`|<@" * 5000
     finding = Finding(Kind.TEXT, long, long, long, {long: long}, segment=long, detail=long)
     many = [
-        replace(check, name=f"{number}{long}", error=long if number % 2 else "", findings=(finding,) * 100,
-                facts={f"{number}-{n}{long}": long for n in range(50)})
-        for number in range(50) for check in every
-    ]  # fmt: skip
+        replace(
+            check,
+            name=f"{number}{long}",
+            error=long if number % 2 else "",
+            findings=(finding,) * 100,
+            facts={f"{number}-{n}{long}": long for n in range(50)},
+        )
+        for number in range(50)
+        for check in every
+    ]
     assert len(markdown.text(many)) < 30_000
 
 
@@ -101,8 +115,19 @@ def test_no_text_breaks_out(name: str, row: str, detail: str) -> None:
         Check(Level.D1, name, row, 1, error=detail or "x"),
     ]
     told = markdown.text(checks)
-    plain = markdown.text([replace(one, name="n", dataset="d", facts={}, error=one.error and "e",
-                                   findings=tuple(Finding(Kind.TEXT, "r") for _ in one.findings)) for one in checks])  # fmt: skip # noqa: E501
+    plain = markdown.text(
+        [
+            replace(
+                one,
+                name="n",
+                dataset="d",
+                facts={},
+                error=one.error and "e",
+                findings=tuple(Finding(Kind.TEXT, "r") for _ in one.findings),
+            )
+            for one in checks
+        ]
+    )
     assert cells(told) == {0}
     assert parsed(told)[2] - {"code_inline"} <= parsed(plain)[2]
 

@@ -199,7 +199,16 @@ def test_no_text_changes_the_elements(text: str, other: str) -> None:
         finding = Finding(Kind.TEXT, one, two, one, two, segment=one, detail=two)
         spread = Spread(one, two, 1, 1, 1, (0.0,) * 4, (0.0,) * 4)
         pairs = Pairs(one, (two,), np.array([1.0]), np.array([2.0]))
-        return Check(Level.D2, one, two, 1, findings=(finding,), facts={one: two}, pairs=pairs, spreads=(spread, spread))  # fmt: skip # noqa: E501
+        return Check(
+            Level.D2,
+            one,
+            two,
+            1,
+            findings=(finding,),
+            facts={one: two},
+            pairs=pairs,
+            spreads=(spread, spread),
+        )
 
     # Texts of the same emptiness: an empty one needs no element to stand in.
     plain = page.html([check("x" if text else "", "y" if other else "")])

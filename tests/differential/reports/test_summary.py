@@ -19,7 +19,8 @@ from junitparser import JUnitXml
 from rich.console import Console
 
 from differential_tests.findings import Check, Finding, Kind, Level, exit_status
-from differential_tests.reports import canvas, junit, lines, markdown, page, summary, terminal, texts
+from differential_tests.reports import canvas, json_lines, junit, markdown, page, summary, terminal
+from differential_tests.reports import formatting as texts
 
 Counted = dict[str, tuple[int, int, int, int]]
 """By level: checks, rows, findings, and checks that could not run."""
@@ -39,7 +40,7 @@ def of_junit(checks: Sequence[Check], path: Path) -> Counted:
 
 
 def of_lines(checks: Sequence[Check], path: Path) -> Counted:
-    lines.write(path, checks)
+    json_lines.write(path, checks)
     found: Counted = {}
     for told in map(orjson.loads, path.read_bytes().splitlines()):
         if "check" in told:
@@ -111,7 +112,7 @@ def test_every_report_shows_the_same_worst_rows_and_hashes(found: tuple[Check, .
     told = {}
     junit.write(tmp_path / "x.xml", found)
     told["junit"] = (tmp_path / "x.xml").read_text()
-    lines.write(tmp_path / "x.jsonl", found)
+    json_lines.write(tmp_path / "x.jsonl", found)
     told["lines"] = (tmp_path / "x.jsonl").read_text()
     told["page"] = page.html(found)
     told["markdown"] = markdown.text(found)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from model_package.schema import NAMES
-from monitoring import log_fields
+from monitoring.logs import fields
 
 FOLDER = Path(__file__).resolve().parents[3] / "elasticsearch"
 COMPONENT = FOLDER / "component_templates" / "umbra@custom.json"
@@ -30,7 +30,7 @@ def mapped() -> dict[str, str]:
 
 def ecs() -> dict[str, str]:
     """Type of every field of the Elastic Common Schema that a line can have, as `ecs@mappings` makes it."""
-    schema = log_fields.line_schema(dict.fromkeys(NAMES, "keyword"))
+    schema = fields.line_schema(dict.fromkeys(NAMES, "keyword"))
     groups = {name: part for name, part in schema["properties"].items() if name != "umbra"}
     return dict(_ecs("", groups))
 

@@ -15,9 +15,9 @@ from harness.stack import Stack
 from sqlalchemy import select
 
 from model_package import artifact
-from shadow.records import ModelRef
+from model_package.reference import ModelRef
 from shadow.store import open_store
-from shadow.store.tables import candidates, captures, observations
+from shadow.store.database.tables import candidates, captures, observations
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +115,7 @@ def check_scored(stack: Stack, model: str, found: dict[str, Any]) -> None:
 def predict(models: Path, model: str, rows: Sequence[Any]) -> list[float]:
     """What a model says of houses, asked here."""
     ref = ModelRef.parse(model)
-    prices: list[float] = (
-        artifact.load(artifact.directory_of(models, ref.name, ref.version)).predict(rows).tolist()
-    )
+    prices: list[float] = artifact.load(artifact.directory_of(models, ref)).predict(rows).tolist()
     return prices
 
 

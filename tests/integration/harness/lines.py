@@ -10,14 +10,14 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from monitoring import log_fields
-from shadow.house_lines import input_kinds
+from monitoring.logs import fields
+from shadow.prediction_log import input_kinds
 
 OF_A_SHAPE = 10
 """Lines validated of those about one event that have the same fields with values of the same types."""
 
 _VALIDATOR = Draft202012Validator(
-    log_fields.line_schema(input_kinds()), format_checker=Draft202012Validator.FORMAT_CHECKER
+    fields.line_schema(input_kinds()), format_checker=Draft202012Validator.FORMAT_CHECKER
 )
 
 

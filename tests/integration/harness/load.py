@@ -27,8 +27,10 @@ _areas = itertools.count(2000)
 
 def houses(count: int, **fields: object) -> list[House]:
     """Houses that differ from each other and from all made before."""
-    return [EXAMPLE | {"living_area": 800 + next(_areas) % 3000, "lot_area": next(_areas)} | fields
-            for _ in range(count)]  # fmt: skip
+    return [
+        EXAMPLE | {"living_area": 800 + next(_areas) % 3000, "lot_area": next(_areas)} | fields
+        for _ in range(count)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

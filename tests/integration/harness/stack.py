@@ -18,8 +18,8 @@ from harness import lines
 from harness.waiting import wait_until
 from ports import free_ports
 
-from shadow import presence
 from shadow import status as whole
+from shadow.processes import heartbeat
 from shadow.settings import Settings
 from shadow.status import Status
 
@@ -63,9 +63,15 @@ class Stack:
     def run(self, *arguments: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
         """`umbra ARGUMENTS`, to its end."""
         return subprocess.run(
-            self._command(arguments), env=self.environment, cwd=self.directory, capture_output=True,
-            text=True, timeout=seconds, check=False, start_new_session=True,
-        )  # fmt: skip
+            self._command(arguments),
+            env=self.environment,
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+            start_new_session=True,
+        )
 
     def done(self, *arguments: str) -> str:
         """`umbra ARGUMENTS`, which must succeed; gives what it printed."""
@@ -77,9 +83,14 @@ class Stack:
         """`umbra ARGUMENTS`, left running at the head of a process group of its own, as a shell would."""
         with self.output.open("ab") as file:
             process = subprocess.Popen(
-                self._command(arguments), env=self.environment, cwd=self.directory, stdin=subprocess.DEVNULL,
-                stdout=file if output is None else output, stderr=file, start_new_session=True,
-            )  # fmt: skip
+                self._command(arguments),
+                env=self.environment,
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=file if output is None else output,
+                stderr=file,
+                start_new_session=True,
+            )
         self._started.append(process)
         return process
 
@@ -162,7 +173,7 @@ class Stack:
 
     def pids(self, role: str) -> list[int]:
         """Processes by their role, as `umbra status` names them; also `api worker` and `model`."""
-        present = presence.living(self.settings.run_dir)
+        present = heartbeat.living(self.settings.run_dir)
         if role == "api worker":
             arbiters = {process.pid for process in present if process.role == "api"}
             return [pid for pid in self.processes() if _parent(pid) in arbiters]
@@ -205,7 +216,7 @@ class Stack:
         return wait_until(drained, DRAIN_SECONDS, self.explain)
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
-        return [sys.executable, "-P", "-m", "shadow", *arguments]
+        return [sys.executable, "-P", "-m", "umbra", *arguments]
 
 
 def _ask(

@@ -8,8 +8,8 @@ from typing import Any
 from harness.stack import Stack
 from harness.waiting import wait_until
 
-from shadow.market import Market, houses
 from shadow.policy import demo_text
+from umbra.demo.market import Market, houses
 
 SEED = 1_807
 ROWS = 25

@@ -17,16 +17,18 @@ import pytest
 from sqlalchemy import event, select
 
 from model_package import artifact, profile
+from model_package.reference import ModelRef
 from model_package.schema import EXAMPLE
 from model_package.synthetic import synthetic
 from shadow.evidence.drift import Counting
-from shadow.evidence.opening import Opening
-from shadow.evidence.refreshing import refresh
+from shadow.evidence.streams import Opening
 from shadow.policy import default_text
-from shadow.records import Capture, Deployment, ModelRef, Outcome, OutcomeState, new_capture_ids
+from shadow.records import Capture, Deployment, Outcome, OutcomeState, new_capture_ids
 from shadow.settings import Settings
-from shadow.store import Store, candidates, captures, deployments, observations, outcomes, sources, tables
+from shadow.store import Store, candidates, captures, deployments, observations, outcomes, sources
 from shadow.store.captures import sample_key
+from shadow.store.database import tables
+from shadow.store.evidence.refresh import refresh
 from shadow.store.observations import Answer
 from shadow.store.streams import Stream
 
@@ -53,9 +55,12 @@ def changed(*pairs: tuple[str, str], text: str = POLICY) -> str:
 
 
 AUTOMATIC = changed(
-    ("[automation]          # without these somebody runs `umbra promote` and `umbra rollback`\n"
-     "promote = false\nrollback = false", "[automation]\npromote = true\nrollback = true"),
-)  # fmt: skip
+    (
+        "[automation]          # without these somebody runs `umbra promote` and `umbra rollback`\n"
+        "promote = false\nrollback = false",
+        "[automation]\npromote = true\nrollback = true",
+    ),
+)
 
 
 # ---- artifacts

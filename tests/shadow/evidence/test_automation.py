@@ -13,12 +13,15 @@ import pytest
 from season import AUTOMATIC, CANDIDATE, DAY, LIVE, NOW, POLICY, START, Season, changed, on_one_database
 from sqlalchemy import insert, update
 
+from model_package.reference import ModelRef
 from shadow.evidence import automation
-from shadow.evidence.judgement import facts_of
-from shadow.evidence.look import Look
+from shadow.evidence.cycle import Look
+from shadow.evidence.facts import facts_of
 from shadow.policy import Policy
-from shadow.records import Deployment, DeploymentKind, ModelRef
-from shadow.store import deployments, open_store, tables, verdicts
+from shadow.records import Deployment, DeploymentKind
+from shadow.store import deployments, open_store
+from shadow.store.database import tables
+from shadow.store.streams import verdicts
 from shadow.verdict import Verdict, decide
 
 MakeSeason = Callable[..., Season]
@@ -57,8 +60,10 @@ def test_a_promotion_that_the_policy_allows_is_made_by_a_look_and_says_why(seaso
     assert (made.live, made.kind, made.by) == (CANDIDATE, DeploymentKind.PROMOTION, "policy")
     assert made.reason.startswith("automatic: gbm@1 is not worse than linear@1 by 0.00")
     assert (made.verdict_state, made.overridden, made.policy_sha256) == (
-        "promote", False, Policy.parse(AUTOMATIC).sha256
-    )  # fmt: skip
+        "promote",
+        False,
+        Policy.parse(AUTOMATIC).sha256,
+    )
     with season.store.reading() as connection:
         row = verdicts.by_id(connection, made.verdict_id or 0)
     assert row is not None

@@ -10,12 +10,13 @@ import pytest
 from season import CANDIDATE, DAY, DAYS, NOW, START, Season, on_one_database
 from sqlalchemy import delete, select, update
 
-from shadow.evidence import described, drift
+from shadow.evidence import drift
+from shadow.evidence import reference as described
+from shadow.evidence.documents.drift import document
 from shadow.evidence.drift import CANDIDATE_PRICE, LIVE_PRICE, Reference
-from shadow.evidence.drift_document import document
-from shadow.evidence.judgement import judge
+from shadow.evidence.facts import judge
 from shadow.policy import Policy
-from shadow.store import tables
+from shadow.store.database import tables
 
 MakeSeason = Callable[..., Season]
 counts = tables.field_counts.c

@@ -12,11 +12,14 @@ import pytest
 from season import CANDIDATE, DAY, NOW, START, Season, on_one_database
 from sqlalchemy import delete, select, update
 
-from shadow.evidence.look import Look
+from shadow.evidence.cycle import Look
 from shadow.records import CandidateState, capture_time
-from shadow.store import candidates, dossiers, prunings, snapshots, tables
-from shadow.store.prunings import Extent
-from shadow.store.snapshots import Kind, Snapshot
+from shadow.store import candidates
+from shadow.store.database import tables
+from shadow.store.retention import prunings
+from shadow.store.retention.prunings import Extent
+from shadow.store.streams import dossiers, snapshots
+from shadow.store.streams.snapshots import Kind, Snapshot
 
 MakeSeason = Callable[..., Season]
 KINDS: tuple[Kind, ...] = ("verdict", "comparison", "evidence", "drift")

@@ -14,12 +14,14 @@ from season import CANDIDATE, DAY, NOW, START, Season, on_one_database
 from sqlalchemy import insert, update
 
 from monitoring import metrics
+from shadow.evidence.cycle import Look
 from shadow.evidence.gauges import gauges
-from shadow.evidence.look import Look
-from shadow.readings import StoreReading
-from shadow.store import replays, snapshots, tables
-from shadow.store.replays import Replay
-from shadow.store.snapshots import Current, Snapshot
+from shadow.store.database import tables
+from shadow.store.drift import replays
+from shadow.store.drift.replays import Replay
+from shadow.store.streams import snapshots
+from shadow.store.streams.snapshots import Current, Snapshot
+from shadow.worker.collectors import StoreReading
 
 MakeSeason = Callable[..., Season]
 

@@ -11,13 +11,16 @@ import pytest
 from season import CANDIDATE, DAY, LIVE, NOW, START, House, Season, alike, on_one_database, outcome, save
 from sqlalchemy import delete, insert, update
 
-from monitoring.sums import Sums
-from shadow.evidence.described import AnotherArtifact
-from shadow.evidence.judgement import facts_of, judge, watermark
+from model_package.reference import ModelRef
+from monitoring.statistics.sums import Sums
+from shadow.evidence.decision_basis import judgement
+from shadow.evidence.facts import facts_of, judge, watermark
+from shadow.evidence.reference import AnotherArtifact
 from shadow.policy import Policy, demo_text
-from shadow.records import CandidateState, Deployment, ModelRef, VerdictState
-from shadow.rollout import Decision, PromotionRefused, judgement, promote
-from shadow.store import candidates, deployments, streams, tables
+from shadow.records import CandidateState, Deployment, VerdictState
+from shadow.rollout import Decision, PromotionRefused, promote
+from shadow.store import candidates, deployments, streams
+from shadow.store.database import tables
 from shadow.store.evidence import Delays
 from shadow.store.streams import NotJudged
 

@@ -15,14 +15,25 @@ import pytest
 from season import CANDIDATE, DAY, NOW, START, Died, Season, alike, die_after, on_one_database, outcome, save
 from sqlalchemy import event, select, text, update
 
-from shadow.evidence.look import Look
-from shadow.store import StoreUnavailable, candidates, open_store, snapshots, tables
-from shadow.store.prunings import prune
+from shadow.evidence.cycle import Look
+from shadow.store import StoreUnavailable, candidates, open_store
+from shadow.store.database import tables
+from shadow.store.retention.prunings import prune
+from shadow.store.streams import snapshots
 
 MakeSeason = Callable[..., Season]
 KINDS = ("verdict", "comparison", "evidence", "drift")
-MADE = ("evidence", "evidence_due", "evidence_cursors", "outcome_delays", "gap_bins", "worst_gaps",
-        "field_counts", "field_cursors", "replays")  # fmt: skip
+MADE = (
+    "evidence",
+    "evidence_due",
+    "evidence_cursors",
+    "outcome_delays",
+    "gap_bins",
+    "worst_gaps",
+    "field_counts",
+    "field_cursors",
+    "replays",
+)
 NUMBER, TEXT, LIST = (int, float), str, list
 
 
@@ -49,58 +60,145 @@ def states(season: Season) -> list[str]:
 # ---- the shape of the documents: None in place of a number that there is not
 
 COLUMN = {
-    "state": NUMBER, "psi": NUMBER, "floor": NUMBER, "js": NUMBER, "ks": NUMBER, "w1_sd": NUMBER,
-    "missing": NUMBER, "missing_change": NUMBER, "unseen": NUMBER, "out_of_range": NUMBER,
-    "reference": [{"bin": TEXT, "share": NUMBER}], "window": [{"bin": TEXT, "share": NUMBER}],
-}  # fmt: skip
+    "state": NUMBER,
+    "psi": NUMBER,
+    "floor": NUMBER,
+    "js": NUMBER,
+    "ks": NUMBER,
+    "w1_sd": NUMBER,
+    "missing": NUMBER,
+    "missing_change": NUMBER,
+    "unseen": NUMBER,
+    "out_of_range": NUMBER,
+    "reference": [{"bin": TEXT, "share": NUMBER}],
+    "window": [{"bin": TEXT, "share": NUMBER}],
+}
 KEY = {"ln_e": NUMBER, "threshold": NUMBER}
 DAYS_KEY = {"lower": NUMBER, "threshold": NUMBER, "days": NUMBER, "needed_days": NUMBER}
 SHAPES: dict[str, Any] = {
     "verdict": {
-        "candidate": TEXT, "live": TEXT, "stream": NUMBER, "state": TEXT, "since": TEXT, "evaluated_at": TEXT,
-        "policy": {"name": TEXT, "sha256": TEXT,
-                   **dict.fromkeys(("day_seconds", "alpha", "margin", "cap"), NUMBER)},
+        "candidate": TEXT,
+        "live": TEXT,
+        "stream": NUMBER,
+        "state": TEXT,
+        "since": TEXT,
+        "evaluated_at": TEXT,
+        "policy": {
+            "name": TEXT,
+            "sha256": TEXT,
+            **dict.fromkeys(("day_seconds", "alpha", "margin", "cap"), NUMBER),
+        },
         "watermark": {"day": NUMBER, "date": TEXT, "maturity_seconds": NUMBER, "delays_seen": NUMBER},
         "counts": dict.fromkeys(("pairs", "sold", "withdrawn", "unsold", "days", "coverage"), NUMBER),
         "losses": {"live": NUMBER, "candidate": NUMBER},
         "difference": {"mean": NUMBER, "lower": NUMBER, "upper": NUMBER},
-        "keys": {"rows": KEY, "days": DAYS_KEY, "harm_rows": KEY, "harm_days": DAYS_KEY,
-                 "certificate": {"rows": KEY, "days": DAYS_KEY}},
-        "rules": [{"rule": TEXT, "title": TEXT, "value": NUMBER, "threshold": NUMBER, "unit": TEXT,
-                   "result": TEXT, "effect": TEXT, "detail": TEXT}],
+        "keys": {
+            "rows": KEY,
+            "days": DAYS_KEY,
+            "harm_rows": KEY,
+            "harm_days": DAYS_KEY,
+            "certificate": {"rows": KEY, "days": DAYS_KEY},
+        },
+        "rules": [
+            {
+                "rule": TEXT,
+                "title": TEXT,
+                "value": NUMBER,
+                "threshold": NUMBER,
+                "unit": TEXT,
+                "result": TEXT,
+                "effect": TEXT,
+                "detail": TEXT,
+            }
+        ],
         "needed": {"houses_50": NUMBER, "houses_90": NUMBER, "days": NUMBER},
-        "reasons": [TEXT], "bad_day_rate_not_excluded": NUMBER, "tipping_point": NUMBER,
+        "reasons": [TEXT],
+        "bad_day_rate_not_excluded": NUMBER,
+        "tipping_point": NUMBER,
         "preliminary": {"sold": NUMBER, "mean": NUMBER},
-        "segments": [{"segment": TEXT, "result": TEXT,
-                      **dict.fromkeys(("pairs", "sold", "mean", "ln_e"), NUMBER)}],
+        "segments": [
+            {"segment": TEXT, "result": TEXT, **dict.fromkeys(("pairs", "sold", "mean", "ln_e"), NUMBER)}
+        ],
         "rollback": {"alarm": bool, "because": [TEXT]},
     },
     "comparison": {
-        **dict.fromkeys(("pairs", "mean_abs_dollars", "bias", "mad", "p50", "p90", "p99", "max", "beyond_5",
-                         "beyond_10", "beyond_20", "slope", "concordance", "pearson", "spearman", "absurd"),
-                        NUMBER),
+        **dict.fromkeys(
+            (
+                "pairs",
+                "mean_abs_dollars",
+                "bias",
+                "mad",
+                "p50",
+                "p90",
+                "p99",
+                "max",
+                "beyond_5",
+                "beyond_10",
+                "beyond_20",
+                "slope",
+                "concordance",
+                "pearson",
+                "spearman",
+                "absurd",
+            ),
+            NUMBER,
+        ),
         "limits": {"lower": NUMBER, "upper": NUMBER, "se": NUMBER},
         "histogram": {"edges": [NUMBER], "counts": [NUMBER]},
         "points": [{"id": TEXT, "live": NUMBER, "candidate": NUMBER, "sold": NUMBER}],
-        "segments": [{"segment": TEXT, "pairs": NUMBER, "bias": NUMBER, "mad": NUMBER, "beyond_10": NUMBER,
-                      "sold": NUMBER, "mean": NUMBER}],
+        "segments": [
+            {
+                "segment": TEXT,
+                "pairs": NUMBER,
+                "bias": NUMBER,
+                "mad": NUMBER,
+                "beyond_10": NUMBER,
+                "sold": NUMBER,
+                "mean": NUMBER,
+            }
+        ],
         "days": [{"date": TEXT, "pairs": NUMBER, "bias": NUMBER, "mad": NUMBER}],
-        "worst": [{"id": TEXT, "captured_at": TEXT, "live": NUMBER, "candidate": NUMBER, "sold": NUMBER,
-                   "gap": NUMBER, "inputs": dict}],
+        "worst": [
+            {
+                "id": TEXT,
+                "captured_at": TEXT,
+                "live": NUMBER,
+                "candidate": NUMBER,
+                "sold": NUMBER,
+                "gap": NUMBER,
+                "inputs": dict,
+            }
+        ],
     },
-    "evidence": {"threshold": NUMBER, "days": [
-        {"date": TEXT, **dict.fromkeys(("sold", "ln_e", "harm_ln_e", "mean", "day_mean", "lower", "upper",
-                                        "key_b"), NUMBER)}
-    ]},
+    "evidence": {
+        "threshold": NUMBER,
+        "days": [
+            {
+                "date": TEXT,
+                **dict.fromkeys(
+                    ("sold", "ln_e", "harm_ln_e", "mean", "day_mean", "lower", "upper", "key_b"), NUMBER
+                ),
+            }
+        ],
+    },
     "drift": {
         "windows": {key: {"houses": NUMBER, "from": TEXT, "to": TEXT} for key in ("7", "28")},
-        "state": NUMBER, "enough": bool,
+        "state": NUMBER,
+        "enough": bool,
         "fields": [{"field": TEXT, "importance": NUMBER, **COLUMN}],
         "predictions": {"live": COLUMN, "candidate": COLUMN},
-        "skew": [{"model": TEXT, "date": TEXT, "houses": NUMBER, "worst_log_ratio": NUMBER, "beyond": NUMBER,
-                  "state": NUMBER}],
+        "skew": [
+            {
+                "model": TEXT,
+                "date": TEXT,
+                "houses": NUMBER,
+                "worst_log_ratio": NUMBER,
+                "beyond": NUMBER,
+                "state": NUMBER,
+            }
+        ],
     },
-}  # fmt: skip
+}
 
 
 def faults(found: Any, wanted: Any, where: str = "") -> list[str]:
@@ -109,8 +207,11 @@ def faults(found: Any, wanted: Any, where: str = "") -> list[str]:
         return [] if wanted is not LIST else [where]
     if isinstance(wanted, dict):
         missing = [f"{where}.{key} is missing" for key in wanted.keys() - found.keys()]
-        return missing + [fault for key in wanted.keys() & found.keys()
-                          for fault in faults(found[key], wanted[key], f"{where}.{key}")]  # fmt: skip
+        return missing + [
+            fault
+            for key in wanted.keys() & found.keys()
+            for fault in faults(found[key], wanted[key], f"{where}.{key}")
+        ]
     if isinstance(wanted, list):
         if not isinstance(found, list):
             return [f"{where} is no list"]

@@ -13,10 +13,12 @@ from season import CANDIDATE, DAY, LIVE, POLICY, START, Season, changed, on_one_
 from sqlalchemy import insert, select, update
 
 from model_package import artifact, manifest
-from shadow.evidence.opening import Opening
+from model_package.reference import ModelRef
+from shadow.evidence.streams import Opening
 from shadow.policy import Policy, default_text
-from shadow.records import CandidateState, Deployment, DeploymentKind, ModelRef
-from shadow.store import Store, candidates, deployments, open_store, streams, tables
+from shadow.records import CandidateState, Deployment, DeploymentKind
+from shadow.store import Store, candidates, deployments, open_store, streams
+from shadow.store.database import tables
 from shadow.store.streams import Stream
 
 SOON = START + DAY
@@ -167,7 +169,7 @@ def test_an_unreadable_artifact_is_told_once_and_opened_when_mended(
 @pytest.mark.parametrize("said", [b"[1]", b"{", b'"text"'])
 def test_a_profile_that_says_nothing_holds_up_no_other_candidate(season: Season, said: bytes) -> None:
     files = {"card.json": b"{}", "profile.json": said}
-    saved = artifact.directory_of(season.models, "odd", "1")
+    saved = artifact.directory_of(season.models, ModelRef("odd", "1"))
     saved.mkdir(parents=True)
     for name, data in {**files, "manifest.json": manifest.compose("odd", "1", "faulty", files)}.items():
         (saved / name).write_bytes(data)
@@ -181,8 +183,11 @@ def test_a_profile_that_says_nothing_holds_up_no_other_candidate(season: Season,
 def test_a_live_model_that_tells_no_loss_needs_an_absolute_margin(
     season: Season, caplog: pytest.LogCaptureFixture
 ) -> None:
-    live = save(season.models, "linear", {key: value for key, value in profile(season, "linear").items()
-                                          if key != "loss"})  # fmt: skip
+    live = save(
+        season.models,
+        "linear",
+        {key: value for key, value in profile(season, "linear").items() if key != "loss"},
+    )
     with season.store.writing() as connection:
         deployments.append(connection, Deployment(live, SOON, "somebody", "another"))
     assert opened(season) == []

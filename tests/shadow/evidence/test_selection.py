@@ -12,13 +12,14 @@ from season import LIVE, NOW, Season, fields, on_one_database, rows_of
 from sqlalchemy import delete, select
 
 from model_package import profile
-from monitoring.drift import YELLOW_PSI
-from shadow.evidence.agreement import agreement
-from shadow.evidence.described import Described
-from shadow.evidence.judgement import facts_of
-from shadow.evidence.selection import LEAST, _counted, compare
+from monitoring.statistics.drift import YELLOW_PSI
+from shadow.evidence.documents.comparison import agreement
+from shadow.evidence.facts import facts_of
+from shadow.evidence.reference import Described
+from shadow.evidence.selection_bias import LEAST, _counted, compare
 from shadow.records import new_capture_ids
-from shadow.store import evidence, tables
+from shadow.store import evidence
+from shadow.store.database import tables
 from shadow.store.evidence import Pair
 from shadow.verdict import decide
 

@@ -25,13 +25,15 @@ from season import (
 )
 from sqlalchemy import func, select, update
 
+from model_package.reference import ModelRef
 from shadow.evidence import skew
-from shadow.evidence.drift_document import document
+from shadow.evidence.documents.drift import document
 from shadow.policy import Policy
-from shadow.records import Capture, ModelRef
-from shadow.store import replays, tables
+from shadow.records import Capture
+from shadow.store.database import tables
+from shadow.store.drift import replays
+from shadow.store.drift.replays import Replay
 from shadow.store.observations import Answer
-from shadow.store.replays import Replay
 
 MakeSeason = Callable[..., Season]
 LATER = NOW + 3 * DAY
@@ -49,14 +51,26 @@ def season(make_season: MakeSeason) -> Season:
     return make_season("new")
 
 
-def ask(season: Season, moment: datetime, areas: list[int], key: Callable[[float], bool] = lambda k: k < 0.01,
-        live: ModelRef = LIVE) -> list[Any]:  # fmt: skip
+def ask(
+    season: Season,
+    moment: datetime,
+    areas: list[int],
+    key: Callable[[float], bool] = lambda k: k < 0.01,
+    live: ModelRef = LIVE,
+) -> list[Any]:
     """Houses of these sizes, priced as the artifacts say; the candidate has seen them, too."""
     asked = [
-        Capture(name_at(moment, season.chance, key), moment, "again", row, live, 100.0 * area,
-                fields(season.chance) | {"living_area": area})
+        Capture(
+            name_at(moment, season.chance, key),
+            moment,
+            "again",
+            row,
+            live,
+            100.0 * area,
+            fields(season.chance) | {"living_area": area},
+        )
         for row, area in enumerate(areas)
-    ]  # fmt: skip
+    ]
     with season.store.writing() as connection:
         insert(connection, asked)
         pass_all(
@@ -106,8 +120,9 @@ def test_a_price_that_was_altered_is_found(season: Season, caplog: pytest.LogCap
         season.store, season.models, season.stream, Policy.parse(season.stream.terms.policy), LATER, ()
     )
     assert [(one["model"], one["beyond"], one["state"]) for one in shown["skew"]] == [
-        ("linear@1", 1, 2), ("gbm@1", 1, 2)
-    ]  # fmt: skip
+        ("linear@1", 1, 2),
+        ("gbm@1", 1, 2),
+    ]
 
 
 @on_one_database

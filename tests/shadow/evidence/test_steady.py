@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from season import DAY, NOW, Season, outcome
 
-from shadow.evidence.look import Look
+from shadow.evidence.cycle import Look
 
 WARM, LOOKS, HOUSES = 3, 6, 50
 

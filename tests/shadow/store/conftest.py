@@ -14,9 +14,10 @@ import pytest
 from sqlalchemy import Connection, event
 
 from model_package import schema
+from model_package.reference import ModelRef
 from shadow import policy
 from shadow.policy import Policy
-from shadow.records import Capture, Deployment, ModelRef, Outcome, OutcomeState, new_capture_ids
+from shadow.records import Capture, Deployment, Outcome, OutcomeState, new_capture_ids
 from shadow.store import Store, candidates, captures, deployments, observations, outcomes, sources, streams
 from shadow.store.observations import Answer
 from shadow.store.streams import Stream, Terms

@@ -16,14 +16,22 @@ import numpy as np
 import pytest
 from sqlalchemy import delete, insert, select
 
-from monitoring.sums import Sums, Terms, sums_of
+from model_package.reference import ModelRef
+from monitoring.statistics.sums import Sums, Terms, sums_of
 from shadow.policy import segments_of
-from shadow.records import Capture, Deployment, ModelRef, Outcome, OutcomeState, capture_time
+from shadow.records import Capture, Deployment, Outcome, OutcomeState, capture_time
 from shadow.store import Store, evidence, open_store, streams
 from shadow.store.captures import sample_key
+from shadow.store.database.tables import (
+    captures,
+    evidence_due,
+    gap_bins,
+    outcome_delays,
+    prunings,
+    worst_gaps,
+)
+from shadow.store.database.tables import evidence as evidence_table
 from shadow.store.observations import Answer
-from shadow.store.tables import captures, evidence_due, gap_bins, outcome_delays, prunings, worst_gaps
-from shadow.store.tables import evidence as evidence_table
 
 DAY = timedelta(days=1)
 START = datetime(2026, 9, 1, tzinfo=UTC)

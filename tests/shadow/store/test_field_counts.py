@@ -16,14 +16,15 @@ from sqlalchemy import insert, select
 
 from model_package import profile
 from model_package.profile import MISSING, OTHER, UNSEEN
+from model_package.reference import ModelRef
 from model_package.schema import EXAMPLE, Row
 from model_package.synthetic import synthetic
-from monitoring.drift import field_drift
-from shadow.records import Capture, ModelRef, new_capture_ids
+from monitoring.statistics.drift import field_drift
+from shadow.records import Capture, new_capture_ids
 from shadow.store import Store, candidates, captures, observations, open_store, sources
-from shadow.store.field_counts import PREDICTION, FieldCounts, windows
+from shadow.store.database.tables import field_counts
+from shadow.store.drift.field_counts import PREDICTION, FieldCounts, windows
 from shadow.store.observations import Answer
-from shadow.store.tables import field_counts
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
 DAY = 86_400

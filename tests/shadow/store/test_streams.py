@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shadow.records import CandidateState, Deployment, ModelRef
+from model_package.reference import ModelRef
+from shadow.records import CandidateState, Deployment
 from shadow.store import Store, candidates, deployments, open_store, streams
 from shadow.store.streams import Stream, Terms
 

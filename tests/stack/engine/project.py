@@ -29,9 +29,15 @@ BODY = json.dumps(schema.EXAMPLE).encode()
 def run(*command: str, environment: Mapping[str, str] | None = None, seconds: float = 300) -> str:
     """What a command that must succeed prints."""
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        timeout=seconds, check=False,
-    )  # fmt: skip
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
     assert done.returncode == 0, f"{' '.join(command)}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
     return done.stdout
 

@@ -25,7 +25,7 @@ MEASURES = (
     *("abs_dollars", "beyond_5", "beyond_10", "beyond_20", "absurd", "out_of_bounds", "g_max"),
     *("x", "y", "x2", "y2", "xy"),
 )
-"""The sums of a day as monitoring.sums had them when this was written."""
+"""The sums of a day as monitoring.statistics.sums had them when this was written."""
 
 
 def number() -> TypeEngine[int]:

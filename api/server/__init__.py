@@ -1,0 +1,1 @@
+"""The server: gunicorn as Umbra runs it, with its workers, hooks and arbiter."""

@@ -1,0 +1,1 @@
+"""Statistics: sums that merge by addition, sequential tests, comparison of models, drift."""

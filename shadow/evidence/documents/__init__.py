@@ -1,0 +1,1 @@
+"""Documents: what the pages and reports show of a stream, computed by the evidence cycle."""

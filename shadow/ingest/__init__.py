@@ -1,0 +1,1 @@
+"""Ingest: moves the journal of one data directory into the store."""

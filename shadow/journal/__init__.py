@@ -1,0 +1,1 @@
+"""The journal: checksummed files on disk, and the recorder that writes captures into them. No SQL."""

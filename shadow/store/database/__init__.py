@@ -1,0 +1,1 @@
+"""What differs between SQLite and PostgreSQL: tables, dialects, bulk inserts, partitions, errors."""

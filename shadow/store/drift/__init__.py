@@ -1,0 +1,1 @@
+"""Drift in the store: counts by field and bin, and re-scored captures."""

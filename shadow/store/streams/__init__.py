@@ -1,0 +1,33 @@
+"""Streams: a candidate judged against one live model, with its documents and verdicts."""
+
+from shadow.store.streams.streams import (
+    NotJudged,
+    Stream,
+    Terms,
+    current,
+    end_older,
+    find,
+    is_over,
+    live_digest,
+    lock,
+    next_number,
+    of_candidate,
+    of_model,
+    open_stream,
+)
+
+__all__ = [
+    "NotJudged",
+    "Stream",
+    "Terms",
+    "current",
+    "end_older",
+    "find",
+    "is_over",
+    "live_digest",
+    "lock",
+    "next_number",
+    "of_candidate",
+    "of_model",
+    "open_stream",
+]

@@ -1,0 +1,1 @@
+"""The worker: supervises ingest, evidence and a scoring process for each candidate."""

@@ -1,0 +1,61 @@
+"""`python -m shadow.worker`: the worker's process, with its /metrics."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from monitoring import metrics
+from shadow import processes, start
+from shadow.processes import addresses
+from shadow.processes.heartbeat import Announcement
+from shadow.settings import Settings
+from shadow.store import open_store
+from shadow.worker.collectors import JournalReading, StoreDiskReading, StoreReading
+from shadow.worker.supervisor import Roster, Worker
+
+_LOOK_SECONDS = 0.5
+
+
+def run(settings: Settings, stop: threading.Event, announcement: Announcement) -> None:
+    """Keep the worker's processes running until told to stop; raises CannotRun, of the store, too."""
+    processes.claim_all(settings, "worker")  # before anything of a running one could be touched
+    start.adopt_orphans()
+    store = open_store(settings.store)
+    files = settings.metrics_files("worker")
+    reading = StoreReading(store, settings.models, masked=settings.masked_fields)
+    _serve_metrics(settings, reading, files if metrics.prepare_directory(files) else None)
+    reading.follow(stop)
+    roster = Roster(store)
+    worker = Worker(settings, roster, processes.without(os.environ, "UMBRA_ADMIN_TOKEN"))
+    children: dict[str, Any] = {}
+    while not stop.is_set() and roster.refusal is None:
+        worker.tend(time.monotonic())
+        if children != (children := worker.standing()):
+            announcement.tell(children=children)
+        stop.wait(_LOOK_SECONDS)
+    announcement.tell(state="stopping")
+    worker.stop()
+    metrics.remove_directory(files)
+    if roster.refusal is not None:
+        raise processes.CannotRun(roster.refusal)
+
+
+def _serve_metrics(settings: Settings, store: StoreReading, files: Path | None) -> None:
+    readings: list[metrics.Reading] = [JournalReading(settings), StoreDiskReading(settings), store]
+    host, port = settings.metrics_host, settings.worker_metrics_port
+    try:
+        metrics.serve(host, port, family=addresses.family(host), directory=files, readings=readings)
+    except OSError as fault:
+        raise processes.CannotRun(
+            f"UMBRA_WORKER_METRICS_PORT={port}: cannot listen on {host}: {fault.strerror}; "
+            "is another worker running?"
+        ) from fault
+
+
+if __name__ == "__main__":
+    sys.exit(processes.main("worker", run))

@@ -1,0 +1,54 @@
+"""`umbra report`: all that is known of a candidate in one HTML file, to attach to a decision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from api.pages.assets import Assets
+from api.pages.documents import Document
+from api.pages.rendering import Rendering
+from api.pages.report import KINDS, render
+from model_package.reference import ModelRef
+from monitoring import terminal
+from shadow.settings import Settings
+from shadow.store import open_store
+from shadow.store.streams import NotJudged, dossiers
+from shadow.store.streams.dossiers import Dossier
+
+
+@click.command(short_help="One file with all that is known of a candidate.")
+@click.argument("candidate")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="The HTML file to write.",
+)
+def report(candidate: str, output: Path) -> None:
+    """Write all that is known of CANDIDATE (NAME@VERSION) into one HTML file.
+
+    Verdict, rules, policy, hashes, comparison, evidence and drift, as they were computed last. The file needs
+    nothing but itself and opens without a network.
+
+    \b
+    umbra report gbm@2 -o report.html
+    """
+    model = ModelRef.parse(candidate)
+    settings = Settings.from_environment()
+    store = open_store(settings.store)
+    try:
+        with store.reading() as connection:
+            found = dossiers.newest(connection, model, KINDS, settings.masked_fields)
+    finally:
+        store.close()
+    if found is None:
+        raise NotJudged(f"{model} was never judged; `umbra candidates` lists who is, the worker judges them")
+    output.write_text(render(found, Rendering(Assets())), encoding="utf-8")
+    terminal.say(f"{output}: {_state(found)}, {output.stat().st_size:,} bytes")
+
+
+def _state(found: Dossier) -> str:
+    return str(Document.of(found, "verdict").at("state") or "not judged yet")
