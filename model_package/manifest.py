@@ -26,13 +26,13 @@ _FILE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\.[a-z0-9]{1,16}\Z")
 class InvalidArtifact(ValueError):
     """Not a complete, readable artifact of this schema."""
 
-    names_no_house = True
+    safe_to_log = True
 
 
 class AlteredArtifact(ValueError):
     """A file that is not what the manifest says."""
 
-    names_no_house = True
+    safe_to_log = True
 
 
 @dataclass(frozen=True, slots=True)

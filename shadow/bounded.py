@@ -13,7 +13,7 @@ Content = TypeVar("Content")
 class NotAnswered(RuntimeError):
     """It took longer than anybody waits."""
 
-    names_no_house = True
+    safe_to_log = True
 
 
 class Answer(Generic[Content]):

@@ -41,7 +41,7 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of its own below i
 class InvalidSetting(ValueError):
     """A setting whose name or value cannot be right; names the key and the value."""
 
-    names_no_house = True
+    safe_to_log = True
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:

@@ -35,7 +35,7 @@ _log = logging.getLogger("umbra.server")
 
 def _mark_harmless(record: logging.LogRecord) -> bool:
     """Let lines of gunicorn that are about processes alone be read also while texts are withheld."""
-    record.names_no_house = record.msg in OF_PROCESSES
+    record.safe_to_log = record.msg in OF_PROCESSES
     return True
 
 

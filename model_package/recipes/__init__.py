@@ -25,7 +25,7 @@ Scorer = Callable[[NDArray[np.float64]], Dollars]
 class UnknownRecipe(ValueError):
     """A recipe nobody added."""
 
-    names_no_house = True
+    safe_to_log = True
 
 
 class DuplicateRecipe(ValueError):

@@ -105,7 +105,7 @@ class LineFormatter(OrjsonFormatter):
 class DiscreetFormatter(LineFormatter):
     """Writes no text that may repeat what a house says, only where it was said.
 
-    The text of an error whose class, or of a library's record that, has a true `names_no_house` is written.
+    The text of an error whose class, or of a library's record that, has a true `safe_to_log` is written.
     """
 
     def _document(self, record: logging.LogRecord) -> dict[str, Any]:
@@ -119,16 +119,16 @@ class DiscreetFormatter(LineFormatter):
         super()._add(document, {key: fields[key] for key in fields if key not in log_fields.TEXTS})
 
     def _message(self, record: logging.LogRecord) -> str:
-        return super()._message(record) if _names_no_house(record) else WITHHELD
+        return super()._message(record) if _is_safe_to_log(record) else WITHHELD
 
     def _error(self, error: BaseException, *, with_stack: bool) -> dict[str, str]:  # noqa: ARG002
-        message = _said(error)[:_MESSAGE_CHARACTERS] if _names_no_house(type(error)) else WITHHELD
+        message = _said(error)[:_MESSAGE_CHARACTERS] if _is_safe_to_log(type(error)) else WITHHELD
         places = [place for one in reversed(list(_chain(error))) for place in _places(one)]
         return {"type": type(error).__name__, "message": message, "stack_trace": _end("\n".join(places))}
 
 
-def _names_no_house(something: object) -> bool:
-    return getattr(something, "names_no_house", False) is True
+def _is_safe_to_log(something: object) -> bool:
+    return getattr(something, "safe_to_log", False) is True
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -19,7 +19,7 @@ _GROUP_AND_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 class WritableByOthers(PermissionError):
     """A directory of ours in which other users may plant files; the message says what to do."""
 
-    names_no_house = True
+    safe_to_log = True
 
     def __str__(self) -> str:
         return str(self.args[0])

@@ -8,4 +8,4 @@ EXIT_FAILURE, EXIT_USAGE = 1, 2
 class CannotRun(RuntimeError):
     """A process cannot do its work and starting it again will not help; the message says what to do."""
 
-    names_no_house = True
+    safe_to_log = True

@@ -21,7 +21,7 @@ _log = logging.getLogger("umbra.rollout")
 class NoDeployment(RuntimeError):
     """No model has ever been live here."""
 
-    names_no_house = True
+    safe_to_log = True
 
 
 def current_deployment(settings: Settings) -> Deployment:

@@ -17,7 +17,7 @@ Days = tuple[tuple[int, Sums], ...]
 class ImmatureDay(ValueError):
     """A day was given as mature that the watermark has not passed."""
 
-    names_no_house = True
+    safe_to_log = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,7 @@ def test_while_texts_are_withheld_words_of_models_and_clients_are_left_out(discr
 
 
 class _ToldError(RuntimeError):
-    names_no_house = True
+    safe_to_log = True
 
 
 def test_while_texts_are_withheld_an_error_that_can_name_no_house_says_what_to_do(discreet):

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 class StoreUnavailable(RuntimeError):
     """The database cannot be reached or cannot do it now; what was asked can be tried again."""
 
-    names_no_house = True
+    safe_to_log = True
 
 
 class StoreUnfit(StoreUnavailable):

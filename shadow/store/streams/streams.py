@@ -21,7 +21,7 @@ from shadow.store.database.tables import candidates, deployments, streams
 class NotJudged(ValueError):
     """There is no evidence about a model, because it is, or was at the time, no candidate."""
 
-    names_no_house = True
+    safe_to_log = True
 
 
 @dataclass(frozen=True, slots=True)
