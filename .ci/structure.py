@@ -37,8 +37,34 @@ OUTSIDE = (
     ".ci",
 )
 ODD = frozenset(
-    "one found told some given asked shown kept made said this here there whole part parts place places words "
-    "again mine theirs way ways both thing".split()
+    [
+        "one",
+        "found",
+        "told",
+        "some",
+        "given",
+        "asked",
+        "shown",
+        "kept",
+        "made",
+        "said",
+        "this",
+        "here",
+        "there",
+        "whole",
+        "part",
+        "parts",
+        "place",
+        "places",
+        "words",
+        "again",
+        "mine",
+        "theirs",
+        "way",
+        "ways",
+        "both",
+        "thing",
+    ]
 )
 
 
@@ -111,8 +137,8 @@ def _cycles(graph: grimp.ImportGraph) -> list[list[str]]:
     low: dict[str, int] = {}
     stack: list[str] = []
     cycles = []
-    for start in imported:
-        calls = [] if start in index else [(start, iter(imported[start]))]
+    for start, targets in imported.items():
+        calls = [] if start in index else [(start, iter(targets))]
         while calls:
             module, rest = calls[-1]
             if module not in index:
@@ -166,20 +192,20 @@ def _layer_of(module: str, heights: Mapping[str, tuple[int, str]]) -> str:
     return next((layer for layer in heights if module == layer or module.startswith(f"{layer}.")), "")
 
 
-def _print(structure: Structure) -> None:
-    odd = sorted(structure.odd_names.items(), key=lambda pair: -pair[1])
-    print(f"odd names       {100 * structure.odd_share:.2f} % of {structure.bindings:,} bindings", *odd[:5])
-    print(f"module cycles   {len(structure.module_cycles)}", *structure.module_cycles)
-    print(f"upward arrows   {len(structure.upward_arrows)}", *structure.upward_arrows)
-    print(
-        f"repeated classes {len(structure.repeated_classes)}", *structure.repeated_classes.items(), sep="\n  "
-    )
-    print(f"formatter off   {len(structure.formatter_switched_off)}", *structure.formatter_switched_off)
+def _lines(structure: Structure) -> Iterator[str]:
+    most = sorted(structure.odd_names.items(), key=lambda pair: -pair[1])[:5]
+    share = f"{100 * structure.odd_share:.2f} %"
+    yield f"odd names         {share} of {structure.bindings:,} bindings {dict(most)}"
+    for title, lines in (
+        ("module cycles", structure.module_cycles),
+        ("upward arrows", structure.upward_arrows),
+        ("repeated classes", structure.repeated_classes.items()),
+        ("formatter off", structure.formatter_switched_off),
+    ):
+        yield "\n    ".join([f"{title:17} {len(lines)}", *map(str, lines)])
 
 
 if __name__ == "__main__":
     measured = measure()
-    if "--json" in sys.argv[1:]:
-        print(json.dumps(asdict(measured) | {"odd_share": measured.odd_share}))
-    else:
-        _print(measured)
+    facts = json.dumps(asdict(measured) | {"odd_share": measured.odd_share})
+    sys.stdout.write((facts if "--json" in sys.argv[1:] else "\n".join(_lines(measured))) + "\n")
