@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
-import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -23,6 +21,7 @@ from model_package.reference import InvalidReference, ModelRef
 from model_package.schema import FAULTS_MOST, Fault, MalformedBody
 from model_package.schema.faults import cut, shown
 from shadow import rollout
+from shadow.bounded import BackgroundCall, NotAnswered
 from shadow.records import Deployment
 from shadow.rollout import Decision, Judgement
 from shadow.rollout.decision import REASON_CHARACTERS
@@ -61,7 +60,7 @@ class Deployments:
         self._models = models
         self._judge = _judgement if judge is None else judge
         self._wait_seconds = wait_seconds
-        self._thread: threading.Thread | None = None
+        self._hanging: BackgroundCall[Deployment] | None = None
         self._under_way = Decision(_NOBODY, "none", datetime.now(UTC))
 
     def promote(self) -> Response:
@@ -106,25 +105,20 @@ class Deployments:
             raise WrongToken("the token is not that of UMBRA_ADMIN_TOKEN")
 
     def _decided(self, decision: Decision, decide: Callable[[], Deployment]) -> Response:
-        if self._thread is not None and self._thread.is_alive():
+        if self._hanging is not None and self._hanging.is_running:
             raise _unconfirmed(
                 "this one was not made: an earlier decision is still under way here", self._under_way
             )
         self._under_way = decision
-        future: Future[Deployment] = Future()
-        self._thread = threading.Thread(
-            target=_settle, args=(future, decide), name="umbra-decision", daemon=True
-        )
-        self._thread.start()
+        call = BackgroundCall(decide, "umbra-decision")
         try:
-            made = future.result(self._wait_seconds)
-        except TimeoutError as fault:
-            if future.done():  # it is the decision's own
-                raise
+            deployment = call.result_within(self._wait_seconds, "the decision")
+        except NotAnswered as fault:
+            self._hanging = call
             raise _unconfirmed(
                 f"not done within {self._wait_seconds:g} s; it may still happen, or have happened", decision
             ) from fault
-        return Response(orjson.dumps(shown_deployment(made)), content_type=content.JSON)
+        return Response(orjson.dumps(shown_deployment(deployment)), content_type=content.JSON)
 
 
 def _unconfirmed(what: str, decision: Decision) -> DecisionUnconfirmed:
@@ -135,27 +129,12 @@ def _unconfirmed(what: str, decision: Decision) -> DecisionUnconfirmed:
     return DecisionUnconfirmed(f"{what}; {look}", decided_at, address)
 
 
-def shown_deployment(made: Deployment) -> dict[str, Any]:
-    """A deployment as it is told of."""
-    return {
-        "id": made.id,
-        "kind": made.kind,
-        "live": {"name": made.live.name, "version": made.live.version},
-        "since": made.since,
-        "by": made.by,
-        "reason": made.reason,
-        "verdict": made.verdict_state,
-        "overridden": made.overridden,
-        "artifact_digest": made.artifact_digest,
-        "policy_sha256": made.policy_sha256,
-    }
-
-
-def _settle(future: Future[Deployment], decide: Callable[[], Deployment]) -> None:
-    try:
-        future.set_result(decide())
-    except Exception as fault:  # noqa: BLE001 (raised again by the request that waits)
-        future.set_exception(fault)
+def shown_deployment(deployment: Deployment) -> dict[str, Any]:
+    """Give a deployment as the API shows it."""
+    live = {"name": deployment.live.name, "version": deployment.live.version}
+    view = deployment.view() | {"live": live}
+    del view["verdict_id"]
+    return view
 
 
 def _hashed(token: str) -> bytes:

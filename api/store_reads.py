@@ -7,16 +7,15 @@ alone for a while and look-ups are refused at once.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from queue import SimpleQueue
-from typing import Generic, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from model_package.reference import InvalidReference, ModelRef
+from shadow.bounded import BackgroundCall, NotAnswered, Refreshed
 from shadow.records import Candidate, Deployment, Prediction
 from shadow.store import Store, StoreUnavailable, deployments, outcomes
 from shadow.store.outcomes import Counts
@@ -25,7 +24,6 @@ from shadow.store.streams.snapshots import Current, Kind
 from shadow.store.streams.verdicts import Recorded
 
 Found = TypeVar("Found")
-_SHARE = 0.05
 _VERDICT: tuple[Kind, ...] = ("verdict",)
 _SHORT_SECONDS = 0.1
 
@@ -65,8 +63,8 @@ class Lookups:
         self._rest_seconds = rest_seconds
         self._clock = clock
         self._resting_until = -float("inf")
-        self._thread: threading.Thread | None = None
-        self._counts = Count(lambda: _count(store), wait_seconds, clock)
+        self._hanging: BackgroundCall[Any] | None = None
+        self._counts = self._refreshed(lambda: _count(store), wait_seconds)
 
     def prediction(self, capture_id: UUID) -> Prediction | None:
         """A capture and all that is known about it."""
@@ -92,41 +90,41 @@ class Lookups:
         """Whatever a page wants to know."""
         return self._bounded(lambda: question(self._store))
 
-    def counting(self, question: Callable[[Store], Found]) -> Count[Found]:
-        """A question of a page that takes the longer the more there is."""
-        return Count(lambda: question(self._store), _SHORT_SECONDS, self._clock, self._rest_seconds)
+    def counting(self, question: Callable[[Store], Found]) -> Refreshed[Found]:
+        """A question of a page that takes the longer the more there is, in a thread of its own."""
+        return self._refreshed(lambda: question(self._store), _SHORT_SECONDS, self._rest_seconds)
 
     def outcome_counts(self) -> tuple[Counts, datetime]:
         """What is known of answered houses, and when that was counted."""
-        return self._counts.look()
+        return self._counts.latest()
 
-    def _bounded(self, look: Callable[[], Found]) -> Found:
-        if self._clock() < self._resting_until or (self._thread and self._thread.is_alive()):
+    def _refreshed(
+        self, query: Callable[[], Found], wait_seconds: float, pause_seconds: float = 0.0
+    ) -> Refreshed[Found]:
+        return Refreshed(
+            query,
+            wait_seconds=wait_seconds,
+            pause_seconds=pause_seconds,
+            clock=self._clock,
+            first_error=StoreUnavailable("it is still being counted"),
+        )
+
+    def _bounded(self, read: Callable[[], Found]) -> Found:
+        if self._clock() < self._resting_until or (self._hanging and self._hanging.is_running):
             raise StoreUnavailable("the store did not answer a moment ago")
         try:
-            return self._waited(look)
+            return self._waited(read)
         except StoreUnavailable:
             self._resting_until = self._clock() + self._rest_seconds
             raise
 
-    def _waited(self, look: Callable[[], Found]) -> Found:
-        answers: SimpleQueue[Found | Exception] = SimpleQueue()
-        self._thread = threading.Thread(target=_put, args=(answers, look), name="umbra-lookup", daemon=True)
-        self._thread.start()
-        self._thread.join(self._wait_seconds)
-        if self._thread.is_alive():
-            raise StoreUnavailable(f"the store did not answer within {self._wait_seconds:g} seconds")
-        found = answers.get_nowait()
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-
-def _put(answers: SimpleQueue[Found | Exception], look: Callable[[], Found]) -> None:
-    try:
-        answers.put(look())
-    except Exception as fault:  # noqa: BLE001 (raised again by the thread that waits)
-        answers.put(fault)
+    def _waited(self, read: Callable[[], Found]) -> Found:
+        call = BackgroundCall(read, "umbra-store-read")
+        try:
+            return call.result_within(self._wait_seconds, "the store")
+        except NotAnswered as fault:
+            self._hanging = call
+            raise StoreUnavailable(str(fault)) from fault
 
 
 def _history(store: Store) -> list[Deployment]:
@@ -157,48 +155,3 @@ def _judged_one(store: Store, candidate: str, masked: Collection[str]) -> Judged
 def _count(store: Store) -> tuple[Counts, datetime]:
     with store.reading() as connection:
         return outcomes.counts(connection), datetime.now(UTC)
-
-
-class Count(Generic[Found]):
-    """A question that takes the longer the more there is: what was found last is given meanwhile.
-
-    It has a thread of its own, so that it keeps no other look-up from the store, and takes a twentieth of the
-    time at most, and is not repeated before `rest_seconds` have passed.
-    """
-
-    def __init__(
-        self,
-        ask: Callable[[], Found],
-        wait_seconds: float,
-        clock: Callable[[], float],
-        rest_seconds: float = 0.0,
-    ) -> None:
-        self._ask = ask
-        self._wait_seconds = wait_seconds
-        self._clock = clock
-        self._rest_seconds = rest_seconds
-        self._found: Found | Exception = StoreUnavailable("it is still being counted")
-        self._again_at = -float("inf")
-        self._thread: threading.Thread | None = None
-
-    def look(self) -> Found:
-        """The newest answer there is, waited for only so long; raises StoreUnavailable."""
-        is_counting = self._thread is not None and self._thread.is_alive()
-        if not is_counting and self._clock() >= self._again_at:
-            self._thread = threading.Thread(target=self._run, name="umbra-count", daemon=True)
-            self._thread.start()
-            self._thread.join(self._wait_seconds)
-        found = self._found
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-    def _run(self) -> None:
-        began = self._clock()
-        try:
-            self._found = self._ask()
-        except Exception as fault:  # noqa: BLE001 (raised again by the thread that looks)
-            self._found = fault
-        seconds = self._clock() - began
-        pause = seconds / _SHARE if seconds > self._wait_seconds else 0.0
-        self._again_at = self._clock() + max(pause, self._rest_seconds)

@@ -148,6 +148,22 @@ class Deployment:
     artifact_digest: str | None = None
     policy_sha256: str | None = None
 
+    def view(self) -> dict[str, object]:
+        """Give everything about it as JSON types, as commands and the API show it."""
+        return {
+            "id": self.id,
+            "kind": self.kind.value,
+            "live": str(self.live),
+            "since": self.since.isoformat(),
+            "by": self.by,
+            "reason": self.reason,
+            "verdict": self.verdict_state,
+            "verdict_id": self.verdict_id,
+            "overridden": self.overridden,
+            "artifact_digest": self.artifact_digest,
+            "policy_sha256": self.policy_sha256,
+        }
+
 
 class Purpose(StrEnum):
     """What a data directory and a store are for: a demo's invented houses, or real ones. Never both."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from shadow.bounded import Answer, NotAnswered
+from shadow.bounded import BackgroundCall, NotAnswered, call_within
 from shadow.journal import backlog, refused, stored_files
 from shadow.journal import journal_file as journal
 from shadow.journal.entries import Entry
@@ -114,20 +114,22 @@ def gather(settings: Settings, now: datetime, store_seconds: float = _STORE_SECO
     known: _Known | None = None
     trouble = None
     until = time.monotonic() + store_seconds + _DISK_SECONDS
-    looking = Answer(lambda: heartbeat.living(settings.run_dir))
+    heartbeats = BackgroundCall(lambda: heartbeat.living(settings.run_dir))
     try:
-        asking = Answer(lambda: (_known(store, settings), _books(store, now)))
-        known, books = asking.within(store_seconds, "the store")
+        known, books = call_within(
+            store_seconds, "the store", lambda: (_known(store, settings), _books(store, now))
+        )
     except (StoreUnavailable, NotAnswered, DamagedSourceId) as fault:
         trouble = str(fault)
     finally:
         store.close()
-    living, troubles = _processes(looking)
+    living, troubles = _processes(heartbeats)
     try:
-        asking_disk = Answer(
-            lambda: (_journal(settings, living, known), list(_other_directory(settings, known)))
+        state, others = call_within(
+            max(_DISK_SECONDS, until - time.monotonic()),
+            "the journal's disk",
+            lambda: (_journal(settings, living, known), list(_other_directory(settings, known))),
         )
-        state, others = asking_disk.within(max(_DISK_SECONDS, until - time.monotonic()), "the journal's disk")
     except NotAnswered as fault:
         state, others = JournalState(0, 0, 0, None), [str(fault)]
     troubles += [*others, *_hindrances(state, living, now)]
@@ -165,10 +167,10 @@ def _moved_at(living: Sequence[Presence]) -> float:
     return max(moments, default=0.0)
 
 
-def _processes(looking: Answer[list[Presence]]) -> tuple[tuple[Presence, ...], list[str]]:
+def _processes(heartbeats: BackgroundCall[list[Presence]]) -> tuple[tuple[Presence, ...], list[str]]:
     """The living processes, and what is wrong with them."""
     try:
-        living = looking.within(_DISK_SECONDS, "the disk of the data directory")
+        living = heartbeats.result_within(_DISK_SECONDS, "the disk of the data directory")
     except NotAnswered as fault:
         return (), [str(fault)]
     return tuple(living), heartbeat.troubles(living, time.monotonic())
@@ -294,8 +296,8 @@ def _iso(moment: datetime | None) -> str | None:
 
 
 def _deployment(deployment: Deployment) -> dict[str, object]:
-    since = deployment.since.isoformat()
-    return {"live": str(deployment.live), "since": since, "by": deployment.by, "reason": deployment.reason}
+    view = deployment.view()
+    return {key: view[key] for key in ("live", "since", "by", "reason")}
 
 
 def _intake(intake: Intake) -> dict[str, object]:
@@ -318,11 +320,9 @@ def _account(account: Account, lags: dict[int, float]) -> dict[str, object]:
         "day_seconds": pace.day_seconds,
         "sample": candidate.sample,
         "eligible": account.eligible,
-        "scored": account.scored,
-        "sampled_out": account.sampled_out,
+        **account.by_state(),
         "failed": account.failed,
         "dropped": account.dropped,
-        "pending": account.pending,
         "lag_seconds": lags[candidate.id],
         "missing": account.missing,
         "balanced": account.balances,

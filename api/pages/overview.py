@@ -19,6 +19,7 @@ from shadow.store.ledger import Account
 
 _GOALS = ("entities", "days", "coverage")
 _RATE_MINUTES = 5
+_WITH_REASONS = ("failed", "dropped")
 _QUIET = "Nothing is broken, late, drifting or in the way of a candidate that Umbra knows of."
 
 
@@ -178,12 +179,15 @@ def _ledger(books: Books | None) -> dict[str, Any]:
 
 
 def _column(account: Account) -> dict[str, int]:
-    return {
-        "eligible": account.eligible,
-        "scored": account.scored,
-        "sampled out": account.sampled_out,
-        **{f"failed: {reason}": houses for reason, houses in account.failed.items()},
-        **{f"dropped: {reason}": houses for reason, houses in account.dropped.items()},
-        "pending": account.pending,
-        "missing": account.missing,
-    }
+    return {"eligible": account.eligible, **_states(account), "missing": account.missing}
+
+
+def _states(account: Account) -> dict[str, int]:
+    """Count rows by state; a state with reasons has one line for each of them."""
+    lines: dict[str, int] = {}
+    for state, rows in account.by_state().items():
+        if state in _WITH_REASONS:
+            lines |= {f"{state}: {reason}": count for reason, count in account.reasons(state).items()}
+        else:
+            lines[state.replace("_", " ")] = rows
+    return lines

@@ -160,7 +160,7 @@ class Site:
         return found, trial.asked_before(found, self._lookups.masked)
 
     def _counted(self) -> Standing | None:
-        return _unless_away(self._standing.look) if self._standing is not None else None
+        return _unless_away(self._standing.latest) if self._standing is not None else None
 
     def _served(self) -> Deployment | None:
         return self._live.serving().deployment if self._live.is_ready else None

@@ -58,11 +58,24 @@ class Account:
     dropped: dict[str, int]
     pending: int
 
+    def by_state(self) -> dict[str, int]:
+        """Count the rows in each state, failed and dropped ones over all reasons."""
+        return {
+            "scored": self.scored,
+            "sampled_out": self.sampled_out,
+            "failed": sum(self.failed.values()),
+            "dropped": sum(self.dropped.values()),
+            "pending": self.pending,
+        }
+
+    def reasons(self, state: str) -> dict[str, int]:
+        """Count the rows in a state by reason; empty for states that have none."""
+        return {"failed": self.failed, "dropped": self.dropped}.get(state, {})
+
     @property
     def missing(self) -> int:
         """Houses in no state (positive) or in more than one (negative)."""
-        settled = self.scored + self.sampled_out + sum(self.failed.values()) + sum(self.dropped.values())
-        return self.eligible - settled - self.pending
+        return self.eligible - sum(self.by_state().values())
 
     @property
     def balances(self) -> bool:

@@ -15,7 +15,7 @@ from shadow.processes import addresses
 from shadow.processes.heartbeat import Announcement
 from shadow.settings import Settings
 from shadow.store import open_store
-from shadow.worker.collectors import JournalReading, StoreDiskReading, StoreReading
+from shadow.worker.collectors import JournalCollector, StoreCollector, StoreDiskCollector
 from shadow.worker.supervisor import Roster, Worker
 
 _LOOK_SECONDS = 0.5
@@ -27,13 +27,14 @@ def run(settings: Settings, stop: threading.Event, announcement: Announcement) -
     start.adopt_orphans()
     store = open_store(settings.store)
     files = settings.metrics_files("worker")
-    reading = StoreReading(store, settings.models, masked=settings.masked_fields)
-    _serve_metrics(settings, reading, files if metrics.prepare_directory(files) else None)
-    reading.follow(stop)
-    roster = Roster(store)
+    collector = StoreCollector(store, settings.models, masked=settings.masked_fields)
+    _serve_metrics(settings, collector, files if metrics.prepare_directory(files) else None)
+    collector.follow(stop)
+    roster = Roster(store, stop)
     worker = Worker(settings, roster, processes.without(os.environ, "UMBRA_ADMIN_TOKEN"))
     children: dict[str, Any] = {}
-    while not stop.is_set() and roster.refusal is None:
+    refusal: str | None = None
+    while not stop.is_set() and (refusal := roster.refusal) is None:
         worker.tend(time.monotonic())
         if children != (children := worker.standing()):
             announcement.tell(children=children)
@@ -41,15 +42,15 @@ def run(settings: Settings, stop: threading.Event, announcement: Announcement) -
     announcement.tell(state="stopping")
     worker.stop()
     metrics.remove_directory(files)
-    if roster.refusal is not None:
-        raise processes.CannotRun(roster.refusal)
+    if refusal is not None:
+        raise processes.CannotRun(refusal)
 
 
-def _serve_metrics(settings: Settings, store: StoreReading, files: Path | None) -> None:
-    readings: list[metrics.Reading] = [JournalReading(settings), StoreDiskReading(settings), store]
+def _serve_metrics(settings: Settings, store: StoreCollector, files: Path | None) -> None:
+    collectors: list[metrics.Reading] = [JournalCollector(settings), StoreDiskCollector(settings), store]
     host, port = settings.metrics_host, settings.worker_metrics_port
     try:
-        metrics.serve(host, port, family=addresses.family(host), directory=files, readings=readings)
+        metrics.serve(host, port, family=addresses.family(host), directory=files, readings=collectors)
     except OSError as fault:
         raise processes.CannotRun(
             f"UMBRA_WORKER_METRICS_PORT={port}: cannot listen on {host}: {fault.strerror}; "

@@ -1,4 +1,4 @@
-"""What the worker tells when its /metrics is asked: the journal on its disk, and the store as last seen."""
+"""Custom collectors of the worker's /metrics: the journal on its disk, and the store as last read."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from model_package import artifact, card
 from monitoring import logs, metrics
+from shadow.bounded import Refreshed
 from shadow.evidence.gauges import gauges
 from shadow.journal import backlog, journal_file, refused, stored_files
 from shadow.processes import heartbeat
@@ -28,20 +29,19 @@ from shadow.store.streams import snapshots
 
 Values = Mapping[str, float | Mapping[str, float] | Mapping[tuple[str, str], float]]
 
-LOOK_SECONDS = 2.0
+PAUSE_SECONDS = 2.0
 STALE_SECONDS = 15.0
-_SHARE = 0.05
 _log = logging.getLogger("umbra.readings")
 
 
-class JournalReading:
-    """Size, age and disk of the journal, all of it from the disk: whoever was restarted, or does not run."""
+class JournalCollector:
+    """Size, age and disk of the journal, read from its disk, whichever processes run or were restarted."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     def __call__(self) -> Values:
-        """Look at the disk now."""
+        """Read the disk now."""
         directory = self._settings.journal_dir
         living = heartbeat.living(self._settings.run_dir)
         return {
@@ -57,10 +57,10 @@ class JournalReading:
     def _age(self, now: float) -> float:
         """Seconds since the oldest entry came in that the store has not acknowledged."""
         settings = self._settings
-        content = Acknowledged.read(acknowledged.path_of(settings.journal_dir), _source_id(settings))
+        acknowledgement = Acknowledged.read(acknowledged.path_of(settings.journal_dir), _source_id(settings))
         oldest = None
         with suppress(OSError):  # a directory that cannot be read is held up as a whole
-            oldest = backlog.oldest_waiting(settings.journal_dir, content.positions)
+            oldest = backlog.oldest_waiting(settings.journal_dir, acknowledgement.positions)
         return 0.0 if oldest is None else max(0.0, now - oldest.timestamp())
 
 
@@ -76,31 +76,31 @@ def _source_id(settings: Settings) -> str:
     return ""
 
 
-class StoreDiskReading:
-    """The disk of the database: looked at here, so that it is told also of one that a full disk stopped."""
+class StoreDiskCollector:
+    """The disk of the database, read here: a full disk may have stopped the database itself."""
 
     def __init__(self, settings: Settings) -> None:
         self._directory = settings.store_disk_dir or size.directory_of(settings.store)
 
     def __call__(self) -> Values:
-        """Look at the disk now; nothing where it is not known."""
+        """Read the disk now; nothing where its directory is not known."""
         return {} if self._directory is None else _disk("store", self._directory)
 
 
-def _disk(of: str, directory: Path) -> dict[str, float]:
+def _disk(owner: str, directory: Path) -> dict[str, float]:
     with suppress(OSError):  # nothing has been answered yet, or the disk is away
         disk = shutil.disk_usage(directory)
         return {
-            f"umbra_{of}_disk_free_bytes": float(disk.free),
-            f"umbra_{of}_disk_size_bytes": float(disk.total),
+            f"umbra_{owner}_disk_free_bytes": float(disk.free),
+            f"umbra_{owner}_disk_size_bytes": float(disk.total),
         }
     return {}
 
 
-class StoreReading:
-    """What the store says of candidates, deployment and ledger, looked up by threads.
+class StoreCollector:
+    """Candidates, deployment and ledger as the store last gave them, read by threads.
 
-    A scrape never waits for the store: one that hangs, or is away, is told as `umbra_store_up` 0 and no more.
+    A scrape never waits for the store: while one hangs, or is away, only `umbra_store_up` 0 is exported.
     """
 
     def __init__(
@@ -111,83 +111,53 @@ class StoreReading:
         masked: Collection[str] = (),
     ) -> None:
         self._clock = clock
-        self.state = Lookup(lambda: _state(store, models), clock)
-        # Counting goes through all rows there are: it must not keep the rest, alarms say, from being told.
-        self.ledger = Lookup(lambda: _ledger(store), clock)
-        self.outcomes = Lookup(lambda: _outcomes(store), clock)
-        self.evidence = Lookup(lambda: _evidence(store, masked), clock)
-        self.size = Lookup(lambda: _size(store), clock)
+        self.state = _refreshed(lambda: _state(store, models), clock)
+        # Counting reads every row there is: it must not keep the others, such as alarms, from being exported.
+        self.ledger = _refreshed(lambda: _ledger(store), clock)
+        self.outcomes = _refreshed(lambda: _outcomes(store), clock)
+        self.evidence = _refreshed(lambda: _evidence(store, masked), clock)
+        self.size = _refreshed(lambda: _size(store), clock)
 
     def __call__(self) -> Values:
-        """What was found last; the state only while it is fresh."""
+        """Give the last values; nothing but `umbra_store_up` 0 when the state is not fresh."""
         awaited: Values = {name: dict[str, float]() for name in metrics.EVIDENCE}
-        if self._clock() - self.state.found_at >= STALE_SECONDS:
+        if self._clock() - self.state.refreshed_at >= STALE_SECONDS or self.state.error is not None:
             return {"umbra_store_up": 0.0, **awaited}
-        return {
-            "umbra_store_up": 1.0,
-            **awaited,
-            **self.state.found,
-            **self.ledger.found,
-            **self.outcomes.found,
-            **self.evidence.found,
-            **self.size.found,
-        }
+        values: dict[str, float | Mapping[str, float] | Mapping[tuple[str, str], float]]
+        values = {"umbra_store_up": 1.0, **awaited}
+        for query in self._queries:
+            values |= _last_values(query)
+        return values
 
     def follow(self, stop: threading.Event) -> None:
-        """Look again and again, in threads that end with the process, until told to stop."""
-        for lookup in (self.state, self.ledger, self.outcomes, self.evidence, self.size):
-            threading.Thread(target=lookup.follow, args=(stop,), name="umbra-readings", daemon=True).start()
+        """Read the store again and again, in threads that end with the process, until told to stop."""
+        for query in self._queries:
+            query.follow(stop)
+
+    @property
+    def _queries(self) -> tuple[Refreshed[Values], ...]:
+        return self.state, self.ledger, self.outcomes, self.evidence, self.size
 
 
-class Lookup:
-    """One question to the store; what it found is kept until the next answer, or until asking fails."""
-
-    def __init__(self, ask: Callable[[], Values], clock: Callable[[], float]) -> None:
-        self.found: Values = {}
-        self.found_at = -STALE_SECONDS
-        self._ask = ask
-        self._clock = clock
-        self._is_told = False
-
-    def attempt(self) -> float:
-        """Ask once; returns the seconds that took. Never raises."""
-        began = self._clock()
-        try:
-            self.found = self._ask()
-            self.found_at = self._clock()
-            self._is_told = False
-        except StoreUnavailable:  # ingest and the lanes say so
-            self._forget()
-        except Exception as fault:  # noqa: BLE001 (a table being changed, say: the next answer may be right)
-            self._forget()
-            self._tell(fault)
-        return self._clock() - began
-
-    def follow(self, stop: threading.Event) -> None:
-        """Ask until told to stop."""
-        while not stop.is_set():
-            stop.wait(pause_after(self.attempt()))
-
-    def _forget(self) -> None:
-        self.found = {}
-        self.found_at = -STALE_SECONDS
-
-    def _tell(self, fault: Exception) -> None:
-        if not self._is_told:
-            logs.event(_log, "reading_failed", level=logging.ERROR, error=fault)
-        self._is_told = True
+def _refreshed(query: Callable[[], Values], clock: Callable[[], float]) -> Refreshed[Values]:
+    return Refreshed(query, pause_seconds=PAUSE_SECONDS, clock=clock, report=_report)
 
 
-def pause_after(seconds: float) -> float:
-    """How long to leave the store alone after a question that took it so long."""
-    return max(LOOK_SECONDS, seconds / _SHARE)
+def _last_values(query: Refreshed[Values]) -> Values:
+    return {} if query.error is not None or query.value is None else query.value
+
+
+def _report(fault: Exception) -> None:
+    """Log why a query failed; of a store that is away ingest and the lanes say so."""
+    if not isinstance(fault, StoreUnavailable):
+        logs.event(_log, "reading_failed", level=logging.ERROR, error=fault)
 
 
 def _state(store: Store, models: Path) -> Values:
     with store.reading() as connection:
         present = candidates.present(connection)
         now = datetime.now(UTC)
-        lags = {str(one.model): candidates.lag(connection, one, now) for one in present}
+        lags = {str(candidate.model): candidates.lag(connection, candidate, now) for candidate in present}
         deployed = deployments.newest(connection)
         missing = sources.missing(connection)
     lost: Values = {"umbra_store_missing_captures": float(missing)}
@@ -196,7 +166,9 @@ def _state(store: Store, models: Path) -> Values:
 
 def _ledger(store: Store) -> Values:
     with store.reading() as connection:
-        return _accounts([ledger.account(connection, one) for one in candidates.present(connection)])
+        return _accounts(
+            [ledger.account(connection, candidate) for candidate in candidates.present(connection)]
+        )
 
 
 def _outcomes(store: Store) -> Values:
@@ -223,7 +195,7 @@ def _progress(present: list[Candidate], lags: Mapping[str, tuple[int, float]]) -
     return {
         "umbra_candidate_lag_captures": {model: float(pending) for model, (pending, _) in lags.items()},
         "umbra_candidate_lag_seconds": {model: seconds for model, (_, seconds) in lags.items()},
-        "umbra_candidate_sample_ratio": {str(one.model): _share(one) for one in present},
+        "umbra_candidate_sample_ratio": {str(candidate.model): _share(candidate) for candidate in present},
     }
 
 
@@ -243,20 +215,10 @@ def _deployment(newest: Deployment | None, models: Path) -> dict[str, dict[str, 
 
 
 def _accounts(accounts: list[Account]) -> Values:
-    houses = {
+    rows = {
         (str(account.candidate.model), state): float(count)
         for account in accounts
-        for state, count in _states(account).items()
+        for state, count in account.by_state().items()
     }
     missing = {str(account.candidate.model): float(account.missing) for account in accounts}
-    return {"umbra_ledger_houses": houses, "umbra_ledger_missing_houses": missing}
-
-
-def _states(account: Account) -> dict[str, int]:
-    return {
-        "scored": account.scored,
-        "sampled_out": account.sampled_out,
-        "failed": sum(account.failed.values()),
-        "dropped": sum(account.dropped.values()),
-        "pending": account.pending,
-    }
+    return {"umbra_ledger_houses": rows, "umbra_ledger_missing_houses": missing}

@@ -1,4 +1,4 @@
-"""The worker: keeps ingest, evidence and one lane per candidate running, and tells how they are.
+"""The supervisor: keeps ingest, evidence and one scoring process per candidate running.
 
 It holds no data of its own: everything it does can be done again after a crash.
 """
@@ -7,46 +7,54 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from monitoring import logs, metrics
 from shadow import processes
+from shadow.bounded import Refreshed
 from shadow.processes import Child, descendants
 from shadow.records import Candidate, CandidateState
 from shadow.settings import Settings
 from shadow.store import Store, StoreUnavailable, WrongStore
 
-_LOOK_SECONDS = 0.5
+_PAUSE_SECONDS = 0.5
 _STOP_SECONDS = 25.0
 _log = logging.getLogger("umbra.worker")
 
 
 class Roster:
-    """The candidates to be scored, asked for by a thread: a store that hangs holds up nobody else."""
+    """The active candidates, read by a thread: a store that hangs holds up nobody else."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._wanted: dict[int, Candidate] | None = None
-        self.refusal: str | None = None
+    def __init__(self, store: Store, stop: threading.Event) -> None:
+        self._active = Refreshed(
+            lambda: _active(store), pause_seconds=_PAUSE_SECONDS, share=1.0, report=_report
+        )
+        self._active.follow(stop)
+
+    def active(self) -> dict[int, Candidate] | None:
+        """Candidates by number, as last read; None before the first time."""
+        return self._active.value
+
+    @property
+    def refusal(self) -> str | None:
         """Why no Umbra can work with this store, if so."""
-        threading.Thread(target=self._follow, name="umbra-roster", daemon=True).start()
+        fault = self._active.error
+        return str(fault) if isinstance(fault, WrongStore) else None
 
-    def wanted(self) -> dict[int, Candidate] | None:
-        """By number, as last known; None when never known."""
-        return self._wanted
 
-    def _follow(self) -> None:
-        while True:
-            try:
-                found = self._store.candidates()
-                self._wanted = {c.id: c for c in found if c.state is CandidateState.ACTIVE}
-            except WrongStore as fault:
-                self.refusal = str(fault)
-            except StoreUnavailable:  # ingest and the lanes say so themselves
-                pass
-            time.sleep(_LOOK_SECONDS)
+def _active(store: Store) -> dict[int, Candidate]:
+    return {
+        candidate.id: candidate
+        for candidate in store.candidates()
+        if candidate.state is CandidateState.ACTIVE
+    }
+
+
+def _report(fault: Exception) -> None:
+    """Log why the candidates cannot be read; of a store that is away ingest and the lanes say so."""
+    if not isinstance(fault, WrongStore | StoreUnavailable):
+        logs.event(_log, "reading_failed", level=logging.ERROR, error=fault)
 
 
 class Worker:
@@ -93,7 +101,7 @@ class Worker:
         descendants.kill_orphans({child.pid for child in ours})
 
     def _follow_roster(self) -> None:
-        wanted = self._roster.wanted()
+        wanted = self._roster.active()
         if wanted is None:
             return
         for number in self._lanes.keys() - wanted.keys():

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from patience import PATIENCE_SECONDS
 
 from api.app import build
-from api.store_reads import Count
 from model_package.schema import EXAMPLE, NAMES
+from shadow.bounded import NotAnswered, Refreshed
 from shadow.journal import journal_file
 from shadow.journal.recorder import open_recorder
 from shadow.outcomes import EXPECTED
@@ -242,12 +242,12 @@ def test_while_it_is_counted_the_last_count_is_given_and_nothing_waits():
         going.wait(PATIENCE_SECONDS)
         return next(found)
 
-    count = Count(ask, 0.01, lambda: next(clock))
-    with pytest.raises(StoreUnavailable):
-        count.look()
+    count = Refreshed(ask, wait_seconds=0.01, clock=lambda: next(clock))
+    with pytest.raises(NotAnswered):
+        count.latest()
     going.set()
-    count._thread.join(PATIENCE_SECONDS)
-    assert count.look() == 1  # it took long, so it is not counted again at once
+    count._refresh.result_within(PATIENCE_SECONDS, "the count")
+    assert count.latest() == 1  # it took long, so it is not counted again at once
 
 
 def test_a_count_that_failed_is_tried_again():
@@ -259,7 +259,7 @@ def test_a_count_that_failed_is_tried_again():
             raise answer
         return answer
 
-    count = Count(ask, 20, lambda: 0.0)
+    count = Refreshed(ask, wait_seconds=20, clock=lambda: 0.0)
     with pytest.raises(StoreUnavailable):
-        count.look()
-    assert count.look() == 5
+        count.latest()
+    assert count.latest() == 5

@@ -24,10 +24,11 @@ from api.pages.charts import embedded
 from api.pages.formatting import age, gap, in_unit, moment, seconds, share
 from api.pages.queries import Situation
 from api.pages.rendering import Rendering
-from api.store_reads import Count, Lookups
+from api.store_reads import Lookups
 from model_package.reference import ModelRef
 from model_package.schema import EXAMPLE
 from shadow import policy, status
+from shadow.bounded import Refreshed
 from shadow.processes.heartbeat import Announcement
 from shadow.records import Candidate, CandidateState, Purpose
 from shadow.settings import sqlite_url
@@ -649,10 +650,12 @@ def test_figures_are_those_people_write():
 
 def test_what_takes_long_is_not_counted_again_at_once():
     asked, now = [], [0.0]
-    count = Count(lambda: asked.append(1) or len(asked), 1.0, lambda: now[0], rest_seconds=5.0)
-    assert [count.look(), count.look()] == [1, 1]
+    count = Refreshed(
+        lambda: asked.append(1) or len(asked), wait_seconds=1.0, pause_seconds=5.0, clock=lambda: now[0]
+    )
+    assert [count.latest(), count.latest()] == [1, 1]
     now[0] = 6.0
-    assert count.look() == 2
+    assert count.latest() == 2
 
 
 def test_while_it_is_counted_for_the_first_time_the_page_says_so(judged):

@@ -26,7 +26,7 @@ from shadow.source.tenure import OtherDirectory, Tenure
 from shadow.store import Store, ledger, open_store, outcomes, sources
 from shadow.store.database.tables import captures, segments
 from shadow.store.schema import migrate
-from shadow.worker.collectors import JournalReading
+from shadow.worker.collectors import JournalCollector
 
 MakeIngest = Callable[[], Ingest]
 MakeSettings = Callable[..., Settings]
@@ -99,7 +99,7 @@ def test_what_is_no_journal_file_keeps_no_other_file_waiting_and_is_named(
     told = run_umbra("status")
     assert told.exit_code == 1
     assert NAME in told.output
-    assert JournalReading(settings())()["umbra_journal_held_up_files"] == 1
+    assert JournalCollector(settings())()["umbra_journal_held_up_files"] == 1
     assert dropped(store) == {}
     path.rmdir() if path.is_dir() else path.unlink()
     people.ask(1)
@@ -267,14 +267,14 @@ def test_an_import_by_somebody_else_is_refused_with_whom_to_run_as(asker, open_d
 def test_the_age_of_the_oldest_entry_is_read_from_the_disk_whoever_runs(
     asker, ingest: MakeIngest, settings: MakeSettings
 ) -> None:
-    assert JournalReading(settings())()["umbra_journal_oldest_entry_age_seconds"] == 0
+    assert JournalCollector(settings())()["umbra_journal_oldest_entry_age_seconds"] == 0
     people = asker()
     people.ask_at(datetime.now(UTC) - timedelta(minutes=10))
-    assert JournalReading(settings())()["umbra_journal_oldest_entry_age_seconds"] >= 600
+    assert JournalCollector(settings())()["umbra_journal_oldest_entry_age_seconds"] >= 600
     empty(ingest())
-    assert JournalReading(settings())()["umbra_journal_oldest_entry_age_seconds"] == 0
+    assert JournalCollector(settings())()["umbra_journal_oldest_entry_age_seconds"] == 0
     people.ask_at(datetime.now(UTC) - timedelta(minutes=5))
-    assert 300 <= JournalReading(settings())()["umbra_journal_oldest_entry_age_seconds"] < 600
+    assert 300 <= JournalCollector(settings())()["umbra_journal_oldest_entry_age_seconds"] < 600
 
 
 def test_captures_that_wait_for_long_while_nothing_moves_are_no_good_state(

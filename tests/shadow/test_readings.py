@@ -15,13 +15,14 @@ import pytest
 from model_package import manifest, schema
 from model_package.reference import ModelRef
 from monitoring import metrics
+from shadow.bounded import Refreshed
 from shadow.records import CandidateState, Capture, Deployment, Outcome, OutcomeState, new_capture_ids
 from shadow.settings import Settings
 from shadow.store import Store, candidates, captures, deployments, open_store, outcomes, sources, streams
 from shadow.store.streams import Terms, snapshots
 from shadow.store.streams.snapshots import Snapshot
 from shadow.worker import collectors
-from shadow.worker.collectors import JournalReading, StoreDiskReading, StoreReading
+from shadow.worker.collectors import JournalCollector, StoreCollector, StoreDiskCollector
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 GBM = ModelRef("gbm", "1")
@@ -38,10 +39,10 @@ class Clock:
         return self.now
 
 
-def looked(reading: StoreReading) -> StoreReading:
+def looked(reading: StoreCollector) -> StoreCollector:
     """The reading, after each of its questions was asked once more."""
-    reading.state.attempt()
-    reading.ledger.attempt()
+    reading.state.refresh()
+    reading.ledger.refresh()
     return reading
 
 
@@ -61,7 +62,7 @@ def filled(store: Store) -> Store:
 
 
 def test_the_store_is_told_as_it_was_last_seen(filled: Store) -> None:
-    reading = looked(StoreReading(filled, MODELS, Clock()))
+    reading = looked(StoreCollector(filled, MODELS, Clock()))
     told = reading()
     assert told["umbra_store_up"] == 1
     assert told["umbra_candidate_lag_captures"] == {"gbm@1": 4}
@@ -79,7 +80,7 @@ def test_the_age_of_the_live_model_is_that_of_its_card(filled: Store, tmp_path: 
     trained = datetime(2026, 1, 2, tzinfo=UTC)
     directory = tmp_path / "linear/1"
     directory.mkdir(parents=True)
-    reading = StoreReading(filled, tmp_path, Clock())
+    reading = StoreCollector(filled, tmp_path, Clock())
     assert looked(reading)()["umbra_model_trained_timestamp_seconds"] == {}
     card = json.dumps({"trained_at": trained.isoformat()}).encode()
     (directory / "card.json").write_bytes(card)
@@ -95,20 +96,20 @@ def test_a_pipe_or_a_link_in_place_of_the_card_holds_nobody_up(filled: Store, tm
     for place in (os.mkfifo, lambda path: path.symlink_to(tmp_path / "elsewhere.json")):
         (directory / "card.json").unlink(missing_ok=True)
         place(directory / "card.json")
-        reading = looked(StoreReading(filled, tmp_path, Clock()))
+        reading = looked(StoreCollector(filled, tmp_path, Clock()))
         assert reading()["umbra_model_trained_timestamp_seconds"] == {}
 
 
 def test_a_paused_candidate_is_to_score_nothing(filled: Store) -> None:
     with filled.writing() as connection:
         candidates.set_state(connection, GBM, CandidateState.PAUSED)
-    reading = looked(StoreReading(filled, MODELS, Clock()))
+    reading = looked(StoreCollector(filled, MODELS, Clock()))
     assert reading()["umbra_candidate_sample_ratio"] == {"gbm@1": 0}
 
 
 def test_before_the_first_look_and_once_it_is_old_the_store_is_told_as_away(filled: Store) -> None:
     clock = Clock()
-    reading = StoreReading(filled, MODELS, clock)
+    reading = StoreCollector(filled, MODELS, clock)
     assert reading()["umbra_store_up"] == 0
     looked(reading)
     clock.now += collectors.STALE_SECONDS
@@ -119,7 +120,7 @@ def test_before_the_first_look_and_once_it_is_old_the_store_is_told_as_away(fill
 def test_a_store_that_goes_away_is_told_at_once() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        reading = StoreReading(
+        reading = StoreCollector(
             open_store(f"postgresql://umbra@127.0.0.1:{taken.getsockname()[1]}/umbra"), Clock()
         )
         looked(reading)
@@ -129,9 +130,9 @@ def test_a_store_that_goes_away_is_told_at_once() -> None:
 def test_the_last_outcome_of_an_answered_house_dates_outcomes_and_one_of_a_stranger_does_not(
     filled: Store,
 ) -> None:
-    reading = StoreReading(filled, MODELS, Clock())
-    reading.state.attempt()
-    reading.outcomes.attempt()
+    reading = StoreCollector(filled, MODELS, Clock())
+    reading.state.refresh()
+    reading.outcomes.refresh()
     assert reading()["umbra_outcome_newest_timestamp_seconds"] == {}
     (known,) = new_capture_ids(1, int(NOW.timestamp() * 1000), 1)
     (stranger,) = new_capture_ids(1, int(NOW.timestamp() * 1000), 99)
@@ -142,14 +143,14 @@ def test_the_last_outcome_of_an_answered_house_dates_outcomes_and_one_of_a_stran
             source = sources.lock(connection, "here", moment)
             last = outcomes.insert(connection, source, [sold], moment)
             sources.advance(connection, source, source.last_seq, last)
-    reading.outcomes.attempt()
+    reading.outcomes.refresh()
     newest = (NOW + timedelta(days=1)).timestamp()
     assert reading()["umbra_outcome_newest_timestamp_seconds"] == newest
 
 
 def test_the_size_of_the_database_is_told(filled: Store) -> None:
-    reading = looked(StoreReading(filled, MODELS, Clock()))
-    reading.size.attempt()
+    reading = looked(StoreCollector(filled, MODELS, Clock()))
+    reading.size.refresh()
     told = reading()["umbra_store_bytes"]
     assert isinstance(told, float)
     assert told > 50_000
@@ -160,22 +161,22 @@ def test_the_disk_of_an_sqlite_file_is_found_by_itself_and_another_is_named(
 ) -> None:
     """Also while the store is away: a full disk may be what stopped it."""
     settings().data_dir.mkdir(parents=True, exist_ok=True)
-    told = StoreDiskReading(settings(store_url=""))()
+    told = StoreDiskCollector(settings(store_url=""))()
     assert told.keys() == {"umbra_store_disk_free_bytes", "umbra_store_disk_size_bytes"}
     away = "postgresql://umbra@127.0.0.1:1/umbra"
-    assert StoreDiskReading(settings(store_url=away))() == {}
-    named = StoreDiskReading(settings(store_url=away, store_disk_dir=tmp_path))()
+    assert StoreDiskCollector(settings(store_url=away))() == {}
+    named = StoreDiskCollector(settings(store_url=away, store_disk_dir=tmp_path))()
     assert 0 < float(named["umbra_store_disk_free_bytes"]) <= float(named["umbra_store_disk_size_bytes"])  # type: ignore[arg-type]
-    assert StoreDiskReading(settings(store_url=away, store_disk_dir=tmp_path / "none"))() == {}
+    assert StoreDiskCollector(settings(store_url=away, store_disk_dir=tmp_path / "none"))() == {}
 
 
 def test_evidence_is_declared_before_it_is_there(filled: Store) -> None:
-    told = StoreReading(filled, MODELS, Clock())()
+    told = StoreCollector(filled, MODELS, Clock())()
     assert all(told[name] == {} for name in metrics.EVIDENCE)
 
 
 def test_a_ledger_that_cannot_be_counted_does_not_say_that_the_store_is_away(filled: Store) -> None:
-    reading = looked(StoreReading(filled, MODELS, Clock()))
+    reading = looked(StoreCollector(filled, MODELS, Clock()))
     with filled.writing() as connection:
         connection.exec_driver_sql("ALTER TABLE observations RENAME TO elsewhere")
     looked(reading)
@@ -185,7 +186,7 @@ def test_a_ledger_that_cannot_be_counted_does_not_say_that_the_store_is_away(fil
 
 
 def test_outcomes_that_cannot_be_counted_keep_no_alarm_from_being_told(filled: Store) -> None:
-    reading = looked(StoreReading(filled, MODELS, Clock()))
+    reading = looked(StoreCollector(filled, MODELS, Clock()))
     with filled.writing() as connection:
         (candidate,) = candidates.present(connection)
         deployed = deployments.newest(connection)
@@ -211,7 +212,7 @@ def test_outcomes_that_cannot_be_counted_keep_no_alarm_from_being_told(filled: S
         )
         connection.exec_driver_sql("ALTER TABLE outcomes RENAME TO elsewhere")
     for lookup in (reading.outcomes, reading.evidence):
-        lookup.attempt()
+        lookup.refresh()
     assert reading()["umbra_rollback_alarm"] == {"gbm@1": 1}
     assert reading()["umbra_outcomes_matched"] == {}
 
@@ -231,7 +232,7 @@ def verdict_document() -> dict[str, Any]:
 def test_a_table_that_is_being_changed_is_told_again_once_it_is_done(
     filled: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    reading = StoreReading(filled, MODELS, Clock())
+    reading = StoreCollector(filled, MODELS, Clock())
     with filled.writing() as connection:
         connection.exec_driver_sql("ALTER TABLE candidates RENAME COLUMN sample TO share")
     looked(looked(reading))
@@ -245,13 +246,18 @@ def test_a_table_that_is_being_changed_is_told_again_once_it_is_done(
 
 
 def test_looking_takes_up_a_small_part_of_the_time() -> None:
-    assert collectors.pause_after(0.001) == collectors.LOOK_SECONDS
-    assert collectors.pause_after(3.0) == 60.0
+    clock = Clock()
+
+    def advance(seconds: float) -> Callable[[], None]:
+        return lambda: setattr(clock, "now", clock.now + seconds)
+
+    pauses = [Refreshed(advance(t), pause_seconds=2, clock=clock).refresh() for t in (0.001, 3.0)]
+    assert pauses == [2, pytest.approx(60)]
 
 
 def test_the_journal_is_told_with_its_bound_and_its_disk(settings: Callable[..., Settings]) -> None:
     made = settings(journal_max_bytes=70_000)
-    reading = JournalReading(made)
+    reading = JournalCollector(made)
     assert reading()["umbra_journal_bytes"] == 0
     assert "umbra_journal_disk_free_bytes" not in reading()
     made.journal_dir.mkdir(parents=True)

@@ -42,7 +42,7 @@ def promote(model: str, override: bool, reason: str | None) -> None:
     settings, candidate, decision = Settings.from_environment(), ModelRef.parse(model), _decision(reason)
     recipes.register(settings.recipe_modules)
     store = open_store(settings.store)
-    made = rollout.promote(
+    deployment = rollout.promote(
         store,
         settings.models,
         candidate,
@@ -50,7 +50,8 @@ def promote(model: str, override: bool, reason: str | None) -> None:
         decision,
         override=override,
     )
-    _say(made, f", in spite of the verdict {made.verdict_state}" if made.overridden else "")
+    how = f", in spite of the verdict {deployment.verdict_state}" if deployment.overridden else ""
+    _say(deployment, how)
 
 
 @click.command(short_help="Make live again what was live before.")
@@ -83,44 +84,35 @@ def deployments(as_json: bool) -> None:
     umbra deployments --json | jq '.[-1].live'
     """
     with open_store(Settings.from_environment().store).reading() as connection:
-        found = stored.history(connection)
+        history = stored.history(connection)
     if as_json:
-        terminal.say_json([_facts(one) for one in found])
+        terminal.say_json([deployment.view() for deployment in history])
         return
     columns = ("Since (UTC)", "Kind", "Live", "Verdict", "By", "Reason", "Artifact", "Policy")
-    table = terminal.table(columns, map(_row, found))
-    terminal.show(table if found else "No deployment yet. `umbra prepare` makes the first one.")
+    table = terminal.table(columns, map(_row, history))
+    terminal.show(table if history else "No deployment yet. `umbra prepare` makes the first one.")
 
 
 def _decision(reason: str | None) -> Decision:
     return Decision(operator_name(), reason or _BY_VERDICT, datetime.now(UTC))
 
 
-def _say(made: Deployment, how: str) -> None:
+def _say(deployment: Deployment, how: str) -> None:
     terminal.say(
-        f"{made.live} is live{how} (deployment {made.id}); every API process answers with it within two "
-        "seconds. What was live is a candidate now."
+        f"{deployment.live} is live{how} (deployment {deployment.id}); every API process answers with it "
+        "within two seconds. What was live is a candidate now."
     )
 
 
-def _row(one: Deployment) -> tuple[str, ...]:
-    verdict = f"{one.verdict_state or '-'}{' (overridden)' if one.overridden else ''}"
-    hashes = [(text or "-")[:_HASH_CHARACTERS] for text in (one.artifact_digest, one.policy_sha256)]
-    since = f"{one.since:%Y-%m-%d %H:%M:%S}"
-    return since, one.kind.value, str(one.live), verdict, one.by, one.reason, *hashes
-
-
-def _facts(one: Deployment) -> dict[str, object]:
-    return {
-        "id": one.id,
-        "kind": one.kind.value,
-        "live": str(one.live),
-        "since": one.since.isoformat(),
-        "by": one.by,
-        "reason": one.reason,
-        "verdict": one.verdict_state,
-        "verdict_id": one.verdict_id,
-        "overridden": one.overridden,
-        "artifact_digest": one.artifact_digest,
-        "policy_sha256": one.policy_sha256,
-    }
+def _row(deployment: Deployment) -> tuple[str, ...]:
+    verdict = f"{deployment.verdict_state or '-'}{' (overridden)' if deployment.overridden else ''}"
+    hashes = deployment.artifact_digest, deployment.policy_sha256
+    return (
+        f"{deployment.since:%Y-%m-%d %H:%M:%S}",
+        deployment.kind.value,
+        str(deployment.live),
+        verdict,
+        deployment.by,
+        deployment.reason,
+        *((digest or "-")[:_HASH_CHARACTERS] for digest in hashes),
+    )

@@ -124,21 +124,23 @@ def _ledger(books: Books) -> Table:
 
 def _column(account: Account, lag_seconds: float) -> dict[str, str]:
     candidate = account.candidate
-    counts = {
-        "eligible houses": account.eligible,
-        "  scored": account.scored,
-        "  sampled out": account.sampled_out,
-        "  failed": sum(account.failed.values()),
-        **{f"    {reason}": count for reason, count in account.failed.items()},
-        "  dropped": sum(account.dropped.values()),
-        **{f"    {reason}": count for reason, count in account.dropped.items()},
-        "  pending": account.pending,
-        "missing": account.missing,
+    facts = {
+        "state": candidate.state.value,
+        "policy": Pace.of(candidate.policy).words,
+        "sample": f"{candidate.sample:.0%}",
+        "lag": f"{lag_seconds:.1f} s",
     }
-    sample, lag = f"{candidate.sample:.0%}", f"{lag_seconds:.1f} s"
-    judged_by = Pace.of(candidate.policy).words
-    facts = {"state": candidate.state.value, "policy": judged_by, "sample": sample, "lag": lag}
+    counts = {"eligible houses": account.eligible, **_states(account), "missing": account.missing}
     return facts | {name: f"{count:,}" for name, count in counts.items()}
+
+
+def _states(account: Account) -> dict[str, int]:
+    """Count the rows in each state, indented, and below it by reason, further indented."""
+    counts = {}
+    for state, rows in account.by_state().items():
+        counts[f"  {state.replace('_', ' ')}"] = rows
+        counts |= {f"    {reason}": count for reason, count in account.reasons(state).items()}
+    return counts
 
 
 def _reasons(prefix: str, counts: Mapping[str, int]) -> str:

@@ -21,13 +21,13 @@ from shadow.store.drift import replays
 from shadow.store.drift.replays import Replay
 from shadow.store.streams import snapshots
 from shadow.store.streams.snapshots import Current, Snapshot
-from shadow.worker.collectors import StoreReading
+from shadow.worker.collectors import StoreCollector
 
 MakeSeason = Callable[..., Season]
 
 
 def told(season: Season, **masked: Any) -> dict[str, Any]:
-    reading = StoreReading(season.store, season.models, **masked)
+    reading = StoreCollector(season.store, season.models, **masked)
     for lookup in (reading.state, reading.ledger, reading.outcomes, reading.evidence):
         lookup.attempt()
     return dict(reading())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
 from shadow import status
-from shadow.bounded import Answer, NotAnswered
+from shadow.bounded import NotAnswered, Refreshed, call_within
 from shadow.processes.heartbeat import Announcement
 from shadow.settings import Settings
 from shadow.store import Store
@@ -19,18 +20,39 @@ from shadow.store import Store
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
-def test_an_answer_is_given_or_raised_or_not_waited_for() -> None:
+def test_a_bounded_call_returns_or_raises_or_is_not_waited_for() -> None:
     never = threading.Event()
 
     def fail() -> None:
         raise TimeoutError("its own")
 
-    assert Answer(lambda: 5).within(30, "it") == 5
+    assert call_within(30, "it", lambda: 5) == 5
     with pytest.raises(TimeoutError, match="its own"):
-        Answer(fail).within(30, "it")
+        call_within(30, "it", fail)
     with pytest.raises(NotAnswered, match=r"the disk did not answer within 0\.01 seconds"):
-        Answer(never.wait).within(0.01, "the disk")
+        call_within(0.01, "the disk", never.wait)
     never.set()
+
+
+def test_a_failed_refresh_keeps_the_last_value_and_reports_equal_errors_once() -> None:
+    results: Iterator[int | Exception] = iter([KeyError("a"), KeyError("b"), 5, OSError("c"), KeyError("d")])
+    reported: list[Exception] = []
+
+    def query() -> int:
+        result = next(results)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    refreshed = Refreshed(query, report=reported.append)
+    assert refreshed.value is None
+    seen = []
+    for _ in range(5):
+        refreshed.refresh()
+        seen.append((refreshed.value, type(refreshed.error)))
+    none = type(None)
+    assert seen == [(None, KeyError), (None, KeyError), (5, none), (5, OSError), (5, KeyError)]
+    assert [str(error) for error in reported] == ["'a'", "c", "'d'"]
 
 
 @pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
