@@ -11,10 +11,9 @@ from uuid import UUID
 
 from monitoring import logs
 from monitoring.logs.fields import LISTED_MOST, Kind
-from shadow.records import Capture, Outcome
+from shadow.records import Capture, NewObservation, Outcome, PendingCapture
 from shadow.settings import Settings
-from shadow.store.captures import Waiting, sample_key
-from shadow.store.observations import Answer
+from shadow.store.captures import sample_key
 
 _log = logging.getLogger("umbra.houses")
 
@@ -52,21 +51,23 @@ class HouseLines:
                     **self._inputs(house),
                 )
 
-    def compared(self, candidate: str, houses: Sequence[Waiting], answers: Sequence[Answer]) -> None:
+    def compared(
+        self, candidate: str, houses: Sequence[PendingCapture], answers: Sequence[NewObservation]
+    ) -> None:
         """Tell of houses that a candidate has priced: `answers[i]` is about `houses[i]`."""
         for house, answer in zip(houses, answers, strict=False):
-            if answer.dollars is not None and self._has_lines(house.id):
+            if answer.prediction_dollars is not None and self._has_lines(house.id):
                 logs.event(
                     _log,
                     "house_compared",
                     trace={"id": house.request_id},
                     capture_id=str(house.id),
                     candidate=candidate,
-                    candidate_price_dollars=answer.dollars,
+                    candidate_price_dollars=answer.prediction_dollars,
                     live_model=house.live,
                     live_price_dollars=house.live_dollars,
-                    difference_dollars=answer.dollars - house.live_dollars,
-                    difference_ratio=house.difference_ratio(answer.dollars),
+                    difference_dollars=answer.prediction_dollars - house.live_dollars,
+                    difference_ratio=house.difference_ratio(answer.prediction_dollars),
                 )
 
     def reported(self, outcomes: Sequence[Outcome], asked: Mapping[UUID, str]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from math import isfinite, nan
 from uuid import UUID
 
 from model_package.reference import ModelRef
@@ -30,6 +31,26 @@ class Capture:
     entity_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PendingCapture:
+    """A capture that a candidate has yet to score: `inputs_json` is the row, still as JSON text.
+
+    `live` names the model whose prediction `live_dollars` is; `seq` is the capture's number in its source.
+    """
+
+    id: UUID
+    seq: int
+    request_id: str
+    live: str
+    live_dollars: float
+    inputs_json: str
+
+    def difference_ratio(self, dollars: float) -> float | None:
+        """Return (dollars - live_dollars) / live_dollars; None when that is not a finite number."""
+        ratio = dollars / self.live_dollars - 1 if self.live_dollars > 0 else nan
+        return ratio if isfinite(ratio) else None
+
+
 class ObservationState(StrEnum):
     """How a candidate's look at a capture ended."""
 
@@ -51,6 +72,20 @@ class Observation:
     reason: str | None
     latency_seconds: float | None
     observed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewObservation:
+    """A candidate's prediction for one capture before it is stored; `reason` and `detail` when it failed.
+
+    `latency_seconds` is the time of a single-row prediction, measured on a small sample only.
+    """
+
+    capture_id: UUID
+    prediction_dollars: float | None = None
+    reason: str | None = None
+    detail: str | None = None
+    latency_seconds: float | None = None
 
 
 class OutcomeState(StrEnum):

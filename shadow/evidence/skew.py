@@ -14,17 +14,15 @@ from math import inf, log
 
 from model_package.reference import ModelRef
 from monitoring import logs
-from shadow.records import Candidate, CandidateState
+from shadow.records import Candidate, CandidateState, NewObservation, PendingCapture
 from shadow.scoring.reply import BatchFailed
 from shadow.scoring.scorer import Scorer, ScorerPlan, ScorerUnavailable, Stopped
 from shadow.settings import Settings
 from shadow.store import Store
-from shadow.store.captures import Waiting
 from shadow.store.database import partitions
 from shadow.store.drift import replays
 from shadow.store.drift.replays import Replay
 from shadow.store.evidence.span import day_at
-from shadow.store.observations import Answer
 from shadow.store.streams import Stream
 
 TOLERANCE = 1e-6
@@ -68,7 +66,7 @@ def check(
     return replay
 
 
-def _sample(store: Store, model: ModelRef, begin: int, end: int) -> list[tuple[Waiting, float]]:
+def _sample(store: Store, model: ModelRef, begin: int, end: int) -> list[tuple[PendingCapture, float]]:
     ids = partitions.first_id(begin * 1000), partitions.first_id(end * 1000)
     with store.reading() as connection:
         as_live = replays.answered(connection, model, ids, SHARE, MOST)
@@ -78,14 +76,17 @@ def _sample(store: Store, model: ModelRef, begin: int, end: int) -> list[tuple[W
 def _compared(
     settings: Settings,
     model: ModelRef,
-    said: Sequence[tuple[Waiting, float]],
+    said: Sequence[tuple[PendingCapture, float]],
     day_seconds: int,
     day: int,
     now: datetime,
     stop: threading.Event,
 ) -> Replay:
     again = _ask_again(settings, model, [house for house, _ in said], stop, now)
-    ratios = [_log_ratio(answer.dollars, dollars) for answer, (_, dollars) in zip(again, said, strict=True)]
+    ratios = [
+        _log_ratio(answer.prediction_dollars, dollars)
+        for answer, (_, dollars) in zip(again, said, strict=True)
+    ]
     beyond = sum(ratio > TOLERANCE for ratio in ratios)
     return Replay(model, day_seconds, day, len(said), max(ratios), beyond, now)
 
@@ -95,12 +96,12 @@ def _log_ratio(again: float | None, said: float) -> float:
 
 
 def _ask_again(
-    settings: Settings, model: ModelRef, houses: list[Waiting], stop: threading.Event, now: datetime
-) -> list[Answer]:
+    settings: Settings, model: ModelRef, houses: list[PendingCapture], stop: threading.Event, now: datetime
+) -> list[NewObservation]:
     """Every house's answer; no price for those of a batch that fails, or of a model that cannot be loaded."""
     asked = Candidate(0, model, 1.0, CandidateState.ACTIVE, None, now)
     scorer = Scorer(ScorerPlan.of(settings, asked), stop)
-    answers: list[Answer] = []
+    answers: list[NewObservation] = []
     try:
         for begin in range(0, len(houses), _BATCH):
             batch = houses[begin : begin + _BATCH]
@@ -108,10 +109,10 @@ def _ask_again(
                 answers += scorer.score(batch, [])
             except BatchFailed as fault:
                 _tell_failure(model, fault)
-                answers += [Answer(house.id) for house in batch]
+                answers += [NewObservation(house.id) for house in batch]
     except ScorerUnavailable as fault:
         _tell_failure(model, fault)
-        answers += [Answer(house.id) for house in houses[len(answers) :]]
+        answers += [NewObservation(house.id) for house in houses[len(answers) :]]
     finally:
         scorer.stop()
     return answers

@@ -13,21 +13,19 @@ from datetime import datetime
 
 from monitoring import logs, metrics
 from shadow.prediction_log import NO_LINES, HouseLines
-from shadow.records import Candidate, CandidateState
+from shadow.records import Candidate, CandidateState, NewObservation, PendingCapture
 from shadow.scoring.breaker import Breaker
 from shadow.scoring.reply import BatchFailed
 from shadow.scoring.scorer import Scorer, Stopped
 from shadow.store import Store, candidates, captures, observations
 from shadow.store.candidates import Cursor
-from shadow.store.captures import Waiting
-from shadow.store.observations import Answer
 
 _log = logging.getLogger("umbra.scoring")
 
 
 def isolate(
-    scorer: Scorer, breaker: Breaker, batch: Sequence[Waiting], timed: frozenset[int]
-) -> Iterator[Answer]:
+    scorer: Scorer, breaker: Breaker, batch: Sequence[PendingCapture], timed: frozenset[int]
+) -> Iterator[NewObservation]:
     """Score a batch in order, halving it around what fails; ends early when the breaker opens or on a stop.
 
     `timed` are the numbers (seq) of the rows whose latency is to be measured alone. A row that takes the
@@ -47,13 +45,15 @@ def isolate(
             return
         if fault.lost_process:
             breaker.lost_alone()
-        yield Answer(batch[0].id, reason=fault.reason, detail=fault.detail)
+        yield NewObservation(batch[0].id, reason=fault.reason, detail=fault.detail)
         return
     breaker.succeeded()
     yield from answers
 
 
-def _score_again_if_alone(scorer: Scorer, batch: Sequence[Waiting], timed: frozenset[int]) -> list[Answer]:
+def _score_again_if_alone(
+    scorer: Scorer, batch: Sequence[PendingCapture], timed: frozenset[int]
+) -> list[NewObservation]:
     indices = [index for index, row in enumerate(batch) if row.seq in timed]
     try:
         return scorer.score(batch, indices)
@@ -103,7 +103,7 @@ class Lane:
         self._tell(batch, answers, time.perf_counter() - started)
         return up_to - cursor.seq
 
-    def _next(self) -> tuple[list[Waiting], Cursor | None, int]:
+    def _next(self) -> tuple[list[PendingCapture], Cursor | None, int]:
         with self._store.reading() as connection:
             now = candidates.by_id(connection, self._candidate.id)
             if now is None or now.state is not CandidateState.ACTIVE:
@@ -111,16 +111,18 @@ class Lane:
             for cursor in candidates.cursors_of(connection, now):
                 if cursor.pending:
                     up_to = min(cursor.seq + self._batch_rows, cursor.last_seq)
-                    batch = captures.waiting(connection, cursor.source_id, cursor.seq, up_to, now.sample)
+                    batch = captures.pending(connection, cursor.source_id, cursor.seq, up_to, now.sample)
                     return batch, cursor, up_to
         return [], None, 0
 
-    def _timed(self, batch: Sequence[Waiting]) -> frozenset[int]:
+    def _timed(self, batch: Sequence[PendingCapture]) -> frozenset[int]:
         """An even share of the rows, by their number."""
         share = self._latency_share
         return frozenset(row.seq for row in batch if int(row.seq * share) > int((row.seq - 1) * share))
 
-    def _tell(self, batch: Sequence[Waiting], answers: Sequence[Answer], seconds: float) -> None:
+    def _tell(
+        self, batch: Sequence[PendingCapture], answers: Sequence[NewObservation], seconds: float
+    ) -> None:
         if not answers:
             return
         model = str(self._candidate.model)
@@ -150,10 +152,10 @@ class Lane:
             )
 
     def _measure(
-        self, model: str, batch: Sequence[Waiting], answers: Sequence[Answer], seconds: float
+        self, model: str, batch: Sequence[PendingCapture], answers: Sequence[NewObservation], seconds: float
     ) -> None:
         measures = self._measures
-        prices = [answer.dollars for answer in answers if answer.dollars is not None]
+        prices = [answer.prediction_dollars for answer in answers if answer.prediction_dollars is not None]
         measures.candidate_seconds[(model,)].observe(seconds)
         measures.observations[(model, "scored")].inc(len(prices))
         measures.observations[(model, "failed")].inc(len(answers) - len(prices))
@@ -167,9 +169,9 @@ class Lane:
                 measures.prediction_seconds[("candidate",)].observe(answer.latency_seconds)
 
 
-def _differences(batch: Sequence[Waiting], answers: Sequence[Answer]) -> Iterator[float]:
+def _differences(batch: Sequence[PendingCapture], answers: Sequence[NewObservation]) -> Iterator[float]:
     """How far each scored house is from its live price, where that is a number."""
     for row, answer in zip(batch, answers, strict=False):
-        ratio = None if answer.dollars is None else row.difference_ratio(answer.dollars)
+        ratio = None if answer.prediction_dollars is None else row.difference_ratio(answer.prediction_dollars)
         if ratio is not None:
             yield ratio

@@ -8,8 +8,7 @@ from typing import Any
 
 import orjson
 
-from shadow.store.captures import Waiting
-from shadow.store.observations import Answer
+from shadow.records import NewObservation, PendingCapture
 
 RAISED, HUNG, CRASHED, MEMORY = "raised", "hung", "crashed", "memory"
 WRONG_LENGTH, NOT_FINITE, NOT_POSITIVE = "wrong_length", "not_finite", "not_positive"
@@ -67,7 +66,7 @@ def fault_of(reply: dict[str, Any]) -> BatchFailed | None:
     return BatchFailed(reason, cleaned(reply["detail"]))
 
 
-def answers(batch: Sequence[Waiting], reply: dict[str, Any]) -> list[Answer]:
+def answers(batch: Sequence[PendingCapture], reply: dict[str, Any]) -> list[NewObservation]:
     """The answers of a batch in order; raises BatchFailed, MalformedReply.
 
     One amount that is none fails the whole batch: perhaps another row is to blame, and only a row that is
@@ -82,7 +81,7 @@ def answers(batch: Sequence[Waiting], reply: dict[str, Any]) -> list[Answer]:
     for price in dollars:
         _check(price)
     return [
-        Answer(row.id, dollars=price, latency_seconds=_latency(seconds.get(str(index))))
+        NewObservation(row.id, prediction_dollars=price, latency_seconds=_latency(seconds.get(str(index))))
         for index, (row, price) in enumerate(zip(batch, dollars, strict=True))
     ]
 

@@ -17,13 +17,11 @@ import orjson
 from model_package import artifact
 from shadow import processes, start
 from shadow.processes import descendants
-from shadow.records import Candidate
+from shadow.records import Candidate, NewObservation, PendingCapture
 from shadow.scoring import model_process
 from shadow.scoring import reply as replies
 from shadow.scoring.reply import CRASHED, HUNG, BatchFailed, MalformedReply
 from shadow.settings import Settings
-from shadow.store.captures import Waiting
-from shadow.store.observations import Answer
 
 SOCKET = "{socket}"
 _START_SECONDS = 60.0
@@ -173,7 +171,7 @@ class Scorer:
         """The model process's id, when it runs."""
         return None if self._running is None else self._running.process.pid
 
-    def score(self, batch: Sequence[Waiting], timed: Sequence[int]) -> list[Answer]:
+    def score(self, batch: Sequence[PendingCapture], timed: Sequence[int]) -> list[NewObservation]:
         """Score a batch, in order. Raises BatchFailed, ScorerUnavailable, or Stopped when told to give up."""
         running = self._running or self._start()
         if start.adopts_orphans():

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from math import isfinite, nan
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, Text, cast, func, select
 
 from model_package.reference import ModelRef
-from shadow.records import Capture, Observation, ObservationState, Prediction, new_capture_ids
+from shadow.records import Capture, Observation, ObservationState, PendingCapture, Prediction, new_capture_ids
 from shadow.store import outcomes
 from shadow.store.database import bulk, dialects, partitions
 from shadow.store.database.tables import candidates, captures, observations, sources
@@ -20,26 +18,6 @@ from shadow.store.sources import Source
 
 _AT_ONCE = 1000
 _MINUTE_SECONDS = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A capture as a candidate's lane needs it: `inputs_json` is the house, still as JSON text.
-
-    `live` names the model that answered `live_dollars`.
-    """
-
-    id: UUID
-    seq: int
-    request_id: str
-    live: str
-    live_dollars: float
-    inputs_json: str
-
-    def difference_ratio(self, dollars: float) -> float | None:
-        """How much more than the live price `dollars` is, as a share of it; None if that is no number."""
-        ratio = dollars / self.live_dollars - 1 if self.live_dollars > 0 else nan
-        return ratio if isfinite(ratio) else None
 
 
 def sample_key(capture_id: UUID) -> float:
@@ -113,9 +91,9 @@ def _answers(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, tuple[st
     return found
 
 
-def waiting(
+def pending(
     connection: Connection, source_id: int, after_seq: int, up_to_seq: int, share: float
-) -> list[Waiting]:
+) -> list[PendingCapture]:
     """The sampled captures of a source with after_seq < seq <= up_to_seq, in order."""
     rows = connection.execute(
         select(
@@ -136,7 +114,7 @@ def waiting(
         .order_by(captures.c.seq)
     )
     return [
-        Waiting(number, seq, request_id, f"{name}@{version}", dollars, inputs)
+        PendingCapture(number, seq, request_id, f"{name}@{version}", dollars, inputs)
         for number, seq, request_id, name, version, dollars, inputs in rows
     ]
 

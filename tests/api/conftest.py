@@ -36,6 +36,7 @@ from model_package.schema import EXAMPLE
 from monitoring import metrics
 from shadow.ingest.mover import Ingest
 from shadow.journal.recorder import Recorder, open_recorder
+from shadow.records import NewObservation
 from shadow.rollout import first_deployment
 from shadow.settings import Settings
 from shadow.source.identity import directory_id
@@ -110,7 +111,7 @@ class Bench:
         self.recorder.close()
         return ingest_all(self.settings, self.store)
 
-    def observe(self, candidate: ModelRef, answer: observations.Answer) -> None:
+    def observe(self, candidate: ModelRef, answer: NewObservation) -> None:
         """Let a new candidate say what it says of the first captures."""
         with self.store.writing() as connection:
             added = candidates.add(connection, candidate, 1.0, NOW.replace(year=2020), NOW)

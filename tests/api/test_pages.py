@@ -30,7 +30,7 @@ from model_package.schema import EXAMPLE
 from shadow import policy, status
 from shadow.bounded import Refreshed
 from shadow.processes.heartbeat import Announcement
-from shadow.records import Candidate, CandidateState, Purpose
+from shadow.records import Candidate, CandidateState, NewObservation, Purpose
 from shadow.settings import sqlite_url
 from shadow.store import (
     StoreUnavailable,
@@ -42,7 +42,6 @@ from shadow.store import (
     streams,
 )
 from shadow.store.database.tables import observations as observed
-from shadow.store.observations import Answer
 from shadow.store.streams import Stream, Terms, snapshots
 from shadow.store.streams.dossiers import Dossier
 from shadow.store.streams.snapshots import Snapshot
@@ -457,8 +456,8 @@ def _answered(bench):
         (cursor,) = candidates.cursors_of(connection, added)
         from shadow.store import captures  # noqa: PLC0415 (the table has the same name)
 
-        waiting = captures.waiting(connection, cursor.source_id, 0, cursor.last_seq, 1.0)
-        answers = [Answer(one.id, 1.0) for one in waiting]
+        waiting = captures.pending(connection, cursor.source_id, 0, cursor.last_seq, 1.0)
+        answers = [NewObservation(one.id, 1.0) for one in waiting]
         observations.store(connection, added, cursor, answers, cursor.last_seq, datetime.now(UTC))
     return [one.id for one in waiting]
 

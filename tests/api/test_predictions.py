@@ -15,8 +15,7 @@ from api.app import build
 from api.live import Serving
 from model_package.reference import ModelRef
 from model_package.schema import EXAMPLE, NAMES
-from shadow.records import capture_time
-from shadow.store.observations import Answer
+from shadow.records import NewObservation, capture_time
 
 
 def _houses(*areas):
@@ -210,8 +209,10 @@ def test_a_prediction_can_be_looked_up_with_its_observations(bench):
 def test_a_looked_up_prediction_shows_what_every_candidate_said_or_why_it_failed(bench):
     prediction = UUID(bench.post().json["predictions"][0]["id"])
     bench.ingest()
-    bench.observe(ModelRef("gbm", "2"), Answer(prediction, dollars=140_000.0, latency_seconds=0.002))
-    bench.observe(ModelRef("gbm", "3"), Answer(prediction, reason="raised", detail="ValueError"))
+    bench.observe(
+        ModelRef("gbm", "2"), NewObservation(prediction, prediction_dollars=140_000.0, latency_seconds=0.002)
+    )
+    bench.observe(ModelRef("gbm", "3"), NewObservation(prediction, reason="raised", detail="ValueError"))
     shown = bench.client.get(f"/v1/predictions/{prediction}").json["observations"]
     told = {one["model"]["version"]: (one["state"], one["price_dollars"], one["reason"]) for one in shown}
     assert told == {"2": ("scored", 140_000.0, None), "3": ("failed", None, "raised")}

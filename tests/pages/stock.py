@@ -27,13 +27,12 @@ from shadow.evidence.facts import facts_of
 from shadow.evidence.recording import keep
 from shadow.evidence.streams import Opening
 from shadow.ingest.mover import Ingest
-from shadow.records import Capture, Outcome, OutcomeState, new_capture_ids
+from shadow.records import Capture, NewObservation, Outcome, OutcomeState, new_capture_ids
 from shadow.rollout import first_deployment
 from shadow.settings import Settings
 from shadow.source.identity import directory_id
 from shadow.store import Store, candidates, captures, observations, open_store, outcomes, sources
 from shadow.store.evidence.refresh import refresh
-from shadow.store.observations import Answer
 from shadow.store.schema import migrate
 from shadow.store.streams import Stream, snapshots
 from shadow.store.streams.snapshots import Snapshot
@@ -110,7 +109,7 @@ def _traffic(made: Settings, store: Store, rows: list[Row], prices: np.ndarray, 
         Capture(ids[n], moments[n], f"request-{n}", 0, LIVE, float(live[n]), rows[n])
         for n in range(len(rows))
     ]
-    answers = [Answer(ids[n], float(candidate[n]), latency_seconds=0.004) for n in range(len(rows))]
+    answers = [NewObservation(ids[n], float(candidate[n]), latency_seconds=0.004) for n in range(len(rows))]
     reported = list(_outcomes(ids, moments, prices, random, now))
     with store.writing() as connection:
         source = sources.lock(connection, directory_id(made.data_dir), now)
@@ -180,8 +179,8 @@ def answer_of(made: Settings, model: ModelRef, ratio: float) -> int:
     with store.writing() as connection:
         scored = next(one for one in candidates.present(connection) if one.model == model)
         (cursor,) = candidates.cursors_of(connection, scored)
-        waiting = captures.waiting(connection, cursor.source_id, cursor.seq, cursor.last_seq, 1.0)
-        answers = [Answer(one.id, ratio * one.live_dollars) for one in waiting]
+        waiting = captures.pending(connection, cursor.source_id, cursor.seq, cursor.last_seq, 1.0)
+        answers = [NewObservation(one.id, ratio * one.live_dollars) for one in waiting]
         observations.store(connection, scored, cursor, answers, cursor.last_seq, now())
     store.close()
     return len(answers)

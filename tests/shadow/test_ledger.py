@@ -9,12 +9,11 @@ from sqlalchemy import delete, insert, select, update
 
 from model_package import schema
 from model_package.reference import ModelRef
-from shadow.records import Candidate, CandidateState, Capture, new_capture_ids
+from shadow.records import Candidate, CandidateState, Capture, NewObservation, new_capture_ids
 from shadow.store import Store, candidates, captures, ledger, sources
 from shadow.store.candidates import CandidateConflict
 from shadow.store.captures import sample_key
 from shadow.store.database import partitions, tables
-from shadow.store.observations import Answer
 from shadow.store.observations import store as store_observations
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -41,10 +40,10 @@ def add(store: Store, model: ModelRef = GBM, sample: float = 1.0, since: datetim
 def score_all(store: Store, candidate: Candidate) -> None:
     with store.writing() as connection:
         for cursor in candidates.cursors_of(connection, candidate):
-            rows = captures.waiting(
+            rows = captures.pending(
                 connection, cursor.source_id, cursor.seq, cursor.last_seq, candidate.sample
             )
-            answers = [Answer(row.id, dollars=1e5) for row in rows]
+            answers = [NewObservation(row.id, prediction_dollars=1e5) for row in rows]
             store_observations(connection, candidate, cursor, answers, cursor.last_seq, NOW)
 
 

@@ -20,15 +20,14 @@ from model_package.reference import ModelRef
 from monitoring import logs, metrics
 from shadow.ingest.mover import Ingest
 from shadow.prediction_log import HouseLines
-from shadow.records import Capture, Outcome, OutcomeState, new_capture_ids
+from shadow.records import Capture, NewObservation, Outcome, OutcomeState, PendingCapture, new_capture_ids
 from shadow.scoring.breaker import Breaker
 from shadow.scoring.lane import Lane
 from shadow.scoring.scorer import Scorer, ScorerPlan
 from shadow.settings import InvalidSetting, Settings
 from shadow.source.identity import directory_id
 from shadow.store import Store, StoreUnavailable, candidates, open_store
-from shadow.store.captures import Waiting, sample_key
-from shadow.store.observations import Answer
+from shadow.store.captures import sample_key
 from umbra import launch
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -60,8 +59,8 @@ def houses(count: int) -> list[Capture]:
     return [Capture(name, NOW, f"r-{i}", i, LIVE, 1e5, schema.EXAMPLE) for i, name in enumerate(names)]
 
 
-def waiting(house: Capture) -> Waiting:
-    return Waiting(house.id, 1, house.request_id, str(house.live), house.prediction_dollars, "{}")
+def waiting(house: Capture) -> PendingCapture:
+    return PendingCapture(house.id, 1, house.request_id, str(house.live), house.prediction_dollars, "{}")
 
 
 def test_a_house_is_told_of_as_it_was_asked_and_answered(told: Told) -> None:
@@ -81,7 +80,9 @@ def test_a_house_is_told_of_as_it_was_asked_and_answered(told: Told) -> None:
 
 def test_a_comparison_says_both_prices_and_how_far_they_are_apart(told: Told) -> None:
     (house,) = houses(1)
-    HouseLines(share=1).compared("gbm@1", [waiting(house)], [Answer(house.id, dollars=125_000.0)])
+    HouseLines(share=1).compared(
+        "gbm@1", [waiting(house)], [NewObservation(house.id, prediction_dollars=125_000.0)]
+    )
     (line,) = told("house_compared")
     assert line == {
         "id": "r-0",
@@ -100,8 +101,8 @@ def test_a_live_price_that_nothing_can_be_compared_to_has_a_difference_and_no_ra
     told: Told, dollars: float
 ) -> None:
     (house,) = houses(1)
-    live = Waiting(house.id, 1, "r", "linear@1", dollars, "{}")
-    HouseLines(share=1).compared("gbm@1", [live], [Answer(house.id, dollars=10.0)])
+    live = PendingCapture(house.id, 1, "r", "linear@1", dollars, "{}")
+    HouseLines(share=1).compared("gbm@1", [live], [NewObservation(house.id, prediction_dollars=10.0)])
     (line,) = told("house_compared")
     assert line["difference_dollars"] == 10.0 - dollars
     assert line["difference_ratio"] is None
@@ -109,7 +110,7 @@ def test_a_live_price_that_nothing_can_be_compared_to_has_a_difference_and_no_ra
 
 def test_a_house_has_all_its_lines_or_none_and_a_larger_share_has_those_of_a_smaller_one(told: Told) -> None:
     rows = houses(2000)
-    answers = [Answer(house.id, dollars=1.0) for house in rows]
+    answers = [NewObservation(house.id, prediction_dollars=1.0) for house in rows]
     seen: list[set[str]] = []
     for share in (0.0, 0.1, 0.5):
         lines, before = HouseLines(share=share), len(told("house_captured"))

@@ -23,7 +23,15 @@ from sqlalchemy.engine import Connection, Engine, make_url
 
 from model_package import schema
 from model_package.reference import ModelRef
-from shadow.records import Candidate, CandidateState, Capture, Outcome, OutcomeState, new_capture_ids
+from shadow.records import (
+    Candidate,
+    CandidateState,
+    Capture,
+    NewObservation,
+    Outcome,
+    OutcomeState,
+    new_capture_ids,
+)
 from shadow.store import (
     Store,
     StoreUnavailable,
@@ -36,7 +44,6 @@ from shadow.store import (
     sources,
 )
 from shadow.store.database import partitions, tables
-from shadow.store.observations import Answer
 from shadow.store.retention import prunings
 from shadow.store.retention.prunings import Extent, PruneHeldUp, PruneRefused
 from umbra.command import main
@@ -85,10 +92,10 @@ class House:
         """The candidate passes everything there is."""
         with self.store.writing() as connection:
             for cursor in candidates.cursors_of(connection, candidate):
-                rows = captures.waiting(
+                rows = captures.pending(
                     connection, cursor.source_id, cursor.seq, cursor.last_seq, candidate.sample
                 )
-                answers = [Answer(row.id, dollars=1e5) for row in rows]
+                answers = [NewObservation(row.id, prediction_dollars=1e5) for row in rows]
                 observations.store(connection, candidate, cursor, answers, cursor.last_seq, NOW)
 
     def prune(self, before: datetime = BEFORE, **more: Any) -> Extent:

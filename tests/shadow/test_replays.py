@@ -14,14 +14,13 @@ from sqlalchemy import func, select
 
 from model_package import schema
 from model_package.reference import ModelRef
-from shadow.records import Capture, new_capture_ids
+from shadow.records import Capture, NewObservation, new_capture_ids
 from shadow.store import Store, candidates, captures, observations, open_store, sources
 from shadow.store.captures import sample_key
 from shadow.store.database import tables
 from shadow.store.database.partitions import first_id
 from shadow.store.drift import replays
 from shadow.store.drift.replays import Replay
-from shadow.store.observations import Answer
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -60,9 +59,9 @@ def names(store: Store) -> list[UUID]:
         sources.advance(connection, source, captures.insert(connection, source, rows))
         (cursor,) = candidates.cursors_of(connection, added)
         answers = [
-            Answer(one.id, reason="raised", detail="no")
+            NewObservation(one.id, reason="raised", detail="no")
             if row % 10 == 0
-            else Answer(one.id, 1e5 + row + 1000)
+            else NewObservation(one.id, 1e5 + row + 1000)
             for row, one in enumerate(rows)
         ]
         observations.store(connection, added, cursor, answers, HOUSES, NOW)

@@ -16,6 +16,7 @@ from uuid import UUID
 import pytest
 
 from model_package.schema import EXAMPLE
+from shadow.records import PendingCapture
 from shadow.scoring.reply import (
     CRASHED,
     HUNG,
@@ -26,7 +27,6 @@ from shadow.scoring.reply import (
     most_bytes,
 )
 from shadow.scoring.scorer import SOCKET, Scorer, ScorerPlan, ScorerUnavailable
-from shadow.store.captures import Waiting
 
 MODEL_PROCESS = """
     import json, os, socket, struct, sys, time
@@ -72,7 +72,7 @@ WRONG = {
     "a loss": ("[1.0, -2.0]", NOT_POSITIVE),
 }
 HOUSES = [
-    Waiting(UUID(int=number), number, f"request-{number}", "linear@1", 1e5, json.dumps(EXAMPLE))
+    PendingCapture(UUID(int=number), number, f"request-{number}", "linear@1", 1e5, json.dumps(EXAMPLE))
     for number in (1, 2)
 ]
 
@@ -115,7 +115,7 @@ def test_a_malformed_reply_is_a_crash_and_the_next_model_process_is_asked(
     assert caught.value.reason == CRASHED
     assert len(caught.value.detail) < 400
     assert scorer.pid is None
-    assert [answer.dollars for answer in scorer.score(HOUSES, [])] == [1e5, 1e5]
+    assert [answer.prediction_dollars for answer in scorer.score(HOUSES, [])] == [1e5, 1e5]
 
 
 @pytest.mark.parametrize("first", ["", "say(b'{}')", "say(b'x', 1 << 50)", "say(b'{\"dollars\": 1}')"])
@@ -132,7 +132,7 @@ def test_an_answer_nobody_asked_for_is_not_taken_for_that_of_the_next_batch(
 ) -> None:
     twice = 'body = b\'{"dollars": [7.0, 7.0], "seconds": {}}\'; heard(); say(body); say(body); healthy()'
     scorer = scoring(twice)
-    assert [answer.dollars for answer in scorer.score(HOUSES, [])] == [7.0, 7.0]
+    assert [answer.prediction_dollars for answer in scorer.score(HOUSES, [])] == [7.0, 7.0]
     assert select.select([scorer._running._connection], [], [], 60)[0], "the second answer has come"
     with pytest.raises(BatchFailed, match="nobody had asked for"):
         scorer.score(HOUSES, [])
@@ -160,7 +160,7 @@ def test_one_amount_that_is_none_fails_the_batch_and_blames_no_house(
     with pytest.raises(BatchFailed) as caught:
         scorer.score(HOUSES, [])
     assert caught.value.reason == reason
-    assert [answer.dollars for answer in scorer.score(HOUSES, [])] == [1e5, 1e5]
+    assert [answer.prediction_dollars for answer in scorer.score(HOUSES, [])] == [1e5, 1e5]
 
 
 def test_words_of_a_model_are_stored_without_what_commands_a_terminal_or_a_store(

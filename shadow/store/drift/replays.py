@@ -10,8 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Row, Text, and_, cast, select, update
 
 from model_package.reference import ModelRef
-from shadow.records import ObservationState
-from shadow.store.captures import Waiting
+from shadow.records import ObservationState, PendingCapture
 from shadow.store.database.dialects import insert_new
 from shadow.store.database.tables import candidates, captures, observations, replays
 
@@ -69,7 +68,7 @@ def record(connection: Connection, replay: Replay) -> None:
 
 def answered(
     connection: Connection, model: ModelRef, ids: tuple[UUID, UUID], share: float, limit: int
-) -> list[tuple[Waiting, float]]:
+) -> list[tuple[PendingCapture, float]]:
     """A sample of what `model` answered as the live model, with its prices, for ids of [first, end)."""
     query = (
         select(*_HOUSE, captures.c.prediction_dollars.label("said"))
@@ -81,12 +80,12 @@ def answered(
         .order_by(captures.c.sample_key)
         .limit(limit)
     )
-    return [(_waiting(row), row.said) for row in connection.execute(query)]
+    return [(_pending_capture(row), row.said) for row in connection.execute(query)]
 
 
 def observed(
     connection: Connection, model: ModelRef, ids: tuple[UUID, UUID], share: float, limit: int
-) -> list[tuple[Waiting, float]]:
+) -> list[tuple[PendingCapture, float]]:
     """The same for what `model` said as a candidate."""
     query = (
         select(*_HOUSE, observations.c.prediction_dollars.label("said"))
@@ -101,7 +100,7 @@ def observed(
         .order_by(captures.c.sample_key)
         .limit(limit)
     )
-    return [(_waiting(row), row.said) for row in connection.execute(query)]
+    return [(_pending_capture(row), row.said) for row in connection.execute(query)]
 
 
 _HOUSE = (
@@ -118,8 +117,8 @@ def _sampled(ids: tuple[UUID, UUID], share: float) -> tuple[ColumnElement[bool],
     return captures.c.id >= ids[0], captures.c.id < ids[1], captures.c.sample_key < share
 
 
-def _waiting(row: Row[Any]) -> Waiting:
-    return Waiting(row.id, row.seq, row.request_id, row.live, row.live_dollars, row.inputs_json)
+def _pending_capture(row: Row[Any]) -> PendingCapture:
+    return PendingCapture(row.id, row.seq, row.request_id, row.live, row.live_dollars, row.inputs_json)
 
 
 def _of(model: ModelRef) -> ColumnElement[bool]:

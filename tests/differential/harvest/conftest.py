@@ -13,9 +13,8 @@ import pytest
 
 from model_package.reference import ModelRef
 from model_package.schema import FIELDS, Field, Row, Value
-from shadow.records import Capture, new_capture_ids
+from shadow.records import Capture, NewObservation, new_capture_ids
 from shadow.store import Store, candidates, captures, observations, sources
-from shadow.store.observations import Answer
 
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
 REASONS = [*["timeout"] * 7, "not_finite", "crashed"]
@@ -68,11 +67,11 @@ def fill(store: Store, asked: Asked, order: Sequence[int], extra: Sequence[dict[
         stored.append(Capture(name, NOW, "request", 0, ModelRef("linear", "1"), 1e5, inputs, "listing-x"))
     reasons = dict(enumerate(REASONS, FAR))
 
-    def said(capture: Capture, i: int, spread: float) -> Answer:
+    def said(capture: Capture, i: int, spread: float) -> NewObservation:
         if i in reasons:
-            return Answer(capture.id, reason=reasons[i])
+            return NewObservation(capture.id, reason=reasons[i])
         gap = (1.0 - i / 100) * (-1) ** i if i < FAR else spread * math.sin(i)
-        return Answer(capture.id, dollars=live[i] * math.exp(gap))
+        return NewObservation(capture.id, prediction_dollars=live[i] * math.exp(gap))
 
     with store.writing() as connection:
         source = sources.lock(connection, "here", NOW)

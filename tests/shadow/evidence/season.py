@@ -23,13 +23,12 @@ from model_package.synthetic import synthetic
 from shadow.evidence.drift import Counting
 from shadow.evidence.streams import Opening
 from shadow.policy import default_text
-from shadow.records import Capture, Deployment, Outcome, OutcomeState, new_capture_ids
+from shadow.records import Capture, Deployment, NewObservation, Outcome, OutcomeState, new_capture_ids
 from shadow.settings import Settings
 from shadow.store import Store, candidates, captures, deployments, observations, outcomes, sources
 from shadow.store.captures import sample_key
 from shadow.store.database import tables
 from shadow.store.evidence.refresh import refresh
-from shadow.store.observations import Answer
 from shadow.store.streams import Stream
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
@@ -207,7 +206,7 @@ class Season:
     def score(self, names: Sequence[UUID], dollars: float, now: datetime) -> None:
         """The candidate says so of these, and has passed everything there is."""
         with self.store.writing() as connection:
-            pass_all(connection, [Answer(name, dollars=dollars) for name in names], now)
+            pass_all(connection, [NewObservation(name, prediction_dollars=dollars) for name in names], now)
 
     def report(self, told: Sequence[Outcome], recorded: datetime) -> None:
         """Outcomes are stored."""
@@ -243,7 +242,7 @@ def insert(connection: Any, asked: Sequence[Capture]) -> None:
     sources.advance(connection, source, captures.insert(connection, source, list(asked)))
 
 
-def pass_all(connection: Any, answers: Sequence[Answer], now: datetime) -> None:
+def pass_all(connection: Any, answers: Sequence[NewObservation], now: datetime) -> None:
     """The candidate passes all there is, with these answers."""
     candidate = next(one for one in candidates.present(connection) if one.model == CANDIDATE)
     (cursor,) = candidates.cursors_of(connection, candidate)
@@ -270,7 +269,7 @@ def tell(store: Store, known: Sequence[House]) -> None:
             if asked:
                 insert(connection, [house.capture for house in asked])
                 answers = [
-                    Answer(
+                    NewObservation(
                         one.id,
                         one.candidate_dollars,
                         latency_seconds=0.004 if chance.random() < 0.1 else None,

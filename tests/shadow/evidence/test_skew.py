@@ -29,11 +29,10 @@ from model_package.reference import ModelRef
 from shadow.evidence import skew
 from shadow.evidence.documents.drift import document
 from shadow.policy import Policy
-from shadow.records import Capture
+from shadow.records import Capture, NewObservation
 from shadow.store.database import tables
 from shadow.store.drift import replays
 from shadow.store.drift.replays import Replay
-from shadow.store.observations import Answer
 
 MakeSeason = Callable[..., Season]
 LATER = NOW + 3 * DAY
@@ -74,7 +73,9 @@ def ask(
     with season.store.writing() as connection:
         insert(connection, asked)
         pass_all(
-            connection, [Answer(one.id, 100.0 * area) for one, area in zip(asked, areas, strict=True)], NOW
+            connection,
+            [NewObservation(one.id, 100.0 * area) for one, area in zip(asked, areas, strict=True)],
+            NOW,
         )
     return [one.id for one in asked]
 

@@ -17,9 +17,8 @@ from model_package import schema
 from model_package.reference import ModelRef
 from shadow import policy
 from shadow.policy import Policy
-from shadow.records import Capture, Deployment, Outcome, OutcomeState, new_capture_ids
+from shadow.records import Capture, Deployment, NewObservation, Outcome, OutcomeState, new_capture_ids
 from shadow.store import Store, candidates, captures, deployments, observations, outcomes, sources, streams
-from shadow.store.observations import Answer
 from shadow.store.streams import Stream, Terms
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
@@ -34,7 +33,7 @@ class Town:
     policy: Policy
     stream: Stream
     asked: dict[UUID, Capture] = field(default_factory=dict)
-    answers: dict[UUID, tuple[Answer, datetime]] = field(default_factory=dict)
+    answers: dict[UUID, tuple[NewObservation, datetime]] = field(default_factory=dict)
     reported: list[Outcome] = field(default_factory=list)
     reported_where: list[str] = field(default_factory=list)
     waiting: dict[str, list[UUID]] = field(default_factory=dict)
@@ -99,7 +98,7 @@ class Town:
                 one(connection)
         self.unstored.clear()
 
-    def score(self, answered: Callable[[UUID], Answer | None], now: datetime) -> None:
+    def score(self, answered: Callable[[UUID], NewObservation | None], now: datetime) -> None:
         """The candidate passes everything there is; None: it was not in its sample."""
         self.flush()
         with self.store.writing() as connection:
@@ -114,7 +113,7 @@ class Town:
 
     def scored(self, dollars: float, now: datetime) -> None:
         """The candidate says the same of every house that waits."""
-        self.score(lambda name: Answer(name, dollars=dollars), now)
+        self.score(lambda name: NewObservation(name, prediction_dollars=dollars), now)
 
 
 def terms(candidate_id: int, deployment_id: int, judged_by: Policy, number: int = 1) -> Terms:

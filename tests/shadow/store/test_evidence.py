@@ -19,7 +19,7 @@ from sqlalchemy import delete, insert, select
 from model_package.reference import ModelRef
 from monitoring.statistics.sums import Sums, Terms, sums_of
 from shadow.policy import segments_of
-from shadow.records import Capture, Deployment, Outcome, OutcomeState, capture_time
+from shadow.records import Capture, Deployment, NewObservation, Outcome, OutcomeState, capture_time
 from shadow.store import Store, evidence, open_store, streams
 from shadow.store.captures import sample_key
 from shadow.store.database.tables import (
@@ -31,7 +31,6 @@ from shadow.store.database.tables import (
     worst_gaps,
 )
 from shadow.store.database.tables import evidence as evidence_table
-from shadow.store.observations import Answer
 
 DAY = timedelta(days=1)
 START = datetime(2026, 9, 1, tzinfo=UTC)
@@ -65,16 +64,18 @@ def fill(town: Any, houses: int = 200, seed: int = 5, again: float = 0.5) -> Non
 
 
 def score(town: Any, chance: random.Random, now: datetime) -> None:
-    def said(name: UUID) -> Answer | None:
+    def said(name: UUID) -> NewObservation | None:
         if sample_key(name) >= 0.9:
             return None
         if chance.random() < 0.1:
-            return Answer(name, reason="not_finite", detail="NaN")
+            return NewObservation(name, reason="not_finite", detail="NaN")
         live = town.asked[name].prediction_dollars
         slow = chance.uniform(0.0, 0.2) if chance.random() < 0.3 else None
         far = chance.random() < 0.05
-        return Answer(
-            name, dollars=live * math.exp(chance.gauss(0, 0.9 if far else 0.1)), latency_seconds=slow
+        return NewObservation(
+            name,
+            prediction_dollars=live * math.exp(chance.gauss(0, 0.9 if far else 0.1)),
+            latency_seconds=slow,
         )
 
     town.score(said, now)
@@ -172,7 +173,7 @@ def plain(town: Any, some: list[Capture], part: str, told: dict[UUID, Outcome]) 
     margin = judged.segments.margin if part else town.stream.terms.margin
     return sums_of(
         np.array([capture.prediction_dollars for capture in some]),
-        column(answer.dollars for answer in said),
+        column(answer.prediction_dollars for answer in said),
         column(None if one is None else one.price_dollars for one in known),
         Terms(judged.cap, margin),
         withdrawn=np.array([one is not None and one.price_dollars is None for one in known]),
@@ -219,7 +220,7 @@ def test_delays_and_gaps_are_counted_by_day(town: Any) -> None:
     late, apart = Counter[tuple[int, int]](), Counter[tuple[int, int]]()
     widest: dict[int, list[tuple[float, UUID]]] = defaultdict(list)
     for capture in representatives(town):
-        candidate = town.answers[capture.id][0].dollars
+        candidate = town.answers[capture.id][0].prediction_dollars
         if candidate is None:
             continue
         day, g = day_of(capture), math.log(candidate / capture.prediction_dollars)
@@ -298,7 +299,7 @@ def test_correcting_one_outcome_changes_exactly_one_day(town: Any) -> None:
         for capture in representatives(town)
         if capture.entity_id is None
         and capture.id in told
-        and town.answers[capture.id][0].dollars is not None
+        and town.answers[capture.id][0].prediction_dollars is not None
     )
     town.sell(alone.id, 123_456.0, START + 30 * DAY)
     assert refresh(town) == [day_of(alone)]
@@ -493,7 +494,9 @@ def test_a_sample_of_pairs_is_that_of_the_lowest_sample_keys(town: Any) -> None:
     fill(town, 90)
     refresh(town)
     told = in_force(town, None)
-    answered = [one for one in representatives(town) if town.answers[one.id][0].dollars is not None]
+    answered = [
+        one for one in representatives(town) if town.answers[one.id][0].prediction_dollars is not None
+    ]
     with town.store.reading() as connection:
         some = evidence.sample(connection, town.stream, 20)
         every = evidence.sample(connection, town.stream, 1000)
@@ -503,7 +506,7 @@ def test_a_sample_of_pairs_is_that_of_the_lowest_sample_keys(town: Any) -> None:
     for pair in every:
         known = told.get(pair.id)
         assert pair.live_dollars == town.asked[pair.id].prediction_dollars
-        assert pair.candidate_dollars == town.answers[pair.id][0].dollars
+        assert pair.candidate_dollars == town.answers[pair.id][0].prediction_dollars
         assert pair.sold_dollars == (None if known is None else known.price_dollars)
     assert live.tolist() == [pair.live_dollars for pair in some]
     assert candidate.tolist() == [pair.candidate_dollars for pair in some]
@@ -512,7 +515,9 @@ def test_a_sample_of_pairs_is_that_of_the_lowest_sample_keys(town: Any) -> None:
 def test_the_worst_pairs_come_with_what_was_asked(town: Any) -> None:
     fill(town, 90)
     refresh(town)
-    answered = [one.id for one in representatives(town) if town.answers[one.id][0].dollars is not None]
+    answered = [
+        one.id for one in representatives(town) if town.answers[one.id][0].prediction_dollars is not None
+    ]
     with town.store.reading() as connection:
         worst = evidence.worst(connection, town.stream, 7)
         every = evidence.sample(connection, town.stream, 1000)

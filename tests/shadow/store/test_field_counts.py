@@ -20,11 +20,10 @@ from model_package.reference import ModelRef
 from model_package.schema import EXAMPLE, Row
 from model_package.synthetic import synthetic
 from monitoring.statistics.drift import field_drift
-from shadow.records import Capture, new_capture_ids
+from shadow.records import Capture, NewObservation, new_capture_ids
 from shadow.store import Store, candidates, captures, observations, open_store, sources
 from shadow.store.database.tables import field_counts
 from shadow.store.drift.field_counts import PREDICTION, FieldCounts, windows
-from shadow.store.observations import Answer
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
 DAY = 86_400
@@ -246,8 +245,11 @@ def test_of_a_candidate_its_own_prices_are_counted_as_far_as_it_has_come(store: 
     counts = FieldCounts(DIGEST, CANDIDATE, reference_of(lot_area=described("numbers")), DAY, candidate.id)
     count(store, counts)
     assert counted(store) == {}
-    said = [Answer(one.id, dollars=price) for one, price in zip(asked, (60.0, 60.5, 70.0), strict=False)]
-    said.append(Answer(asked[3].id, reason="not_finite"))
+    said = [
+        NewObservation(one.id, prediction_dollars=price)
+        for one, price in zip(asked, (60.0, 60.5, 70.0), strict=False)
+    ]
+    said.append(NewObservation(asked[3].id, reason="not_finite"))
     with store.writing() as connection:
         (cursor,) = candidates.cursors_of(connection, candidate)
         observations.store(connection, candidate, cursor, said, 4, START)
