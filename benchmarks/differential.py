@@ -20,9 +20,9 @@ from typing import Any
 import click
 
 from benchmarks import ground, report
-from benchmarks.report import Cell, Column, Section
+from benchmarks.report import Cell, ReportColumn, Section
 from differential_tests import run_file
-from differential_tests.run_file import Answer, Header
+from differential_tests.run_file import RunHeader, SideAnswer
 
 SECONDS, MEMORY_MB = 20.0, 500.0
 SEGMENTS = 28
@@ -88,19 +88,19 @@ def main(rows: int, rounds: int, kind: str | None) -> None:
 
 def _written(path: Path, case: Case, rows: int, second: bool) -> Path:
     factor = 1.01 if case.differing and second else 1.0
-    header = Header(path.stem, "0" * 64, "2026-01-01T00:00:00Z")
+    header = RunHeader(path.stem, "0" * 64, "2026-01-01T00:00:00Z")
     run_file.write(path, header, _answers(case.nested, rows, factor, path.stem))
     return path
 
 
-def _answers(nested: bool, rows: int, factor: float, side: str) -> Iterator[Answer]:
+def _answers(nested: bool, rows: int, factor: float, side: str) -> Iterator[SideAnswer]:
     """The same ones for the same arguments; the request id differs between sides and is ignored."""
     chance = random.Random(ground.SEED)  # noqa: S311 (not for secrets)
     for row in range(rows):
         value: dict[str, Any] = {"price_dollars": round(chance.uniform(5e4, 5e5), 2) * factor}
         if nested:
             value |= _more(value["price_dollars"], f"{side}-{row}")
-        yield Answer(f"house-{row:07d}", "ordinary", f"part {row % SEGMENTS}", 200, value=value)
+        yield SideAnswer(f"house-{row:07d}", "ordinary", f"part {row % SEGMENTS}", 200, value=value)
 
 
 def _more(price: float, request_id: str) -> dict[str, Any]:
@@ -149,14 +149,14 @@ def _row(
 
 def _section(rows: int, rounds: int, told: Sequence[dict[str, Cell]]) -> Section:
     columns = [
-        Column("case", "case"),
-        Column("megabytes", "files, MB", ",.0f"),
-        Column("plain_seconds", "read, s", ",.2f"),
-        Column("seconds", "compared, s", ",.2f"),
-        Column("cpu_seconds", "processor, s", ",.2f"),
-        Column("ratio", "of reading", ",.1f"),
-        Column("mb", "peak, MB", ",.0f"),
-        Column("target", f"< {SECONDS:g} s, < {MEMORY_MB:g} MB"),
+        ReportColumn("case", "case"),
+        ReportColumn("megabytes", "files, MB", ",.0f"),
+        ReportColumn("plain_seconds", "read, s", ",.2f"),
+        ReportColumn("seconds", "compared, s", ",.2f"),
+        ReportColumn("cpu_seconds", "processor, s", ",.2f"),
+        ReportColumn("ratio", "of reading", ",.1f"),
+        ReportColumn("mb", "peak, MB", ",.0f"),
+        ReportColumn("target", f"< {SECONDS:g} s, < {MEMORY_MB:g} MB"),
     ]
     notes = [
         "Seconds: from the start of the process to its end, with imports, every finding as a JSON line and a"

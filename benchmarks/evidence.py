@@ -23,7 +23,7 @@ from sqlalchemy import delete, select
 
 from benchmarks import ground, report
 from benchmarks.history import DIRECTORY, History
-from benchmarks.report import Cell, Column, Section
+from benchmarks.report import Cell, ReportColumn, Section
 from model_package.reference import ModelRef
 from monitoring.statistics.sums import Sums
 from shadow.evidence.facts import judge
@@ -241,10 +241,10 @@ def _section(pairs: int, scans: Sequence[float], found: Sequence[Round]) -> Sect
         ),
     ]
     columns = [
-        Column("what", "what"),
-        Column("seconds", "seconds", ",.3f"),
-        Column("of_scan", "of a plain scan", ",.2f"),
-        Column("target", "target"),
+        ReportColumn("what", "what"),
+        ReportColumn("seconds", "seconds", ",.3f"),
+        ReportColumn("of_scan", "of a plain scan", ",.2f"),
+        ReportColumn("target", "target"),
     ]
     notes = [
         f"Peak memory of the process: {max(one.early_mb for one in found):,.0f} MB in the first tenth of the"

@@ -22,7 +22,7 @@ from pathlib import Path
 import click
 
 from benchmarks import ground, report, yardstick
-from benchmarks.report import Column, Section
+from benchmarks.report import ReportColumn, Section
 from model_package.reference import ModelRef
 from model_package.schema import Row
 from monitoring import logs, metrics
@@ -253,14 +253,14 @@ def _section(paces: dict[tuple[str, str], list[Pace]]) -> Section:
         for (store, stage), found in paces.items()
     ]
     columns = [
-        Column("store", "store"),
-        Column("stage", "stage"),
-        Column("rows_per_second", "rows/s", ",.0f"),
-        Column("lowest", "lowest", ",.0f"),
-        Column("highest", "highest", ",.0f"),
-        Column("cpu_microseconds_per_row", "CPU us/row", ".1f"),
-        Column("of_raw_copy", "of raw COPY", ".2f"),
-        Column("target", "target"),
+        ReportColumn("store", "store"),
+        ReportColumn("stage", "stage"),
+        ReportColumn("rows_per_second", "rows/s", ",.0f"),
+        ReportColumn("lowest", "lowest", ",.0f"),
+        ReportColumn("highest", "highest", ",.0f"),
+        ReportColumn("cpu_microseconds_per_row", "CPU us/row", ".1f"),
+        ReportColumn("of_raw_copy", "of raw COPY", ".2f"),
+        ReportColumn("target", "target"),
     ]
     return Section(
         "Ingest and scoring, one process each",

@@ -17,7 +17,7 @@ Cell = str | float | int | None
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ReportColumn:
     """One column: `key` in the JSON, `title` over the table, `format` of a number."""
 
     key: str
@@ -30,7 +30,7 @@ class Section:
     """One table and what to keep in mind when reading it."""
 
     title: str
-    columns: Sequence[Column]
+    columns: Sequence[ReportColumn]
     rows: Sequence[Mapping[str, Cell]]
     notes: Sequence[str] = ()
 

@@ -17,7 +17,7 @@ from rich.progress import Progress
 
 from benchmarks import ground, load, report
 from benchmarks.load import Load
-from benchmarks.report import Cell, Column, Section
+from benchmarks.report import Cell, ReportColumn, Section
 from benchmarks.servers import Server
 from benchmarks.site import Site, Umbra, other, prepared
 
@@ -110,18 +110,18 @@ def throughput_section(found: Windows) -> Section:
         _throughput_row(key, windows, rates) for key, windows in sorted(found.items(), key=_place_in_table)
     ]
     columns = [
-        Column("workers", "workers", "d"),
-        Column("connections", "connections", "d"),
-        Column("target", "target"),
-        Column("requests_per_second", "requests/s", ",.0f"),
-        Column("p50_milliseconds", "p50 ms", ".2f"),
-        Column("p99_milliseconds", "p99 ms", ".1f"),
-        Column("of_bare", "of bare Flask", ".2f"),
-        Column("times_classic", "times classic", ".0f"),
-        Column("cpu_milliseconds", "CPU ms/request", ".2f"),
-        Column("shadow_cpu_milliseconds", "shadow CPU ms/request", ".2f"),
-        Column("memory_megabytes", "memory MB", ".0f"),
-        Column("errors", "errors", "d"),
+        ReportColumn("workers", "workers", "d"),
+        ReportColumn("connections", "connections", "d"),
+        ReportColumn("target", "target"),
+        ReportColumn("requests_per_second", "requests/s", ",.0f"),
+        ReportColumn("p50_milliseconds", "p50 ms", ".2f"),
+        ReportColumn("p99_milliseconds", "p99 ms", ".1f"),
+        ReportColumn("of_bare", "of bare Flask", ".2f"),
+        ReportColumn("times_classic", "times classic", ".0f"),
+        ReportColumn("cpu_milliseconds", "CPU ms/request", ".2f"),
+        ReportColumn("shadow_cpu_milliseconds", "shadow CPU ms/request", ".2f"),
+        ReportColumn("memory_megabytes", "memory MB", ".0f"),
+        ReportColumn("errors", "errors", "d"),
     ]
     notes = [
         f"Targets: Umbra at least {OF_BARE:g} of bare Flask and {TIMES_CLASSIC:g} times classic.",
@@ -226,13 +226,13 @@ def latency_section(rate: float, workers: int, pairs: Sequence[Pair]) -> Section
             }
         )
     columns = [
-        Column("percentile", "live latency"),
-        Column("off_milliseconds", "worker off, ms", ".2f"),
-        Column("on_milliseconds", "worker on, ms", ".2f"),
-        Column("change_percent", "change %", "+.1f"),
-        Column("lowest", "lowest %", "+.1f"),
-        Column("highest", "highest %", "+.1f"),
-        Column("errors", "errors", "d"),
+        ReportColumn("percentile", "live latency"),
+        ReportColumn("off_milliseconds", "worker off, ms", ".2f"),
+        ReportColumn("on_milliseconds", "worker on, ms", ".2f"),
+        ReportColumn("change_percent", "change %", "+.1f"),
+        ReportColumn("lowest", "lowest %", "+.1f"),
+        ReportColumn("highest", "highest %", "+.1f"),
+        ReportColumn("errors", "errors", "d"),
     ]
     notes = [
         f"{rate:,.0f} requests a second at Poisson times (half of saturation), {workers} workers.",

@@ -24,7 +24,7 @@ from flask import Flask
 
 from api import app, live
 from benchmarks import ground, report
-from benchmarks.report import Column, Section
+from benchmarks.report import ReportColumn, Section
 from benchmarks.targets import bare
 from model_package.reference import ModelRef
 from model_package.schema import Row, matrix, parse_json
@@ -262,11 +262,11 @@ def _section(found: dict[str, list[Cost]]) -> Section:
         for name, costs in found.items()
     ]
     columns = [
-        Column("step", "step"),
-        Column("microseconds", "us", ".1f"),
-        Column("processor_microseconds", "CPU us", ".1f"),
-        Column("lowest", "lowest us", ".1f"),
-        Column("highest", "highest us", ".1f"),
+        ReportColumn("step", "step"),
+        ReportColumn("microseconds", "us", ".1f"),
+        ReportColumn("processor_microseconds", "CPU us", ".1f"),
+        ReportColumn("lowest", "lowest us", ".1f"),
+        ReportColumn("highest", "highest us", ".1f"),
     ]
     notes = ["Whole requests: the application called as gunicorn would, without socket and HTTP parsing."]
     return Section("The steps of one request", columns, rows, notes)

@@ -1,4 +1,4 @@
-"""The command line: two services, two models, or one of each: the same questions, the same answers?
+"""Command line: ask two services or models the same questions and report where their answers differ.
 
 Exit codes: 0 same, 1 findings, 2 it could not be run, 130 interrupted.
 """
@@ -16,15 +16,13 @@ from typing import Any
 
 import click
 
-from differential_tests import findings, options, recording, run_file, sides
-from differential_tests import questions as asked
-from differential_tests.comparison import compare as compared
+from differential_tests import comparison, findings, options, recording, run_file, sides
 from differential_tests.findings import Check, Level
 from differential_tests.levels.command import levels
-from differential_tests.options import Asking, Reports
-from differential_tests.questions import InvalidQuestions, corpus
-from differential_tests.recording import Recorded, SideDead
-from differential_tests.recording import run as running
+from differential_tests.options import QuestionOptions, ReportOptions
+from differential_tests.questions import InvalidQuestions, corpus, question
+from differential_tests.recording import RecordedRun, SideDead
+from differential_tests.recording.run import level_of, record_side, run_comparison
 from differential_tests.run_file import InvalidRun
 from differential_tests.settings.toml_file import InvalidDocument
 from differential_tests.sides import Letter, UnknownSource
@@ -82,31 +80,31 @@ def cli() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @options.TERMS
-@options.asking
-def record(source: str, output: Path, side: Letter, as_json: bool, terms: Path | None, **asking: Any) -> int:
+@options.question_options
+def record(source: str, output: Path, side: Letter, as_json: bool, terms: Path | None, **choices: Any) -> int:
     """Ask SOURCE all questions and write what it answers, as a run.
 
     \b
     python -m differential_tests record http://127.0.0.1:8000 -o before.jsonl
     python -m differential_tests record models/gbm/2 --payloads houses.csv -o gbm2.jsonl
     """
-    given, read = Asking(**asking), options.read_terms(terms)
-    questions = given.questions
-    with closing(sides.of(source, read.service, letter=side, patience=given.manner.patience)) as opened:
-        done = running.recorded(
+    request_options, tolerances = QuestionOptions(**choices), options.read_terms(terms)
+    requests = request_options.requests
+    with closing(sides.open_side(source, tolerances.service, letter=side, limits=requests.limits)) as opened:
+        run = record_side(
             opened,
-            questions,
+            request_options.questions,
             output,
-            read,
-            given.manner,
+            tolerances,
+            requests,
             now=_now(),
             bar=options.bar,
-            what=sides.shown(source),
+            label=sides.redacted(source),
         )
     if as_json:
-        terminal.say_json(_told(done), indent=None)
+        terminal.say_json(_as_json(run), indent=None)
     else:
-        terminal.say(_sentence(done))
+        terminal.say(_summary(run))
     return 0
 
 
@@ -118,7 +116,7 @@ def record(source: str, output: Path, side: Letter, as_json: bool, terms: Path |
 )
 @_level
 @options.TERMS
-@options.reports
+@options.report_options
 def compare(
     a: Path, b: Path, noise: Path | None, level: str | None, terms: Path | None, **reports: Any
 ) -> int:
@@ -128,18 +126,18 @@ def compare(
     python -m differential_tests compare before.jsonl after.jsonl --junit diff.xml --html diff.html
     python -m differential_tests compare a.jsonl b.jsonl --noise a_again.jsonl --terms mine.toml
     """
-    read = options.read_terms(terms)
+    tolerances = options.read_terms(terms)
     with options.bar("compare") as progress:
-        check = compared(
+        check = comparison.compare(
             a,
             b,
-            read,
+            tolerances,
             noise=(a, noise) if noise else None,
             level=Level(level) if level else _level_of(a, b),
             name=f"{a.name} against {b.name}",
             progress=progress,
         )
-    return _reported(check, Reports(**reports), exact=terms is None)
+    return _report(check, ReportOptions(**reports), exact=terms is None)
 
 
 @cli.command()
@@ -158,10 +156,10 @@ def compare(
 )
 @_level
 @options.TERMS
-@options.asking
-@options.reports
+@options.question_options
+@options.report_options
 def run(
-    a: str, b: str, noise: bool, keep: Path | None, level: str | None, terms: Path | None, **given: Any
+    a: str, b: str, noise: bool, keep: Path | None, level: str | None, terms: Path | None, **choices: Any
 ) -> int:
     """Record A (twice) and B, and compare them.
 
@@ -169,22 +167,22 @@ def run(
     python -m differential_tests run http://127.0.0.1:8000 http://127.0.0.1:9000 --markdown summary.md
     python -m differential_tests run models/linear/1 models/linear/2 --payloads houses.csv
     """
-    asking = Asking(**{name: given.pop(name) for name in Asking.__slots__})
-    read, questions = options.read_terms(terms), asking.questions
+    request_options = QuestionOptions(**{name: choices.pop(name) for name in QuestionOptions.__slots__})
+    tolerances = options.read_terms(terms)
     with _folder(keep) as folder:
-        check = running.run(
+        check = run_comparison(
             (a, b),
-            questions,
+            request_options.questions,
             folder,
-            read,
-            asking.manner,
+            tolerances,
+            request_options.requests,
             noise=noise,
             level=Level(level) if level else None,
-            dataset=asking.dataset,
+            dataset=request_options.dataset,
             clock=_now,
             bar=options.bar,
         )
-    return _reported(check, Reports(**given), exact=terms is None)
+    return _report(check, ReportOptions(**choices), exact=terms is None)
 
 
 @cli.command()
@@ -205,10 +203,10 @@ def questions(output: Path, seed: int, houses: int) -> int:
     \b
     python -m differential_tests questions -o questions.jsonl
     """
-    made = corpus.questions(seed, houses)
-    with recording.whole(output) as partial:
-        asked.write(partial, made)
-    terminal.say(f"{output}: {len(made)} questions")
+    chosen = corpus.questions(seed, houses)
+    with recording.atomic_write(output) as partial:
+        question.write(partial, chosen)
+    terminal.say(f"{output}: {len(chosen)} questions")
     return 0
 
 
@@ -230,17 +228,21 @@ def harvest(store: str, output: Path, limit: int, mask: tuple[str, ...]) -> int:
     python -m differential_tests harvest data -o golden.jsonl
     python -m differential_tests harvest postgresql://umbra@db/umbra -o golden.jsonl --mask lot_area
     """
-    from differential_tests.questions import harvest as harvesting  # noqa: PLC0415 (it alone needs the engine)
+    from differential_tests.questions.harvest import (  # noqa: PLC0415 (it alone needs the engine)
+        FAULTS,
+        configured_mask,
+        harvest_questions,
+    )
 
-    existing = list(asked.read(output)) if output.exists() else []
+    existing = list(question.read(output)) if output.exists() else []
     try:
-        masked = harvesting.configured_mask() | set(mask)
-        found = harvesting.harvest(store, limit=limit, masked=masked, existing=existing)
-    except harvesting.FAULTS as fault:
+        masked = configured_mask() | set(mask)
+        merged = harvest_questions(store, limit=limit, masked=masked, existing=existing)
+    except FAULTS as fault:
         raise click.ClickException(visible(str(fault))) from fault
-    with recording.whole(output) as partial:
-        asked.write(partial, found)
-    terminal.say(f"{output}: {len(found) - len(existing)} questions more, {len(found)} in all")
+    with recording.atomic_write(output) as partial:
+        question.write(partial, merged)
+    terminal.say(f"{output}: {len(merged) - len(existing)} questions more, {len(merged)} in all")
     return 0
 
 
@@ -248,7 +250,7 @@ cli.add_command(levels)
 
 
 def main() -> None:
-    """Run a command; an error it knows becomes one line, without a trace, no other is taken for findings."""
+    """Run a command: a known error becomes one line without a trace; no error counts as findings."""
     sys.exit(_status())
 
 
@@ -275,14 +277,14 @@ def _status() -> int:
 
 
 def _level_of(a: Path, b: Path) -> Level:
-    """By who answered; what is no run is said when it is compared."""
+    """Derive the level from who answered; the comparison reports a file that is no run."""
     try:
-        return running.level_of(run_file.header(a), run_file.header(b))
+        return level_of(run_file.header(a), run_file.header(b))
     except (InvalidRun, OSError):
         return Level.D3
 
 
-def _reported(check: Check, reports: Reports, *, exact: bool) -> int:
+def _report(check: Check, reports: ReportOptions, *, exact: bool) -> int:
     check = findings.require_answers(check)
     if exact and check.level is Level.D4 and check.findings:
         check = replace(check, facts={"note": EXACT, **check.facts})
@@ -292,33 +294,33 @@ def _reported(check: Check, reports: Reports, *, exact: bool) -> int:
 
 
 @contextmanager
-def _folder(kept: Path | None) -> Iterator[Path]:
-    """Where runs are written: the folder that is kept, or one that goes afterwards."""
-    if kept is None:
+def _folder(keep: Path | None) -> Iterator[Path]:
+    """Yield the folder for the runs: the one to keep, or a temporary one."""
+    if keep is None:
         with tempfile.TemporaryDirectory() as folder:
             yield Path(folder)
     else:
-        kept.mkdir(parents=True, exist_ok=True)
-        yield kept
+        keep.mkdir(parents=True, exist_ok=True)
+        yield keep
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _told(done: Recorded) -> dict[str, Any]:
+def _as_json(run: RecordedRun) -> dict[str, Any]:
     return {
-        "run": str(done.path),
-        **asdict(done.header),
-        "answered": done.answered,
-        "refused": done.refused,
-        "failed": done.failed,
+        "run": str(run.path),
+        **asdict(run.header),
+        "answered": run.answered,
+        "refused": run.refused,
+        "failed": run.failed,
     }
 
 
-def _sentence(done: Recorded) -> str:
-    who = done.header.model or "it"
+def _summary(run: RecordedRun) -> str:
+    model = run.header.model or "it"
     return (
-        f"{done.path}: {done.header.source}: {who} answered {done.answered} questions, refused "
-        f"{done.refused} and failed {done.failed}"
+        f"{run.path}: {run.header.source}: {model} answered {run.answered} questions, refused "
+        f"{run.refused} and failed {run.failed}"
     )

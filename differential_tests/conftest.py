@@ -21,8 +21,8 @@ from serving import Api, prepare, serving  # type: ignore[import-not-found]  # t
 from differential_tests import questions
 from differential_tests.findings import Check, Level
 from differential_tests.levels.search import EXAMPLES
-from differential_tests.levels.suite import Ladder
-from differential_tests.options import Reports
+from differential_tests.levels.suite import Suite
+from differential_tests.options import ReportOptions
 from differential_tests.reports import markdown
 from differential_tests.settings import tolerances
 from model_package import train
@@ -34,8 +34,8 @@ HOUSES, SEED = 2500, 3
 RECIPES = ("linear", "gbm")
 TRAINED_AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 REPOSITORY = Path(__file__).parents[1]
-Climb = Callable[..., list[Check]]
-NothingFound = Callable[[Sequence[Check]], None]
+RunLevels = Callable[..., list[Check]]
+RequireNoFindings = Callable[[Sequence[Check]], None]
 _checks: list[Check] = []
 
 
@@ -46,7 +46,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 @pytest.fixture(scope="session")
-def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def synthetic_sales(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made-up sales as a CSV file."""
     path = tmp_path_factory.mktemp("sales") / "made_up.csv"
     _write(path, synthetic(HOUSES, SEED))
@@ -63,7 +63,7 @@ def _write(path: Path, sales: Dataset) -> None:
 
 
 @pytest.fixture(scope="session")
-def real() -> Path:
+def ames_sales() -> Path:
     """The real sales: never in the repository; a test that needs them skips without them."""
     beside = REPOSITORY.parent / "shared" / "data" / "ames_2006_2009.csv"
     path = Path(os.environ.get("UMBRA_TEST_AMES_CSV") or beside)
@@ -73,15 +73,15 @@ def real() -> Path:
 
 
 @pytest.fixture(scope="session")
-def models(made_up: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def models(synthetic_sales: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A models directory with linear@1 and gbm@1, trained on the made-up sales: to be read only."""
-    return _trained(made_up, tmp_path_factory.mktemp("made-up"))
+    return _trained(synthetic_sales, tmp_path_factory.mktemp("made-up"))
 
 
 @pytest.fixture(scope="session")
-def real_models(real: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ames_models(ames_sales: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, trained on the real sales."""
-    return _trained(real, tmp_path_factory.mktemp("real"))
+    return _trained(ames_sales, tmp_path_factory.mktemp("real"))
 
 
 def _trained(sales: Path, directory: Path) -> Path:
@@ -100,12 +100,12 @@ def api(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]
 
 
 @pytest.fixture(scope="session")
-def climb() -> Climb:
+def run_levels() -> RunLevels:
     """Runs the levels; gives their checks, and keeps them for the reports."""
 
     def checks(package: Path, *levels: Level, examples: int = 0, **given: object) -> list[Check]:
         tried = examples or int(os.environ.get("UMBRA_TEST_EXAMPLES", EXAMPLES))
-        ladder = Ladder(
+        ladder = Suite(
             package,
             tolerances.read(),
             levels=frozenset(levels),
@@ -129,7 +129,7 @@ def _keep(found: Sequence[questions.Question]) -> None:
 
 
 @pytest.fixture(scope="session")
-def nothing_found() -> NothingFound:
+def require_no_findings() -> RequireNoFindings:
     """Fails with the summary of a pull request unless checks were made and found nothing."""
 
     def judge(checks: Sequence[Check]) -> None:
@@ -148,4 +148,4 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
     junit, html, lines, summary = (place / f"levels.{kind}" for kind in ("xml", "html", "jsonl", "md"))
-    Reports(junit, html, lines, summary, as_json=False).write(_checks)
+    ReportOptions(junit, html, lines, summary, as_json=False).write(_checks)

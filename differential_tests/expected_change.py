@@ -17,13 +17,13 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from differential_tests.findings import Check, Finding, Kind
-from differential_tests.settings import toml_file as document
-from differential_tests.settings.toml_file import InvalidDocument, Keys, Share, Size
+from differential_tests.findings import Check, Finding, FindingKind
+from differential_tests.settings import toml_file
+from differential_tests.settings.toml_file import InvalidDocument, Share, Size, TomlTable
 
 FACT = "expected change"
 
-Told = Annotated[str, Field(min_length=1, pattern=r"\S")]
+NonBlankText = Annotated[str, Field(min_length=1, pattern=r"\S")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -33,30 +33,30 @@ class InvalidChange(InvalidDocument):
     document = "expected change"
 
 
-class ExpectedChange(Keys):
+class ExpectedChange(TomlTable):
     """One approved change; `before` and `after` are the SHA-256 of the artifacts.
 
     Limits: shares of the rows that may differ by more than 1 % and 5 %, the largest difference in percent,
     and the mean one (b against a, its sign left out) in percent.
     """
 
-    model: Told
+    model: NonBlankText
     before: Digest = Field(alias="from")
     after: Digest = Field(alias="to")
-    reason: Told
-    approved_by: Told
+    reason: NonBlankText
+    approved_by: NonBlankText
     beyond_1_percent: Share
     beyond_5_percent: Share
     max_percent: Size
     bias_percent: Size
 
 
-class _Document(Keys):
+class _Document(TomlTable):
     change: tuple[ExpectedChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class ChangeFigures:
     """What an entry limits, measured at one path over `compared` rows; the bias has its sign."""
 
     path: str
@@ -72,12 +72,12 @@ _LIMITS = ("beyond_1_percent", "beyond_5_percent", "max_percent", "bias_percent"
 
 def read(path: Path) -> tuple[ExpectedChange, ...]:
     """The entries of a file; raises InvalidChange or OSError."""
-    return parse(document.text_of(path, InvalidChange))
+    return parse(toml_file.read_text(path, InvalidChange))
 
 
 def parse(text: str) -> tuple[ExpectedChange, ...]:
     """The entries in the text of a file; raises InvalidChange."""
-    return document.parsed(_Document, text, InvalidChange).change
+    return toml_file.parse_document(_Document, text, InvalidChange).change
 
 
 def judge(check: Check, changes: Sequence[ExpectedChange]) -> Check:
@@ -98,15 +98,15 @@ def judge(check: Check, changes: Sequence[ExpectedChange]) -> Check:
     exceeded = [found for one in measured for found in _exceeded(one, entry)]
     if exceeded:
         return _with(check, exceeded, check.findings)
-    rest = [finding for finding in check.findings if finding.kind is not Kind.NUMBER]
+    rest = [finding for finding in check.findings if finding.kind is not FindingKind.NUMBER]
     return _with(replace(check, facts=check.facts | {FACT: _excused(entry, measured)}), [], rest)
 
 
-def figures(check: Check) -> list[Figures]:
+def figures(check: Check) -> list[ChangeFigures]:
     """How far the numbers are apart, at each path with numbers beyond the tolerance."""
     percents: dict[str, list[float]] = defaultdict(list)
     for finding in check.findings:
-        if finding.kind is Kind.NUMBER:
+        if finding.kind is FindingKind.NUMBER:
             percents[finding.path].append(_signed(finding))
     compared = {spread.path: spread.compared for spread in check.spreads if not spread.segment}
     return [
@@ -115,7 +115,7 @@ def figures(check: Check) -> list[Figures]:
     ]
 
 
-def entry_text(check: Check, measured: Iterable[Figures]) -> str:
+def entry_text(check: Check, measured: Iterable[ChangeFigures]) -> str:
     """The entry that would be needed, ready to paste: reason and name are left to the reviewer."""
     before, after = _digests(check)
     told = list(measured)
@@ -133,9 +133,11 @@ def entry_text(check: Check, measured: Iterable[Figures]) -> str:
     )
 
 
-def _figures(path: str, percents: np.ndarray[tuple[int], np.dtype[np.float64]], compared: int) -> Figures:
+def _figures(
+    path: str, percents: np.ndarray[tuple[int], np.dtype[np.float64]], compared: int
+) -> ChangeFigures:
     sizes = np.abs(percents)
-    return Figures(
+    return ChangeFigures(
         path,
         compared,
         float((sizes > 1).sum() / compared),
@@ -176,12 +178,12 @@ def _left_over(
     return told
 
 
-def _exceeded(measured: Figures, entry: ExpectedChange) -> Iterable[Finding]:
+def _exceeded(measured: ChangeFigures, entry: ExpectedChange) -> Iterable[Finding]:
     for name in _LIMITS:
         limit, found = getattr(entry, name), getattr(measured, name)
         if abs(found) > limit:
             yield Finding(
-                Kind.BUDGET,
+                FindingKind.BUDGET,
                 row="all",
                 path=measured.path,
                 a=limit,
@@ -190,16 +192,16 @@ def _exceeded(measured: Figures, entry: ExpectedChange) -> Iterable[Finding]:
             )
 
 
-def _needed(check: Check, measured: Sequence[Figures]) -> Finding:
+def _needed(check: Check, measured: Sequence[ChangeFigures]) -> Finding:
     if all([_model(check), *_digests(check)]):
         text = entry_text(check, measured)
         detail = f"another model, other answers; if they are wanted, approve them:\n{text}"
     else:
         detail = "the runs do not both name the artifact that answered: no expected change can be for them"
-    return Finding(Kind.BUDGET, row="all", path=measured[0].path, detail=detail)
+    return Finding(FindingKind.BUDGET, row="all", path=measured[0].path, detail=detail)
 
 
-def _excused(entry: ExpectedChange, measured: Sequence[Figures]) -> str:
+def _excused(entry: ExpectedChange, measured: Sequence[ChangeFigures]) -> str:
     found = "; ".join(
         f"{one.path}: {one.beyond_1_percent:.4%} of {one.compared} rows beyond 1 % (approved"
         f" {entry.beyond_1_percent:.4%}), {one.beyond_5_percent:.4%} beyond 5 %"

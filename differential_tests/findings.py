@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from differential_tests.questions import MEANT_TO_BE_ANSWERED
-from differential_tests.run_file import Header
+from differential_tests.run_file import RunHeader
 
 
 class Level(StrEnum):
@@ -39,7 +39,7 @@ _PURPOSES = {
 }
 
 
-class Kind(StrEnum):
+class FindingKind(StrEnum):
     """What is wrong with one row."""
 
     MISSING = "missing"  # answered by the first side only
@@ -62,7 +62,7 @@ class Kind(StrEnum):
 class Finding:
     """One difference of one row: `difference` is b - a in its unit, `percent` is of the larger one."""
 
-    kind: Kind
+    kind: FindingKind
     row: str
     path: str = ""
     a: Any = None
@@ -101,7 +101,7 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class KindCounts:
     """How the questions of one kind fared: `answered` and `refused` alike by both sides, of `rows`.
 
     `empty` of the answered ones have nothing but null and NaN on both sides. `refusal` is what most of the
@@ -126,28 +126,28 @@ class Check:
     """One comparison that was made, or could not be made (`error`).
 
     `findings` are ordered by weight: what concerns whole rows first, then the largest differences.
-    `facts` are tolerance, noise, hashes: whatever a reader needs to make the check again. `asked` accounts
-    for the questions, kind by kind.
+    `facts` are tolerance, noise, hashes: whatever a reader needs to make the check again. `kind_counts`
+    account for the questions, kind by kind.
     """
 
     level: Level
     name: str
     dataset: str
     rows: int
-    a: Header | None = None
-    b: Header | None = None
+    a: RunHeader | None = None
+    b: RunHeader | None = None
     findings: tuple[Finding, ...] = ()
     spreads: tuple[Spread, ...] = ()
     pairs: Pairs | None = None
     facts: dict[str, str] = field(default_factory=dict)
-    asked: tuple[Asked, ...] = ()
+    kind_counts: tuple[KindCounts, ...] = ()
     seconds: float = 0.0
     error: str = ""
 
     @property
     def unanswered(self) -> int:
         """Rows that should be answered, and that both sides refused or answered with null and NaN alone."""
-        return sum(kind.refused + kind.empty for kind in self.asked if kind.should_be_answered)
+        return sum(kind.refused + kind.empty for kind in self.kind_counts if kind.should_be_answered)
 
     @property
     def passed(self) -> bool:
@@ -157,7 +157,7 @@ class Check:
 
 def require_answers(check: Check) -> Check:
     """The check, which could not be made if no row that should be answered was: no data is never a pass."""
-    wanted = [kind for kind in check.asked if kind.should_be_answered]
+    wanted = [kind for kind in check.kind_counts if kind.should_be_answered]
     if check.error or not wanted or check.unanswered < sum(kind.rows for kind in wanted):
         return check
     refused, empty = sum(kind.refused for kind in wanted), sum(kind.empty for kind in wanted)

@@ -23,10 +23,10 @@ from differential_tests.findings import Check
 from differential_tests.questions import corpus
 from differential_tests.questions.payloads import Payloads
 from differential_tests.recording import Questions
-from differential_tests.recording.run import Manner
+from differential_tests.recording.run import RequestSettings
 from differential_tests.settings import tolerances
-from differential_tests.settings.tolerances import Terms
-from differential_tests.sides import LETTERS, Patience, mapping
+from differential_tests.settings.tolerances import Tolerances
+from differential_tests.sides import LETTERS, RequestLimits, mapping
 from monitoring.terminal import Screen, Words, progress, say, say_lines
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -34,7 +34,7 @@ Bar = Callable[[int, int], None]
 
 
 class _Output(click.Path):
-    """A file to be written, whose folder has to be there before anything long begins."""
+    """A file to be written; refuse a missing folder before any long work."""
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
         path = Path(os.fsdecode(super().convert(value, param, context)))
@@ -49,8 +49,8 @@ TERMS = click.option("--terms", type=FILE, help="TOML with tolerances and the ma
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """How the sides are asked."""
+class QuestionOptions:
+    """Options for questions and requests."""
 
     payloads: Path | None
     rows_per_request: int
@@ -59,23 +59,23 @@ class Asking:
 
     @property
     def questions(self) -> Questions:
-        """Those of the file, or the corpus."""
+        """Return the questions of the file, or the corpus."""
         return payloads(self.payloads) if self.payloads else corpus.questions()
 
     @property
     def dataset(self) -> str:
-        """What the questions are called."""
+        """Return the name of the questions in reports."""
         return self.payloads.name if self.payloads else "corpus"
 
     @property
-    def manner(self) -> Manner:
-        """The rest of it."""
-        return Manner(Patience(self.timeout), self.rows_per_request, self.concurrency)
+    def requests(self) -> RequestSettings:
+        """Return how the questions are sent."""
+        return RequestSettings(RequestLimits(self.timeout), self.rows_per_request, self.concurrency)
 
 
 @dataclass(frozen=True, slots=True)
-class Reports:
-    """Where what was found is written, beside the terminal."""
+class ReportOptions:
+    """Files for the reports, beside the terminal."""
 
     junit: Path | None
     html: Path | None
@@ -84,7 +84,7 @@ class Reports:
     as_json: bool
 
     def write(self, checks: Sequence[Check]) -> None:
-        """Each report that was asked for; matplotlib and templates are imported only if needed."""
+        """Write each report with a path; import templates only if a report needs them."""
         from differential_tests.reports import json_lines, junit, markdown, page  # noqa: PLC0415 (see above)
 
         for path, write in (
@@ -98,7 +98,7 @@ class Reports:
             self.markdown.write_text(markdown.text(checks), encoding="utf-8")
 
     def show(self, checks: Sequence[Check]) -> None:
-        """On the terminal, for people or for programs."""
+        """Print the checks on the terminal, as tables or as JSON lines."""
         from differential_tests.reports import json_lines, terminal  # noqa: PLC0415
 
         if not self.as_json:
@@ -110,12 +110,12 @@ class Reports:
 
 
 def payloads(path: Path) -> Payloads:
-    """Those of a file, saying on the terminal when it is a pipe that is waited for."""
+    """Read the questions of a file; tell on the terminal when it is a pipe that sends nothing yet."""
     return Payloads(path, lambda words: say(f"differential_tests: {words}", err=True))
 
 
-def asking(command: Command) -> Command:
-    """Options of `Asking`."""
+def question_options(command: Command) -> Command:
+    """Add the options of `QuestionOptions` to a command."""
     return _all(
         command,
         click.option("--payloads", type=FILE, help="Questions or rows (JSONL, JSON, CSV); else: the corpus."),
@@ -143,8 +143,8 @@ def asking(command: Command) -> Command:
     )
 
 
-def reports(command: Command) -> Command:
-    """Options of `Reports`."""
+def report_options(command: Command) -> Command:
+    """Add the options of `ReportOptions` to a command."""
     return _all(
         command,
         click.option("--junit", type=OUTPUT, help="JUnit XML, for a build server."),
@@ -161,27 +161,30 @@ def _all(command: Command, *options: Callable[[Command], Command]) -> Command:
     return command
 
 
-def read_terms(path: Path | None) -> Terms:
-    """The terms of a file, or Umbra's own, with a mapping for each side; raises InvalidTerms or OSError."""
-    found = tolerances.read(path)
+def read_terms(path: Path | None) -> Tolerances:
+    """Read a terms file, or the one for Umbra, and check the mapping of each side.
+
+    Raise InvalidTolerances or OSError.
+    """
+    terms = tolerances.read(path)
     for letter in LETTERS:
-        mapping.read(found.service, letter)
-    return found
+        mapping.read(terms.service, letter)
+    return terms
 
 
 @contextmanager
-def bar(what: str) -> Iterator[Bar]:
-    """A progress bar on stderr, where that is a terminal."""
+def bar(label: str) -> Iterator[Bar]:
+    """Show a progress bar on stderr if it is a terminal."""
     columns = (Words(), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with progress(*columns, live_only=True, transient=True) as shown:
-        task = shown.add_task(what, total=None)
-        yield lambda done, total: shown.update(task, completed=done, total=total)
+    with progress(*columns, live_only=True, transient=True) as display:
+        task = display.add_task(label, total=None)
+        yield lambda done, total: display.update(task, completed=done, total=total)
 
 
 @contextmanager
 def step() -> Iterator[Callable[[str], None]]:
-    """What is being done, and for how long by now: a line on stderr, where that is a terminal."""
+    """Show the current step and its duration as a line on stderr if it is a terminal."""
     columns = (SpinnerColumn(), Words(), TimeElapsedColumn())
-    with progress(*columns, live_only=True, transient=True) as shown:
-        task = shown.add_task("", total=None)
-        yield lambda what: shown.update(task, description=what)
+    with progress(*columns, live_only=True, transient=True) as display:
+        task = display.add_task("", total=None)
+        yield lambda label: display.update(task, description=label)

@@ -16,7 +16,7 @@ class InvalidRun(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class RunHeader:
     """Who was asked what, and when. `facts` are versions and hashes for the reader of a report."""
 
     source: str
@@ -29,7 +29,7 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SideAnswer:
     """What one side said to one question: a value, a refusal with its `code`, or nothing (`failure`).
 
     `value` is JSON: the answer to this row, or the body of the refusal; NaN and the infinities are kept.
@@ -48,10 +48,10 @@ class Answer:
 
 # `value` is always written: null is an answer, too.
 _ALWAYS = object()
-_DEFAULTS = {one.name: one.default for one in fields(Answer) if one.name != "value"}
+_DEFAULTS = {one.name: one.default for one in fields(SideAnswer) if one.name != "value"}
 
 
-def write(path: Path, header: Header, answers: Iterable[Answer]) -> int:
+def write(path: Path, header: RunHeader, answers: Iterable[SideAnswer]) -> int:
     """Write a run; returns the number of answers. NaN and Infinity are written as Python's json does."""
     count = 0
     with path.open("w", encoding="utf-8") as file:
@@ -61,26 +61,26 @@ def write(path: Path, header: Header, answers: Iterable[Answer]) -> int:
     return count
 
 
-def header(path: Path) -> Header:
+def header(path: Path) -> RunHeader:
     """The first line; raises InvalidRun."""
     with path.open("rb") as file:
         return _header(file.readline(), path)
 
 
-def read(path: Path) -> Iterator[Answer]:
+def read(path: Path) -> Iterator[SideAnswer]:
     """The answers, in the order of the file; raises InvalidRun naming file and line."""
     with path.open("rb") as file:
         _header(file.readline(), path)
         for number, line in enumerate(file, start=2):
             try:
-                yield Answer(**json.loads(line))
+                yield SideAnswer(**json.loads(line))
             except (ValueError, TypeError) as error:
                 raise InvalidRun(f"{path}:{number}: expected an answer to one question: {error}") from error
 
 
-def _header(line: bytes, path: Path) -> Header:
+def _header(line: bytes, path: Path) -> RunHeader:
     try:
-        found = Header(**json.loads(line))
+        found = RunHeader(**json.loads(line))
     except (ValueError, TypeError) as error:
         raise InvalidRun(
             f"{path}: expected a run of `python -m differential_tests record`: {error}"
@@ -90,8 +90,8 @@ def _header(line: bytes, path: Path) -> Header:
     return found
 
 
-def _line(answer: Answer) -> str:
-    told = {name: getattr(answer, name) for name in Answer.__slots__}
+def _line(answer: SideAnswer) -> str:
+    told = {name: getattr(answer, name) for name in SideAnswer.__slots__}
     return (
         json.dumps({name: value for name, value in told.items() if value != _DEFAULTS.get(name, _ALWAYS)})
         + "\n"

@@ -10,7 +10,7 @@ import pytest
 from serving import Api  # type: ignore[import-not-found]  # tests/machine
 
 from differential_tests import golden
-from differential_tests.conftest import REPOSITORY, Climb, NothingFound
+from differential_tests.conftest import REPOSITORY, RequireNoFindings, RunLevels
 from differential_tests.findings import Level
 
 RECIPES = ("linear", "gbm")
@@ -19,40 +19,48 @@ SAMPLE = 20
 
 
 def test_d0_a_model_differs_from_itself_by_nothing(
-    models: Path, climb: Climb, nothing_found: NothingFound
+    models: Path, run_levels: RunLevels, require_no_findings: RequireNoFindings
 ) -> None:
-    nothing_found(climb(models / "gbm" / "1", Level.D0))
+    require_no_findings(run_levels(models / "gbm" / "1", Level.D0))
 
 
 def test_d0_the_api_differs_from_itself_by_nothing_whichever_worker_answers(
-    api: Api, models: Path, climb: Climb, nothing_found: NothingFound
+    api: Api, models: Path, run_levels: RunLevels, require_no_findings: RequireNoFindings
 ) -> None:
-    nothing_found(climb(models / "linear" / "1", Level.D0, service=api.url))
+    require_no_findings(run_levels(models / "linear" / "1", Level.D0, service=api.url))
     if len(api.answered_by()) != api.workers:
         pytest.fail(f"expected answers of {api.workers} processes, got {api.answered_by()}")
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_d1_the_package_answers_as_the_research_pipeline(
-    recipe: str, models: Path, made_up: Path, climb: Climb, nothing_found: NothingFound
+    recipe: str,
+    models: Path,
+    synthetic_sales: Path,
+    run_levels: RunLevels,
+    require_no_findings: RequireNoFindings,
 ) -> None:
-    checks = climb(models / recipe / "1", Level.D1, sales=made_up)
-    nothing_found(checks)
+    checks = run_levels(models / recipe / "1", Level.D1, sales=synthetic_sales)
+    require_no_findings(checks)
     if f"{recipe} as it was saved" not in {check.name for check in checks}:
         pytest.fail("the saved artifact was not compared")
 
 
 def test_d2_the_api_answers_as_the_package(
-    api: Api, models: Path, made_up: Path, climb: Climb, nothing_found: NothingFound
+    api: Api,
+    models: Path,
+    synthetic_sales: Path,
+    run_levels: RunLevels,
+    require_no_findings: RequireNoFindings,
 ) -> None:
-    nothing_found(climb(models / "linear" / "1", Level.D2, service=api.url, sales=made_up))
+    require_no_findings(run_levels(models / "linear" / "1", Level.D2, service=api.url, sales=synthetic_sales))
 
 
 def test_d3_the_code_answers_as_it_did_and_what_changed_since_the_base_was_approved(
-    models: Path, climb: Climb, nothing_found: NothingFound
+    models: Path, run_levels: RunLevels, require_no_findings: RequireNoFindings
 ) -> None:
     base = os.environ.get("UMBRA_TEST_BASE", "HEAD")
-    nothing_found(climb(models / "linear" / "1", Level.D3, base=base if _is_known(base) else ""))
+    require_no_findings(run_levels(models / "linear" / "1", Level.D3, base=base if _is_known(base) else ""))
 
 
 def _is_known(commit: str) -> bool:
@@ -68,32 +76,42 @@ def _is_known(commit: str) -> bool:
 
 
 def test_d4_a_candidate_of_the_other_recipe_says_nothing_absurd(
-    models: Path, climb: Climb, nothing_found: NothingFound
+    models: Path, run_levels: RunLevels, require_no_findings: RequireNoFindings
 ) -> None:
-    nothing_found(climb(models / "linear" / "1", Level.D4, candidate=str(models / "gbm" / "1")))
+    require_no_findings(run_levels(models / "linear" / "1", Level.D4, candidate=str(models / "gbm" / "1")))
 
 
 def test_d5_relations_hold_of_trees(
-    models: Path, made_up: Path, climb: Climb, nothing_found: NothingFound
+    models: Path, synthetic_sales: Path, run_levels: RunLevels, require_no_findings: RequireNoFindings
 ) -> None:
-    nothing_found(climb(models / "gbm" / "1", Level.D5, sales=made_up))
+    require_no_findings(run_levels(models / "gbm" / "1", Level.D5, sales=synthetic_sales))
 
 
 def test_d5_relations_hold_of_the_ridge_and_of_the_api(
-    api: Api, models: Path, made_up: Path, climb: Climb, nothing_found: NothingFound
+    api: Api,
+    models: Path,
+    synthetic_sales: Path,
+    run_levels: RunLevels,
+    require_no_findings: RequireNoFindings,
 ) -> None:
-    nothing_found(climb(models / "linear" / "1", Level.D5, sales=made_up, service=api.url))
+    require_no_findings(run_levels(models / "linear" / "1", Level.D5, sales=synthetic_sales, service=api.url))
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_the_real_sales_say_the_same_of_package_and_candidate(
-    recipe: str, real: Path, real_models: Path, climb: Climb, nothing_found: NothingFound
+    recipe: str,
+    ames_sales: Path,
+    ames_models: Path,
+    run_levels: RunLevels,
+    require_no_findings: RequireNoFindings,
 ) -> None:
     levels = (Level.D0, Level.D1, Level.D4, Level.D5)
-    nothing_found(climb(real_models / recipe / "1", *levels, sales=real, examples=SAMPLE))
+    require_no_findings(run_levels(ames_models / recipe / "1", *levels, sales=ames_sales, examples=SAMPLE))
 
 
 def test_the_real_sales_say_the_same_of_package_and_api(
-    api: Api, models: Path, real: Path, climb: Climb, nothing_found: NothingFound
+    api: Api, models: Path, ames_sales: Path, run_levels: RunLevels, require_no_findings: RequireNoFindings
 ) -> None:
-    nothing_found(climb(models / "linear" / "1", Level.D2, service=api.url, sales=real, questions=()))
+    require_no_findings(
+        run_levels(models / "linear" / "1", Level.D2, service=api.url, sales=ames_sales, questions=())
+    )

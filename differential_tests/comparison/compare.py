@@ -8,25 +8,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 
-from differential_tests.comparison import places, spreads
-from differential_tests.comparison.asked import by_kind
+from differential_tests.comparison import compared_paths, spreads
+from differential_tests.comparison.compared_paths import ComparedPath
 from differential_tests.comparison.differences import Differences
-from differential_tests.comparison.noise import Measured, Sieve, measured
-from differential_tests.comparison.places import Place
+from differential_tests.comparison.kind_counts import by_kind
+from differential_tests.comparison.noise import MeasuredNoise, Sieve, measure_noise
 from differential_tests.comparison.ranking import by_weight
-from differential_tests.comparison.reading import (
+from differential_tests.comparison.rows import Rows, join_rows
+from differential_tests.comparison.run_reader import (
     DifferentQuestions,
     Progress,
-    Reading,
     Run,
+    RunReader,
     check_questions,
     header,
 )
-from differential_tests.comparison.rows import Rows, joined
-from differential_tests.comparison.table import Table, TooManyPlaces
+from differential_tests.comparison.table import AnswerTable, TooManyPlaces
 from differential_tests.findings import Check, Level, Pairs, Spread
 from differential_tests.run_file import InvalidRun
-from differential_tests.settings.tolerances import Terms
+from differential_tests.settings.tolerances import Tolerances
 
 
 class NothingCompared(ValueError):
@@ -51,7 +51,7 @@ def _silent(done: int, total: int) -> None:
 def compare(
     a: Run,
     b: Run,
-    terms: Terms,
+    tolerances: Tolerances,
     *,
     noise: tuple[Run, Run] | None = None,
     level: Level = Level.D2,
@@ -68,21 +68,21 @@ def compare(
     started = clock()
     empty = Check(level, name, dataset, rows=0)
     try:
-        found = _check(empty, a, b, terms, noise, progress)
+        found = _check(empty, a, b, tolerances, noise, progress)
     except FAULTS as fault:
         found = replace(empty, error=str(fault))
     return replace(found, seconds=clock() - started)
 
 
 def _check(
-    check: Check, a: Run, b: Run, terms: Terms, noise: tuple[Run, Run] | None, progress: Progress
+    check: Check, a: Run, b: Run, tolerances: Tolerances, noise: tuple[Run, Run] | None, progress: Progress
 ) -> Check:
     for one, other in [(a, b), *([noise] if noise else [])]:
         check_questions(header(one), header(other))
-    reading = Reading([a, b, *(noise or ())], terms.ignore, progress)
-    sieve = Sieve(_noise(reading, noise, terms) if noise else Measured(terms.noise))
+    reading = RunReader([a, b, *(noise or ())], tolerances.ignore, progress)
+    sieve = Sieve(_noise(reading, noise, tolerances) if noise else MeasuredNoise(tolerances.noise))
     table_a, table_b = reading.table(a), reading.table(b)
-    rows = joined(table_a, table_b)
+    rows = join_rows(table_a, table_b)
     if not rows.total:
         raise NothingCompared("neither run has an answer")
     for letter, one in (("a", table_a), ("b", table_b)):
@@ -92,23 +92,23 @@ def _check(
         name if table_a.statuses[row] < HTTPStatus.BAD_REQUEST else ""
         for name, row in zip(rows.segments, rows.a.tolist(), strict=True)
     ]
-    seen = _Seen(rows, segments, sieve)
-    for place in places.compared(table_a, table_b, rows, terms.tolerance):
+    seen = _ComparedPaths(rows, segments, sieve)
+    for place in compared_paths.compare_paths(table_a, table_b, rows, tolerances.tolerance):
         seen.add(place)
     return replace(
         check,
         rows=rows.total,
-        asked=by_kind(table_a, table_b, rows),
+        kind_counts=by_kind(table_a, table_b, rows),
         a=table_a.header,
         b=table_b.header,
         findings=(*sieve.rows(rows), *by_weight(seen.found, rows)),
         spreads=tuple(sorted(seen.spreads, key=lambda one: (-one.beyond, -one.compared))),
         pairs=seen.pairs,
-        facts={"compared": f"{seen.places} places of {len(rows.ids)} rows"} | _facts(terms, sieve),
+        facts={"compared": f"{seen.places} places of {len(rows.ids)} rows"} | _facts(tolerances, sieve),
     )
 
 
-def _require_answers(letter: str, side: Table) -> None:
+def _require_answers(letter: str, side: AnswerTable) -> None:
     """Raise NothingCompared when every question failed: of such a side nothing can be said."""
     if side.failures and all(side.failures):
         words = ", ".join(f"{count} {word}" for word, count in Counter(side.failures).most_common())
@@ -118,27 +118,29 @@ def _require_answers(letter: str, side: Table) -> None:
         )
 
 
-def _noise(reading: Reading, pair: tuple[Run, Run], terms: Terms) -> Measured:
+def _noise(reading: RunReader, pair: tuple[Run, Run], tolerances: Tolerances) -> MeasuredNoise:
     one, other = map(reading.table, pair)
-    rows = joined(one, other)
+    rows = join_rows(one, other)
     if not rows.total:
         raise NothingCompared("neither run of the noise has an answer")
-    return measured(rows, places.compared(one, other, rows, terms.tolerance), terms.noise)
+    return measure_noise(
+        rows, compared_paths.compare_paths(one, other, rows, tolerances.tolerance), tolerances.noise
+    )
 
 
-class _Seen:
+class _ComparedPaths:
     """What the places have shown so far."""
 
     def __init__(self, rows: Rows, segments: Sequence[str], sieve: Sieve) -> None:
         self._rows, self._sieve = rows, sieve
-        self._segments = spreads.Segments(segments)
+        self._segments = spreads.RowSegments(segments)
         self.places = 0
         self.found: list[tuple[str, Differences]] = []
         self.spreads: list[Spread] = []
         self.pairs: Pairs | None = None
         self._most = (0, 0)
 
-    def add(self, place: Place) -> None:
+    def add(self, place: ComparedPath) -> None:
         self.places += 1
         self.found += [(place.path, one) for one in self._sieve.place(place)]
         self.spreads += spreads.spreads(place, self._segments)
@@ -147,16 +149,16 @@ class _Seen:
             self._most, self.pairs = weight, spreads.pairs(place, self._rows.ids)
 
 
-def _facts(terms: Terms, sieve: Sieve) -> dict[str, str]:
-    facts = {"tolerance": _allowed(terms.tolerance.dollars, terms.tolerance.percent)}
+def _facts(tolerances: Tolerances, sieve: Sieve) -> dict[str, str]:
+    facts = {"tolerance": _allowed(tolerances.tolerance.dollars, tolerances.tolerance.percent)}
     facts |= {
         f"tolerance of {path}": _allowed(one.dollars, one.percent)
-        for path, one in terms.tolerance.paths.items()
+        for path, one in tolerances.tolerance.paths.items()
     }
-    facts["ignored"] = ", ".join(terms.ignore) or "nothing"
+    facts["ignored"] = ", ".join(tolerances.ignore) or "nothing"
     if sieve.noise.rows:
         facts["noise"] = (
-            f"{sieve.noise.rows} rows of one side compared with itself excuse {sieve.held} differences"
+            f"{sieve.noise.rows} rows of one side compared with itself excuse {sieve.excused} differences"
         )
     return facts | sieve.facts
 

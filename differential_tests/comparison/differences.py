@@ -10,8 +10,8 @@ import numpy as np
 
 from differential_tests.comparison.entries import Entries, Floats, Mask, Positions, nearest
 from differential_tests.comparison.table import Type
-from differential_tests.findings import Kind
-from differential_tests.settings.tolerances import Allowed
+from differential_tests.findings import FindingKind
+from differential_tests.settings.tolerances import AllowedDifference
 
 ABSENT = object()
 """The value of the side that has nothing at a place: null is something."""
@@ -24,7 +24,7 @@ class Differences:
     `differences` are b - a, `percents` of the larger one; both are NaN where there are not two numbers.
     """
 
-    kind: Kind
+    kind: FindingKind
     rows: Positions
     a: Sequence[Any]
     b: Sequence[Any]
@@ -65,20 +65,20 @@ def alone(a: Entries, b: Entries) -> Differences:
     rows = np.concatenate([a.rows, b.rows])
     values = [*a.values(), *[ABSENT] * len(b)], [*[ABSENT] * len(a), *b.values()]
     none = np.full(len(rows), np.nan)
-    return Differences(Kind.PATH, rows, *values, none, none)
+    return Differences(FindingKind.PATH, rows, *values, none, none)
 
 
-def unlike(a: Entries, b: Entries, allowed: Allowed) -> tuple[list[Differences], Numbers]:
+def unlike(a: Entries, b: Entries, allowed: AllowedDifference) -> tuple[list[Differences], Numbers]:
     """All that differs between entries of the same rows, and all their numbers."""
     same_type = a.types == b.types
     two_numbers = same_type & (a.types == Type.NUMBER)
     exactly = same_type & ~two_numbers
     found, numbers = _of_numbers(a.only(two_numbers), b.only(two_numbers), allowed)
-    types = _without_size(Kind.TYPE, a.only(~same_type), b.only(~same_type))
+    types = _without_size(FindingKind.TYPE, a.only(~same_type), b.only(~same_type))
     return [types, *found, _of_texts(a.only(exactly), b.only(exactly))], numbers
 
 
-def _without_size(kind: Kind, a: Entries, b: Entries) -> Differences:
+def _without_size(kind: FindingKind, a: Entries, b: Entries) -> Differences:
     none = np.full(len(a), np.nan)
     return Differences(kind, a.rows, a.values(), b.values(), none, none)
 
@@ -90,10 +90,10 @@ def _of_texts(a: Entries, b: Entries) -> Differences:
     codes, are_texts = b.codes, b.types == Type.TEXT
     codes[are_texts] = in_a[codes[are_texts]]
     differ = a.codes != codes
-    return _without_size(Kind.TEXT, a.only(differ), b.only(differ))
+    return _without_size(FindingKind.TEXT, a.only(differ), b.only(differ))
 
 
-def _of_numbers(a: Entries, b: Entries, allowed: Allowed) -> tuple[list[Differences], Numbers]:
+def _of_numbers(a: Entries, b: Entries, allowed: AllowedDifference) -> tuple[list[Differences], Numbers]:
     x, y = a.numbers(), b.numbers()
     nan = np.isnan(x) != np.isnan(y)
     infinite = (np.isinf(x) | np.isinf(y)) & (x != y) & ~np.isnan(x) & ~np.isnan(y)
@@ -101,22 +101,22 @@ def _of_numbers(a: Entries, b: Entries, allowed: Allowed) -> tuple[list[Differen
     numbers = _numbers(a.only(like), b.only(like), allowed)
     signs = np.sign(numbers.a) * np.sign(numbers.b) < 0
     found = [
-        _without_size(Kind.NAN, a.only(nan), b.only(nan)),
-        _without_size(Kind.INFINITE, a.only(infinite), b.only(infinite)),
-        _with_size(Kind.SIGN, a.only(like), b.only(like), numbers, signs),
-        _with_size(Kind.NUMBER, a.only(like), b.only(like), numbers, numbers.beyond & ~signs),
+        _without_size(FindingKind.NAN, a.only(nan), b.only(nan)),
+        _without_size(FindingKind.INFINITE, a.only(infinite), b.only(infinite)),
+        _with_size(FindingKind.SIGN, a.only(like), b.only(like), numbers, signs),
+        _with_size(FindingKind.NUMBER, a.only(like), b.only(like), numbers, numbers.beyond & ~signs),
     ]
     return found, numbers
 
 
-def _with_size(kind: Kind, a: Entries, b: Entries, numbers: Numbers, chosen: Mask) -> Differences:
+def _with_size(kind: FindingKind, a: Entries, b: Entries, numbers: Numbers, chosen: Mask) -> Differences:
     values = a.only(chosen).values(), b.only(chosen).values()
     return Differences(
         kind, numbers.rows[chosen], *values, numbers.differences[chosen], numbers.percents[chosen]
     )
 
 
-def _numbers(a: Entries, b: Entries, allowed: Allowed) -> Numbers:
+def _numbers(a: Entries, b: Entries, allowed: AllowedDifference) -> Numbers:
     x, y = a.numbers(), b.numbers()
     larger = np.maximum(np.abs(x), np.abs(y))
     # What overflows is infinitely far apart; 0 % of infinity is NaN, beyond which nothing is.

@@ -10,25 +10,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from differential_tests.comparison.table import Column, Type
+from differential_tests.comparison.table import AnswerColumn, Type
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-NO_COLUMN = Column(np.empty(0, np.int32), np.empty(0, np.uint8), np.empty(0, np.float64), ())
+NO_COLUMN = AnswerColumn(np.empty(0, np.int32), np.empty(0, np.uint8), np.empty(0, np.float64), ())
 
 
 @dataclass(frozen=True, slots=True)
 class Entries:
     """Some entries of a column: arrays of shape (n,); `at` are positions in it, `rows` positions in Rows."""
 
-    column: Column
+    column: AnswerColumn
     at: Positions
     rows: Positions
 
     @classmethod
-    def of(cls, column: Column | None, to_rows: Positions) -> Entries:
+    def of(cls, column: AnswerColumn | None, to_rows: Positions) -> Entries:
         """All that are in Rows; `to_rows` has the position there of each row of the table, or -1."""
         column = column or NO_COLUMN
         rows = to_rows[column.rows]

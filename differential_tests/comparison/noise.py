@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from differential_tests.comparison.compared_paths import ComparedPath
 from differential_tests.comparison.differences import Differences
 from differential_tests.comparison.entries import Floats, Mask
-from differential_tests.comparison.places import Place
 from differential_tests.comparison.rows import Rows
-from differential_tests.findings import Finding, Kind
+from differential_tests.findings import Finding, FindingKind
 from differential_tests.settings.tolerances import Noise
 
 FAR = 10.0
@@ -54,27 +54,29 @@ class Floor:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredNoise:
     """The noise of one side: shares of rows that differ, by kind and path. `rows` 0: it was not measured."""
 
-    terms: Noise
+    margins: Noise
     rows: int = 0
-    rates: Mapping[tuple[Kind, str], float] = field(default_factory=dict)
+    rates: Mapping[tuple[FindingKind, str], float] = field(default_factory=dict)
     floors: Mapping[str, Floor] = field(default_factory=dict)
 
-    def rate(self, kind: Kind, path: str) -> float:
+    def rate(self, kind: FindingKind, path: str) -> float:
         """The share of rows that differed."""
         return self.rates.get((kind, path), 0.0)
 
-    def exceeded(self, kind: Kind, path: str, rate: float) -> bool:
+    def exceeded(self, kind: FindingKind, path: str, rate: float) -> bool:
         """Whether this rate of differences is more than noise."""
         noise = self.rate(kind, path)
-        return noise == 0 or (rate > noise * (1 + self.terms.relative) and rate > noise + self.terms.absolute)
+        return noise == 0 or (
+            rate > noise * (1 + self.margins.relative) and rate > noise + self.margins.absolute
+        )
 
-    def above(self, place: Place, found: Differences) -> Mask:
+    def above(self, place: ComparedPath, found: Differences) -> Mask:
         """Which of them are more than noise; numbers have to exceed it in their unit or in percent."""
         is_more = self.exceeded(found.kind, place.path, len(found) / place.rows)
-        if found.kind is not Kind.NUMBER or place.path not in self.floors:
+        if found.kind is not FindingKind.NUMBER or place.path not in self.floors:
             return np.full(len(found), is_more, np.bool_)
         floor = self.floors[place.path]
         above = floor.above(found)
@@ -82,7 +84,7 @@ class Measured:
         return above if is_more or above.sum() > floor.expected(place.rows) else floor.above(found, FAR)
 
 
-def measured(rows: Rows, places: Iterable[Place], terms: Noise) -> Measured:
+def measure_noise(rows: Rows, places: Iterable[ComparedPath], margins: Noise) -> MeasuredNoise:
     """The noise, from a comparison of a side with itself."""
     counts = Counter(finding.kind for finding in rows.findings)
     rates = {(kind, _ROW): count / rows.total for kind, count in counts.items()}
@@ -91,10 +93,10 @@ def measured(rows: Rows, places: Iterable[Place], terms: Noise) -> Measured:
         rates |= {(one.kind, place.path): len(one) / place.rows for one in place.differences}
         if len(place.numbers):
             sizes, percents = np.abs(place.numbers.differences), place.numbers.percents
-            size, percent = (_quantile(each, terms.quantile) for each in (sizes, percents))
+            size, percent = (_quantile(each, margins.quantile) for each in (sizes, percents))
             reached = float(((sizes >= size) | (percents >= percent)).sum()) / place.rows
             floors[place.path] = Floor(size, percent, reached)
-    return Measured(terms, rows.total, rates, floors)
+    return MeasuredNoise(margins, rows.total, rates, floors)
 
 
 def _quantile(values: Floats, share: float) -> float:
@@ -105,23 +107,23 @@ def _quantile(values: Floats, share: float) -> float:
 class Sieve:
     """Lets through what is more than noise, and tells as `facts` what it held back."""
 
-    def __init__(self, noise: Measured) -> None:
+    def __init__(self, noise: MeasuredNoise) -> None:
         self.noise = noise
-        self.held, self.facts = 0, dict[str, str]()
+        self.excused, self.facts = 0, dict[str, str]()
 
     def rows(self, rows: Rows) -> list[Finding]:
         """Findings about whole rows: a changed code may be noise, a row that has no answer never is."""
-        refused = sum(finding.kind is Kind.REFUSAL for finding in rows.findings)
-        if not refused or self.noise.exceeded(Kind.REFUSAL, _ROW, refused / rows.total):
+        refused = sum(finding.kind is FindingKind.REFUSAL for finding in rows.findings)
+        if not refused or self.noise.exceeded(FindingKind.REFUSAL, _ROW, refused / rows.total):
             return list(rows.findings)
-        self._tell(Kind.REFUSAL, _ROW, refused, rows.total)
-        return [finding for finding in rows.findings if finding.kind is not Kind.REFUSAL]
+        self._tell(FindingKind.REFUSAL, _ROW, refused, rows.total)
+        return [finding for finding in rows.findings if finding.kind is not FindingKind.REFUSAL]
 
-    def place(self, place: Place) -> list[Differences]:
+    def place(self, place: ComparedPath) -> list[Differences]:
         """Differences at one place."""
         return [self._above(place, one) for one in place.differences]
 
-    def _above(self, place: Place, found: Differences) -> Differences:
+    def _above(self, place: ComparedPath, found: Differences) -> Differences:
         above = self.noise.above(place, found)
         if above.all():
             return found
@@ -129,15 +131,15 @@ class Sieve:
         self._tell(found.kind, place.path, len(below), place.rows, _largest(below))
         return found.only(above)
 
-    def _tell(self, kind: Kind, path: str, count: int, rows: int, largest: str = "") -> None:
+    def _tell(self, kind: FindingKind, path: str, count: int, rows: int, largest: str = "") -> None:
         noise = self.noise.rate(kind, path)
-        self.held += count
+        self.excused += count
         self.facts[f"noise: {kind} {path}".rstrip()] = (
             f"{count} of {rows} rows excused ({count / rows:.4%}; in the noise {noise:.4%}){largest}"
         )
 
 
 def _largest(found: Differences) -> str:
-    if found.kind is not Kind.NUMBER:
+    if found.kind is not FindingKind.NUMBER:
         return ""
     return f", up to {np.abs(found.differences).max():.4g} or {found.percents.max():.4g} %"

@@ -8,16 +8,18 @@ import numpy as np
 
 from differential_tests.comparison.differences import ABSENT, Differences
 from differential_tests.comparison.rows import Rows
-from differential_tests.findings import Finding, Kind
+from differential_tests.findings import Finding, FindingKind
 
 # As Kind has them, but numbers after all that is of another kind.
-_ORDER = {kind: place for place, kind in enumerate(sorted(Kind, key=lambda kind: kind is Kind.NUMBER))}
+_ORDER = {
+    kind: place for place, kind in enumerate(sorted(FindingKind, key=lambda kind: kind is FindingKind.NUMBER))
+}
 
-Found = Sequence[tuple[str, Differences]]
+LocatedDifferences = Sequence[tuple[str, Differences]]
 """Differences, each with its path."""
 
 
-def by_weight(found: Found, rows: Rows) -> list[Finding]:
+def by_weight(found: LocatedDifferences, rows: Rows) -> list[Finding]:
     """By kind, then the largest in percent, then the largest; what weighs the same by path and row."""
     found = [(path, one) for path, one in found if len(one)]
     if not found:
@@ -35,7 +37,7 @@ def by_weight(found: Found, rows: Rows) -> list[Finding]:
 def _findings(path: str, found: Differences, rows: Rows) -> Iterator[Finding]:
     sizes: Sequence[float | None] = [None] * len(found)
     percents = sizes
-    if found.kind in (Kind.NUMBER, Kind.SIGN):
+    if found.kind in (FindingKind.NUMBER, FindingKind.SIGN):
         sizes, percents = found.differences.tolist(), found.percents.tolist()
     for row, a, b, size, percent in zip(found.rows.tolist(), found.a, found.b, sizes, percents, strict=True):
         yield Finding(

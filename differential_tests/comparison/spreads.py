@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from differential_tests.comparison.compared_paths import ComparedPath
 from differential_tests.comparison.differences import Numbers
-from differential_tests.comparison.places import Place
 from differential_tests.findings import Pairs, Spread
 
 SHARES = (0.5, 0.9, 0.99, 1.0)
@@ -16,7 +16,7 @@ WORST = 50
 SAMPLE = 2000
 
 
-class Segments:
+class RowSegments:
     """The segment of each row as a number: those without one are in none."""
 
     def __init__(self, of_rows: Sequence[str]) -> None:
@@ -25,7 +25,7 @@ class Segments:
         self.codes = np.array([places[name] for name in of_rows], np.int64)
 
 
-def spreads(place: Place, segments: Segments) -> Iterator[Spread]:
+def spreads(place: ComparedPath, segments: RowSegments) -> Iterator[Spread]:
     """Of all rows, then by segment in alphabetical order; nothing where there are no two numbers."""
     numbers = place.numbers
     if not len(numbers):
@@ -63,7 +63,7 @@ def _grouped(path: str, numbers: Numbers, codes: NDArray[np.int64], names: Seque
         )
 
 
-def pairs(place: Place, ids: Sequence[str]) -> Pairs:
+def pairs(place: ComparedPath, ids: Sequence[str]) -> Pairs:
     """The numbers of at most SAMPLE rows: the WORST that differ most, the others evenly among all rows."""
     order = np.argsort(place.numbers.rows)
     finite = order[np.isfinite(place.numbers.a[order])]

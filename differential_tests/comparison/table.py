@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from differential_tests.run_file import Answer, Header, InvalidRun
+from differential_tests.run_file import InvalidRun, RunHeader, SideAnswer
 from differential_tests.settings import json_path
 from differential_tests.settings.json_path import Pattern
 
@@ -42,7 +42,7 @@ class Type(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class AnswerColumn:
     """What is at one place, in the order of the rows; arrays of shape (entries,).
 
     `rows` are positions in the table, `types` say what there is, `numbers` are the numbers, 0 or 1 for
@@ -72,7 +72,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class AnswerTable:
     """The answers of one side; all sequences have one entry for each answer, in their order.
 
     `columns` are by place (`$.a.b[0]`); rows without an answer (a failure) are in none of them.
@@ -85,28 +85,28 @@ class Table:
     codes: Sequence[str]
     failures: Sequence[str]
     details: dict[int, str]
-    columns: dict[str, Column]
-    header: Header | None = None
+    columns: dict[str, AnswerColumn]
+    header: RunHeader | None = None
 
 
 def table(
-    answers: Iterable[Answer],
+    answers: Iterable[SideAnswer],
     ignore: Iterable[str] = (),
-    header: Header | None = None,
+    header: RunHeader | None = None,
     read: Callable[[], None] = lambda: None,
-) -> Table:
+) -> AnswerTable:
     """Answers as a table, without the places that are ignored; `read` is called after each answer.
 
     Raises InvalidPath for what `ignore` cannot mean, InvalidRun for an answer that is none.
     """
-    making = _Making([json_path.pattern(text) for text in ignore])
+    making = _TableBuilder([json_path.pattern(text) for text in ignore])
     for answer in answers:
         making.add(answer)
         read()
     return making.table(header)
 
 
-class _Growing:
+class _ColumnBuilder:
     """A column that is still growing."""
 
     __slots__ = ("known", "numbers", "rows", "types")
@@ -123,8 +123,8 @@ class _Growing:
         self.types.append(kind)
         self.numbers.append(number)
 
-    def column(self) -> Column:
-        return Column(
+    def column(self) -> AnswerColumn:
+        return AnswerColumn(
             np.frombuffer(self.rows, np.int32),
             np.frombuffer(self.types, np.uint8),
             np.frombuffer(self.numbers, np.float64),
@@ -145,7 +145,7 @@ def _coded(value: Any) -> tuple[Type, float | str]:
     return (Type.EMPTY_LIST if isinstance(value, list) else Type.EMPTY_OBJECT), 0
 
 
-class _Places(dict[str | int, str]):
+class _ChildPaths(dict[str | int, str]):
     """The place of each child of one place, by its name or number; empty: ignored. Worked out once each."""
 
     def __init__(self, above: str, ignored: Sequence[Pattern]) -> None:
@@ -158,7 +158,7 @@ class _Places(dict[str | int, str]):
         return self.setdefault(key, "" if ignored else place)
 
 
-class _Making:
+class _TableBuilder:
     """A table that is still growing."""
 
     def __init__(self, ignored: Sequence[Pattern]) -> None:
@@ -171,10 +171,10 @@ class _Making:
         self._codes: list[str] = []
         self._failures: list[str] = []
         self._details: dict[int, str] = {}
-        self._columns: dict[str, _Growing] = {}
-        self._below: dict[str, _Places] = {}
+        self._columns: dict[str, _ColumnBuilder] = {}
+        self._below: dict[str, _ChildPaths] = {}
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: SideAnswer) -> None:
         _check(answer)
         row = len(self._ids)
         self._ids.append(answer.id)
@@ -188,8 +188,8 @@ class _Making:
         if not answer.failure:
             self._take_apart(row, answer.value)
 
-    def table(self, header: Header | None) -> Table:
-        return Table(
+    def table(self, header: RunHeader | None) -> AnswerTable:
+        return AnswerTable(
             ids=self._ids,
             kinds=self._kinds,
             segments=self._segments,
@@ -222,10 +222,10 @@ class _Making:
         try:
             below = self._below[place]
         except KeyError:
-            below = self._below[place] = _Places(place, self._ignored)
+            below = self._below[place] = _ChildPaths(place, self._ignored)
         return [(where, part) for key, part in parts if (where := below[key])]
 
-    def _column(self, place: str) -> _Growing:
+    def _column(self, place: str) -> _ColumnBuilder:
         try:
             return self._columns[place]
         except KeyError:
@@ -234,14 +234,14 @@ class _Making:
                     f"answers with more than {MOST_PLACES:,} places, the next one {place[:80]!r}: expected "
                     'the same keys in every row; `ignore` leaves out what changes: ["$.explanation.*"]'
                 ) from None
-            return self._columns.setdefault(place, _Growing())
+            return self._columns.setdefault(place, _ColumnBuilder())
 
     def _shared(self, text: str) -> str:
         """The same text for all rows that say it: each is in memory once."""
         return self._texts.setdefault(text, text)
 
 
-def _check(answer: Answer) -> None:
+def _check(answer: SideAnswer) -> None:
     texts = (answer.id, answer.kind, answer.segment, answer.code, answer.failure, answer.detail)
     status = answer.status
     if not all(isinstance(text, str) for text in texts) or type(status) is not int or not 0 <= status < 1000:

@@ -26,7 +26,7 @@ class Golden:
     answers: Path
 
 
-def found(directory: Path = DIRECTORY) -> list[Golden]:
+def list_models(directory: Path = DIRECTORY) -> list[Golden]:
     """The golden models, the newest version of each name."""
     models = directory / "models"
     newest = dict(artifact.listing(models))
@@ -35,6 +35,6 @@ def found(directory: Path = DIRECTORY) -> list[Golden]:
     ]
 
 
-def asked(directory: Path = DIRECTORY) -> list[Question]:
+def read_questions(directory: Path = DIRECTORY) -> list[Question]:
     """The golden questions; raises InvalidQuestions or OSError."""
     return list(questions.read(directory / QUESTIONS))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from differential_tests import questions, run_file, sides
-from differential_tests.golden import QUESTIONS, Golden, asked, found
+from differential_tests.golden import QUESTIONS, Golden, list_models, read_questions
 from differential_tests.questions import Question, corpus
 from differential_tests.recording.strategies import in_requests
 from model_package import artifact, recipes
@@ -63,15 +63,15 @@ def _first_trees(text: bytes) -> bytes:
 
 def record(directory: Path) -> list[Golden]:
     """Let every golden model answer the golden questions; gives what was recorded."""
-    asking = asked(directory)
-    models = found(directory)
+    asking = read_questions(directory)
+    models = list_models(directory)
     for one in models:
         _record(one, asking)
     return models
 
 
 def _record(one: Golden, asking: Sequence[Question]) -> None:
-    side = sides.of(str(one.artifact))
+    side = sides.open_side(str(one.artifact))
     answers = in_requests(side, asking)
     # When and where it was recorded git knows; here it would be a difference.
     told = side.header(questions.digest(asking), _NO_TIME)

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from differential_tests.comparison import Run, compare
-from differential_tests.findings import Check, Finding, Kind, Level
-from differential_tests.levels.chance import exceeds
-from differential_tests.levels.prices import PRICE, Joined, joined
-from differential_tests.settings.tolerances import Terms
+from differential_tests.findings import Check, Finding, FindingKind, Level
+from differential_tests.levels.prices import PRICE, JoinedPrices, join_prices
+from differential_tests.levels.significance import exceeds
+from differential_tests.settings.tolerances import Tolerances
 from monitoring.statistics import comparison, sums
 
 FACTOR_2_PERCENT = 50.0
@@ -25,7 +25,7 @@ FACTOR_2_PERCENT = 50.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CandidateLimits:
     """What is absurd. `share`: of houses more than a factor of 2 apart; prices in US dollars.
 
     `distinct`: the least share of different answers, or all houses would cost the same. `margin` (log units),
@@ -42,28 +42,34 @@ class Limits:
 
 
 def candidate(
-    live: Run, other: Run, terms: Terms, *, limits: Limits | None = None, dataset: str = "", path: str = PRICE
+    live: Run,
+    other: Run,
+    tolerances: Tolerances,
+    *,
+    limits: CandidateLimits | None = None,
+    dataset: str = "",
+    path: str = PRICE,
 ) -> Check:
     """Compare the answers of two models to ordinary houses; `path` is where the price stands."""
-    limits = limits or Limits()
+    limits = limits or CandidateLimits()
     check = compare(
         live,
         other,
-        terms.within(percent=FACTOR_2_PERCENT),
+        tolerances.within(percent=FACTOR_2_PERCENT),
         level=Level.D4,
         name="live and candidate",
         dataset=dataset,
     )
     if check.error:
         return check
-    houses = joined(live, other, terms, path)
-    rows = tuple(finding for finding in check.findings if finding.kind is not Kind.NUMBER)
-    apart = tuple(finding for finding in check.findings if finding.kind is Kind.NUMBER)
+    houses = join_prices(live, other, tolerances, path)
+    rows = tuple(finding for finding in check.findings if finding.kind is not FindingKind.NUMBER)
+    apart = tuple(finding for finding in check.findings if finding.kind is FindingKind.NUMBER)
     absurd = (*_apart(apart, len(houses.ids), limits), *_outside(houses, limits), *_constant(houses, limits))
     return replace(check, findings=(*rows, *absurd), facts=check.facts | facts(houses, limits))
 
 
-def _apart(found: Sequence[Finding], houses: int, limits: Limits) -> tuple[Finding, ...]:
+def _apart(found: Sequence[Finding], houses: int, limits: CandidateLimits) -> tuple[Finding, ...]:
     """More houses a factor of 2 apart than chance explains."""
     if not exceeds(len(found), houses, limits.share):
         return ()
@@ -71,16 +77,18 @@ def _apart(found: Sequence[Finding], houses: int, limits: Limits) -> tuple[Findi
     return (_budget(PRICE, said, a=limits.share, b=len(found) / houses), *found)
 
 
-def _outside(houses: Joined, limits: Limits) -> list[Finding]:
+def _outside(houses: JoinedPrices, limits: CandidateLimits) -> list[Finding]:
     wrong = ~((houses.b >= limits.lowest) & (houses.b <= limits.highest))
     said = f"expected {limits.lowest:,.0f} to {limits.highest:,.0f} dollars"
     return [
-        Finding(Kind.BUDGET, houses.ids[at], PRICE, float(houses.a[at]), float(houses.b[at]), detail=said)
+        Finding(
+            FindingKind.BUDGET, houses.ids[at], PRICE, float(houses.a[at]), float(houses.b[at]), detail=said
+        )
         for at in np.flatnonzero(wrong).tolist()
     ]
 
 
-def _constant(houses: Joined, limits: Limits) -> list[Finding]:
+def _constant(houses: JoinedPrices, limits: CandidateLimits) -> list[Finding]:
     asked, told = len(np.unique(houses.a)), len(np.unique(houses.b))
     if told >= limits.distinct * asked:
         return []
@@ -90,15 +98,15 @@ def _constant(houses: Joined, limits: Limits) -> list[Finding]:
 
 
 def _budget(path: str, detail: str, a: object, b: object) -> Finding:
-    return Finding(Kind.BUDGET, "all", path, a, b, detail=detail)
+    return Finding(FindingKind.BUDGET, "all", path, a, b, detail=detail)
 
 
-def facts(houses: Joined, limits: Limits) -> dict[str, str]:
+def facts(houses: JoinedPrices, limits: CandidateLimits) -> dict[str, str]:
     """How far the two agree, and what that proves."""
     usable = (houses.a > 0) & (houses.b > 0) & np.isfinite(houses.a) & np.isfinite(houses.b)
     live, other = houses.a[usable], houses.b[usable]
-    terms = sums.Terms(cap=limits.cap, margin=limits.margin)
-    added = sums.sums_of(live, other, np.full(len(live), np.nan), terms)
+    loss_limits = sums.Terms(cap=limits.cap, margin=limits.margin)
+    added = sums.sums_of(live, other, np.full(len(live), np.nan), loss_limits)
     proof = comparison.certificate([added], limits.margin, limits.alpha)
     return _agreement(comparison.agreement(added)) | {
         "rank correlation": _shown(comparison.spearman(live, other) if len(live) > 1 else None),

@@ -9,7 +9,7 @@ import click
 
 from differential_tests import findings, golden, options, questions
 from differential_tests.findings import Level
-from differential_tests.options import Reports
+from differential_tests.options import ReportOptions
 
 FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
 
@@ -38,7 +38,7 @@ FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
 )
 @click.option("--found", type=options.FILE, help="Add the houses that broke a relation to this corpus.")
 @options.TERMS
-@options.reports
+@options.report_options
 def levels(
     package: Path,
     terms: Path | None,
@@ -53,12 +53,12 @@ def levels(
     python -m differential_tests levels models/linear/1
     python -m differential_tests levels models/linear/1 --service http://127.0.0.1:8000 --sales sales.csv
     """
-    from differential_tests.levels.suite import Ladder  # noqa: PLC0415 (hypothesis is for this alone)
+    from differential_tests.levels.suite import Suite  # noqa: PLC0415 (hypothesis is for this alone)
 
-    reports = Reports(**{name: given.pop(name) for name in Reports.__slots__})
+    reports = ReportOptions(**{name: given.pop(name) for name in ReportOptions.__slots__})
     wanted = frozenset(map(Level, levels)) or frozenset(Level)
     asking = list(options.payloads(payloads)) if payloads else None
-    ladder = Ladder(package, options.read_terms(terms), questions=asking, levels=wanted, **given)
+    ladder = Suite(package, options.read_terms(terms), questions=asking, levels=wanted, **given)
     with options.step() as begun:
         checks = list(ladder.checks(begun))
     if found and ladder.found:

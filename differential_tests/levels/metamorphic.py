@@ -8,13 +8,22 @@ from dataclasses import dataclass
 from math import inf, isfinite, log
 from typing import Any
 
-from differential_tests.findings import Check, Finding, Kind, Level
-from differential_tests.levels.chance import exceeds
+from differential_tests.findings import Check, Finding, FindingKind, Level
 from differential_tests.levels.prices import PRICE
+from differential_tests.levels.significance import exceeds
 from differential_tests.questions import Question
 from differential_tests.recording.strategies import in_requests, one_by_one
-from differential_tests.relations import ALWAYS, BUDGETED, REFUSED, Budget, Refusal, Relation, budgets, more
-from differential_tests.run_file import Answer
+from differential_tests.relations import (
+    ALWAYS,
+    BUDGETED,
+    REFUSED,
+    Budget,
+    RefusalRelation,
+    Relation,
+    budgets,
+    increasing_in,
+)
+from differential_tests.run_file import SideAnswer
 from differential_tests.sides import Side
 from differential_tests.sides.mapping import value_at
 from model_package.schema import Row
@@ -41,22 +50,30 @@ def relations(
 ) -> list[Check]:
     """Every relation on these houses, a check for each; `monotone` is what the artifact's card declares."""
     agreed = budgets() if agreed is None else agreed
-    exact = [*ALWAYS, *(more(name) for name in monotone)]
+    exact = [*ALWAYS, *(increasing_in(name) for name in monotone)]
     budgeted = [one for one in BUDGETED if one.field not in monotone]
     return [
-        possible(side, houses, dataset),
-        *(relation(side, houses, one, Budget(), dataset) for one in exact),
-        *(relation(side, houses, one, agreed.get(one.name, Budget()), dataset) for one in budgeted),
-        *(refusal(side, houses[:REFUSED_OF], one, dataset) for one in REFUSED),
+        check_possible(side, houses, dataset),
+        *(check_relation(side, houses, one, Budget(), dataset) for one in exact),
+        *(check_relation(side, houses, one, agreed.get(one.name, Budget()), dataset) for one in budgeted),
+        *(check_refusal(side, houses[:REFUSED_OF], one, dataset) for one in REFUSED),
     ]
 
 
-def possible(side: Side, houses: Sequence[Question], dataset: str = "") -> Check:
+def check_possible(side: Side, houses: Sequence[Question], dataset: str = "") -> Check:
     """Every answer is a finite number above 0."""
     started = time.monotonic()
     answers = in_requests(side, houses)
     findings = tuple(
-        Finding(Kind.RELATION, one.id, PRICE, None, told(one), segment=one.segment, detail=_POSSIBLE)
+        Finding(
+            FindingKind.RELATION,
+            one.id,
+            PRICE,
+            None,
+            price_or_code(one),
+            segment=one.segment,
+            detail=_POSSIBLE,
+        )
         for one in answers
         if not 0 < price(one) < inf
     )
@@ -67,14 +84,16 @@ def possible(side: Side, houses: Sequence[Question], dataset: str = "") -> Check
 _POSSIBLE = "expected a finite number of dollars above 0"
 
 
-def relation(
+def check_relation(
     side: Side, houses: Sequence[Question], one: Relation, budget: Budget, dataset: str = ""
 ) -> Check:
     """One relation on every house that it speaks of, within its budget."""
     started = time.monotonic()
     asking = pairs(houses[:BODIES] if one.content_type else houses, one)
     if not asking:
-        return Check(Level.D5, one.name, dataset, 0, error=f"{one.says}: it speaks of none of the houses")
+        return Check(
+            Level.D5, one.name, dataset, 0, error=f"{one.statement}: it speaks of none of the houses"
+        )
     found = violations(side, asking, one)
     noticed = sum(violation.size > budget.unnoticed for violation in found)
     worst = max((violation.size for violation in found), default=0.0)
@@ -85,7 +104,7 @@ def relation(
         len(asking),
         findings=(*_over(noticed, len(asking), one, budget), *_beyond(found, budget)),
         facts={
-            "relation": one.says,
+            "relation": one.statement,
             "broken by": f"{noticed / len(asking):.2%} of the houses, at most {worst:.4g} (log)",
             "budget": f"{budget.share:.2%}, {budget.worst:.4g}" if budget.share else "none",
         },
@@ -93,24 +112,30 @@ def relation(
     )
 
 
-def refusal(side: Side, houses: Sequence[Question], one: Refusal, dataset: str = "") -> Check:
+def check_refusal(side: Side, houses: Sequence[Question], one: RefusalRelation, dataset: str = "") -> Check:
     """One way to spoil a house, on each of them."""
     started = time.monotonic()
     spoiled = [_asked(house, "spoiled", one.changed(_row(house))) for house in houses]
     answers = one_by_one(side, [question for question in spoiled if question is not None])
-    findings = tuple(not_refused(answer, one) for answer in answers if not is_typed(answer))
+    findings = tuple(not_refused(answer, one) for answer in answers if not has_error_code(answer))
     seconds = time.monotonic() - started
     return Check(Level.D5, one.name, dataset, len(answers), findings=findings, seconds=seconds)
 
 
-def not_refused(answer: Answer, one: Refusal) -> Finding:
+def not_refused(answer: SideAnswer, one: RefusalRelation) -> Finding:
     """What came instead of a refusal."""
     return Finding(
-        Kind.RELATION, answer.id, PRICE, one.says, told(answer), segment=answer.segment, detail=one.says
+        FindingKind.RELATION,
+        answer.id,
+        PRICE,
+        one.statement,
+        price_or_code(answer),
+        segment=answer.segment,
+        detail=one.statement,
     )
 
 
-def is_typed(answer: Answer) -> bool:
+def has_error_code(answer: SideAnswer) -> bool:
     """Whether it is a refusal with a code; a fault of the side itself (500) is none."""
     return not answer.failure and bool(answer.code) and answer.status < 500
 
@@ -123,7 +148,7 @@ def violations(side: Side, asking: Sequence[tuple[Question, Question]], one: Rel
     return [violation for violation in judged if violation is not None]
 
 
-def judge(before: Answer, after: Answer, one: Relation) -> Violation | None:
+def judge(before: SideAnswer, after: SideAnswer, one: Relation) -> Violation | None:
     """What two answers say of a relation."""
     asked, changed = price(before), price(after)
     size = one.violation(log_ratio(asked, changed))
@@ -134,15 +159,15 @@ def judge(before: Answer, after: Answer, one: Relation) -> Violation | None:
     return Violation(
         size,
         Finding(
-            Kind.RELATION,
+            FindingKind.RELATION,
             before.id,
             PRICE,
-            told(before),
-            told(after),
+            price_or_code(before),
+            price_or_code(after),
             difference,
             percent,
             before.segment,
-            one.says,
+            one.statement,
         ),
     )
 
@@ -152,13 +177,13 @@ def log_ratio(asked: float, changed: float) -> float:
     return log(changed / asked) if 0 < asked < inf and 0 < changed < inf else float("nan")
 
 
-def price(answer: Answer) -> float:
+def price(answer: SideAnswer) -> float:
     """Dollars; NaN where there is no number."""
-    found = told(answer)
+    found = price_or_code(answer)
     return float(found) if isinstance(found, int | float) else float("nan")
 
 
-def told(answer: Answer) -> Any:
+def price_or_code(answer: SideAnswer) -> Any:
     """The price, or what came in its place, in words."""
     if answer.failure or answer.code:
         return answer.failure or answer.code
@@ -198,8 +223,8 @@ def _asked(house: Question, kind: str, changed: Row | str | None, content_type: 
 def _over(noticed: int, houses: int, one: Relation, budget: Budget) -> list[Finding]:
     if not budget.share or not exceeds(noticed, houses, budget.share):
         return []
-    detail = f"{one.says}: broken by {noticed} of {houses} houses, {budget.share:.2%} are allowed"
-    return [Finding(Kind.BUDGET, "all", PRICE, budget.share, noticed / houses, detail=detail)]
+    detail = f"{one.statement}: broken by {noticed} of {houses} houses, {budget.share:.2%} are allowed"
+    return [Finding(FindingKind.BUDGET, "all", PRICE, budget.share, noticed / houses, detail=detail)]
 
 
 def _beyond(found: Iterable[Violation], budget: Budget) -> list[Finding]:

@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from differential_tests.comparison import compare
-from differential_tests.comparison.table import Table
+from differential_tests.comparison.table import AnswerTable
 from differential_tests.findings import Check, Level
-from differential_tests.levels.prices import measured
+from differential_tests.levels.prices import add_price_gaps
 from differential_tests.questions import Question
-from differential_tests.recording.strategies import Way, asked, at_once, in_requests, one_by_one, shuffled
-from differential_tests.settings.tolerances import Terms
+from differential_tests.recording.strategies import (
+    Strategy,
+    answer_table,
+    at_once,
+    in_requests,
+    one_by_one,
+    shuffled,
+)
+from differential_tests.settings.tolerances import Tolerances
 from differential_tests.sides import Side
 
 PERCENT = 1e-10
 """Of the price: |ln ratio| <= 1e-12. Measured: exactly 0 for trees, 1.8e-15 for the ridge."""
-WAYS: Mapping[str, Way] = {
+WAYS: Mapping[str, Strategy] = {
     "second call": in_requests,
     "one by one": one_by_one,
     "shuffled": shuffled,
@@ -24,20 +31,30 @@ WAYS: Mapping[str, Way] = {
 
 
 def noise(
-    side: Side, houses: Sequence[Question], terms: Terms, *, dataset: str = "", ways: Mapping[str, Way] = WAYS
+    side: Side,
+    houses: Sequence[Question],
+    tolerances: Tolerances,
+    *,
+    dataset: str = "",
+    ways: Mapping[str, Strategy] = WAYS,
 ) -> list[Check]:
     """Ask the same in every way: a check for each, against one call with all rows."""
-    first = asked(side, houses, terms)
+    first = answer_table(side, houses, tolerances)
     return [
-        _check(first, asked(side, houses, terms, way), terms, name, dataset) for name, way in ways.items()
+        _check(first, answer_table(side, houses, tolerances, way), tolerances, name, dataset)
+        for name, way in ways.items()
     ]
 
 
-def pair(side: Side, questions: Sequence[Question], terms: Terms) -> tuple[Table, Table]:
+def pair(
+    side: Side, questions: Sequence[Question], tolerances: Tolerances
+) -> tuple[AnswerTable, AnswerTable]:
     """Two calls: the noise that a comparison of this side with another has to exceed."""
-    return asked(side, questions, terms), asked(side, questions, terms)
+    return answer_table(side, questions, tolerances), answer_table(side, questions, tolerances)
 
 
-def _check(first: Table, again: Table, terms: Terms, name: str, dataset: str) -> Check:
-    check = compare(first, again, terms.within(percent=PERCENT), level=Level.D0, name=name, dataset=dataset)
-    return measured(check, first, again, terms)
+def _check(first: AnswerTable, again: AnswerTable, tolerances: Tolerances, name: str, dataset: str) -> Check:
+    check = compare(
+        first, again, tolerances.within(percent=PERCENT), level=Level.D0, name=name, dataset=dataset
+    )
+    return add_price_gaps(check, first, again, tolerances)

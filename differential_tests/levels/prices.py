@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from differential_tests import run_file
 from differential_tests.comparison import Run
-from differential_tests.comparison.table import Table, Type, table
+from differential_tests.comparison.table import AnswerTable, Type, table
 from differential_tests.findings import Check
-from differential_tests.settings.tolerances import Terms
+from differential_tests.settings.tolerances import Tolerances
 
 PRICE = "$.price_dollars"
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class JoinedPrices:
     """What both sides said of the same houses: arrays of shape (n,), US dollars."""
 
     ids: list[str]
@@ -32,15 +32,15 @@ class Joined:
             return np.abs(np.log(self.b / self.a))
 
 
-def joined(one: Run, other: Run, terms: Terms, path: str = PRICE) -> Joined:
+def join_prices(one: Run, other: Run, tolerances: Tolerances, path: str = PRICE) -> JoinedPrices:
     """The rows with a number at `path` on both sides, in the order of the first."""
-    first, second = _prices(one, terms, path), _prices(other, terms, path)
+    first, second = _prices(one, tolerances, path), _prices(other, tolerances, path)
     ids = [row for row in first if row in second]
-    return Joined(ids, np.array([first[row] for row in ids]), np.array([second[row] for row in ids]))
+    return JoinedPrices(ids, np.array([first[row] for row in ids]), np.array([second[row] for row in ids]))
 
 
-def _prices(run: Run, terms: Terms, path: str) -> dict[str, float]:
-    read = run if isinstance(run, Table) else _table(run, terms)
+def _prices(run: Run, tolerances: Tolerances, path: str) -> dict[str, float]:
+    read = run if isinstance(run, AnswerTable) else _table(run, tolerances)
     column = read.columns.get(path)
     if column is None:
         return {}
@@ -48,18 +48,18 @@ def _prices(run: Run, terms: Terms, path: str) -> dict[str, float]:
     return {read.ids[row]: number for row, kind, number in told if kind == Type.NUMBER}
 
 
-def _table(run: Path, terms: Terms) -> Table:
-    return table(run_file.read(run), terms.ignore, run_file.header(run))
+def _table(run: Path, tolerances: Tolerances) -> AnswerTable:
+    return table(run_file.read(run), tolerances.ignore, run_file.header(run))
 
 
-def measured(check: Check, one: Run, other: Run, terms: Terms) -> Check:
+def add_price_gaps(check: Check, one: Run, other: Run, tolerances: Tolerances) -> Check:
     """The check with the facts how far prices are apart at most, and but for a few."""
-    gaps = joined(one, other, terms).gaps if not check.error else np.empty(0)
+    gaps = join_prices(one, other, tolerances).gaps if not check.error else np.empty(0)
     if not len(gaps):
         return check
-    floor = float(np.quantile(gaps, terms.noise.quantile, method="higher"))
+    floor = float(np.quantile(gaps, tolerances.noise.quantile, method="higher"))
     told = {
         "largest |ln ratio|": f"{gaps.max():.3g}",
-        f"|ln ratio| at {terms.noise.quantile:g}": f"{floor:.3g}",
+        f"|ln ratio| at {tolerances.noise.quantile:g}": f"{floor:.3g}",
     }
     return replace(check, facts=check.facts | told)

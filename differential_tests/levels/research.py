@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from differential_tests.comparison import compare
-from differential_tests.comparison.table import Table, table
+from differential_tests.comparison.table import AnswerTable, table
 from differential_tests.findings import Check, Level
-from differential_tests.levels.prices import measured
+from differential_tests.levels.prices import add_price_gaps
 from differential_tests.questions import Question
-from differential_tests.recording.strategies import asked
-from differential_tests.run_file import Answer
-from differential_tests.settings.tolerances import Terms
+from differential_tests.recording.strategies import answer_table
+from differential_tests.run_file import SideAnswer
+from differential_tests.settings.tolerances import Tolerances
 from differential_tests.sides import Side
 from model_package import artifact, recipes
 from model_package.dataset import Split
@@ -49,15 +49,17 @@ def research(
     pipeline: Research,
     package: Side,
     houses: Sequence[Question],
-    terms: Terms,
+    tolerances: Tolerances,
     *,
     name: str,
     dataset: str = "",
 ) -> Check:
     """What the fitted pipeline says of rows, against what the package says of them as a request."""
-    one, other = _table(pipeline, houses), asked(package, houses, terms)
-    check = compare(one, other, terms.within(percent=PERCENT), level=Level.D1, name=name, dataset=dataset)
-    return measured(check, one, other, terms)
+    one, other = _table(pipeline, houses), answer_table(package, houses, tolerances)
+    check = compare(
+        one, other, tolerances.within(percent=PERCENT), level=Level.D1, name=name, dataset=dataset
+    )
+    return add_price_gaps(check, one, other, tolerances)
 
 
 def refit(recipe: str, sales: Split, seed: int, models: Path) -> Refitted:
@@ -72,7 +74,7 @@ def refit(recipe: str, sales: Split, seed: int, models: Path) -> Refitted:
     return Refitted(recipe, fitted, artifact.save(models, recipe, recipe, lambda _: files, lambda _: None))
 
 
-def is_of(card: Mapping[str, Any], sales: Split, seed: int) -> bool:
+def is_trained_on(card: Mapping[str, Any], sales: Split, seed: int) -> bool:
     """Whether the artifact with this card comes of these data and this seed: others are not compared."""
     data = card.get("data")
     return (
@@ -80,9 +82,9 @@ def is_of(card: Mapping[str, Any], sales: Split, seed: int) -> bool:
     )
 
 
-def _table(pipeline: Research, houses: Sequence[Question]) -> Table:
+def _table(pipeline: Research, houses: Sequence[Question]) -> AnswerTable:
     prices = pipeline([dict(house.row or {}) for house in houses]).tolist()
     return table(
-        Answer(house.id, house.kind, house.segment, 200, value={"price_dollars": price})
+        SideAnswer(house.id, house.kind, house.segment, 200, value={"price_dollars": price})
         for house, price in zip(houses, prices, strict=True)
     )

@@ -16,10 +16,10 @@ from hypothesis.errors import Flaky
 from hypothesis.strategies import SearchStrategy
 
 from differential_tests.findings import Check, Finding, Level
-from differential_tests.levels.metamorphic import is_typed, judge, log_ratio, not_refused, pairs, price
+from differential_tests.levels.metamorphic import has_error_code, judge, log_ratio, not_refused, pairs, price
 from differential_tests.questions import Question
 from differential_tests.recording.strategies import one_by_one
-from differential_tests.relations import ALWAYS, REFUSED, Relation, more
+from differential_tests.relations import ALWAYS, REFUSED, Relation, increasing_in
 from differential_tests.relations.houses import house
 from differential_tests.sides import Side
 from model_package.schema import Row
@@ -37,18 +37,18 @@ class Broken(AssertionError):
 
 
 @dataclass(slots=True)
-class Found:
+class SearchResult:
     """A check, and the houses that broke it, to be added to a corpus."""
 
     check: Check
     houses: list[Question] = field(default_factory=list)
 
 
-def always(
+def search_relations(
     side: Side, ordinary: Sequence[Row], *, monotone: Collection[str] = (), examples: int = EXAMPLES
-) -> Found:
+) -> SearchResult:
     """The relations that have to hold exactly, and the refusals, of any house at all."""
-    exact = [*ALWAYS, *(more(name) for name in monotone)]
+    exact = [*ALWAYS, *(increasing_in(name) for name in monotone)]
 
     def holds(row: Row) -> None:
         for finding in _broken(side, row, exact):
@@ -57,7 +57,7 @@ def always(
     return _searched("any house", house(ordinary), holds, examples)
 
 
-def company(side: Side, ordinary: Sequence[Row], *, examples: int = EXAMPLES) -> Found:
+def search_company(side: Side, ordinary: Sequence[Row], *, examples: int = EXAMPLES) -> SearchResult:
     """An answer depends on its house alone: not on the others, their order, or on being asked twice."""
 
     def holds(rows: list[Row]) -> None:
@@ -79,7 +79,9 @@ def company(side: Side, ordinary: Sequence[Row], *, examples: int = EXAMPLES) ->
     return _searched("any company", several, holds, examples)
 
 
-def disagreement(live: Side, candidate: Side, ordinary: Sequence[Row], *, examples: int = EXAMPLES) -> Found:
+def search_disagreement(
+    live: Side, candidate: Side, ordinary: Sequence[Row], *, examples: int = EXAMPLES
+) -> SearchResult:
     """Climb to the house on which two models are furthest apart: facts of D4, never a finding."""
     worst: list[tuple[float, Row]] = []
 
@@ -91,11 +93,13 @@ def disagreement(live: Side, candidate: Side, ordinary: Sequence[Row], *, exampl
 
     found = _searched("worst disagreement", house(ordinary), climb, examples, Level.D4)
     if not worst:
-        return Found(replace(found.check, error="the two models answered none of the houses that were tried"))
+        return SearchResult(
+            replace(found.check, error="the two models answered none of the houses that were tried")
+        )
     (gap, row), *_ = worst
     changed = _changes(row, ordinary)
     facts = {"largest |ln ratio|": f"{gap:.4g}", "an ordinary house, but": changed or "nothing"}
-    return Found(replace(found.check, facts=facts), [Question("disagreement", "given", row=row)])
+    return SearchResult(replace(found.check, facts=facts), [Question("disagreement", "given", row=row)])
 
 
 def _gap(row: Row, live: Side, candidate: Side) -> float:
@@ -119,7 +123,7 @@ def _broken(side: Side, row: Row, exact: Sequence[Relation]) -> list[Finding]:
     judged = (judge(before, after, one) for (one, *_), before, after in answers)
     spoiled = ((one, side.ask(_questions([one.changed(row)]))[0]) for one in REFUSED)
     return [violation.finding for violation in judged if violation] + [
-        not_refused(answer, one) for one, answer in spoiled if not is_typed(answer)
+        not_refused(answer, one) for one, answer in spoiled if not has_error_code(answer)
     ]
 
 
@@ -133,7 +137,7 @@ def _searched(
     holds: Callable[[Any], None],
     examples: int,
     level: Level = Level.D5,
-) -> Found:
+) -> SearchResult:
     """Try so many examples; one that breaks becomes a finding."""
     started = time.monotonic()
     tried = 0
@@ -166,7 +170,7 @@ def _searched(
         else []
     )
     seconds = time.monotonic() - started
-    return Found(Check(level, name, "", tried, findings=findings, seconds=seconds), houses)
+    return SearchResult(Check(level, name, "", tried, findings=findings, seconds=seconds), houses)
 
 
 def _broken_by(search: Callable[[], None], seen: Sequence[Broken]) -> Broken | None:

@@ -7,13 +7,13 @@ import io
 from collections.abc import Sequence
 
 from differential_tests.comparison import compare
-from differential_tests.comparison.table import Table
+from differential_tests.comparison.table import AnswerTable
 from differential_tests.findings import Check, Level
-from differential_tests.levels.prices import measured
+from differential_tests.levels.prices import add_price_gaps
 from differential_tests.questions import Question
 from differential_tests.recording import TOGETHER, requests
-from differential_tests.recording.strategies import Way, asked, in_requests, one_by_one
-from differential_tests.settings.tolerances import Terms
+from differential_tests.recording.strategies import Strategy, answer_table, in_requests, one_by_one
+from differential_tests.settings.tolerances import Tolerances
 from differential_tests.sides import Side
 
 PERCENT = 1e-7
@@ -26,9 +26,9 @@ def service(
     package: Side,
     other: Side,
     questions: Sequence[Question],
-    terms: Terms,
+    tolerances: Tolerances,
     *,
-    noise: tuple[Table, Table] | None = None,
+    noise: tuple[AnswerTable, AnswerTable] | None = None,
     dataset: str = "",
 ) -> list[Check]:
     """A check for rows in batches, one by one, and as CSV; `noise`: the service twice, from D0.
@@ -36,18 +36,21 @@ def service(
     What is refused is asked alone in every way, so that it is not asked again one by one.
     """
     accepted = [one for one in questions if one.row is not None and one.kind in TOGETHER]
-    ways: list[tuple[str, Sequence[Question], Way]] = [
+    ways: list[tuple[str, Sequence[Question], Strategy]] = [
         ("batches", questions, in_requests),
         ("one by one", accepted, one_by_one),
         ("CSV", csv_bodies(questions), in_requests),
     ]
-    within = terms.within(percent=PERCENT)
+    within = tolerances.within(percent=PERCENT)
     checks = []
     for name, asking, way in ways:
-        one, two = asked(package, asking, terms, way), asked(other, asking, terms, way)
+        one, two = (
+            answer_table(package, asking, tolerances, way),
+            answer_table(other, asking, tolerances, way),
+        )
         floor = noise if name == "batches" else None
         check = compare(one, two, within, noise=floor, level=Level.D2, name=name, dataset=dataset)
-        checks.append(measured(check, one, two, terms))
+        checks.append(add_price_gaps(check, one, two, tolerances))
     return checks
 
 

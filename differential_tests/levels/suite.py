@@ -11,17 +11,23 @@ from tempfile import TemporaryDirectory
 from differential_tests import expected_change, golden, sides
 from differential_tests.findings import Check, Level, require_answers
 from differential_tests.levels.candidate import candidate
-from differential_tests.levels.golden import NoBase, approved, of_commit, recorded
+from differential_tests.levels.golden import NoBase, compare_base, compare_recorded, golden_at_commit
 from differential_tests.levels.metamorphic import relations
 from differential_tests.levels.noise import noise, pair
-from differential_tests.levels.research import Refitted, is_of, refit, research
-from differential_tests.levels.search import EXAMPLES, Found, always, company, disagreement
+from differential_tests.levels.research import Refitted, is_trained_on, refit, research
+from differential_tests.levels.search import (
+    EXAMPLES,
+    SearchResult,
+    search_company,
+    search_disagreement,
+    search_relations,
+)
 from differential_tests.levels.service import service
 from differential_tests.questions import JSON, InvalidQuestions, Question, corpus
 from differential_tests.recording import SideDead
-from differential_tests.recording.strategies import asked
+from differential_tests.recording.strategies import answer_table
 from differential_tests.run_file import InvalidRun
-from differential_tests.settings.tolerances import Terms
+from differential_tests.settings.tolerances import Tolerances
 from differential_tests.settings.toml_file import InvalidDocument
 from differential_tests.sides import Side, UnknownSource
 from model_package import artifact, dataset, recipes
@@ -52,7 +58,7 @@ Step = Callable[[], Iterable[Check]]
 
 
 @dataclass(frozen=True, slots=True)
-class Ladder:
+class Suite:
     """What is there to be compared. `package` is the artifact of the live model, `service` where it answers.
 
     `sales` (CSV) are what the recipes are fitted to again, `questions` what is asked (else: the held-out
@@ -62,7 +68,7 @@ class Ladder:
     """
 
     package: Path
-    terms: Terms
+    tolerances: Tolerances
     service: str = ""
     sales: Path | None = None
     questions: Sequence[Question] | None = None
@@ -80,7 +86,7 @@ class Ladder:
         `begun` is told the name of each step, some of which take minutes.
         """
         with TemporaryDirectory() as models:
-            climb = _Climb(self, Path(models))
+            climb = _SuiteRun(self, Path(models))
             for level, steps in climb.steps().items():
                 if level in self.levels:
                     for step in steps:
@@ -104,11 +110,11 @@ def _name(step: Step) -> str:
     return str(step.__name__).replace("_", " ")
 
 
-class _Climb:
+class _SuiteRun:
     """One way up. What is loaded or fitted is kept, for several levels need it."""
 
-    def __init__(self, ladder: Ladder, models: Path) -> None:
-        self._ladder, self._terms, self._models = ladder, ladder.terms, models
+    def __init__(self, ladder: Suite, models: Path) -> None:
+        self._ladder, self._tolerances, self._models = ladder, ladder.tolerances, models
 
     def steps(self) -> Mapping[Level, Sequence[Step]]:
         """What there is to do."""
@@ -124,45 +130,49 @@ class _Climb:
         }
 
     def noise(self) -> list[Check]:
-        return noise(self._package, self._houses[:NOISE_ROWS], self._terms, dataset="package")
+        return noise(self._package, self._houses[:NOISE_ROWS], self._tolerances, dataset="package")
 
     def noise_of_service(self) -> list[Check]:
-        return noise(self._service, self._houses[:NOISE_ROWS], self._terms, dataset="service")
+        return noise(self._service, self._houses[:NOISE_ROWS], self._tolerances, dataset="service")
 
     def research(self) -> Iterator[Check]:
         """Each recipe fitted again against what is saved of it, and against the package if that is it."""
         for one in self._refitted:
             pipeline, fresh = one.fitted.research, _side(one.directory)
-            yield research(pipeline, fresh, self._houses, self._terms, name=one.recipe, dataset="sales")
-            if one.recipe == self._model.name and is_of(self._model.card, self._split, self._seed):
+            yield research(pipeline, fresh, self._houses, self._tolerances, name=one.recipe, dataset="sales")
+            if one.recipe == self._model.name and is_trained_on(self._model.card, self._split, self._seed):
                 name = f"{one.recipe} as it was saved"
-                yield research(pipeline, self._package, self._houses, self._terms, name=name, dataset="sales")
+                yield research(
+                    pipeline, self._package, self._houses, self._tolerances, name=name, dataset="sales"
+                )
 
     def service(self) -> list[Check]:
         asking = [*self._houses, *(one for one in self._questions if not _is_house(one))]
-        noisy = pair(self._service, self._houses, self._terms)
+        noisy = pair(self._service, self._houses, self._tolerances)
         return service(
-            self._package, self._service, asking, self._terms, noise=noisy, dataset="houses, edges"
+            self._package, self._service, asking, self._tolerances, noise=noisy, dataset="houses, edges"
         )
 
     def recorded(self) -> list[Check]:
-        return recorded(self._ladder.golden, self._terms)
+        return compare_recorded(self._ladder.golden, self._tolerances)
 
     def since_base(self) -> list[Check]:
         changes = self._ladder.golden / golden.CHANGES
         approvals = expected_change.read(changes) if changes.is_file() else ()
-        with of_commit(self._ladder.base, self._ladder.golden) as base:
-            return approved(base, self._ladder.golden, self._terms, approvals)
+        with golden_at_commit(self._ladder.base, self._ladder.golden) as base:
+            return compare_base(base, self._ladder.golden, self._tolerances, approvals)
 
     def candidates(self) -> Iterator[Check]:
         """The live model against the candidate that was named, else against all that was fitted again."""
         named = self._ladder.candidate
-        others = {named: sides.of(named, self._terms.service)} if named else self._fresh
-        live = asked(self._package, self._houses, self._terms)
+        others = {named: sides.open_side(named, self._tolerances.service)} if named else self._fresh
+        live = answer_table(self._package, self._houses, self._tolerances)
         for name, side in others.items():
-            yield candidate(live, asked(side, self._houses, self._terms), self._terms, dataset=name)
+            yield candidate(
+                live, answer_table(side, self._houses, self._tolerances), self._tolerances, dataset=name
+            )
         for name, side in others.items():
-            worst = disagreement(self._package, side, self._rows, examples=self._ladder.examples)
+            worst = search_disagreement(self._package, side, self._rows, examples=self._ladder.examples)
             yield self._kept(worst, name)
 
     def relations(self) -> Iterator[Check]:
@@ -177,10 +187,10 @@ class _Climb:
     ) -> Iterator[Check]:
         monotone = self._model.card.get("monotone", ())
         yield from relations(side, houses, monotone=monotone, dataset=dataset)
-        yield self._kept(always(side, self._rows, monotone=monotone, examples=examples), dataset)
-        yield self._kept(company(side, self._rows, examples=examples), dataset)
+        yield self._kept(search_relations(side, self._rows, monotone=monotone, examples=examples), dataset)
+        yield self._kept(search_company(side, self._rows, examples=examples), dataset)
 
-    def _kept(self, one: Found, dataset: str) -> Check:
+    def _kept(self, one: SearchResult, dataset: str) -> Check:
         self._ladder.found.extend(one.houses)
         return replace(one.check, dataset=f"{dataset}, by hypothesis")
 
@@ -194,9 +204,9 @@ class _Climb:
 
     @cached_property
     def _service(self) -> Side:
-        told = self._terms.service
+        told = self._tolerances.service
         headers = {"Accept": JSON, **told.get("headers", {})}  # of CSV, too, the answer is wanted as JSON
-        return sides.of(self._ladder.service, {**told, "headers": headers})
+        return sides.open_side(self._ladder.service, {**told, "headers": headers})
 
     @cached_property
     def _split(self) -> Split:
@@ -239,4 +249,4 @@ def _is_house(one: Question) -> bool:
 
 
 def _side(directory: Path) -> Side:
-    return sides.of(str(directory))
+    return sides.open_side(str(directory))

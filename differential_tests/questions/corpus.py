@@ -27,7 +27,7 @@ _ODD: dict[str, Any] = {
     "object": {"value": 7},
     "empty-text": "",
 }
-Make = Callable[[Field], Iterator[tuple[str, Any]]]
+FieldCases = Callable[[Field], Iterator[tuple[str, Any]]]
 
 
 def questions(
@@ -61,7 +61,9 @@ def _houses(n: int, seed: int) -> list[Row]:
     return list(synthetic(n, seed).rows) if n else []
 
 
-def _changed(kind: str, word: str, values: Make, fields: Sequence[Field], example: Row) -> Iterator[Question]:
+def _changed(
+    kind: str, word: str, values: FieldCases, fields: Sequence[Field], example: Row
+) -> Iterator[Question]:
     """One field has another value; ids are like `boundary-lot_area-max`."""
     for field in fields:
         for name, value in values(field):

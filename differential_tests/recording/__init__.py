@@ -8,12 +8,12 @@ from differential_tests.recording.record import (
     TOO_LARGE,
     Progress,
     Questions,
-    Recorded,
+    RecordedRun,
     SideDead,
     answers,
+    atomic_write,
     record,
     requests,
-    whole,
 )
 
 __all__ = [
@@ -24,10 +24,10 @@ __all__ = [
     "TOO_LARGE",
     "Progress",
     "Questions",
-    "Recorded",
+    "RecordedRun",
     "SideDead",
     "answers",
+    "atomic_write",
     "record",
     "requests",
-    "whole",
 ]

@@ -16,7 +16,7 @@ from typing import Protocol
 from differential_tests import questions as asked
 from differential_tests import run_file
 from differential_tests.questions import Question
-from differential_tests.run_file import Answer, Header
+from differential_tests.run_file import RunHeader, SideAnswer
 from differential_tests.sides import Side
 
 
@@ -45,11 +45,11 @@ class SideDead(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedRun:
     """A run that was written, and how many of its answers are what."""
 
     path: Path
-    header: Header
+    header: RunHeader
     answered: int
     refused: int
     failed: int
@@ -69,13 +69,13 @@ def record(
     concurrency: int = 4,
     segment: str = "",
     progress: Progress = _silent,
-) -> Recorded:
+) -> RecordedRun:
     """Ask, and write the run: whole, or (if this raises or is interrupted) not at all.
 
     `segment` is the field of a row by which answers are grouped, where a question does not say itself. Raises
     SideDead or OSError.
     """
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         found = list(
             answers(
                 side,
@@ -91,10 +91,10 @@ def record(
         header = replace(header, facts={**header.facts, "rows per request": str(rows_per_request)})
         run_file.write(partial, header, found)
     states = Counter(map(_state, found))
-    return Recorded(path, header, states["answered"], states["refused"], states["failed"])
+    return RecordedRun(path, header, states["answered"], states["refused"], states["failed"])
 
 
-def _require_sense(found: Sequence[Answer]) -> None:
+def _require_sense(found: Sequence[SideAnswer]) -> None:
     """Raise SideDead when no question has a value, or a refusal as it should be: no data is never a pass."""
     said = Counter(filter(None, map(_nonsense, found)))
     if found and said.total() == len(found):
@@ -105,14 +105,14 @@ def _require_sense(found: Sequence[Answer]) -> None:
         )
 
 
-def _nonsense(answer: Answer) -> str:
+def _nonsense(answer: SideAnswer) -> str:
     """What came instead of a value or a refusal; a refusal that is none of this service has details."""
     if not answer.failure and not answer.detail:
         return ""
     return f"{answer.failure or 'a refusal'}, status {answer.status}: {answer.detail}"
 
 
-def _state(answer: Answer) -> str:
+def _state(answer: SideAnswer) -> str:
     return "failed" if answer.failure else "refused" if answer.status >= REFUSED else "answered"
 
 
@@ -124,9 +124,9 @@ def answers(
     concurrency: int = 4,
     segment: str = "",
     progress: Progress = _silent,
-) -> Iterator[Answer]:
+) -> Iterator[SideAnswer]:
     """The answers, in the order of the questions; raises SideDead."""
-    pulse = _Pulse(len(questions))
+    pulse = _Liveness(len(questions))
     grouped = requests((_segmented(one, segment) for one in questions), rows_per_request)
     done = 0
     with closing(_in_order(side, grouped, concurrency)) as replies:
@@ -158,9 +158,9 @@ def _segmented(question: Question, field: str) -> Question:
 
 def _in_order(
     side: Side, grouped: Iterator[tuple[Question, ...]], concurrency: int
-) -> Generator[list[Answer], None, None]:
+) -> Generator[list[SideAnswer], None, None]:
     """Several requests at once, a few more waiting; what is waited for is always the oldest."""
-    waiting: deque[Future[list[Answer]]] = deque()
+    waiting: deque[Future[list[SideAnswer]]] = deque()
     pool = ThreadPoolExecutor(concurrency, "ask")
     try:
         for request in grouped:
@@ -177,7 +177,7 @@ def _in_order(
         pool.shutdown(cancel_futures=True)
 
 
-class _Pulse:
+class _Liveness:
     """Whether a side lives: nothing comes from it any more after so many questions in a row, or at all."""
 
     def __init__(self, total: int) -> None:
@@ -185,7 +185,7 @@ class _Pulse:
         self._last = ""
         self._silence = SILENCE | {TOO_LARGE}
 
-    def feel(self, found: Sequence[Answer]) -> None:
+    def feel(self, found: Sequence[SideAnswer]) -> None:
         """Look at the answers to one request."""
         self._seen += len(found)
         if any(not one.failure for one in found):
@@ -212,7 +212,7 @@ class _Pulse:
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Where to write first: the name itself is given to what is whole, and to nothing else."""
     if path.exists() and not path.is_file():
         raise IsADirectoryError(f"{path}: expected the name of a plain file")

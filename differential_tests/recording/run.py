@@ -1,4 +1,4 @@
-"""Running: both sides are recorded, the first one twice so that its noise is known, and compared."""
+"""Compare two sides: record both, the first one twice to measure its noise, and compare the runs."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from pathlib import Path
 from differential_tests import recording, sides
 from differential_tests.comparison import compare
 from differential_tests.findings import Check, Level, require_answers
-from differential_tests.recording import Progress, Questions, Recorded, SideDead
-from differential_tests.run_file import Header
-from differential_tests.settings.tolerances import Terms
-from differential_tests.sides import Patience, Side
+from differential_tests.recording import Progress, Questions, RecordedRun, SideDead
+from differential_tests.run_file import RunHeader
+from differential_tests.settings.tolerances import Tolerances
+from differential_tests.sides import RequestLimits, Side
 
 Bar = Callable[[str], AbstractContextManager[Progress]]
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
-    """How sides are asked."""
+class RequestSettings:
+    """How questions are sent to a side."""
 
-    patience: Patience = field(default_factory=Patience)
+    limits: RequestLimits = field(default_factory=RequestLimits)
     rows_per_request: int = 1
     concurrency: int = 4
 
 
-def run(
+def run_comparison(
     sources: tuple[str, str],
     questions: Questions,
     folder: Path,
-    terms: Terms,
-    manner: Manner,
+    tolerances: Tolerances,
+    requests: RequestSettings,
     *,
     noise: bool,
     level: Level | None,
@@ -43,75 +43,75 @@ def run(
 ) -> Check:
     """Write a.jsonl, noise.jsonl and b.jsonl to a folder and compare them.
 
-    A side that is dead is a check with an error; raises what `sides.of` raises, or OSError.
+    A dead side becomes a check with an error. Raise what `sides.open_side` raises, or OSError.
     """
-    a, noisy, b = (folder / f"{name}.jsonl" for name in ("a", "noise", "b"))
-    with ExitStack() as opened:
+    a, a_again, b = (folder / f"{name}.jsonl" for name in ("a", "noise", "b"))
+    with ExitStack() as open_sides:
         first, second = (
-            opened.enter_context(
-                closing(sides.of(source, terms.service, letter=letter, patience=manner.patience))
+            open_sides.enter_context(
+                closing(sides.open_side(source, tolerances.service, letter=letter, limits=requests.limits))
             )
             for source, letter in zip(sources, sides.LETTERS, strict=True)
         )
-        heads = [side.header("", clock()) for side in (first, second)]  # whom services run is not known yet
-        level = level or (Level.D0 if sources[0] == sources[1] else level_of(*heads))
-        told = Check(level, " against ".join(map(sides.shown, sources)), dataset, rows=0)
-        asked = [(first, a, "A"), *([(first, noisy, "A again")] if noise else []), (second, b, "B")]
+        headers = [side.header("", clock()) for side in (first, second)]  # no service has named its model yet
+        level = level or (Level.D0 if sources[0] == sources[1] else level_of(*headers))
+        check = Check(level, " against ".join(map(sides.redacted, sources)), dataset, rows=0)
+        recordings = [(first, a, "A"), *([(first, a_again, "A again")] if noise else []), (second, b, "B")]
         try:
-            for side, path, what in asked:
-                recorded(side, questions, path, terms, manner, now=clock(), bar=bar, what=what)
+            for side, path, label in recordings:
+                record_side(side, questions, path, tolerances, requests, now=clock(), bar=bar, label=label)
         except SideDead as fault:
-            return replace(told, error=str(fault))
+            return replace(check, error=str(fault))
     with bar("compare") as progress:
         check = compare(
             a,
             b,
-            terms,
-            noise=(a, noisy) if noise else None,
-            level=told.level,
-            name=told.name,
+            tolerances,
+            noise=(a, a_again) if noise else None,
+            level=check.level,
+            name=check.name,
             dataset=dataset,
             progress=progress,
         )
     return require_answers(check)
 
 
-def recorded(
+def record_side(
     side: Side,
     questions: Questions,
     path: Path,
-    terms: Terms,
-    manner: Manner,
+    tolerances: Tolerances,
+    requests: RequestSettings,
     *,
     now: datetime,
     bar: Bar,
-    what: str,
-) -> Recorded:
-    """Record one side, showing how far it is; raises SideDead, which says `what` is dead, or OSError."""
-    with bar(what) as progress:
+    label: str,
+) -> RecordedRun:
+    """Record one side with a progress bar; raise SideDead, which names the `label`, or OSError."""
+    with bar(label) as progress:
         try:
             return recording.record(
                 side,
                 questions,
                 path,
                 now=now,
-                rows_per_request=manner.rows_per_request,
-                concurrency=manner.concurrency,
-                segment=terms.segment,
+                rows_per_request=requests.rows_per_request,
+                concurrency=requests.concurrency,
+                segment=tolerances.segment,
                 progress=progress,
             )
         except SideDead as fault:
-            raise SideDead(f"{what}: {fault}") from fault
+            raise SideDead(f"{label}: {fault}") from fault
 
 
-def level_of(a: Header, b: Header) -> Level:
-    """D2: a model against a service; D4: models of two names; D3: one release against another."""
-    over_http = [sides.is_service(one.source) for one in (a, b)]
+def level_of(a: RunHeader, b: RunHeader) -> Level:
+    """Return D2 for a model against a service, D4 for models of two names, D3 for two releases."""
+    over_http = [sides.is_service(header.source) for header in (a, b)]
     if any(over_http):
         return Level.D3 if all(over_http) else Level.D2
     return Level.D3 if _name(a) == _name(b) else Level.D4
 
 
-def _name(one: Header) -> str:
-    """Of NAME@VERSION."""
-    return one.model.partition("@")[0]
+def _name(header: RunHeader) -> str:
+    """Return NAME of NAME@VERSION."""
+    return header.model.partition("@")[0]

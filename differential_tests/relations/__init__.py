@@ -1,6 +1,15 @@
 """Relations: what has to hold between a model's answers to a house and to one like it, whatever the price."""
 
-from differential_tests.relations.changes import ALWAYS, BUDGETED, REFUSED, more
-from differential_tests.relations.relation import Budget, Refusal, Relation, budgets
+from differential_tests.relations.changes import ALWAYS, BUDGETED, REFUSED, increasing_in
+from differential_tests.relations.relation import Budget, RefusalRelation, Relation, budgets
 
-__all__ = ["ALWAYS", "BUDGETED", "REFUSED", "Budget", "Refusal", "Relation", "budgets", "more"]
+__all__ = [
+    "ALWAYS",
+    "BUDGETED",
+    "REFUSED",
+    "Budget",
+    "RefusalRelation",
+    "Relation",
+    "budgets",
+    "increasing_in",
+]

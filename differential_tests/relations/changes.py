@@ -13,7 +13,7 @@ from zlib import crc32
 
 from differential_tests.questions import JSON
 from differential_tests.questions.corpus import CSV, csv_of
-from differential_tests.relations.relation import Refusal, Relation
+from differential_tests.relations.relation import RefusalRelation, Relation
 from model_package.schema import BY_NAME, ENTITY, FIELDS, Field, Row, Value
 
 _NULLABLE = tuple(field for field in FIELDS if field.nullable)
@@ -101,7 +101,7 @@ ALWAYS: tuple[Relation, ...] = (
 """Hold exactly, of every model."""
 
 
-def more(name: str) -> Relation:
+def increasing_in(name: str) -> Relation:
     """More of a field never means a lower answer; of a house where there is none of it, nothing is said."""
     field = BY_NAME[name]
     said = f"10 % more {name}" if field.kind == "number" else f"1 more {name}"
@@ -123,8 +123,8 @@ def _more(field: Field) -> Any:
 BUDGETED: tuple[Relation, ...] = (
     Relation("one square foot", "one square foot moves a price by 2 % at most", _a_foot_more, -0.02, 0.02),
     Relation("a year later", "the same house a year later costs much the same", _years_later, -0.05, 0.05),
-    *(more(name) for name in ("living_area", "overall_quality", "garage_cars", "full_baths")),
-    more("basement_full_baths"),
+    *(increasing_in(name) for name in ("living_area", "overall_quality", "garage_cars", "full_baths")),
+    increasing_in("basement_full_baths"),
 )
 """Hold of most houses: how many, and how far the others may be off, is in budgets.toml."""
 
@@ -148,11 +148,13 @@ def _chance(row: Row) -> int:
     return crc32(json.dumps(row).encode())
 
 
-REFUSED: tuple[Refusal, ...] = (
-    Refusal("unseen code", "a code that no list has is refused", _spoiled(_CATEGORIES, "Unseen")),
-    Refusal("unknown field", "a field that nobody knows is refused", lambda row: row | {"pool_area": 512}),
-    Refusal("number as text", "a number written as a text is refused", _spoiled(_NUMBERS, "7")),
-    Refusal("part of a room", "half of what is counted is refused", _spoiled(_COUNTS, 6.5)),
-    Refusal("out of range", "a number beyond its range is refused", _spoiled(_NUMBERS, 1e9)),
-    Refusal("missing field", "a field that is needed and is not there is refused", _without),
+REFUSED: tuple[RefusalRelation, ...] = (
+    RefusalRelation("unseen code", "a code that no list has is refused", _spoiled(_CATEGORIES, "Unseen")),
+    RefusalRelation(
+        "unknown field", "a field that nobody knows is refused", lambda row: row | {"pool_area": 512}
+    ),
+    RefusalRelation("number as text", "a number written as a text is refused", _spoiled(_NUMBERS, "7")),
+    RefusalRelation("part of a room", "half of what is counted is refused", _spoiled(_COUNTS, 6.5)),
+    RefusalRelation("out of range", "a number beyond its range is refused", _spoiled(_NUMBERS, 1e9)),
+    RefusalRelation("missing field", "a field that is needed and is not there is refused", _without),
 )

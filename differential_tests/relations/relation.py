@@ -29,7 +29,7 @@ class Relation:
     """
 
     name: str
-    says: str
+    statement: str
     changed: Callable[[Row], Row | str | None]
     lowest: float = 0.0
     highest: float = 0.0
@@ -50,11 +50,11 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusalRelation:
     """A house spoiled in this way is refused, with a code: never answered, never a fault of the service."""
 
     name: str
-    says: str
+    statement: str
     changed: Callable[[Row], Row]
 
 

@@ -18,7 +18,7 @@ Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
+class PlotAxis:
     """From `low` to `high`, which differ; logarithmic if both are positive and `log` is set."""
 
     low: float
@@ -43,16 +43,16 @@ class Axis:
         return np.log10(numbers) if self.log else np.asarray(numbers, dtype=np.float64)
 
 
-def axis(numbers: Numbers, *, vertical: bool, log: bool = False) -> Axis:
+def axis(numbers: Numbers, *, vertical: bool, log: bool = False) -> PlotAxis:
     """An axis on which all of the numbers have room."""
     low, high = float(numbers.min()), float(numbers.max())
     if log:
         room = (high / low) ** _ROOM
-        return Axis(low / room, high * room, True, vertical)
+        return PlotAxis(low / room, high * room, True, vertical)
     size = max(abs(low), abs(high))
     apart = high - low > max(size * 1e-12, 1e-100)
     room = (high - low) * _ROOM if apart else (size * 0.1 if size > 1e-90 else 1.0)
-    return Axis(low - room, high + room, False, vertical)
+    return PlotAxis(low - room, high + room, False, vertical)
 
 
 def _linear_ticks(low: float, high: float) -> list[float]:
@@ -85,7 +85,7 @@ def short(tick: float) -> str:
 class Canvas:
     """A picture with two axes; `titles` stand below and beside them."""
 
-    def __init__(self, name: str, x: Axis, y: Axis, titles: tuple[str, str]) -> None:
+    def __init__(self, name: str, x: PlotAxis, y: PlotAxis, titles: tuple[str, str]) -> None:
         self.x, self.y = x, y
         self.root = Element("svg", {"viewBox": f"0 0 {WIDTH} {HEIGHT}", "role": "img", "aria-label": name})
         for tick in x.ticks():
@@ -108,7 +108,7 @@ class Canvas:
         path = "".join(f"M{right:.1f} {down:.1f}h0" for right, down in places)
         SubElement(self.root, "path", {"class": "dots", "d": path})
 
-    def named(self, x: float, y: float, told: str) -> None:
+    def labelled_dot(self, x: float, y: float, told: str) -> None:
         """One dot that says something when it is pointed at."""
         place = {"cx": f"{self.x.at(x):.1f}", "cy": f"{self.y.at(y):.1f}", "r": "4", "class": "worst"}
         SubElement(SubElement(self.root, "circle", place), "title").text = told

@@ -13,10 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from differential_tests.findings import Check, Finding, Kind
+from differential_tests.findings import Check, Finding, FindingKind
 from differential_tests.reports import summary
 
-Place = list[str | int]
+Steps = list[str | int]
 _JSON = json.JSONEncoder(allow_nan=False)
 _TEXTS = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
@@ -32,7 +32,7 @@ def read(path: Path) -> Iterator[Mapping[str, Any] | Finding]:
     with path.open(encoding="utf-8") as file:
         for text in file:
             told = _restored(json.loads(text))
-            yield told if "check" in told else Finding(**told | {"kind": Kind(told["kind"])})
+            yield told if "check" in told else Finding(**told | {"kind": FindingKind(told["kind"])})
 
 
 def _lines(checks: Iterable[Check]) -> Iterator[str]:
@@ -52,7 +52,7 @@ def _header(check: Check) -> dict[str, Any]:
         "findings": len(check.findings),
         "kinds": summary.kinds(check),
         "error": check.error,
-        "asked": [asdict(kind) for kind in check.asked],
+        "asked": [asdict(kind) for kind in check.kind_counts],
         "unanswered": check.unanswered,
         "seconds": check.seconds,
         "facts": summary.facts(check),
@@ -74,12 +74,12 @@ def _as_it_is(told: dict[str, Any]) -> str:
 
 
 def _told_apart(told: dict[str, Any]) -> str:
-    places: list[Place] = []
+    places: list[Steps] = []
     plain = _plain(told, [], places)
     return _JSON.encode(plain | ({"not_finite": places} if places else {}))
 
 
-def _plain(found: Any, place: Place, places: list[Place]) -> Any:
+def _plain(found: Any, place: Steps, places: list[Steps]) -> Any:
     if isinstance(found, float) and not math.isfinite(found):
         places.append(place)
         return _TEXTS.get(found, "NaN")

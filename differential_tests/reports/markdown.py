@@ -69,7 +69,7 @@ def _worst(checks: Sequence[Check]) -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- | ---: | ---: | ---: | ---: | --- |"
     for check, finding in found:
         yield f"| {check.level} | {_code(summary.title(check))} | {_finding(finding)} |"
-    sides = dict.fromkeys(summary.who(check) for check, _ in found)
+    sides = dict.fromkeys(summary.sides_sentence(check) for check, _ in found)
     yield "\n" + "; ".join(_code(said, 300) for said in list(sides)[:ERRORS])
     yield "\n</details>"
 

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from differential_tests.findings import Pairs
-from differential_tests.reports.canvas import Axis, Canvas, axis
+from differential_tests.reports.canvas import Canvas, PlotAxis, axis
 from differential_tests.reports.formatting import count, line, number
 
 POINTS, WORST, BINS = 2000, 5, 31
@@ -105,7 +105,7 @@ def _histogram(drawn: _Drawn) -> Plot:
     gaps = drawn.gaps
     x = axis(np.array([*gaps, 0.0]), vertical=False)
     counts, edges = np.histogram(gaps, bins=BINS, range=(x.low, x.high))
-    y = Axis(0.7, float(counts.max()) * 1.5, log=True, vertical=True)
+    y = PlotAxis(0.7, float(counts.max()) * 1.5, log=True, vertical=True)
     canvas = Canvas("Histogram of the differences", x, y, (_difference(drawn), "rows, logarithmic"))
     canvas.bars(edges, counts)
     same = int((gaps == 0).sum())
@@ -117,7 +117,7 @@ def _difference(drawn: _Drawn) -> str:
     return f"ln({b} / {a}), %" if drawn.is_log else f"{b} - {a}"
 
 
-def _axis(numbers: Numbers, vertical: bool, positive: bool) -> Axis:
+def _axis(numbers: Numbers, vertical: bool, positive: bool) -> PlotAxis:
     log = positive and float(numbers.max() / numbers.min()) > _SPREAD
     return axis(numbers, vertical=vertical, log=log)
 
@@ -131,7 +131,7 @@ def _points(canvas: Canvas, drawn: _Drawn, x: Numbers, y: Numbers) -> None:
         if sizes[index] > 0:
             a, b = number(drawn.a[index]), number(drawn.b[index])
             told = f"{line(drawn.rows[index])}: {name_a} {a}, {name_b} {b}"
-            canvas.named(float(x[index]), float(y[index]), told)
+            canvas.labelled_dot(float(x[index]), float(y[index]), told)
 
 
 def _svg(canvas: Canvas) -> Markup:

@@ -10,10 +10,12 @@ from heapq import nsmallest
 from itertools import islice
 from math import inf, isnan
 
-from differential_tests.findings import Asked, Check, Finding, Kind, Level
+from differential_tests.findings import Check, Finding, FindingKind, KindCounts, Level
 from differential_tests.reports.formatting import apart, count, line, number, value
 
-_WHOLE_ROW = frozenset({Kind.MISSING, Kind.EXTRA, Kind.DOUBLED, Kind.FAILURE, Kind.REFUSAL})
+_WHOLE_ROW = frozenset(
+    {FindingKind.MISSING, FindingKind.EXTRA, FindingKind.DOUBLED, FindingKind.FAILURE, FindingKind.REFUSAL}
+)
 
 
 class State(StrEnum):
@@ -124,13 +126,13 @@ def _rank(finding: Finding) -> tuple[int, float]:
 def kinds(check: Check) -> dict[str, int]:
     """How many findings there are of each kind."""
     counts = Counter(finding.kind for finding in check.findings)
-    return {str(kind): counts[kind] for kind in Kind if counts[kind]}
+    return {str(kind): counts[kind] for kind in FindingKind if counts[kind]}
 
 
 def facts(check: Check) -> dict[str, str]:
     """What is needed to make the check again: rows, tolerance, noise, and who was asked."""
     told = {"rows": str(check.rows), **check.facts}
-    told |= {f"asked: {kind.kind}": _fared(kind) for kind in check.asked}
+    told |= {f"asked: {kind.kind}": _fared(kind) for kind in check.kind_counts}
     for side, header in (("a", check.a), ("b", check.b)):
         if header is None:
             continue
@@ -146,7 +148,7 @@ def facts(check: Check) -> dict[str, str]:
     return told
 
 
-def _fared(kind: Asked) -> str:
+def _fared(kind: KindCounts) -> str:
     """How the questions of one kind fared."""
     empty = f" ({kind.empty:,} with nothing but null and NaN)" if kind.empty else ""
     refusal = f", most with {kind.refusal}" if kind.refusal else ""
@@ -160,7 +162,7 @@ def unanswered(check: Check) -> str:
     """What should have been answered and was not, in one line; else an empty text."""
     if not check.unanswered:
         return ""
-    kinds = [kind for kind in check.asked if kind.should_be_answered and kind.refused + kind.empty]
+    kinds = [kind for kind in check.kind_counts if kind.should_be_answered and kind.refused + kind.empty]
     return "should be answered and was not, by either side: " + "; ".join(
         f"{line(kind.kind)}: {line(_fared(kind), 200)}" for kind in kinds
     )
@@ -176,7 +178,7 @@ def names(check: Check) -> tuple[str, str]:
     return (line(a.source, 40), line(b.source, 40)) if a.source != b.source else ("A", "B")
 
 
-def who(check: Check) -> str:
+def sides_sentence(check: Check) -> str:
     """Which side is which, and what the percentages are of."""
     said = [
         f"{name} is {line(' '.join(filter(None, (header.model, header.source))))}"

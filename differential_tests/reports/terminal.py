@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
-from differential_tests.findings import Check, Finding, Kind
+from differential_tests.findings import Check, Finding, FindingKind
 from differential_tests.reports import summary
 from differential_tests.reports.formatting import line, number
 from differential_tests.reports.summary import State
@@ -29,7 +29,7 @@ def show(console: Screen, checks: Sequence[Check]) -> None:
     found = summary.worst(checks, WORST)
     if found:
         console.print(_worst(found))
-        for said in list(dict.fromkeys(summary.who(check) for check, _ in found))[:WORST]:
+        for said in list(dict.fromkeys(summary.sides_sentence(check) for check, _ in found))[:WORST]:
             console.print(styled(said))
     for remark in _remarks(checks):
         console.print(styled(remark))
@@ -43,7 +43,7 @@ def _remarks(checks: Sequence[Check]) -> Iterator[str]:
             if name.startswith(_EXCUSES):
                 yield f"{check.level} {name}: {line(text, 300)}"
         for finding in check.findings[:WORST]:
-            if finding.kind is Kind.BUDGET and "\n" in finding.detail:
+            if finding.kind is FindingKind.BUDGET and "\n" in finding.detail:
                 yield from finding.detail.splitlines()
 
 

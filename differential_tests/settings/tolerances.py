@@ -7,14 +7,13 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from differential_tests.settings import json_path
-from differential_tests.settings import toml_file as document
-from differential_tests.settings.toml_file import InvalidDocument, Keys, Share, Size, unexpected
+from differential_tests.settings import json_path, toml_file
+from differential_tests.settings.toml_file import InvalidDocument, Share, Size, TomlTable, unexpected
 
 SHIPPED = Path(__file__).parent / "umbra.toml"
 
 
-class InvalidTerms(InvalidDocument):
+class InvalidTolerances(InvalidDocument):
     """Terms with a key or a value that cannot be right."""
 
     document = "terms"
@@ -38,26 +37,26 @@ JSONPath = Annotated[str, AfterValidator(_path)]
 Ignored = Annotated[JSONPath, AfterValidator(_below_root)]
 
 
-class Allowed(Keys):
+class AllowedDifference(TomlTable):
     """How far numbers may be apart: dollars + percent / 100 of the larger one."""
 
     dollars: Size = 0.0
     percent: Size = 0.0
 
 
-class Tolerance(Allowed):
+class Tolerance(AllowedDifference):
     """The same for every number, but for those at `paths`: of these the first that matches counts."""
 
-    paths: dict[JSONPath, Allowed] = Field(default_factory=dict)
+    paths: dict[JSONPath, AllowedDifference] = Field(default_factory=dict)
 
-    def at(self, path: str) -> Allowed:
+    def at(self, path: str) -> AllowedDifference:
         """What is allowed at one place."""
         steps = json_path.steps(path)
         found = json_path.first(map(json_path.pattern, self.paths), steps)
         return self.paths[found.text] if found else self
 
 
-class Noise(Keys):
+class Noise(TomlTable):
     """By how much differences must exceed those of a side with itself, to be findings.
 
     Shares: `relative` of the rate of the noise, `absolute` of the rows; `quantile` of the noise's numbers.
@@ -68,7 +67,7 @@ class Noise(Keys):
     quantile: Share = 0.999
 
 
-class Terms(Keys):
+class Tolerances(TomlTable):
     """What is compared and how.
 
     `segment` is the field of a row by whose values differences are grouped. `service` says how services are
@@ -81,16 +80,16 @@ class Terms(Keys):
     segment: str = ""
     service: dict[str, Any] = Field(default_factory=dict)
 
-    def within(self, *, dollars: float = 0.0, percent: float = 0.0) -> Terms:
+    def within(self, *, dollars: float = 0.0, percent: float = 0.0) -> Tolerances:
         """The same terms with this tolerance for every number."""
         return self.model_copy(update={"tolerance": Tolerance(dollars=dollars, percent=percent)})
 
 
-def read(path: Path | None = None) -> Terms:
+def read(path: Path | None = None) -> Tolerances:
     """The terms of a file, without one those shipped for Umbra; raises InvalidTerms or OSError."""
-    return parse(document.text_of(SHIPPED if path is None else path, InvalidTerms))
+    return parse(toml_file.read_text(SHIPPED if path is None else path, InvalidTolerances))
 
 
-def parse(text: str) -> Terms:
+def parse(text: str) -> Tolerances:
     """Terms from the text of a file; raises InvalidTerms."""
-    return document.parsed(Terms, text, InvalidTerms)
+    return toml_file.parse_document(Tolerances, text, InvalidTolerances)

@@ -23,7 +23,7 @@ class InvalidDocument(ValueError):
         self.key, self.value, self.expected = key, value, expected
 
 
-class Keys(BaseModel):
+class TomlTable(BaseModel):
     """A table of a document: no other keys than its own, nothing coerced."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -46,10 +46,10 @@ def _number(right: Callable[[float], bool], expected: str) -> BeforeValidator:
 Size = Annotated[float, _number(lambda value: isfinite(value) and value >= 0, "a number from 0")]
 Share = Annotated[float, _number(lambda value: 0 <= value <= 1, "a share from 0 to 1")]
 
-Document = TypeVar("Document", bound=Keys)
+Document = TypeVar("Document", bound=TomlTable)
 
 
-def text_of(path: Path, invalid: type[InvalidDocument]) -> str:
+def read_text(path: Path, invalid: type[InvalidDocument]) -> str:
     """What a file says; raises `invalid` or OSError."""
     try:
         return path.read_text(encoding="utf-8")
@@ -57,7 +57,7 @@ def text_of(path: Path, invalid: type[InvalidDocument]) -> str:
         raise invalid("(the file)", str(path), "TOML, in UTF-8") from fault
 
 
-def parsed(document: type[Document], text: str, invalid: type[InvalidDocument]) -> Document:
+def parse_document(document: type[Document], text: str, invalid: type[InvalidDocument]) -> Document:
     """The document that a text is; raises `invalid` with the first thing that is wrong."""
     try:
         # By way of JSON, in which a strict model takes a list for a tuple; a date of TOML becomes a text.

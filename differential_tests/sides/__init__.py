@@ -9,14 +9,24 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from differential_tests.questions import Question
-from differential_tests.run_file import Answer, Header
+from differential_tests.run_file import RunHeader, SideAnswer
 from differential_tests.sides import mapping
 from differential_tests.sides.artifact import MANIFEST, ArtifactSide
-from differential_tests.sides.service import Patience, ServiceSide
-from differential_tests.sides.source import UnknownSource, is_service, shown
+from differential_tests.sides.service import RequestLimits, ServiceSide
+from differential_tests.sides.source import UnknownSource, is_service, redacted
 from model_package import recipes
 
-__all__ = ["LETTERS", "MANIFEST", "Letter", "Patience", "Side", "UnknownSource", "is_service", "of", "shown"]
+__all__ = [
+    "LETTERS",
+    "MANIFEST",
+    "Letter",
+    "RequestLimits",
+    "Side",
+    "UnknownSource",
+    "is_service",
+    "open_side",
+    "redacted",
+]
 
 Letter = Literal["a", "b"]
 RECIPE_MODULES = "UMBRA_RECIPE_MODULES"
@@ -26,7 +36,7 @@ LETTERS: tuple[Letter, ...] = ("a", "b")
 class Side(Protocol):
     """Somebody who is asked."""
 
-    def ask(self, questions: Sequence[Question]) -> list[Answer]:
+    def ask(self, questions: Sequence[Question]) -> list[SideAnswer]:
         """Rows in one request (a question with a body has its own): the answers in their order.
 
         Never raises for what the side does wrong: then each answer is a failure. May be called by several
@@ -34,7 +44,7 @@ class Side(Protocol):
         """
         ...
 
-    def header(self, questions_sha256: str, now: datetime) -> Header:
+    def header(self, questions_sha256: str, now: datetime) -> RunHeader:
         """Who answered, as far as that has been seen until now."""
         ...
 
@@ -43,12 +53,12 @@ class Side(Protocol):
         ...
 
 
-def of(
+def open_side(
     source: str,
     service: Mapping[str, Any] | None = None,
     *,
     letter: Letter = "a",
-    patience: Patience | None = None,
+    limits: RequestLimits | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Side:
     """The side at an http(s) address, or the artifact in a directory with a manifest.
@@ -59,7 +69,7 @@ def of(
     """
     understood = mapping.read(service or {}, letter)
     if is_service(source):
-        return ServiceSide(source, understood, environment, patience or Patience())
+        return ServiceSide(source, understood, environment, limits or RequestLimits())
     if (Path(source) / MANIFEST).is_file():
         recipes.register(environment.get(RECIPE_MODULES, "").replace(",", " ").split())
         return ArtifactSide(Path(source), understood)

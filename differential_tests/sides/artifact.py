@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from differential_tests.questions import JSON, Question
-from differential_tests.run_file import Answer, Header
+from differential_tests.run_file import RunHeader, SideAnswer
 from differential_tests.sides import bodies, replies
 from differential_tests.sides.bodies import Body
-from differential_tests.sides.mapping import Service
+from differential_tests.sides.mapping import ServiceMapping
 from differential_tests.sides.replies import Unanswered
 from model_package import artifact
 from model_package.schema import Houses, InvalidRows, MalformedBody, TooManyRows, parse_csv, parse_json
@@ -33,20 +33,20 @@ PARSERS: dict[str, Callable[[bytes, int], Houses]] = {JSON: parse_json, "text/cs
 class ArtifactSide:
     """One model, loaded and verified; refusals have the statuses and codes that the API gives them."""
 
-    def __init__(self, directory: Path, service: Service) -> None:
+    def __init__(self, directory: Path, service: ServiceMapping) -> None:
         self._model = artifact.load(directory.resolve())
         self._request = service.request
         self._source = str(directory)
 
-    def ask(self, questions: Sequence[Question]) -> list[Answer]:
+    def ask(self, questions: Sequence[Question]) -> list[SideAnswer]:
         """See Side."""
         return [
             answer for asked in bodies.requests(questions, self._request) for answer in self._asked(asked)
         ]
 
-    def header(self, questions_sha256: str, now: datetime) -> Header:
+    def header(self, questions_sha256: str, now: datetime) -> RunHeader:
         """See Side."""
-        return Header(
+        return RunHeader(
             source=self._source,
             questions_sha256=questions_sha256,
             recorded_at=now.isoformat(),
@@ -58,7 +58,7 @@ class ArtifactSide:
     def close(self) -> None:
         """See Side."""
 
-    def _asked(self, questions: Sequence[Question]) -> list[Answer]:
+    def _asked(self, questions: Sequence[Question]) -> list[SideAnswer]:
         body = bodies.body(questions, self._request)
         try:
             values = self._values(body)
@@ -92,7 +92,7 @@ class _Unsupported(Exception):
     """A body of a type that is not read."""
 
 
-def _refusal(question: Question, status: int, code: str, faults: dict[str, Any]) -> Answer:
+def _refusal(question: Question, status: int, code: str, faults: dict[str, Any]) -> SideAnswer:
     return replies.answer(question, status, code=code, value=faults)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from differential_tests.questions import JSON, Question
-from differential_tests.sides.mapping import Request
+from differential_tests.sides.mapping import RequestMapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Body:
     rows: int | None
 
 
-def requests(questions: Sequence[Question], request: Request) -> Iterator[Sequence[Question]]:
+def requests(questions: Sequence[Question], request: RequestMapping) -> Iterator[Sequence[Question]]:
     """What is asked together: neighbouring rows, as far as the service takes many; a body is always alone."""
     for is_row, group in itertools.groupby(questions, lambda question: question.body is None):
         if is_row and request.many:
@@ -30,7 +30,7 @@ def requests(questions: Sequence[Question], request: Request) -> Iterator[Sequen
             yield from ((question,) for question in group)
 
 
-def body(questions: Sequence[Question], request: Request) -> Body:
+def body(questions: Sequence[Question], request: RequestMapping) -> Body:
     """The body of one request."""
     first = questions[0]
     if first.body is not None:
@@ -41,12 +41,12 @@ def body(questions: Sequence[Question], request: Request) -> Body:
     return Body(json.dumps(_filled(template, _values(rows, request))).encode(), JSON, len(rows))
 
 
-def _row(question: Question, request: Request) -> dict[str, Any]:
+def _row(question: Question, request: RequestMapping) -> dict[str, Any]:
     row = {request.fields.get(name, name): value for name, value in (question.row or {}).items()}
     return row | {request.id: question.id} if request.id else row
 
 
-def _values(rows: Sequence[Mapping[str, Any]], request: Request) -> dict[str, Any]:
+def _values(rows: Sequence[Mapping[str, Any]], request: RequestMapping) -> dict[str, Any]:
     """What the placeholders stand for."""
     names = [request.fields.get(name, name) for name in request.columns] or list(rows[0])
     table = [[row.get(name) for name in names] for row in rows]

@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError
 
 from differential_tests.settings import json_path
-from differential_tests.settings.tolerances import InvalidTerms
-from differential_tests.settings.toml_file import Keys, unexpected
+from differential_tests.settings.tolerances import InvalidTolerances
+from differential_tests.settings.toml_file import TomlTable, unexpected
 
 OF_ONE = frozenset({"$row", "$cells"})
 SECTIONS = ("a", "b")
@@ -30,7 +30,7 @@ def _one_place(text: str) -> str:
     return text
 
 
-Place = Annotated[str, AfterValidator(_one_place)]
+SinglePath = Annotated[str, AfterValidator(_one_place)]
 
 
 def _path(text: str) -> str:
@@ -42,7 +42,7 @@ def _path(text: str) -> str:
 URLPath = Annotated[str, AfterValidator(_path)]
 
 
-class Request(Keys):
+class RequestMapping(TomlTable):
     """How rows become a body. In `one` and `many` a text that is a placeholder stands for:
 
     $row: the row as an object; $rows: a list of them; $cells: its values as a list; $table: a list of such
@@ -58,7 +58,7 @@ class Request(Keys):
     id: str = ""
 
 
-class Response(Keys):
+class ResponseMapping(TomlTable):
     """Where answers are: `many` is the list of them, `one` the answer to a row asked alone (if elsewhere).
 
     `id` is the place of the row's id in its answer; `ordered`: the answers have to come in the order of the
@@ -67,62 +67,64 @@ class Response(Keys):
     `version` are places in the whole document.
     """
 
-    one: Place = ""
-    many: Place = "$.predictions"
-    id: Place = ""
+    one: SinglePath = ""
+    many: SinglePath = "$.predictions"
+    id: SinglePath = ""
     ordered: bool = True
     omit: tuple[str, ...] = ("id",)
-    code: Place = "$.type"
+    code: SinglePath = "$.type"
     code_prefix: str = "urn:umbra:problem:"
     faults: tuple[str, ...] = ("errors",)
-    model: Place = "$.model.name"
-    version: Place = "$.model.version"
+    model: SinglePath = "$.model.name"
+    version: SinglePath = "$.model.version"
 
 
-class About(Keys):
+class ModelListing(TomlTable):
     """Where a service lists its models, with the hashes of their artifacts; without `path` it is not asked.
 
     `models` is the place of the list, `name`, `version` and `sha256` are places in each of it.
     """
 
     path: URLPath = "/v1/models"
-    models: Place = "$.models"
-    name: Place = "$.name"
-    version: Place = "$.version"
-    sha256: Place = "$.digest"
+    models: SinglePath = "$.models"
+    name: SinglePath = "$.name"
+    version: SinglePath = "$.version"
+    sha256: SinglePath = "$.digest"
 
 
-class Service(Keys):
+class ServiceMapping(TomlTable):
     """One service. Headers and query may name variables of the environment: "Bearer $TOKEN"."""
 
     method: Literal["POST", "PUT"] = "POST"
     path: URLPath = "/v1/predictions"
     headers: dict[str, str] = Field(default_factory=dict)
     query: dict[str, str] = Field(default_factory=dict)
-    request: Request = Request()
-    response: Response = Response()
-    about: About = About()
+    request: RequestMapping = RequestMapping()
+    response: ResponseMapping = ResponseMapping()
+    about: ModelListing = ModelListing()
 
 
-def read(section: Mapping[str, Any], letter: str) -> Service:
+def read(section: Mapping[str, Any], letter: str) -> ServiceMapping:
     """The service of one side, with what its own section says in place of the common; raises InvalidTerms."""
     try:
-        service = Service.model_validate_json(json.dumps(_merged(section, letter), default=repr))
+        service = ServiceMapping.model_validate_json(json.dumps(_merged(section, letter), default=repr))
     except ValidationError as fault:
         raise _invalid(fault) from None
     if not service.request.one and not service.request.many:
-        raise InvalidTerms("service.request", "", "`one`, `many`, or both: how a row becomes a body")
+        raise InvalidTolerances("service.request", "", "`one`, `many`, or both: how a row becomes a body")
     if OF_ONE & set(_placeholders(service.request.many)):
-        raise InvalidTerms("service.request.many", service.request.many, "$rows or $table: it is for several")
+        raise InvalidTolerances(
+            "service.request.many", service.request.many, "$rows or $table: it is for several"
+        )
     return service
 
 
-def resolved(key: str, texts: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
+def resolve(key: str, texts: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
     """Texts with the values of the variables they name; raises InvalidTerms, which never shows a value."""
     return {name: _resolved(f"service.{key}.{name}", text, environment) for name, text in texts.items()}
 
 
-def secrets(service: Service, environment: Mapping[str, str]) -> list[str]:
+def secrets(service: ServiceMapping, environment: Mapping[str, str]) -> list[str]:
     """The values of all variables that headers and query name."""
     texts = map(Template, [*service.headers.values(), *service.query.values()])
     return [environment[name] for text in texts for name in text.get_identifiers() if name in environment]
@@ -132,11 +134,11 @@ def _resolved(key: str, text: str, environment: Mapping[str, str]) -> str:
     try:
         found = Template(text).substitute(environment)
     except KeyError as fault:
-        raise InvalidTerms(key, text, f"the environment variable {fault.args[0]} to be set") from None
+        raise InvalidTolerances(key, text, f"the environment variable {fault.args[0]} to be set") from None
     except ValueError:
-        raise InvalidTerms(key, text, "$NAME of an environment variable, or $$ for a dollar") from None
+        raise InvalidTolerances(key, text, "$NAME of an environment variable, or $$ for a dollar") from None
     if not (found.isascii() and found.isprintable()):
-        raise InvalidTerms(key, text, "printable ASCII text as its value")
+        raise InvalidTolerances(key, text, "printable ASCII text as its value")
     return found
 
 
@@ -145,7 +147,7 @@ def _merged(section: Mapping[str, Any], letter: str) -> dict[str, Any]:
     told = {key: value for key, value in section.items() if key not in SECTIONS}
     own = section.get(letter, {})
     if not isinstance(own, Mapping):
-        raise InvalidTerms(f"service.{letter}", own, "a table")
+        raise InvalidTolerances(f"service.{letter}", own, "a table")
     for key, value in own.items():
         both = isinstance(value, Mapping) and isinstance(told.get(key), Mapping)
         told[key] = {**told[key], **value} if both else value
@@ -161,13 +163,13 @@ def _placeholders(template: Any) -> Iterator[str]:
             yield from _placeholders(part)
 
 
-def _invalid(fault: ValidationError) -> InvalidTerms:
+def _invalid(fault: ValidationError) -> InvalidTolerances:
     """The first thing that is wrong."""
     error = fault.errors(include_url=False)[0]
     key = ".".join(("service", *(str(part) for part in error["loc"])))
     if error["type"] == "extra_forbidden":
-        return InvalidTerms(key, error["input"], "no such key; docs/differential.md has those there are")
-    return InvalidTerms(key, error["input"], error["msg"].removeprefix("Input should be "))
+        return InvalidTolerances(key, error["input"], "no such key; docs/differential.md has those there are")
+    return InvalidTolerances(key, error["input"], error["msg"].removeprefix("Input should be "))
 
 
 def value_at(place: str, document: Any) -> Any:
@@ -186,12 +188,12 @@ def _child(found: Any, step: str | int) -> Any:
     raise LookupError(step)
 
 
-def reference(name: Place, version: Place, document: Any) -> str:
+def reference(name: SinglePath, version: SinglePath, document: Any) -> str:
     """NAME@VERSION as a document has them in these places; empty when it has neither."""
     return "@".join(filter(None, (text_at(name, document), text_at(version, document))))
 
 
-def hash_of(model: str, document: Any, about: About) -> str:
+def hash_of(model: str, document: Any, about: ModelListing) -> str:
     """The hash of NAME@VERSION in a list of models; empty when it is not there."""
     try:
         listed = value_at(about.models, document)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from differential_tests.questions import Question
-from differential_tests.run_file import Answer
-from differential_tests.sides.mapping import Response, reference, text_at, value_at
+from differential_tests.run_file import SideAnswer
+from differential_tests.sides.mapping import ResponseMapping, reference, text_at, value_at
 
 SHOWN_CHARACTERS = 120
 REDIRECT, REFUSED, BROKEN = 300, 400, 500
@@ -33,14 +33,14 @@ class Unanswered(Exception):
         self.word, self.detail, self.status = word, detail, status
 
 
-def failure(question: Question, fault: Unanswered) -> Answer:
+def failure(question: Question, fault: Unanswered) -> SideAnswer:
     """That there is no answer, as one."""
     return answer(question, fault.status, failure=fault.word, detail=fault.detail[:SHOWN_CHARACTERS])
 
 
-def answer(question: Question, status: int, **told: Any) -> Answer:
+def answer(question: Question, status: int, **told: Any) -> SideAnswer:
     """An answer to this question."""
-    return Answer(question.id, question.kind, question.segment, status, **told)
+    return SideAnswer(question.id, question.kind, question.segment, status, **told)
 
 
 def document(data: bytes, status: int) -> tuple[Any, str]:
@@ -74,11 +74,13 @@ def _began(data: bytes) -> str:
 class Reply:
     """One answer for each question, in their order, and who gave them, if that was said: NAME@VERSION."""
 
-    answers: list[Answer]
+    answers: list[SideAnswer]
     model: str = ""
 
 
-def read(questions: Sequence[Question], rows: int | None, status: int, data: bytes, told: Response) -> Reply:
+def read(
+    questions: Sequence[Question], rows: int | None, status: int, data: bytes, told: ResponseMapping
+) -> Reply:
     """What was replied to these questions; raises Unanswered when there is an answer to none of them."""
     if status >= REFUSED:
         return Reply(_refusals(questions, status, data, told))
@@ -91,8 +93,8 @@ def read(questions: Sequence[Question], rows: int | None, status: int, data: byt
 
 
 def _answers(
-    questions: Sequence[Question], rows: int | None, status: int, found: list[Any], response: Response
-) -> list[Answer]:
+    questions: Sequence[Question], rows: int | None, status: int, found: list[Any], response: ResponseMapping
+) -> list[SideAnswer]:
     if rows is None:
         return [answer(questions[0], status, value=[_kept(one, response) for one in found])]
     if response.id:
@@ -105,7 +107,9 @@ def _answers(
     ]
 
 
-def _refusals(questions: Sequence[Question], status: int, data: bytes, response: Response) -> list[Answer]:
+def _refusals(
+    questions: Sequence[Question], status: int, data: bytes, response: ResponseMapping
+) -> list[SideAnswer]:
     """A refusal is of the whole request. Where no place of a code is known, the status is all there is.
 
     `detail` tells of one that need not come from the service that was meant.
@@ -119,7 +123,7 @@ def _refusals(questions: Sequence[Question], status: int, data: bytes, response:
     return [answer(question, status, code=code, value=faults, detail=shown) for question in questions]
 
 
-def _found(told: Any, rows: int | None, status: int, response: Response) -> list[Any]:
+def _found(told: Any, rows: int | None, status: int, response: ResponseMapping) -> list[Any]:
     """The answers in a document, as many as came."""
     alone = response.one and (rows == 1 or not response.many)
     place = response.one if alone else response.many
@@ -130,15 +134,15 @@ def _found(told: Any, rows: int | None, status: int, response: Response) -> list
     return found if isinstance(found, list) and not alone else [found]
 
 
-def _kept(told: Any, response: Response) -> Any:
+def _kept(told: Any, response: ResponseMapping) -> Any:
     if not isinstance(told, dict):
         return told
     return {key: value for key, value in told.items() if key not in response.omit}
 
 
 def _joined(
-    questions: Sequence[Question], found: Sequence[Any], status: int, response: Response
-) -> list[Answer]:
+    questions: Sequence[Question], found: Sequence[Any], status: int, response: ResponseMapping
+) -> list[SideAnswer]:
     """By the id that each answer repeats."""
     ids = [_id(one, response.id) for one in found]
     named = dict(zip(ids, found, strict=True))

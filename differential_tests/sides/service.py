@@ -11,12 +11,12 @@ import httpcore
 import httpx
 
 from differential_tests.questions import JSON, Question
-from differential_tests.run_file import Answer, Header
+from differential_tests.run_file import RunHeader, SideAnswer
 from differential_tests.sides import bodies, mapping, replies
 from differential_tests.sides.deadline import Deadlines
-from differential_tests.sides.mapping import Service
+from differential_tests.sides.mapping import ServiceMapping
 from differential_tests.sides.replies import Unanswered
-from differential_tests.sides.source import UnknownSource, shown
+from differential_tests.sides.source import UnknownSource, redacted
 
 KEPT_ALIVE_SECONDS = 1.0  # less than any server waits: a connection it closes meanwhile would look broken
 HIDDEN = b"***"
@@ -24,7 +24,7 @@ LEAST_SECRET = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RequestLimits:
     """How long one request may take as a whole, and how much may come back; `connections` at once."""
 
     seconds: float = 10.0
@@ -36,19 +36,19 @@ class ServiceSide:
     """Any JSON prediction service."""
 
     def __init__(
-        self, source: str, service: Service, environment: Mapping[str, str], patience: Patience
+        self, source: str, service: ServiceMapping, environment: Mapping[str, str], limits: RequestLimits
     ) -> None:
-        headers = mapping.resolved("headers", service.headers, environment)
-        query = mapping.resolved("query", service.query, environment)
-        self._base, self._shown = _url(source), shown(source)
-        self._service, self._query, self._patience = service, query, patience
+        headers = mapping.resolve("headers", service.headers, environment)
+        query = mapping.resolve("query", service.query, environment)
+        self._base, self._shown = _url(source), redacted(source)
+        self._service, self._query, self._limits = service, query, limits
         secrets = [*mapping.secrets(service, environment), self._base.password]
         self._secrets = [secret.encode() for secret in secrets if len(secret) >= LEAST_SECRET]
         self._deadlines = Deadlines()
-        self._client = _client(self._deadlines, headers, patience)
+        self._client = _client(self._deadlines, headers, limits)
         self._models: dict[str, None] = {}
 
-    def ask(self, questions: Sequence[Question]) -> list[Answer]:
+    def ask(self, questions: Sequence[Question]) -> list[SideAnswer]:
         """See Side."""
         return [
             answer
@@ -56,9 +56,9 @@ class ServiceSide:
             for answer in self._asked(asked)
         ]
 
-    def header(self, questions_sha256: str, now: datetime) -> Header:
+    def header(self, questions_sha256: str, now: datetime) -> RunHeader:
         """See Side."""
-        return Header(
+        return RunHeader(
             source=self._shown,
             questions_sha256=questions_sha256,
             recorded_at=now.isoformat(),
@@ -72,7 +72,7 @@ class ServiceSide:
         self._deadlines.interrupt()
         self._client.close()
 
-    def _asked(self, questions: Sequence[Question]) -> list[Answer]:
+    def _asked(self, questions: Sequence[Question]) -> list[SideAnswer]:
         """One request."""
         service = self._service
         body = bodies.body(questions, service.request)
@@ -100,10 +100,10 @@ class ServiceSide:
         """Status and body of a reply; raises Unanswered."""
         headers = {"content-type": content_type} if content_type else {}
         try:
-            with self._deadlines.within(self._patience.seconds):
+            with self._deadlines.within(self._limits.seconds):
                 return self._exchanged(method, self._url(path), data, headers)
         except httpx.TimeoutException as fault:
-            word = f"no whole reply within {self._patience.seconds:g} s ({type(fault).__name__})"
+            word = f"no whole reply within {self._limits.seconds:g} s ({type(fault).__name__})"
             raise Unanswered("timeout", word) from fault
         except httpx.ConnectError as fault:
             raise Unanswered("unreachable", self._hidden(str(fault))) from fault
@@ -113,7 +113,7 @@ class ServiceSide:
     def _exchanged(
         self, method: str, url: httpx.URL, data: bytes, headers: dict[str, str]
     ) -> tuple[int, bytes]:
-        most = self._patience.most_bytes
+        most = self._limits.most_bytes
         received = bytearray()
         asked = self._client.stream(method, url, params=self._query, content=data, headers=headers)
         with asked as reply:
@@ -146,21 +146,21 @@ def _url(source: str) -> httpx.URL:
     return found
 
 
-def _client(deadlines: Deadlines, headers: dict[str, str], patience: Patience) -> httpx.Client:
+def _client(deadlines: Deadlines, headers: dict[str, str], limits: RequestLimits) -> httpx.Client:
     """Follows no redirect, keeps no cookie, heeds no proxy of the environment."""
     transport = httpx.HTTPTransport(trust_env=False)
     # httpx has no place for it: a pool whose sockets know the deadline of the whole request.
     transport._pool = httpcore.ConnectionPool(
         ssl_context=httpx.create_ssl_context(),
-        max_connections=patience.connections,
-        max_keepalive_connections=patience.connections,
+        max_connections=limits.connections,
+        max_keepalive_connections=limits.connections,
         keepalive_expiry=KEPT_ALIVE_SECONDS,
         network_backend=deadlines,
     )
     return httpx.Client(
         transport=transport,
         headers={"accept": JSON, "user-agent": "umbra-differential-tests", **headers},
-        timeout=patience.seconds,
+        timeout=limits.seconds,
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         trust_env=False,
     )

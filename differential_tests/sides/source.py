@@ -10,7 +10,7 @@ class UnknownSource(ValueError):
 
     def __init__(self, source: str) -> None:
         super().__init__(
-            f"{shown(source)!r}: expected http://HOST:PORT of a service, or the directory of an artifact, "
+            f"{redacted(source)!r}: expected http://HOST:PORT of a service, or the directory of an artifact, "
             "such as models/linear/1 (with manifest.json in it)"
         )
 
@@ -20,7 +20,7 @@ def is_service(source: str) -> bool:
     return source.startswith(("http://", "https://"))
 
 
-def shown(source: str) -> str:
+def redacted(source: str) -> str:
     """As runs and reports may have it: of an address without user, password, query and fragment."""
     if not is_service(source):
         return source

@@ -9,19 +9,21 @@ import numpy as np
 import pytest
 
 from differential_tests.comparison import compare
-from differential_tests.comparison.table import Table, table
-from differential_tests.findings import Kind
-from differential_tests.run_file import Answer
+from differential_tests.comparison.table import AnswerTable, table
+from differential_tests.findings import FindingKind
+from differential_tests.run_file import SideAnswer
 from differential_tests.settings import tolerances
 
 EXACT = tolerances.parse("")
 
 
-def of_values(*values: Any) -> Table:
-    return table(Answer(f"r{row}", "o", status=200, value=value) for row, value in enumerate(values))
+def of_values(*values: Any) -> AnswerTable:
+    return table(SideAnswer(f"r{row}", "o", status=200, value=value) for row, value in enumerate(values))
 
 
-def found(a: Table, b: Table, wanted: tolerances.Terms) -> list[tuple[Kind, str, str]]:
+def found(
+    a: AnswerTable, b: AnswerTable, wanted: tolerances.Tolerances
+) -> list[tuple[FindingKind, str, str]]:
     return [(one.kind, one.row, one.path) for one in compare(a, b, wanted).findings]
 
 
@@ -72,7 +74,7 @@ def test_the_largest_difference_is_that_in_percent() -> None:
 def test_a_tolerance_of_one_path_holds_there_only() -> None:
     wanted = tolerances.parse('[tolerance.paths."$.rough"]\npercent = 50')
     a, b = of_values({"rough": 10, "fine": 10}), of_values({"rough": 11, "fine": 11})
-    assert found(a, b, wanted) == [(Kind.NUMBER, "r0", "$.fine")]
+    assert found(a, b, wanted) == [(FindingKind.NUMBER, "r0", "$.fine")]
 
 
 def test_every_difference_counts_in_the_spread_also_those_within_the_tolerance() -> None:
@@ -81,9 +83,9 @@ def test_every_difference_counts_in_the_spread_also_those_within_the_tolerance()
     after = before * (1 + np.where(random.random(997) < 0.7, random.normal(0, 0.01, 997), 0))
     names = [f"s{row % 3}" if row % 10 else "" for row in range(997)]
 
-    def side(prices: Any) -> Table:
+    def side(prices: Any) -> AnswerTable:
         return table(
-            Answer(f"r{row}", "o", names[row], 200, value={"p": price})
+            SideAnswer(f"r{row}", "o", names[row], 200, value={"p": price})
             for row, price in enumerate(prices.tolist())
         )
 

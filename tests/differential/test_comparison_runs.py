@@ -12,18 +12,18 @@ import pytest
 from differential_tests import run_file
 from differential_tests.comparison import compare
 from differential_tests.comparison.table import table
-from differential_tests.run_file import Answer, Header
+from differential_tests.run_file import RunHeader, SideAnswer
 from differential_tests.settings import tolerances
 
 EXACT = tolerances.parse("")
-HEADER = Header("a", "0" * 64, "2026-01-01T00:00:00Z")
+HEADER = RunHeader("a", "0" * 64, "2026-01-01T00:00:00Z")
 
 
-def answer(row: int) -> Answer:
-    return Answer(f"r{row}", "ordinary", f"s{row % 2}", 200, value={"price_dollars": 100_000.0 + row})
+def answer(row: int) -> SideAnswer:
+    return SideAnswer(f"r{row}", "ordinary", f"s{row % 2}", 200, value={"price_dollars": 100_000.0 + row})
 
 
-def written(path: Path, answers: Iterable[Answer], questions: str = "0" * 64) -> Path:
+def written(path: Path, answers: Iterable[SideAnswer], questions: str = "0" * 64) -> Path:
     run_file.write(path, replace(HEADER, source=path.stem, questions_sha256=questions), answers)
     return path
 
@@ -41,14 +41,14 @@ def test_files_are_compared_as_tables_are_and_say_who_answered(tmp_path: Path) -
 
 
 def test_what_the_terms_ignore_is_ignored_in_files(tmp_path: Path) -> None:
-    a = written(tmp_path / "a.jsonl", [Answer("r0", "o", status=200, value={"p": 1, "id": "x"})])
-    b = written(tmp_path / "b.jsonl", [Answer("r0", "o", status=200, value={"p": 1, "id": "y"})])
+    a = written(tmp_path / "a.jsonl", [SideAnswer("r0", "o", status=200, value={"p": 1, "id": "x"})])
+    b = written(tmp_path / "b.jsonl", [SideAnswer("r0", "o", status=200, value={"p": 1, "id": "y"})])
     assert compare(a, b, tolerances.parse('ignore = ["$.id"]')).passed
     assert not compare(a, b, EXACT).passed
 
 
 def test_progress_is_told_up_to_the_end(tmp_path: Path) -> None:
-    answers = [Answer(f"r{row}", "o", status=200, value=1.0) for row in range(2500)]
+    answers = [SideAnswer(f"r{row}", "o", status=200, value=1.0) for row in range(2500)]
     a, b = written(tmp_path / "a.jsonl", answers), written(tmp_path / "b.jsonl", answers)
     told: list[tuple[int, int]] = []
     compare(a, b, EXACT, progress=lambda done, total: told.append((done, total)))
@@ -106,7 +106,9 @@ def test_answers_with_keys_of_their_own_in_every_row_cannot_be_compared_but_for_
     tmp_path: Path,
 ) -> None:
     rows = [
-        Answer(f"r{row}", "o", status=200, value={"p": 1, "why": {f"k{row}-{key}": 1 for key in range(200)}})
+        SideAnswer(
+            f"r{row}", "o", status=200, value={"p": 1, "why": {f"k{row}-{key}": 1 for key in range(200)}}
+        )
         for row in range(60)
     ]
     run = written(tmp_path / "a.jsonl", rows)
@@ -115,7 +117,7 @@ def test_answers_with_keys_of_their_own_in_every_row_cannot_be_compared_but_for_
 
 
 def test_what_differs_most_stands_first_and_what_was_refused_is_in_no_segment() -> None:
-    refused = Answer("r9", "malformed", "no such place", 422, "invalid-rows", {"errors": [{"row": 0}]})
+    refused = SideAnswer("r9", "malformed", "no such place", 422, "invalid-rows", {"errors": [{"row": 0}]})
     a = table([*(answer(row) for row in range(4)), refused])
     other = [replace(answer(row), value={"price_dollars": 1.0}) for row in range(4)]
     found = compare(a, table([*other, refused]), EXACT).spreads

@@ -10,10 +10,10 @@ import pytest
 
 from differential_tests import expected_change
 from differential_tests.comparison import compare
-from differential_tests.comparison.table import Table, table
+from differential_tests.comparison.table import AnswerTable, table
 from differential_tests.expected_change import ExpectedChange, InvalidChange
-from differential_tests.findings import Check, Kind
-from differential_tests.run_file import Answer, Header
+from differential_tests.findings import Check, FindingKind
+from differential_tests.run_file import RunHeader, SideAnswer
 from differential_tests.settings import tolerances
 
 OLD, NEW, OTHER = "1" * 64, "2" * 64, "3" * 64
@@ -33,11 +33,12 @@ bias_percent = 0.5
 """
 
 
-def side(values: Sequence[Any], artifact: str, model: str = "gbm") -> Table:
+def side(values: Sequence[Any], artifact: str, model: str = "gbm") -> AnswerTable:
     answers = (
-        Answer(f"r{row}", "o", status=200, value={"price_dollars": value}) for row, value in enumerate(values)
+        SideAnswer(f"r{row}", "o", status=200, value={"price_dollars": value})
+        for row, value in enumerate(values)
     )
-    return table(answers, header=Header("x", "0" * 64, "now", model, artifact))
+    return table(answers, header=RunHeader("x", "0" * 64, "now", model, artifact))
 
 
 def check(after: Sequence[Any], before: str = OLD, now: str = NEW, model: str = "gbm") -> Check:
@@ -53,7 +54,7 @@ def judged(after: Sequence[Any], text: str = ENTRY, **others: str) -> Check:
     return expected_change.judge(check(after, **others), expected_change.parse(text))
 
 
-def kinds(found: Check) -> list[Kind]:
+def kinds(found: Check) -> list[FindingKind]:
     return [one.kind for one in found.findings]
 
 
@@ -82,7 +83,7 @@ def test_beyond_one_limit_it_says_which_with_the_figures_and_excuses_nothing(
 ) -> None:
     found = judged(after)
     first, *rest = found.findings
-    assert first.kind is Kind.BUDGET
+    assert first.kind is FindingKind.BUDGET
     assert first.path == "$.price_dollars"
     assert first.detail.startswith(exceeded)
     entry = expected_change.parse(ENTRY)[0]
@@ -111,7 +112,7 @@ def test_differences_up_and_down_have_no_mean() -> None:
 def test_what_is_no_other_number_is_never_excused(after: list[Any]) -> None:
     wide = ENTRY.replace("0.10", "1").replace("0.02", "1").replace("8.0", "200").replace("0.5", "200")
     found = judged(after, wide)
-    structural = [one for one in check(after).findings if one.kind is not Kind.NUMBER]
+    structural = [one for one in check(after).findings if one.kind is not FindingKind.NUMBER]
     assert structural
     assert repr(list(found.findings)) == repr(structural)
 
@@ -122,7 +123,7 @@ def test_what_is_no_other_number_is_never_excused(after: list[Any]) -> None:
 )
 def test_an_entry_for_another_pair_of_artifacts_does_not_count(others: dict[str, str]) -> None:
     found = judged(lower(2, 3), **others)
-    assert kinds(found) == [Kind.BUDGET, Kind.NUMBER, Kind.NUMBER]
+    assert kinds(found) == [FindingKind.BUDGET, FindingKind.NUMBER, FindingKind.NUMBER]
     assert "if they are wanted, approve" in found.findings[0].detail
 
 
@@ -145,13 +146,13 @@ def test_runs_that_do_not_name_their_artifact_are_told_that_no_entry_can_be_thei
     unknown: dict[str, str],
 ) -> None:
     found = judged(lower(2), **unknown)
-    assert kinds(found) == [Kind.BUDGET, Kind.NUMBER]
+    assert kinds(found) == [FindingKind.BUDGET, FindingKind.NUMBER]
     assert "do not both name the artifact" in found.findings[0].detail
 
 
 def test_the_same_artifact_may_not_answer_otherwise_whatever_is_approved() -> None:
     same = ENTRY.replace(NEW, OLD)
-    assert kinds(judged(lower(0.5), same, now=OLD)) == [Kind.NUMBER]
+    assert kinds(judged(lower(0.5), same, now=OLD)) == [FindingKind.NUMBER]
 
 
 def test_entries_that_excuse_nothing_are_told() -> None:
@@ -197,8 +198,8 @@ def test_the_shares_are_of_the_rows_with_a_number_at_that_path() -> None:
     rare = [{"p": 1.0} | ({"rare": 1.0} if row < 4 else {}) for row in range(100)]
     moved = [value | ({"rare": 1.5} if row < 2 else {}) for row, value in enumerate(rare)]
 
-    def asked(values: list[dict[str, float]]) -> Table:
-        return table(Answer(f"r{row}", "o", status=200, value=value) for row, value in enumerate(values))
+    def asked(values: list[dict[str, float]]) -> AnswerTable:
+        return table(SideAnswer(f"r{row}", "o", status=200, value=value) for row, value in enumerate(values))
 
     (found,) = expected_change.figures(compare(asked(rare), asked(moved), TERMS))
     assert (found.path, found.compared, found.beyond_1_percent, found.beyond_5_percent) == (

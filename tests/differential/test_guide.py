@@ -13,7 +13,7 @@ from differential_tests import cli, recording
 from differential_tests.questions.corpus import questions
 from differential_tests.settings import tolerances
 from differential_tests.sides import LETTERS, mapping, replies
-from differential_tests.sides.mapping import OF_ONE, Service
+from differential_tests.sides.mapping import OF_ONE, ServiceMapping
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "differential.md").read_text(encoding="utf-8")
 NAMED = set(re.findall(r"`([^`\n]+)`", GUIDE))
@@ -41,7 +41,7 @@ def test_every_command_and_option_is_told_of(name):
 
 def test_every_key_of_the_mapping_is_told_of_and_no_other():
     told = {key for key in NAMED if key.startswith(("request.", "response.", "about."))}
-    wanted = set(keys(Service))
+    wanted = set(keys(ServiceMapping))
     assert wanted <= NAMED
     assert told - wanted == set()
 
@@ -66,4 +66,4 @@ def test_every_toml_of_the_guide_is_understood():
     assert len(blocks) == 3
     for block in blocks:
         for letter in LETTERS:
-            assert mapping.read(tolerances.parse(block).service, letter) != Service()
+            assert mapping.read(tolerances.parse(block).service, letter) != ServiceMapping()

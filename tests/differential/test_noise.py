@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 
 from differential_tests.comparison import compare
-from differential_tests.comparison.table import Table, table
-from differential_tests.findings import Check, Kind
-from differential_tests.run_file import Answer
+from differential_tests.comparison.table import AnswerTable, table
+from differential_tests.findings import Check, FindingKind
+from differential_tests.run_file import SideAnswer
 from differential_tests.settings import tolerances
-from differential_tests.settings.tolerances import Terms
+from differential_tests.settings.tolerances import Tolerances
 
 EXACT = tolerances.parse("")
 PRICES = [100_000.0 + row for row in range(1000)]
 
 
-def of_values(values: Sequence[Any]) -> Table:
-    return table(Answer(f"r{row}", "o", status=200, value=value) for row, value in enumerate(values))
+def of_values(values: Sequence[Any]) -> AnswerTable:
+    return table(SideAnswer(f"r{row}", "o", status=200, value=value) for row, value in enumerate(values))
 
 
-def side(prices: Sequence[float] = PRICES, **others: Any) -> Table:
+def side(prices: Sequence[float] = PRICES, **others: Any) -> AnswerTable:
     """Answers with a price, and other fields that are functions of the row."""
     return of_values(
         [
@@ -38,14 +38,16 @@ def apart(rows: int, by: float, first: int = 0) -> list[float]:
     return [price + by * (first <= row < first + rows) for row, price in enumerate(PRICES)]
 
 
-def judged(a: Table, b: Table, noise: tuple[Table, Table], wanted: Terms = EXACT) -> Check:
+def judged(
+    a: AnswerTable, b: AnswerTable, noise: tuple[AnswerTable, AnswerTable], wanted: Tolerances = EXACT
+) -> Check:
     check = compare(a, b, wanted, noise=noise)
     assert check.error == ""
     return check
 
 
-def kinds(check: Check) -> dict[tuple[Kind, str], int]:
-    told: dict[tuple[Kind, str], int] = {}
+def kinds(check: Check) -> dict[tuple[FindingKind, str], int]:
+    told: dict[tuple[FindingKind, str], int] = {}
     for one in check.findings:
         told[one.kind, one.path] = told.get((one.kind, one.path), 0) + 1
     return told
@@ -67,27 +69,29 @@ def test_a_time_that_always_differs_is_never_a_finding_and_is_told(first: Any, s
 
 def test_without_noise_in_the_noise_one_wrong_row_of_a_thousand_is_found() -> None:
     check = judged(side(), side(apart(1, 0.01)), (side(), side()))
-    assert kinds(check) == {(Kind.NUMBER, "$.price"): 1}
+    assert kinds(check) == {(FindingKind.NUMBER, "$.price"): 1}
     assert check.facts["noise"] == "1000 rows of one side compared with itself excuse 0 differences"
 
 
 def test_noise_at_one_place_excuses_nothing_at_another() -> None:
     noise = (side(time=lambda row: row), side(time=lambda row: row + 9))
     check = judged(side(time=lambda row: row), side(apart(1, 5), time=lambda row: row + 9), noise)
-    assert kinds(check) == {(Kind.NUMBER, "$.price"): 1}
+    assert kinds(check) == {(FindingKind.NUMBER, "$.price"): 1}
 
 
 def test_noise_of_one_kind_excuses_no_other_kind_at_the_same_place() -> None:
     noise = (side(x=lambda _: "a"), side(x=lambda _: "b"))
-    assert kinds(judged(side(x=lambda _: "a"), side(x=lambda _: None), noise)) == {(Kind.TYPE, "$.x"): 1000}
+    assert kinds(judged(side(x=lambda _: "a"), side(x=lambda _: None), noise)) == {
+        (FindingKind.TYPE, "$.x"): 1000
+    }
 
 
 @pytest.mark.parametrize(("rows", "is_finding"), [(100, False), (120, False), (121, True)])
 def test_the_rate_has_to_exceed_that_of_the_noise_by_the_relative_margin(rows: int, is_finding: bool) -> None:
     noise = (side(x=lambda row: row >= 100), side(x=lambda _: True))
     check = judged(side(x=lambda row: row >= rows), side(x=lambda _: True), noise)
-    assert kinds(check) == ({(Kind.TEXT, "$.x"): rows} if is_finding else {})
-    assert (f"noise: {Kind.TEXT} $.x" in check.facts) != is_finding
+    assert kinds(check) == ({(FindingKind.TEXT, "$.x"): rows} if is_finding else {})
+    assert (f"noise: {FindingKind.TEXT} $.x" in check.facts) != is_finding
 
 
 @pytest.mark.parametrize(("rows", "is_finding"), [(11, False), (15, False), (16, True)])
@@ -103,7 +107,7 @@ def test_a_number_has_to_exceed_the_noise_s_quantile_too() -> None:
     b = side([price + 0.5 * (row < 50) + 10 * (50 <= row < 100) for row, price in enumerate(PRICES)])
     check = judged(side(), b, noise)
     assert {one.row for one in check.findings} == {f"r{row}" for row in range(50, 100)}
-    fact = check.facts[f"noise: {Kind.NUMBER} $.price"]
+    fact = check.facts[f"noise: {FindingKind.NUMBER} $.price"]
     assert fact.startswith("50 of 1000 rows excused")
     assert "up to 0.5 or" in fact
 
@@ -128,7 +132,7 @@ def jittered(seed: int, rows: int, share: float = 0.001) -> list[float]:
 def test_where_every_number_is_noisy_doubled_ones_and_a_few_percent_are_found(rows: int) -> None:
     noise = (side(jittered(1, rows)), side(jittered(2, rows)))
     doubled = judged(noise[0], side([2 * price for price in jittered(3, rows)]), noise)
-    assert kinds(doubled) == {(Kind.NUMBER, "$.price"): rows}
+    assert kinds(doubled) == {(FindingKind.NUMBER, "$.price"): rows}
     some = [price * (1.02 if row < 9 else 1) for row, price in enumerate(jittered(3, rows))]
     found = {one.row for one in judged(noise[0], side(some), noise).findings}
     assert {f"r{row}" for row in range(9)} <= found
@@ -163,24 +167,24 @@ def test_what_exceeds_the_noise_but_not_the_tolerance_is_no_finding() -> None:
 
 
 def test_a_place_that_comes_and_goes_in_the_noise_may_come_and_go() -> None:
-    def hinted(first: int) -> Table:
+    def hinted(first: int) -> AnswerTable:
         return of_values(
             [{"p": 1} | ({"hint": "x"} if first <= row < first + 30 else {}) for row in range(100)]
         )
 
     assert judged(hinted(0), hinted(40), (hinted(0), hinted(60))).passed
-    assert kinds(judged(hinted(0), hinted(40), (hinted(0), hinted(0)))) == {(Kind.PATH, "$.hint"): 60}
+    assert kinds(judged(hinted(0), hinted(40), (hinted(0), hinted(0)))) == {(FindingKind.PATH, "$.hint"): 60}
 
 
-def flaky(failing: range = range(0), refusing: range = range(0), lost: range = range(0)) -> Table:
+def flaky(failing: range = range(0), refusing: range = range(0), lost: range = range(0)) -> AnswerTable:
     """A hundred answers of a side that fails, refuses or loses some."""
 
-    def answer(row: int) -> Answer:
+    def answer(row: int) -> SideAnswer:
         if row in failing:
-            return Answer(f"r{row}", "o", failure="timeout")
+            return SideAnswer(f"r{row}", "o", failure="timeout")
         if row in refusing:
-            return Answer(f"r{row}", "o", status=503, code="busy")
-        return Answer(f"r{row}", "o", status=200, value=1.0)
+            return SideAnswer(f"r{row}", "o", status=503, code="busy")
+        return SideAnswer(f"r{row}", "o", status=200, value=1.0)
 
     return table(answer(row) for row in range(100) if row not in lost)
 
@@ -190,11 +194,11 @@ def test_codes_that_a_side_changes_by_itself_are_excused_at_that_rate_and_told()
     few = judged(flaky(), flaky(refusing=range(50, 62)), noise)
     assert few.passed
     assert few.facts["noise: refusal"].startswith("12 of 100 rows excused")
-    assert kinds(judged(flaky(), flaky(refusing=range(50, 63)), noise)) == {(Kind.REFUSAL, ""): 13}
+    assert kinds(judged(flaky(), flaky(refusing=range(50, 63)), noise)) == {(FindingKind.REFUSAL, ""): 13}
 
 
-@pytest.mark.parametrize(("what", "kind"), [("failing", Kind.FAILURE), ("lost", Kind.MISSING)])
-def test_a_row_without_an_answer_is_never_excused(what: str, kind: Kind) -> None:
+@pytest.mark.parametrize(("what", "kind"), [("failing", FindingKind.FAILURE), ("lost", FindingKind.MISSING)])
+def test_a_row_without_an_answer_is_never_excused(what: str, kind: FindingKind) -> None:
     noise = (flaky(), flaky(**{what: range(10)}))
     assert kinds(judged(flaky(), flaky(**{what: range(50, 52)}), noise)) == {(kind, ""): 2}
 
@@ -216,7 +220,7 @@ def test_one_number_far_beyond_the_noise_is_found_however_noisy_the_rest() -> No
 def test_a_side_that_fails_by_itself_is_not_excused_from_refusing() -> None:
     noise = (flaky(), flaky(failing=range(50)))
     check = judged(flaky(), flaky(failing=range(50), refusing=range(50, 51)), noise)
-    assert kinds(check) == {(Kind.FAILURE, ""): 50, (Kind.REFUSAL, ""): 1}
+    assert kinds(check) == {(FindingKind.FAILURE, ""): 50, (FindingKind.REFUSAL, ""): 1}
 
 
 def test_a_noise_of_no_answers_cannot_be_run() -> None:

@@ -11,8 +11,8 @@ import pytest
 from differential_tests import recording, run_file, sides
 from differential_tests.questions import Question, corpus, digest
 from differential_tests.recording import SideDead
-from differential_tests.run_file import Answer, Header
-from differential_tests.sides import Patience
+from differential_tests.run_file import RunHeader, SideAnswer
+from differential_tests.sides import RequestLimits
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 ROWS = [
@@ -29,10 +29,10 @@ class Echo:
         self.closed = False
         self._failures = failures or {}
 
-    def ask(self, questions: Sequence[Question]) -> list[Answer]:
+    def ask(self, questions: Sequence[Question]) -> list[SideAnswer]:
         self.requests.append([one.id for one in questions])
         return [
-            Answer(
+            SideAnswer(
                 one.id,
                 one.kind,
                 one.segment,
@@ -43,8 +43,8 @@ class Echo:
             for one in questions
         ]
 
-    def header(self, questions_sha256: str, now: datetime) -> Header:
-        return Header("echo", questions_sha256, now.isoformat())
+    def header(self, questions_sha256: str, now: datetime) -> RunHeader:
+        return RunHeader("echo", questions_sha256, now.isoformat())
 
     def close(self) -> None:
         self.closed = True
@@ -57,7 +57,7 @@ class Slowest(Echo):
         super().__init__()
         self._others = threading.Semaphore(0)
 
-    def ask(self, questions: Sequence[Question]) -> list[Answer]:
+    def ask(self, questions: Sequence[Question]) -> list[SideAnswer]:
         if questions[0].id == "r0":
             for _ in range(3):
                 assert self._others.acquire(timeout=NO_HANG_SECONDS)
@@ -93,7 +93,7 @@ def test_rows_share_a_request_but_not_with_what_should_be_refused_nor_with_bodie
 
 
 def test_all_that_may_share_a_request_in_the_corpus_is_accepted(models):
-    side = sides.of(str(models / "linear" / "1"))
+    side = sides.open_side(str(models / "linear" / "1"))
     shared = [one for one in corpus.questions(ordinary=3) if one.kind in recording.TOGETHER]
     assert {one.code for one in side.ask(shared)} == {""}
 
@@ -142,7 +142,7 @@ def test_a_side_that_says_nothing_but_nonsense_is_no_run_and_what_it_says_is_tol
 def test_a_service_that_is_not_the_one_that_was_meant_is_told_by_its_replies(
     serve, said, tmp_path, status, body, told
 ):
-    side = sides.of(serve(lambda _: said(body, status)))
+    side = sides.open_side(serve(lambda _: said(body, status)))
     with pytest.raises(SideDead, match=told):
         recording.record(side, ROWS, tmp_path / "a", now=NOW)
 
@@ -152,8 +152,10 @@ def test_a_wrong_address_is_told_where_refusals_have_no_code_and_a_bad_row_is_a_
 ):
     without = {"response": {"code": ""}}
     with pytest.raises(SideDead, match="status 404"):
-        recording.record(sides.of(serve(lambda _: said(b"no", 404)), without), ROWS, tmp_path / "a", now=NOW)
-    refusing = sides.of(serve(lambda _: said(b"no", 422)), without)
+        recording.record(
+            sides.open_side(serve(lambda _: said(b"no", 404)), without), ROWS, tmp_path / "a", now=NOW
+        )
+    refusing = sides.open_side(serve(lambda _: said(b"no", 422)), without)
     assert recording.record(refusing, ROWS, tmp_path / "a", now=NOW).refused == 30
 
 
@@ -173,13 +175,13 @@ def test_a_side_that_answered_nothing_at_all_is_dead_however_little_was_asked(tm
 
 
 def test_a_hung_service_is_given_up_and_nothing_waits_for_it(talk, over, tmp_path):
-    side = sides.of(talk(lambda _: over.wait() and None), patience=Patience(seconds=0.05))
+    side = sides.open_side(talk(lambda _: over.wait() and None), limits=RequestLimits(seconds=0.05))
     with pytest.raises(SideDead, match="timeout"):
         recording.record(side, ROWS, tmp_path / "a", now=NOW, concurrency=8)
 
 
 class Interrupted(Echo):
-    def ask(self, questions: Sequence[Question]) -> list[Answer]:
+    def ask(self, questions: Sequence[Question]) -> list[SideAnswer]:
         if questions[0].id == "r7":
             raise KeyboardInterrupt
         return super().ask(questions)
@@ -199,8 +201,8 @@ def test_what_is_interrupted_leaves_what_was_there_and_nothing_else(tmp_path):
 class Full(Echo):
     """Answers what no file can hold."""
 
-    def ask(self, questions: Sequence[Question]) -> list[Answer]:
-        return [Answer(one.id, one.kind, value=object()) for one in questions]
+    def ask(self, questions: Sequence[Question]) -> list[SideAnswer]:
+        return [SideAnswer(one.id, one.kind, value=object()) for one in questions]
 
 
 def test_a_run_that_cannot_be_written_to_its_end_is_not_there(tmp_path):

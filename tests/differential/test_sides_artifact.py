@@ -30,7 +30,7 @@ UMBRA = tolerances.read()
 def test_the_package_and_the_api_agree_on_the_whole_corpus(models, umbra, tmp_path, rows):
     runs = []
     for name, source in (("package", str(models / "linear" / "1")), ("api", umbra)):
-        side = sides.of(source, UMBRA.service)
+        side = sides.open_side(source, UMBRA.service)
         asked = corpus.questions(ordinary=60)
         runs.append(recording.record(side, asked, tmp_path / name, now=NOW, rows_per_request=rows))
         side.close()
@@ -44,7 +44,7 @@ def test_the_package_and_the_api_agree_on_the_whole_corpus(models, umbra, tmp_pa
 
 
 def test_all_kinds_of_refusals_are_among_them(models):
-    side = sides.of(str(models / "linear" / "1"))
+    side = sides.open_side(str(models / "linear" / "1"))
     codes = Counter(
         answer.code for question in corpus.questions(ordinary=0) for answer in side.ask([question])
     )
@@ -55,7 +55,7 @@ def test_all_kinds_of_refusals_are_among_them(models):
 
 def test_another_model_is_seen(models, umbra, tmp_path):
     for name, source in (("a", str(models / "gbm" / "1")), ("b", umbra)):
-        recording.record(sides.of(source), [HOUSE], tmp_path / name, now=NOW)
+        recording.record(sides.open_side(source), [HOUSE], tmp_path / name, now=NOW)
     check = compare(tmp_path / "a", tmp_path / "b", UMBRA)
     assert [finding.path for finding in check.findings] == ["$.price_dollars"]
 
@@ -87,7 +87,7 @@ def odd(tmp_path):
     def ask(mode):
         files = {"card.json": b"{}", "profile.json": b"{}", "mode.json": json.dumps(mode).encode()}
         saved = artifact.save(tmp_path / "models", "odd", "odd-side", lambda _: files, lambda _: None)
-        (answer,) = sides.of(str(saved)).ask([HOUSE])
+        (answer,) = sides.open_side(str(saved)).ask([HOUSE])
         return answer
 
     return ask
@@ -112,17 +112,17 @@ def test_an_altered_artifact_is_not_asked(models, tmp_path):
     card.chmod(0o644)
     card.write_bytes(card.read_bytes() + b" ")
     with pytest.raises(AlteredArtifact):
-        sides.of(str(copy))
+        sides.open_side(str(copy))
 
 
 @pytest.mark.parametrize("source", ["nothing", "ftp://host", "http://", "http://host:port", "http://[::1"])
 def test_what_is_no_side_is_said(source):
     with pytest.raises(UnknownSource, match="expected http://HOST:PORT"):
-        sides.of(source)
+        sides.open_side(source)
 
 
 def test_a_password_in_an_address_is_not_repeated():
     with pytest.raises(UnknownSource) as told:
-        sides.of("http://me:very-secret@host:port")
+        sides.open_side("http://me:very-secret@host:port")
     assert "very-secret" not in str(told.value)
-    assert sides.shown("https://me:very-secret@host:7/base?key=7#x") == "https://host:7/base"
+    assert sides.redacted("https://me:very-secret@host:7/base?key=7#x") == "https://host:7/base"

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from differential_tests.questions import Question
-from differential_tests.settings.tolerances import InvalidTerms
+from differential_tests.settings.tolerances import InvalidTolerances
 from differential_tests.sides import bodies, mapping, replies
-from differential_tests.sides.mapping import Request, Response
+from differential_tests.sides.mapping import RequestMapping, ResponseMapping
 from differential_tests.sides.replies import Unanswered
 
 ROWS = [
@@ -42,7 +42,7 @@ NESTED = {"a": [{"it's": {"b c": 7}}], "0": 8, "x": None}
     ],
 )
 def test_what_cannot_be_right_is_refused_with_its_key(key: str, section: dict[str, Any]):
-    with pytest.raises(InvalidTerms) as told:
+    with pytest.raises(InvalidTolerances) as told:
         mapping.read(section, "b")
     assert told.value.key == key
     assert told.value.expected
@@ -85,12 +85,12 @@ def test_each_side_has_its_own_over_what_both_share():
     ],
 )
 def test_rows_become_the_body_that_the_template_says(request_terms, asked, body):
-    assert bodies.body(asked, Request(**request_terms)).data == body
+    assert bodies.body(asked, RequestMapping(**request_terms)).data == body
 
 
 def test_where_a_service_takes_one_row_each_is_asked_alone():
-    assert [len(group) for group in bodies.requests(ROWS, Request(many=""))] == [1, 1]
-    assert [len(group) for group in bodies.requests(ROWS, Request())] == [2]
+    assert [len(group) for group in bodies.requests(ROWS, RequestMapping(many=""))] == [1, 1]
+    assert [len(group) for group in bodies.requests(ROWS, RequestMapping())] == [2]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_where_a_service_takes_one_row_each_is_asked_alone():
     [("ü", b"\xc3\xbc"), ("a\udcffb", b"a\xffb"), ("a\ud800b", b"a\xed\xa0\x80b")],
 )
 def test_a_body_may_be_no_utf_8(text, data):
-    assert bodies.body([Question("b", "malformed", body=text)], Request()).data == data
+    assert bodies.body([Question("b", "malformed", body=text)], RequestMapping()).data == data
 
 
 @pytest.mark.parametrize(
@@ -115,13 +115,13 @@ def test_nothing_is_found_where_nothing_is(place):
         mapping.value_at(place, NESTED)
 
 
-def read(said: bytes, response: Response, rows: int | None = 2) -> list[tuple[str, Any]]:
+def read(said: bytes, response: ResponseMapping, rows: int | None = 2) -> list[tuple[str, Any]]:
     asked = ROWS[: rows or 1]
     found = replies.read(asked, rows, 200, said, response).answers
     return [(one.failure, one.value) for one in found]
 
 
-BY_ID = Response(many="$", id="$.n", omit=("n",))
+BY_ID = ResponseMapping(many="$", id="$.n", omit=("n",))
 
 
 def test_answers_with_ids_are_joined_by_them():
@@ -145,10 +145,10 @@ def test_answers_to_rows_nobody_asked_about_are_seen():
 
 
 def test_one_answer_may_be_elsewhere_and_may_be_a_list():
-    response = Response(one="$.shares", many="")
+    response = ResponseMapping(one="$.shares", many="")
     assert read(b'{"shares": [0.1, 0.9]}', response, rows=1) == [("", [0.1, 0.9])]
 
 
 def test_where_no_code_is_known_a_refusal_need_not_be_json():
-    (found,) = replies.read(ROWS[:1], 1, 404, b"Not Found", Response(code="")).answers
+    (found,) = replies.read(ROWS[:1], 1, 404, b"Not Found", ResponseMapping(code="")).answers
     assert (found.status, found.code, found.value, found.failure) == (404, "", {}, "")

@@ -18,29 +18,31 @@ from ports import free_port
 
 from differential_tests import sides
 from differential_tests.questions import Question
-from differential_tests.run_file import Answer
-from differential_tests.settings.tolerances import InvalidTerms
-from differential_tests.sides import Patience
+from differential_tests.run_file import SideAnswer
+from differential_tests.settings.tolerances import InvalidTolerances
+from differential_tests.sides import RequestLimits
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 ROW = Question("r1", "ordinary", "north", row={"area": 70.0})
 ROWS = [Question(f"r{number}", "ordinary", row={"area": float(number)}) for number in range(3)]
-SHORT = Patience(seconds=0.3, most_bytes=10_000)
+SHORT = RequestLimits(seconds=0.3, most_bytes=10_000)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 # Nobody waits longer for what should take 0.3 s, and a machine this slow is broken.
 NO_HANG_SECONDS = 5.0
 
 
-def ask(url: str, questions: list[Question], patience: Patience = SHORT, **service: Any) -> list[Answer]:
-    side = sides.of(url, service, patience=patience)
+def ask(
+    url: str, questions: list[Question], limits: RequestLimits = SHORT, **service: Any
+) -> list[SideAnswer]:
+    side = sides.open_side(url, service, limits=limits)
     try:
         return side.ask(questions)
     finally:
         side.close()
 
 
-def one(url: str, patience: Patience = SHORT, **service: Any) -> Answer:
-    (answer,) = ask(url, [ROW], patience, **service)
+def one(url: str, limits: RequestLimits = SHORT, **service: Any) -> SideAnswer:
+    (answer,) = ask(url, [ROW], limits, **service)
     assert (answer.id, answer.kind, answer.segment) == ("r1", "ordinary", "north")
     return answer
 
@@ -52,7 +54,7 @@ def prices(*dollars: float) -> dict[str, Any]:
 def test_a_row_is_sent_as_it_is_and_its_answer_kept_without_the_id_of_the_prediction(serve, said):
     asked = []
     url = serve(lambda request: (asked.append(request), said(prices(7.5)))[1])
-    assert one(url) == Answer("r1", "ordinary", "north", 200, value={"price_dollars": 7.5})
+    assert one(url) == SideAnswer("r1", "ordinary", "north", 200, value={"price_dollars": 7.5})
     assert (asked[0].method, asked[0].path, asked[0].json) == ("POST", "/v1/predictions", {"area": 70.0})
     assert asked[0].headers["content-type"] == "application/json"
 
@@ -85,7 +87,7 @@ def test_a_refusal_has_its_status_its_code_and_its_faults_and_nothing_that_chang
         "errors": [fault],
     }
     url = serve(lambda _: said(problem, 422))
-    assert one(url) == Answer("r1", "ordinary", "north", 422, "invalid-rows", {"errors": [fault]})
+    assert one(url) == SideAnswer("r1", "ordinary", "north", 422, "invalid-rows", {"errors": [fault]})
 
 
 def test_nan_and_infinity_are_read(serve, said):
@@ -184,7 +186,7 @@ def huge_head(connection: socket.socket) -> None:
 
 @pytest.mark.parametrize("speak", [closed, torn_body, torn_chunk, no_http, huge_head])
 def test_a_connection_that_breaks_is_a_failure(talk, speak):
-    found = one(talk(speak), Patience(5))
+    found = one(talk(speak), RequestLimits(5))
     assert found.failure == "broken"
     assert found.detail
 
@@ -195,7 +197,7 @@ def test_a_side_that_is_not_there_is_unreachable():
 
 def test_nothing_is_asked_twice(talk):
     asked = []
-    found = one(talk(asked.append), Patience(5))
+    found = one(talk(asked.append), RequestLimits(5))
     assert (found.failure, len(asked)) == ("broken", 1)
 
 
@@ -206,8 +208,8 @@ def test_closing_a_side_ends_what_is_still_being_asked(talk, over):
         arrived.set()
         over.wait()
 
-    side = sides.of(talk(speak), patience=Patience(60))
-    found: list[Answer] = []
+    side = sides.open_side(talk(speak), limits=RequestLimits(60))
+    found: list[SideAnswer] = []
     thread = threading.Thread(target=lambda: found.extend(side.ask([ROW])))
     thread.start()
     assert arrived.wait(NO_HANG_SECONDS)
@@ -227,7 +229,7 @@ def test_the_header_says_who_answered_and_from_which_artifact(serve, said):
         return said(prices(1.0) | {"model": {"name": "gbm", "version": "2"}})
 
     url = serve(answer)
-    side = sides.of(f"{url}/?api_key=secret")
+    side = sides.open_side(f"{url}/?api_key=secret")
     side.ask([ROW])
     header = side.header("q", NOW)
     side.close()
@@ -238,7 +240,7 @@ def test_the_header_says_who_answered_and_from_which_artifact(serve, said):
 def test_a_model_that_changes_while_it_is_asked_is_told(serve, said):
     versions = iter("12")
     url = serve(lambda _: said(prices(1.0) | {"model": {"name": "gbm", "version": next(versions)}}))
-    side = sides.of(url)
+    side = sides.open_side(url)
     side.ask([ROW])
     side.ask([ROW])
     assert side.header("q", NOW).model == "gbm@1, gbm@2"
@@ -255,7 +257,7 @@ def test_secrets_come_from_the_environment_and_are_in_no_answer(serve, said):
 
     section = {"headers": {"Authorization": "Bearer $TOKEN", "X-Price": "$$5"}, "query": {"key": "$KEY"}}
     environment = {"TOKEN": "very-secret-7", "KEY": "key-of-keys"}
-    side = sides.of(serve(answer), section, environment=environment)
+    side = sides.open_side(serve(answer), section, environment=environment)
     (found,) = side.ask([ROW])
     header = side.header("q", NOW)
     side.close()
@@ -268,8 +270,10 @@ def test_secrets_come_from_the_environment_and_are_in_no_answer(serve, said):
 
 @pytest.mark.parametrize("environment", [{}, {"TOKEN": "two\r\nlines"}])
 def test_a_secret_that_is_not_there_or_cannot_be_sent_is_said_without_its_value(environment):
-    with pytest.raises(InvalidTerms, match=r"service\.headers\.Authorization") as told:
-        sides.of("http://127.0.0.1:1", {"headers": {"Authorization": "$TOKEN"}}, environment=environment)
+    with pytest.raises(InvalidTolerances, match=r"service\.headers\.Authorization") as told:
+        sides.open_side(
+            "http://127.0.0.1:1", {"headers": {"Authorization": "$TOKEN"}}, environment=environment
+        )
     assert "lines" not in str(told.value)
 
 
@@ -281,7 +285,7 @@ def test_cookies_are_not_kept_and_proxies_of_the_environment_not_used(serve, sai
         asked.append(request)
         return said(prices(1.0), headers={"Set-Cookie": "session=7; Path=/"})
 
-    side = sides.of(serve(answer))
+    side = sides.open_side(serve(answer))
     answers = [*side.ask([ROW]), *side.ask([ROW])]
     side.close()
     assert [each.failure for each in answers] == ["", ""]
@@ -339,16 +343,16 @@ def test_over_https_a_certificate_has_to_be_right(talk, certificate, monkeypatch
     body = b'{"predictions": [7]}'
     speak = encrypted(certificate, lambda to: to.sendall(HEAD + b"Content-Length: 20\r\n\r\n" + body))
     url = talk(speak, reads=False).replace("http:", "https:")
-    refused = one(url, Patience(5))
+    refused = one(url, RequestLimits(5))
     assert (refused.failure, "certificate" in refused.detail) == ("unreachable", True)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    assert one(url, Patience(5)).value == 7
+    assert one(url, RequestLimits(5)).value == 7
 
 
 def test_over_https_a_request_ends_in_time_too(talk, over, certificate, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     url = talk(encrypted(certificate, lambda to: endless_chunks(to, over)), reads=False)
-    assert one(url.replace("http:", "https:"), Patience(1)).failure == "timeout"
+    assert one(url.replace("http:", "https:"), RequestLimits(1)).failure == "timeout"
 
 
 def test_a_large_body_to_a_service_that_does_not_read_ends_in_time(over):

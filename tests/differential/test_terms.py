@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from differential_tests.settings import tolerances
-from differential_tests.settings.tolerances import Allowed, InvalidTerms
+from differential_tests.settings.tolerances import AllowedDifference, InvalidTolerances
 
 
-def allowed(found: Allowed) -> tuple[float, float]:
+def allowed(found: AllowedDifference) -> tuple[float, float]:
     """Dollars and percent."""
     return found.dollars, found.percent
 
@@ -87,7 +87,7 @@ def test_another_tolerance_holds_at_every_place_and_leaves_the_rest() -> None:
 def test_what_cannot_be_right_is_refused_with_key_value_and_what_was_expected(
     text: str, key: str, value: object, expected: str
 ) -> None:
-    with pytest.raises(InvalidTerms) as refused:
+    with pytest.raises(InvalidTolerances) as refused:
         tolerances.parse(text)
     assert refused.value.key == key
     assert value is None or refused.value.value == value
@@ -98,7 +98,7 @@ def test_what_cannot_be_right_is_refused_with_key_value_and_what_was_expected(
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(InvalidTerms, match="UTF-8"):
+    with pytest.raises(InvalidTolerances, match="UTF-8"):
         tolerances.read(tmp_path / "mine.toml")
 
 

@@ -88,7 +88,7 @@ def serving(
 
 def _umbra(arguments: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, "-P", "-m", "shadow", *arguments],
+        [sys.executable, "-P", "-m", "umbra", *arguments],
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

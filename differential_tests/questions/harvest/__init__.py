@@ -18,7 +18,7 @@ from itertools import islice
 from differential_tests.questions import Question
 from differential_tests.questions.harvest import coverage
 from differential_tests.questions.harvest.coverage import Cover
-from differential_tests.questions.harvest.masking import UnknownField, checked, content, taken
+from differential_tests.questions.harvest.masking import UnknownField, check_fields, content, masked_row
 from model_package.schema import Row
 from shadow.records import Inputs
 from shadow.settings import InvalidSetting, Settings
@@ -38,7 +38,7 @@ FAULTS = (InvalidSetting, NoStore, StoreRefused, StoreUnavailable, UnknownField)
 """What can be wrong with a store, or with what is asked of it; their words hold no secret."""
 
 
-def harvest(
+def harvest_questions(
     store: str,
     *,
     limit: int = LIMIT,
@@ -51,11 +51,11 @@ def harvest(
     `store` is a URL or a data directory; of its houses the newest million are looked at. Raises NoStore,
     InvalidSetting, UnknownField, StoreUnavailable.
     """
-    hidden = checked(masked)
+    hidden = check_fields(masked)
     by = "" if segment in hidden else segment
     with closing(open_store(_url(store))) as opened, opened.reading() as connection:
         rows = list(islice(_distinct(_rows(connection, limit, hidden, by)), limit))
-    return merged(existing, [_question(row, hidden, by) for row in rows])
+    return merge(existing, [_question(row, hidden, by) for row in rows])
 
 
 def configured_mask() -> frozenset[str]:
@@ -63,7 +63,7 @@ def configured_mask() -> frozenset[str]:
     return frozenset(Settings.from_environment().masked_fields)
 
 
-def merged(existing: Sequence[Question], found: Iterable[Question]) -> list[Question]:
+def merge(existing: Sequence[Question], found: Iterable[Question]) -> list[Question]:
     """The existing questions and those found of which none of them has the content."""
     known = {content(question.row) for question in existing if question.row is not None}
     names = {question.id for question in existing}
@@ -84,7 +84,7 @@ def _rows(connection: Connection, limit: int, masked: frozenset[str], segment: s
 
 
 def _taken(found: Iterable[Inputs], masked: frozenset[str]) -> Iterator[Row]:
-    return (row for inputs in found if (row := taken(inputs, masked)) is not None)
+    return (row for inputs in found if (row := masked_row(inputs, masked)) is not None)
 
 
 def _distinct(rows: Iterable[Row]) -> Iterator[Row]:

@@ -24,7 +24,7 @@ _NUMBERS = tuple(one.name for one in FIELDS if one.kind != "category")
 _NULLABLE = tuple(one.name for one in FIELDS if one.nullable)
 _ORDINARY = "any"
 Edges = Mapping[str, list[float]]
-Held = tuple[float, str, Row]
+RankedRow = tuple[float, str, Row]
 """A house by what it is ranked: a number (the lowest first), then its content."""
 
 
@@ -45,7 +45,7 @@ def _parts(column: list[float]) -> list[float]:
     return sorted({float(edge) for edge in np.quantile(column, _TENTHS)})
 
 
-def things(row: Row, parts: Edges, segment: str) -> Iterator[str]:
+def features(row: Row, parts: Edges, segment: str) -> Iterator[str]:
     """What occurs in a house, but for extremes."""
     for name, value in row.items():
         if name in parts and value is not None:
@@ -67,20 +67,20 @@ class Cover:
     parts: Edges
     each: int
     ordinary: int
-    _held: dict[str, list[Held]] = field(default_factory=dict)
+    _held: dict[str, list[RankedRow]] = field(default_factory=dict)
 
     def add(self, row: Row, segment: str) -> None:
         """Look at a house."""
         key = content(row)
         self._hold(_ORDINARY, (0.0, key, row), self.ordinary)
-        for thing in things(row, self.parts, segment):
+        for thing in features(row, self.parts, segment):
             self._hold(thing, (0.0, key, row), self.each)
         for name in _NUMBERS:
             if (value := row[name]) is not None:
                 self._hold(f"{name} least", (_number(value), key, row), 1)
                 self._hold(f"{name} largest", (-_number(value), key, row), 1)
 
-    def _hold(self, thing: str, house: Held, most: int) -> None:
+    def _hold(self, thing: str, house: RankedRow, most: int) -> None:
         held = self._held.setdefault(thing, [])
         if len(held) == most and not (held and house[:2] < held[-1][:2]):
             return
@@ -119,7 +119,7 @@ class Cover:
         return rows, adds
 
 
-def _rank(house: Held) -> tuple[float, str]:
+def _rank(house: RankedRow) -> tuple[float, str]:
     return house[:2]
 
 

@@ -14,7 +14,7 @@ class UnknownField(ValueError):
     """A field to be masked that no house has: what was meant would not be masked."""
 
 
-def checked(masked: Collection[str]) -> frozenset[str]:
+def check_fields(masked: Collection[str]) -> frozenset[str]:
     """The fields to be masked; raises UnknownField."""
     for name in masked:
         if name not in NAMES:
@@ -22,7 +22,7 @@ def checked(masked: Collection[str]) -> frozenset[str]:
     return frozenset(masked)
 
 
-def taken(inputs: Mapping[str, Any], masked: Collection[str]) -> Row | None:
+def masked_row(inputs: Mapping[str, Any], masked: Collection[str]) -> Row | None:
     """The fields of today's schema and no others; a masked one has the value of the schema's example.
 
     None: the house was asked about when a field was not yet required.

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from differential_tests.questions.harvest import coverage
-from differential_tests.questions.harvest.coverage import Cover, Edges, things
+from differential_tests.questions.harvest.coverage import Cover, Edges, features
 from model_package.schema import EXAMPLE, Row
 
 
@@ -49,11 +49,11 @@ def test_everything_occurs_and_each_house_adds_something() -> None:
     rows = [small(chance) for _ in range(400)]
     parts = coverage.edges(rows)
     chosen = list(covered(rows, parts, ordinary=0).chosen())
-    every = {thing for row in rows for thing in things(row, parts, str(row["neighborhood"]))}
+    every = {thing for row in rows for thing in features(row, parts, str(row["neighborhood"]))}
     seen: set[str] = set()
     areas = [row["living_area"] for row in rows]
     for row in chosen:
-        new = set(things(row, parts, str(row["neighborhood"])))
+        new = set(features(row, parts, str(row["neighborhood"])))
         assert new - seen or row["living_area"] in (min(areas), max(areas))
         seen |= new
     assert seen == every

@@ -18,7 +18,7 @@ from sqlalchemy import event
 from differential_tests import questions
 from differential_tests.cli import cli
 from differential_tests.questions import Question
-from differential_tests.questions.harvest import FAULTS, NoStore, configured_mask, harvest
+from differential_tests.questions.harvest import FAULTS, NoStore, configured_mask, harvest_questions
 from differential_tests.questions.harvest.masking import UnknownField
 from model_package.schema import EXAMPLE, FIELDS, Row
 from shadow.settings import InvalidSetting, sqlite_url
@@ -29,7 +29,7 @@ from shadow.store.schema import migrate
 on_one_database = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 
 
-def things(rows: list[Row]) -> Counter[Any]:
+def features(rows: list[Row]) -> Counter[Any]:
     """Codes, fields and pairs of fields without a value, least and largest values."""
     found: Counter[Any] = Counter()
     for row in rows:
@@ -48,23 +48,23 @@ def rows_of(found: list[Question]) -> list[Row]:
 
 
 def test_everything_that_was_asked_is_in_some_of_the_houses(filled: Store, asked: Any) -> None:
-    found = harvest(filled.url, limit=300)
+    found = harvest_questions(filled.url, limit=300)
     assert len(found) == 300
-    assert set(things(asked.rows)) - set(things(rows_of(found))) == set()
+    assert set(features(asked.rows)) - set(features(rows_of(found))) == set()
     # A planted fault: of houses taken as they come, as many do not have everything.
-    assert set(things(asked.rows)) - set(things(asked.rows[-300:]))
+    assert set(features(asked.rows)) - set(features(asked.rows[-300:]))
 
 
 @on_one_database
 def test_every_tenth_of_a_number_is_there(filled: Store, asked: Any) -> None:
     areas = sorted(float(row["living_area"]) for row in asked.rows)
-    found = [float(row["living_area"]) for row in rows_of(harvest(filled.url, limit=200))]
+    found = [float(row["living_area"]) for row in rows_of(harvest_questions(filled.url, limit=200))]
     for low, high in zip(range(0, 800, 80), range(79, 800, 80), strict=True):
         assert any(areas[low] <= area <= areas[high] for area in found)
 
 
 def test_the_hardest_disagreements_and_a_failure_of_every_reason_are_there(filled: Store, asked: Any) -> None:
-    found = rows_of(harvest(filled.url, limit=75))
+    found = rows_of(harvest_questions(filled.url, limit=75))
     assert all(row in found for row in asked.far)
     assert all(any(row in found for row in rows) for rows in asked.failed.values())
 
@@ -82,7 +82,7 @@ def test_the_largest_differences_come_first_and_each_house_once(filled: Store, a
 
 
 def test_no_house_is_there_twice_and_ids_are_unique(filled: Store) -> None:
-    found = harvest(filled.url, limit=2000)
+    found = harvest_questions(filled.url, limit=2000)
     assert len(found) == 800
     assert len({question.id for question in found}) == 800
     assert {question.kind for question in found} == {"harvested"}
@@ -98,7 +98,11 @@ def test_the_same_houses_give_the_same_questions_however_they_came(
     random.Random(1).shuffle(order)
     put(other, asked, order)
     other.close()
-    assert harvest(other.url, limit=300) == harvest(filled.url, limit=300) == harvest(filled.url, limit=300)
+    assert (
+        harvest_questions(other.url, limit=300)
+        == harvest_questions(filled.url, limit=300)
+        == harvest_questions(filled.url, limit=300)
+    )
 
 
 def test_masked_fields_and_entities_never_leave_the_store(
@@ -106,7 +110,7 @@ def test_masked_fields_and_entities_never_leave_the_store(
 ) -> None:
     marked = [row | {"lot_area": 123_456.5 + n} for n, row in enumerate(asked.rows[:300])]
     put(store, type(asked)(marked, [], {}), range(300), extra=[marked[0] | {"owner": "somebody"}])
-    found = harvest(store.url, limit=500, masked={"lot_area", "neighborhood"})
+    found = harvest_questions(store.url, limit=500, masked={"lot_area", "neighborhood"})
     path = tmp_path / "corpus.jsonl"
     questions.write(path, found)
     text = path.read_text()
@@ -117,13 +121,13 @@ def test_masked_fields_and_entities_never_leave_the_store(
     assert {question.segment for question in found} == {""}
     assert all(question.id.startswith("harvested-masked-") for question in found)
     # The fault that this would find: without a mask they are there.
-    assert "123456" in json.dumps(rows_of(harvest(store.url, limit=500)))
+    assert "123456" in json.dumps(rows_of(harvest_questions(store.url, limit=500)))
 
 
 @on_one_database
 def test_a_mask_of_a_field_that_is_none_is_refused(filled: Store) -> None:
     with pytest.raises(UnknownField, match="'lot_aera' is no field of a house"):
-        harvest(filled.url, masked={"lot_aera"})
+        harvest_questions(filled.url, masked={"lot_aera"})
 
 
 def test_the_mask_is_the_one_that_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,11 +141,11 @@ def test_the_mask_is_the_one_that_is_configured(monkeypatch: pytest.MonkeyPatch)
 @on_one_database
 def test_harvested_again_nothing_is_added_and_nothing_is_moved(filled: Store, tmp_path: Path) -> None:
     path = tmp_path / "corpus.jsonl"
-    questions.write(path, harvest(filled.url, limit=100))
+    questions.write(path, harvest_questions(filled.url, limit=100))
     first = path.read_bytes()
-    questions.write(path, harvest(filled.url, limit=100, existing=list(questions.read(path))))
+    questions.write(path, harvest_questions(filled.url, limit=100, existing=list(questions.read(path))))
     assert path.read_bytes() == first
-    more = harvest(filled.url, limit=150, existing=list(questions.read(path)))
+    more = harvest_questions(filled.url, limit=150, existing=list(questions.read(path)))
     assert more[:100] == list(questions.read(path))
     assert len(more) > 100
     assert len({question.id for question in more}) == len(more)
@@ -149,11 +153,11 @@ def test_harvested_again_nothing_is_added_and_nothing_is_moved(filled: Store, tm
 
 @on_one_database
 def test_what_is_in_the_corpus_under_another_name_is_not_added(filled: Store) -> None:
-    found = harvest(filled.url, limit=50)
+    found = harvest_questions(filled.url, limit=50)
     renamed = Question("mine", "ordinary", "", dict(reversed((found[0].row or {}).items())))
     edited = Question(found[1].id, "harvested", "", {**(found[1].row or {}), "rooms": 60})
     malformed = Question("bad", "malformed", body="{")
-    again = harvest(filled.url, limit=50, existing=[renamed, edited, malformed])
+    again = harvest_questions(filled.url, limit=50, existing=[renamed, edited, malformed])
     assert again[:3] == [renamed, edited, malformed]
     assert again[3:] == found[2:]
 
@@ -166,25 +170,25 @@ def test_houses_of_an_older_schema_are_asked_as_todays_or_not_at_all(
     lacks = {name: value for name, value in now.items() if name != "living_area"}
     fewer = {name: value for name, value in now.items() if name != "lot_frontage"}
     put(store, type("Nothing", (), {"rows": []})(), [], extra=[now, lacks, fewer, now | {"colour": "red"}])
-    found = rows_of(harvest(store.url))
+    found = rows_of(harvest_questions(store.url))
     assert len(found) == 2
     assert all(row in found for row in (now, fewer | {"lot_frontage": None}))
 
 
 def test_an_empty_store_gives_what_was_there(store: Store) -> None:
     known = [Question("mine", "ordinary", "", dict(EXAMPLE))]
-    assert harvest(store.url) == []
-    assert harvest(store.url, existing=known) == known
+    assert harvest_questions(store.url) == []
+    assert harvest_questions(store.url, existing=known) == known
 
 
 def test_a_data_directory_is_a_store_and_one_without_is_none(tmp_path: Path) -> None:
     with pytest.raises(NoStore, match="no store is there"):
-        harvest(str(tmp_path))
+        harvest_questions(str(tmp_path))
     assert not list(tmp_path.iterdir())
     opened = open_store(sqlite_url(tmp_path / "umbra.db"))
     migrate(opened)
     opened.close()
-    assert harvest(str(tmp_path)) == []
+    assert harvest_questions(str(tmp_path)) == []
 
 
 def test_reading_holds_a_page_and_not_the_table(filled: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,5 +236,5 @@ def test_the_command_adds_to_the_corpus_what_is_new(filled: Store, tmp_path: Pat
 )
 def test_a_store_that_cannot_be_read_is_a_fault_without_a_secret(store: str, words: str) -> None:
     with pytest.raises(FAULTS, match=words) as raised:
-        harvest(store)
+        harvest_questions(store)
     assert "secret" not in str(raised.value)

@@ -16,18 +16,18 @@ from serving import Api, prepare
 from differential_tests import sides
 from differential_tests.findings import Check, Level
 from differential_tests.levels import service
-from differential_tests.levels.suite import Ladder
+from differential_tests.levels.suite import Suite
 from differential_tests.questions import JSON, Question, corpus
 from differential_tests.recording import TOGETHER
 from differential_tests.recording.strategies import at_once, in_requests
-from differential_tests.run_file import Answer
+from differential_tests.run_file import SideAnswer
 from differential_tests.settings import tolerances
 from differential_tests.sides import Side
 
 QUESTIONS = corpus.questions(ordinary=60)[::3]
 TERMS = tolerances.read()
 ACCEPT = {"headers": {"Accept": JSON}}
-Way = Callable[[Side, Sequence[Question]], list[Answer]]
+Strategy = Callable[[Side, Sequence[Question]], list[SideAnswer]]
 REFACTORED = Patch(
     "model_package/recipes/linear_features.py",
     "held = np.ascontiguousarray(np.where(np.isnan(matrix), self.fill, matrix))\n"
@@ -39,23 +39,23 @@ REFACTORED = Patch(
 )
 
 
-class Asked:
+class KindCounts:
     """A side that is asked the same in another way."""
 
-    def __init__(self, side: Side, way: Way) -> None:
+    def __init__(self, side: Side, way: Strategy) -> None:
         self._side, self._way = side, way
         self.header, self.close = side.header, side.close
 
-    def ask(self, questions: Sequence[Question]) -> list[Answer]:
+    def ask(self, questions: Sequence[Question]) -> list[SideAnswer]:
         return self._way(self._side, questions)
 
 
 def _compared(
-    models: Path, api: Api, way: Way | None = None, told: dict[str, object] = ACCEPT
+    models: Path, api: Api, way: Strategy | None = None, told: dict[str, object] = ACCEPT
 ) -> list[Check]:
     """The package as it is against the API, asked in some way."""
-    package, over_http = sides.of(str(models / "linear" / "1")), sides.of(api.url, told)
-    return service(package, Asked(over_http, way) if way else over_http, QUESTIONS, TERMS)
+    package, over_http = sides.open_side(str(models / "linear" / "1")), sides.open_side(api.url, told)
+    return service(package, KindCounts(over_http, way) if way else over_http, QUESTIONS, TERMS)
 
 
 def _nothing(checks: Sequence[Check]) -> None:
@@ -64,7 +64,7 @@ def _nothing(checks: Sequence[Check]) -> None:
     assert all(check.rows for check in checks)
 
 
-def _other_keys(side: Side, questions: Sequence[Question]) -> list[Answer]:
+def _other_keys(side: Side, questions: Sequence[Question]) -> list[SideAnswer]:
     return side.ask([_reordered(one) for one in questions])
 
 
@@ -74,7 +74,7 @@ def _reordered(one: Question) -> Question:
     return replace(one, row=dict(Random(1).sample(list(one.row.items()), len(one.row))))
 
 
-def _spelled(side: Side, questions: Sequence[Question]) -> list[Answer]:
+def _spelled(side: Side, questions: Sequence[Question]) -> list[SideAnswer]:
     """The rows as bodies in other words, where they are answered; a body has a list of answers."""
     asked = [one for one in questions if one.row is not None and one.kind in TOGETHER]
     said = {one.id: side.ask([_body(one)])[0] for one in asked}
@@ -85,15 +85,15 @@ def _body(one: Question) -> Question:
     return replace(one, row=None, body=f" \r\n{json.dumps(one.row, indent=3).replace('.0,', '.00e0,')}\t")
 
 
-def _row(answer: Answer) -> Answer:
+def _row(answer: SideAnswer) -> SideAnswer:
     return replace(answer, value=answer.value[0]) if isinstance(answer.value, list) else answer
 
 
-def _by_sevens(side: Side, questions: Sequence[Question]) -> list[Answer]:
+def _by_sevens(side: Side, questions: Sequence[Question]) -> list[SideAnswer]:
     return in_requests(side, questions, rows=7)
 
 
-def _backwards(side: Side, questions: Sequence[Question]) -> list[Answer]:
+def _backwards(side: Side, questions: Sequence[Question]) -> list[SideAnswer]:
     return side.ask(questions[::-1])[::-1]
 
 
@@ -107,7 +107,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-def test_another_way_of_asking_is_no_finding(way: Way, models: Path, api: Api) -> None:
+def test_another_way_of_asking_is_no_finding(way: Strategy, models: Path, api: Api) -> None:
     _nothing(_compared(models, api, way))
 
 
@@ -136,7 +136,7 @@ def test_an_artifact_written_with_other_blanks_and_keys_is_no_finding(
 
     package = builds.artifact(models / "linear" / "1", tmp_path / "models", written_again)
     levels = frozenset({Level.D0, Level.D1, Level.D2, Level.D5})
-    ladder = Ladder(
+    ladder = Suite(
         package, TERMS, api.url, sales, QUESTIONS, recipes=builds.RECIPES, levels=levels, examples=5
     )
     _nothing(list(ladder.checks()))

@@ -19,17 +19,16 @@ import pytest
 from click.testing import CliRunner
 
 from differential_tests import expected_change, golden, questions, run_file
-from differential_tests.findings import Check, Kind, Level
+from differential_tests.findings import Check, FindingKind, Level
 from differential_tests.golden import recording
-from differential_tests.levels import candidate, noise, research, service
-from differential_tests.levels import suite as ladder
+from differential_tests.levels import candidate, noise, research, service, suite
 from differential_tests.levels.command import levels as command
-from differential_tests.levels.golden import NoBase, approved, of_commit, recorded
+from differential_tests.levels.golden import NoBase, compare_base, compare_recorded, golden_at_commit
 from differential_tests.levels.service import csv_bodies
-from differential_tests.levels.suite import Ladder
+from differential_tests.levels.suite import Suite
 from differential_tests.questions import Question
-from differential_tests.recording.strategies import asked
-from differential_tests.run_file import Answer, Header
+from differential_tests.recording.strategies import answer_table
+from differential_tests.run_file import RunHeader, SideAnswer
 from differential_tests.settings import tolerances
 from model_package.schema import EXAMPLE
 
@@ -45,23 +44,23 @@ class Made:
         self._price, self._together = price, together
         self.requests: list[int] = []
 
-    def ask(self, asked: Sequence[Question]) -> list[Answer]:
+    def ask(self, asked: Sequence[Question]) -> list[SideAnswer]:
         self.requests.append(len(asked))
         return [self._answer(one, len(asked)) for one in asked]
 
-    def _answer(self, one: Question, together: int) -> Answer:
+    def _answer(self, one: Question, together: int) -> SideAnswer:
         lot = float((one.row or EXAMPLE)["lot_area"])
         price = self._price(lot) + self._together(together) - together
-        return Answer(one.id, one.kind, one.segment, 200, value={"price_dollars": price})
+        return SideAnswer(one.id, one.kind, one.segment, 200, value={"price_dollars": price})
 
-    def header(self, questions_sha256: str, now: datetime) -> Header:
-        return Header("made", questions_sha256, now.isoformat())
+    def header(self, questions_sha256: str, now: datetime) -> RunHeader:
+        return RunHeader("made", questions_sha256, now.isoformat())
 
     def close(self) -> None:
         """Nothing is open."""
 
 
-def _kinds(check: Check) -> set[Kind]:
+def _kinds(check: Check) -> set[FindingKind]:
     return {finding.kind for finding in check.findings}
 
 
@@ -86,7 +85,7 @@ def test_a_side_that_counts_its_calls_is_noisy_at_the_second() -> None:
         calls.append(lot)
         return lot * 20 * (1 + 1e-9 * (len(calls) > len(HOUSES)))
 
-    assert _kinds(noise(Made(later), HOUSES, TERMS)[0]) == {Kind.NUMBER}
+    assert _kinds(noise(Made(later), HOUSES, TERMS)[0]) == {FindingKind.NUMBER}
 
 
 # -- the ladder
@@ -98,9 +97,9 @@ def test_an_exception_nobody_foresaw_costs_the_checks_of_no_level(
     def fails(*_: object, **__: object) -> None:
         raise ZeroDivisionError("planted")
 
-    monkeypatch.setattr(ladder, "company", fails)
+    monkeypatch.setattr(suite, "search_company", fails)
     wanted = frozenset({Level.D0, Level.D5})
-    climb = Ladder(models / "linear" / "1", TERMS, questions=HOUSES[:20], levels=wanted, examples=2)
+    climb = Suite(models / "linear" / "1", TERMS, questions=HOUSES[:20], levels=wanted, examples=2)
     *made, lost = list(climb.checks())
     assert "ZeroDivisionError: planted" in lost.error
     assert {"second call", "possible", "any house"} <= {check.name for check in made}
@@ -117,7 +116,7 @@ def test_on_a_terminal_it_says_meanwhile_what_is_being_done(models: Path, tmp_pa
             cwd=tmp_path,
             stderr=theirs,
             check=False,
-            env={**os.environ, "PYTHONPATH": str(Path(ladder.__file__).parents[2])},
+            env={**os.environ, "PYTHONPATH": str(Path(suite.__file__).parents[2])},
             stdout=subprocess.DEVNULL,
         )
         assert done.returncode == 0
@@ -166,7 +165,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("small") / "golden"
     directory.mkdir()
     shutil.copytree(golden.DIRECTORY / "models", directory / "models")
-    questions.write(directory / golden.QUESTIONS, golden.asked()[::12])
+    questions.write(directory / golden.QUESTIONS, golden.read_questions()[::12])
     recording.record(directory)
     return directory
 
@@ -175,8 +174,8 @@ def _copy(small: Path, directory: Path, factor: float = 1.0, artifact: str = "")
     """The same with other numbers, as another artifact would answer."""
     directory.mkdir()
     shutil.copytree(golden.DIRECTORY / "models", directory / "models")
-    questions.write(directory / golden.QUESTIONS, golden.asked(small))
-    for one in golden.found(small):
+    questions.write(directory / golden.QUESTIONS, golden.read_questions(small))
+    for one in golden.list_models(small):
         head = run_file.header(one.answers)
         told = replace(head, artifact_sha256=artifact or head.artifact_sha256)
         answers = [_times(answer, factor) for answer in run_file.read(one.answers)]
@@ -184,59 +183,59 @@ def _copy(small: Path, directory: Path, factor: float = 1.0, artifact: str = "")
     return directory
 
 
-def _times(answer: Answer, factor: float) -> Answer:
+def _times(answer: SideAnswer, factor: float) -> SideAnswer:
     if not isinstance(answer.value, dict) or "price_dollars" not in answer.value:
         return answer
     return replace(answer, value={"price_dollars": answer.value["price_dollars"] * factor})
 
 
 def test_the_golden_answers_are_those_of_the_code_of_now(small: Path) -> None:
-    checks = recorded(small, TERMS)
+    checks = compare_recorded(small, TERMS)
     assert {check.name for check in checks} == {"gbm as recorded", "linear as recorded"}
     assert all(check.passed and check.rows > 30 for check in checks)
 
 
 def test_other_answers_of_the_same_model_are_found(small: Path, tmp_path: Path) -> None:
-    checks = recorded(_copy(small, tmp_path / "golden", factor=1 + 3e-6), TERMS)
-    assert all(_kinds(check) == {Kind.NUMBER} for check in checks)
+    checks = compare_recorded(_copy(small, tmp_path / "golden", factor=1 + 3e-6), TERMS)
+    assert all(_kinds(check) == {FindingKind.NUMBER} for check in checks)
 
 
 def test_recording_again_writes_the_same_bytes(small: Path) -> None:
-    before = {one.name: one.answers.read_bytes() for one in golden.found(small)}
+    before = {one.name: one.answers.read_bytes() for one in golden.list_models(small)}
     recording.record(small)
-    assert {one.name: one.answers.read_bytes() for one in golden.found(small)} == before
+    assert {one.name: one.answers.read_bytes() for one in golden.list_models(small)} == before
 
 
 def test_an_artifact_that_the_code_of_now_refuses_is_a_finding(small: Path, tmp_path: Path) -> None:
     directory = _copy(small, tmp_path / "golden")
     shutil.rmtree(directory / "models")
-    for one in golden.found(small):
+    for one in golden.list_models(small):
         home = directory / "models" / one.name / "1"
         home.mkdir(parents=True)
         (home / "manifest.json").write_text("{}")
-    assert [_kinds(check) for check in recorded(directory, TERMS)] == [{Kind.FAILURE}] * 2
+    assert [_kinds(check) for check in compare_recorded(directory, TERMS)] == [{FindingKind.FAILURE}] * 2
 
 
 def test_golden_answers_that_changed_need_an_approved_change(small: Path, tmp_path: Path) -> None:
     now = _copy(small, tmp_path / "golden", factor=1.02, artifact="b" * 64)
-    gbm, linear = approved(small, now, TERMS, ())
+    gbm, linear = compare_base(small, now, TERMS, ())
     assert gbm.findings
-    (needed,) = [finding for finding in linear.findings if finding.kind is Kind.BUDGET]
+    (needed,) = [finding for finding in linear.findings if finding.kind is FindingKind.BUDGET]
     text = needed.detail[needed.detail.index("[[change]]") :].replace(
         'reason = ""', 'reason = "trained on 2010"'
     )
     entry = expected_change.parse(text.replace('approved_by = ""', 'approved_by = "a reviewer"'))
-    _, excused = approved(small, now, TERMS, entry)
+    _, excused = compare_base(small, now, TERMS, entry)
     assert excused.passed
     assert "a reviewer" in excused.facts[expected_change.FACT]
 
 
 def test_questions_that_one_of_the_two_has_not_are_left_out(small: Path, tmp_path: Path) -> None:
     now = _copy(small, tmp_path / "golden")
-    questions.write(now / golden.QUESTIONS, golden.asked(small)[1:])
-    checks = approved(small, now, TERMS, ())
+    questions.write(now / golden.QUESTIONS, golden.read_questions(small)[1:])
+    checks = compare_base(small, now, TERMS, ())
     assert all(check.passed for check in checks)
-    assert {check.rows for check in checks} == {len(golden.asked(small)) - 1}
+    assert {check.rows for check in checks} == {len(golden.read_questions(small)) - 1}
 
 
 def test_the_golden_answers_of_a_commit_are_those_that_were_committed(small: Path, tmp_path: Path) -> None:
@@ -246,20 +245,20 @@ def test_the_golden_answers_of_a_commit_are_those_that_were_committed(small: Pat
             ["git", "-c", "user.name=n", "-c", "user.email=e", *arguments], cwd=tmp_path, check=True
         )
     (tmp_path / "golden" / golden.QUESTIONS).write_text("")
-    with of_commit("HEAD", tmp_path / "golden") as base:
-        assert golden.asked(base) == golden.asked(small)
+    with golden_at_commit("HEAD", tmp_path / "golden") as base:
+        assert golden.read_questions(base) == golden.read_questions(small)
 
 
 def test_a_commit_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(NoBase, match="not a git repository"):
-        of_commit("HEAD", tmp_path).__enter__()
+        golden_at_commit("HEAD", tmp_path).__enter__()
 
 
 # -- D4
 
 
 def _against(live: Price, other: Price) -> Check:
-    return candidate(asked(Made(live), HOUSES, TERMS), asked(Made(other), HOUSES, TERMS), TERMS)
+    return candidate(answer_table(Made(live), HOUSES, TERMS), answer_table(Made(other), HOUSES, TERMS), TERMS)
 
 
 def test_a_candidate_that_disagrees_by_a_third_is_described_and_no_finding() -> None:
@@ -275,20 +274,20 @@ def test_one_house_at_three_times_the_price_may_be_chance_and_four_are_not() -> 
 
     assert dearer(1).passed
     four = dearer(4)
-    assert [finding.kind for finding in four.findings] == [Kind.BUDGET, *[Kind.NUMBER] * 4]
+    assert [finding.kind for finding in four.findings] == [FindingKind.BUDGET, *[FindingKind.NUMBER] * 4]
 
 
 @pytest.mark.parametrize(
     ("price", "kind"),
     [
-        (float("nan"), Kind.NAN),
-        (float("inf"), Kind.INFINITE),
-        (-100_000.0, Kind.SIGN),
-        (12.1, Kind.BUDGET),
-        (20_000_000.0, Kind.BUDGET),
+        (float("nan"), FindingKind.NAN),
+        (float("inf"), FindingKind.INFINITE),
+        (-100_000.0, FindingKind.SIGN),
+        (12.1, FindingKind.BUDGET),
+        (20_000_000.0, FindingKind.BUDGET),
     ],
 )
-def test_one_impossible_price_is_a_finding(price: float, kind: Kind) -> None:
+def test_one_impossible_price_is_a_finding(price: float, kind: FindingKind) -> None:
     check = _against(lambda lot: 20 * lot, lambda lot: price if lot == 5007 else 20 * lot)
     assert kind in {finding.kind for finding in check.findings if finding.row == "house-007"}
 
@@ -315,7 +314,7 @@ def test_a_candidate_that_answers_the_same_is_proved_no_worse_without_outcomes()
 
 def test_what_cannot_be_run_is_a_check_with_an_error_and_the_others_go_on(models: Path) -> None:
     levels = frozenset({Level.D0, Level.D4})
-    ladder = Ladder(models / "linear" / "1", TERMS, candidate="nobody", levels=levels, questions=HOUSES)
+    ladder = Suite(models / "linear" / "1", TERMS, candidate="nobody", levels=levels, questions=HOUSES)
     checks = list(ladder.checks())
     assert {check.level for check in checks if check.passed} == {Level.D0}
     (failed,) = [check for check in checks if check.level is Level.D4]
@@ -324,7 +323,7 @@ def test_what_cannot_be_run_is_a_check_with_an_error_and_the_others_go_on(models
 
 def test_levels_without_anything_to_compare_are_left_out(models: Path) -> None:
     levels = frozenset({Level.D1, Level.D2, Level.D4})
-    assert list(Ladder(models / "linear" / "1", TERMS, levels=levels).checks()) == []
+    assert list(Suite(models / "linear" / "1", TERMS, levels=levels).checks()) == []
 
 
 def test_a_declared_promise_that_is_broken_is_found_and_the_house_is_kept(

@@ -11,14 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from differential_tests.findings import Check, Kind
+from differential_tests.findings import Check, FindingKind
 from differential_tests.levels import relations
-from differential_tests.levels.metamorphic import possible, refusal, relation
-from differential_tests.levels.search import MOST_HOUSES, always, company, disagreement
+from differential_tests.levels.metamorphic import check_possible, check_refusal, check_relation
+from differential_tests.levels.search import (
+    MOST_HOUSES,
+    search_company,
+    search_disagreement,
+    search_relations,
+)
 from differential_tests.questions import Question, corpus
-from differential_tests.relations import ALWAYS, BUDGETED, REFUSED, Budget, Relation, budgets, more
+from differential_tests.relations import ALWAYS, BUDGETED, REFUSED, Budget, Relation, budgets, increasing_in
 from differential_tests.relations.relation import InvalidBudget
-from differential_tests.run_file import Answer, Header
+from differential_tests.run_file import RunHeader, SideAnswer
 from model_package import artifact
 from model_package.schema import EXAMPLE, FIELDS, Row, parse_csv, parse_json
 
@@ -34,23 +39,23 @@ class Made:
     def __init__(self, price: Price) -> None:
         self._price = price
 
-    def ask(self, asked: Sequence[Question]) -> list[Answer]:
+    def ask(self, asked: Sequence[Question]) -> list[SideAnswer]:
         return [self._answer(one) for one in asked]
 
-    def _answer(self, one: Question) -> Answer:
+    def _answer(self, one: Question) -> SideAnswer:
         try:
             rows = self._rows(one)
         except ValueError:
-            return Answer(one.id, one.kind, status=422, code="invalid-rows", value={})
-        return Answer(one.id, one.kind, status=200, value={"price_dollars": self._price(rows[0])})
+            return SideAnswer(one.id, one.kind, status=422, code="invalid-rows", value={})
+        return SideAnswer(one.id, one.kind, status=200, value={"price_dollars": self._price(rows[0])})
 
     def _rows(self, one: Question) -> list[Row]:
         if one.content_type == "text/csv":
             return parse_csv((one.body or "").encode(), 10).rows
         return parse_json((one.body or json.dumps(one.row)).encode(), 10).rows
 
-    def header(self, questions_sha256: str, now: datetime) -> Header:
-        return Header("made", questions_sha256, now.isoformat())
+    def header(self, questions_sha256: str, now: datetime) -> RunHeader:
+        return RunHeader("made", questions_sha256, now.isoformat())
 
     def close(self) -> None:
         """Nothing is open."""
@@ -94,7 +99,9 @@ FAULTS: dict[str, Price] = {
 def test_a_side_that_breaks_a_relation_is_found(name: str) -> None:
     one = next((one for one in BUDGETED if one.name == name), None)
     side = Made(FAULTS[name])
-    assert not (relation(side, HOUSES, one, budgets()[name]) if one else possible(side, HOUSES)).passed
+    assert not (
+        check_relation(side, HOUSES, one, budgets()[name]) if one else check_possible(side, HOUSES)
+    ).passed
 
 
 class Odd(Made):
@@ -120,7 +127,7 @@ ODD: dict[str, Callable[[Question], float]] = {
 
 @pytest.mark.parametrize("one", ALWAYS, ids=lambda one: one.name)
 def test_a_side_that_reads_requests_in_a_way_of_its_own_is_found(one: Relation) -> None:
-    assert not relation(Odd(ODD[one.name]), HOUSES[:5], one, Budget()).passed
+    assert not check_relation(Odd(ODD[one.name]), HOUSES[:5], one, Budget()).passed
 
 
 @pytest.mark.parametrize("change", ALWAYS, ids=lambda one: one.name)
@@ -140,21 +147,21 @@ def test_each_relation_that_always_holds_changes_what_is_sent_and_nothing_else(c
 
 @pytest.mark.parametrize("spoiled", REFUSED, ids=lambda one: one.name)
 def test_a_side_that_answers_what_it_should_refuse_is_found(spoiled: object) -> None:
-    check = refusal(Odd(lambda _: 0), HOUSES[:5], spoiled)  # type: ignore[arg-type]
-    assert [finding.kind for finding in check.findings] == [Kind.RELATION] * 5
+    check = check_refusal(Odd(lambda _: 0), HOUSES[:5], spoiled)  # type: ignore[arg-type]
+    assert [finding.kind for finding in check.findings] == [FindingKind.RELATION] * 5
 
 
 def test_a_fault_of_the_service_itself_is_no_refusal() -> None:
     class Broken(Made):
-        def _answer(self, one: Question) -> Answer:
-            return Answer(one.id, one.kind, status=500, code="internal", value={})
+        def _answer(self, one: Question) -> SideAnswer:
+            return SideAnswer(one.id, one.kind, status=500, code="internal", value={})
 
-    assert refusal(Broken(_dollars), HOUSES[:2], REFUSED[0]).findings
+    assert check_refusal(Broken(_dollars), HOUSES[:2], REFUSED[0]).findings
 
 
 def test_a_relation_that_speaks_of_no_house_is_an_error_and_no_pass() -> None:
     bare = [Question("one", "ordinary", row=EXAMPLE | {"garage_cars": 0})]
-    assert relation(Made(_dollars), bare, more("garage_cars"), Budget()).error
+    assert check_relation(Made(_dollars), bare, increasing_in("garage_cars"), Budget()).error
 
 
 # -- budgets
@@ -178,7 +185,10 @@ def test_a_budget_is_a_share_and_a_worst_and_what_is_not_noticed(
     houses: int, by: float, *, passes: bool
 ) -> None:
     agreed = Budget(share=0.05, worst=0.1, unnoticed=0.005)
-    assert relation(_cheaper_for(houses, by), HOUSES, more("living_area"), agreed).passed is passes
+    assert (
+        check_relation(_cheaper_for(houses, by), HOUSES, increasing_in("living_area"), agreed).passed
+        is passes
+    )
 
 
 def test_what_a_model_declares_has_no_budget() -> None:
@@ -202,7 +212,7 @@ def test_a_budget_that_cannot_be_right_is_refused(text: str, tmp_path: Path) -> 
 
 
 def test_a_gap_that_is_no_number_breaks_every_relation() -> None:
-    assert more("living_area").violation(nan) == inf
+    assert increasing_in("living_area").violation(nan) == inf
 
 
 # -- the search
@@ -212,7 +222,7 @@ def test_the_search_finds_the_one_house_that_breaks_and_makes_it_plain() -> None
     """Above 3,000 square feet more is cheaper: an ordinary house with one other field shows it."""
     side = Made(lambda row: 1e9 - _dollars(row) if float(row["living_area"] or 0) > 3000 else _dollars(row))
     ordinary = [row for row in ROWS if float(row["living_area"] or 0) < 2000]
-    found = always(side, ordinary, monotone=["living_area"], examples=200)
+    found = search_relations(side, ordinary, monotone=["living_area"], examples=200)
     (finding,) = found.check.findings
     assert finding.detail == "10 % more living_area never means a lower answer"
     (house,) = found.houses
@@ -222,7 +232,7 @@ def test_the_search_finds_the_one_house_that_breaks_and_makes_it_plain() -> None
 def test_the_same_search_tries_the_same_houses() -> None:
     def tried() -> list[Row]:
         rows: list[Row] = []
-        always(Made(lambda row: rows.append(row) or _dollars(row)), ROWS, examples=5)  # type: ignore[func-returns-value]
+        search_relations(Made(lambda row: rows.append(row) or _dollars(row)), ROWS, examples=5)  # type: ignore[func-returns-value]
         return rows
 
     assert tried() == tried()
@@ -230,28 +240,28 @@ def test_the_same_search_tries_the_same_houses() -> None:
 
 def test_an_answer_that_depends_on_the_company_is_found() -> None:
     class Crowded(Made):
-        def ask(self, asked: Sequence[Question]) -> list[Answer]:
+        def ask(self, asked: Sequence[Question]) -> list[SideAnswer]:
             crowd = sum(float((one.row or EXAMPLE)["lot_area"]) for one in asked)  # type: ignore[arg-type]
-            return [Answer(one.id, one.kind, status=200, value={"price_dollars": crowd}) for one in asked]
+            return [SideAnswer(one.id, one.kind, status=200, value={"price_dollars": crowd}) for one in asked]
 
-    assert company(Crowded(_dollars), ROWS, examples=EXAMPLES).check.findings
-    assert company(Made(_dollars), ROWS, examples=EXAMPLES).check.passed
+    assert search_company(Crowded(_dollars), ROWS, examples=EXAMPLES).check.findings
+    assert search_company(Made(_dollars), ROWS, examples=EXAMPLES).check.passed
 
 
 def test_an_answer_that_was_wrong_once_is_found_although_it_is_right_again() -> None:
     calls = count()
     side = Made(lambda row: _dollars(row) + (300 <= next(calls) < 300 + MOST_HOUSES + 1))
-    (finding,) = company(side, ROWS, examples=EXAMPLES).check.findings
+    (finding,) = search_company(side, ROWS, examples=EXAMPLES).check.findings
     assert "broken only now and then; hypothesis: " in finding.detail
 
 
 @pytest.mark.parametrize("every", [7, 97, 101])
 def test_a_side_that_is_wrong_now_and_then_is_a_finding_whatever_hypothesis_makes_of_it(every: int) -> None:
-    for search in (always, company):
+    for search in (search_relations, search_company):
         calls = count(1)
         side = Made(lambda row, calls=calls: _dollars(row) * (1.01 if next(calls) % every == 0 else 1))  # type: ignore[misc]
         (finding,) = search(side, ROWS, examples=EXAMPLES).check.findings
-        assert finding.kind is Kind.RELATION
+        assert finding.kind is FindingKind.RELATION
 
 
 def test_the_search_climbs_to_where_two_models_disagree_most() -> None:
@@ -260,7 +270,7 @@ def test_the_search_climbs_to_where_two_models_disagree_most() -> None:
     def dearer(row: Row) -> float:
         return _dollars(row) * 1.2 ** float(row["fireplaces"] or 0)
 
-    found = disagreement(Made(_dollars), Made(dearer), ROWS, examples=300)
+    found = search_disagreement(Made(_dollars), Made(dearer), ROWS, examples=300)
     assert found.check.passed
     assert found.houses[0].row is not None
     assert found.houses[0].row["fireplaces"] == 10
@@ -275,6 +285,6 @@ def test_hypothesis_makes_every_kind_of_value_of_every_field() -> None:
                 seen[name].add(value)
         return 1.0
 
-    always(Made(price), ROWS[:1], examples=200)
+    search_relations(Made(price), ROWS[:1], examples=200)
     assert all(None in seen[field.name] for field in FIELDS if field.nullable)
     assert all(len(seen[field.name]) > 1 for field in FIELDS)

@@ -19,7 +19,7 @@ from serving import Api
 from differential_tests import questions
 from differential_tests.findings import Level
 from differential_tests.levels.research import refit
-from differential_tests.levels.suite import Ladder
+from differential_tests.levels.suite import Suite
 from differential_tests.questions import corpus
 from differential_tests.settings import tolerances
 from model_package import dataset
@@ -37,7 +37,7 @@ def _up_to(level: Level) -> list[Level]:
 
 def _first(package: Path, level: Level, sales: Path, **more: object) -> Level | None:
     """The first level that fails, of those up to `level`."""
-    ladder = Ladder(
+    ladder = Suite(
         package,
         tolerances.read(),
         sales=sales,

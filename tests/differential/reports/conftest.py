@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from differential_tests.findings import Check, Finding, Kind, Level, Pairs, Spread
-from differential_tests.run_file import Header
+from differential_tests.findings import Check, Finding, FindingKind, Level, Pairs, Spread
+from differential_tests.run_file import RunHeader
 
 HOSTILE = (
     "</td><script>alert(1)</script> | ` @everyone ![x](http://x.example) \x00\x1b[31m\ud800\u202e\n# up \"'"
@@ -27,8 +27,8 @@ SAME = Check(
 )
 
 
-def _header(source: str, sha256: str) -> Header:
-    return Header(source, "9" * 64, "2026-10-01T12:00:00+00:00", "linear@1", sha256, {"version": "0.1.0"})
+def _header(source: str, sha256: str) -> RunHeader:
+    return RunHeader(source, "9" * 64, "2026-10-01T12:00:00+00:00", "linear@1", sha256, {"version": "0.1.0"})
 
 
 def compared(rows: int = 1200, noise: float = 0.04, findings: int = 80) -> Check:
@@ -47,7 +47,7 @@ def compared(rows: int = 1200, noise: float = 0.04, findings: int = 80) -> Check
         rows,
         a=_header("http://127.0.0.1:8080", "a" * 64),
         b=_header("models/gbm@2", "b" * 64),
-        findings=(Finding(Kind.MISSING, "house-1", a={"price_dollars": 1.0}, segment="NAmes"), *found),
+        findings=(Finding(FindingKind.MISSING, "house-1", a={"price_dollars": 1.0}, segment="NAmes"), *found),
         spreads=tuple(
             _spread(abs(gaps), 100 * abs(gaps) / a, segment) for segment in ("", "NAmes", "OldTown")
         ),
@@ -58,7 +58,9 @@ def compared(rows: int = 1200, noise: float = 0.04, findings: int = 80) -> Check
 
 
 def _number(row: str, a: float, b: float, segment: str) -> Finding:
-    return Finding(Kind.NUMBER, row, "$.price_dollars", a, b, b - a, 100 * abs(b - a) / max(a, b), segment)
+    return Finding(
+        FindingKind.NUMBER, row, "$.price_dollars", a, b, b - a, 100 * abs(b - a) / max(a, b), segment
+    )
 
 
 def _spread(gaps: np.ndarray, percents: np.ndarray, segment: str) -> Spread:
@@ -71,14 +73,14 @@ ODD = Check(
     f"package x API {HOSTILE}",
     HOSTILE,
     8,
-    a=Header(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, {HOSTILE: HOSTILE}),
+    a=RunHeader(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, {HOSTILE: HOSTILE}),
     findings=(
-        Finding(Kind.FAILURE, HOSTILE, detail=HOSTILE),
-        Finding(Kind.REFUSAL, "r2", "$", {"errors": [{HOSTILE: HOSTILE}]}, HOSTILE, segment=HOSTILE),
-        Finding(Kind.NAN, "r3", HOSTILE, math.nan, 1.0),
-        Finding(Kind.INFINITE, "r4", "$.x", math.inf, [-math.inf, {"deep": math.nan}]),
-        Finding(Kind.TYPE, "r5", "$.x", "NaN", 10**30),
-        Finding(Kind.NUMBER, "r6", "$.x", 5e-324, 1.7e308, 1.7e308, 100.0),
+        Finding(FindingKind.FAILURE, HOSTILE, detail=HOSTILE),
+        Finding(FindingKind.REFUSAL, "r2", "$", {"errors": [{HOSTILE: HOSTILE}]}, HOSTILE, segment=HOSTILE),
+        Finding(FindingKind.NAN, "r3", HOSTILE, math.nan, 1.0),
+        Finding(FindingKind.INFINITE, "r4", "$.x", math.inf, [-math.inf, {"deep": math.nan}]),
+        Finding(FindingKind.TYPE, "r5", "$.x", "NaN", 10**30),
+        Finding(FindingKind.NUMBER, "r6", "$.x", 5e-324, 1.7e308, 1.7e308, 100.0),
     ),
     spreads=(
         Spread(HOSTILE, HOSTILE, 8, 4, 2, (0.0, 1.0, math.inf, math.nan), (0.0, 1.0, math.inf, math.nan)),

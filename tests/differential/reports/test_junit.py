@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from junitparser import Error, Failure, JUnitXml
 from xmlschema import XMLSchema
 
-from differential_tests.findings import Check, Finding, Kind, Level
+from differential_tests.findings import Check, Finding, FindingKind, Level
 from differential_tests.reports import junit, summary
 
 SCHEMA = XMLSchema(Path(__file__).with_name("junit.xsd"))
@@ -93,7 +93,7 @@ def test_any_text_gives_a_file_that_validates(
     tmp_path_factory: pytest.TempPathFactory, name: str, row: str, detail: str, said: object
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.xml"
-    finding = Finding(Kind.TEXT, row, name, said, said, detail=detail, segment=row)
+    finding = Finding(FindingKind.TEXT, row, name, said, said, detail=detail, segment=row)
     checks = [
         Check(Level.D2, name, row, 1, findings=(finding,), facts={name: detail}),
         Check(Level.D2, name, row, 1, error=detail or "x"),

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from differential_tests.findings import Check, Finding, Kind, Level
+from differential_tests.findings import Check, Finding, FindingKind, Level
 from differential_tests.reports import json_lines
 
 
@@ -46,7 +46,7 @@ def test_findings_come_back_as_they_were(tmp_path: Path, every: tuple[Check, ...
 def test_a_text_that_says_nan_is_not_the_number(tmp_path: Path) -> None:
     path = tmp_path / "findings.jsonl"
     json_lines.write(
-        path, [Check(Level.D2, "x", "y", 1, findings=(Finding(Kind.TYPE, "r", "$", "NaN", math.nan),))]
+        path, [Check(Level.D2, "x", "y", 1, findings=(Finding(FindingKind.TYPE, "r", "$", "NaN", math.nan),))]
     )
     (finding,) = (one for one in json_lines.read(path) if isinstance(one, Finding))
     assert finding.a == "NaN"
@@ -67,7 +67,7 @@ def test_any_value_is_read_by_a_strict_reader(
     tmp_path_factory: pytest.TempPathFactory, a: Any, b: Any, text: str
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.jsonl"
-    put = Finding(Kind.TEXT, text, text, a, b, segment=text, detail=text)
+    put = Finding(FindingKind.TEXT, text, text, a, b, segment=text, detail=text)
     json_lines.write(path, [Check(Level.D3, text, text, 1, findings=(put,), facts={text: text})])
     for line in path.read_bytes().splitlines():
         orjson.loads(line)

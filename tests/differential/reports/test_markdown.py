@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from differential_tests.findings import Check, Finding, Kind, Level
+from differential_tests.findings import Check, Finding, FindingKind, Level
 from differential_tests.reports import markdown, summary
 
 OURS = {"<details>", "</details>", "<summary>", "</summary>"}
@@ -86,7 +86,7 @@ def test_a_foreign_text_is_in_code_spans_and_nowhere_else(every: tuple[Check, ..
 
 def test_it_stays_far_below_githubs_limit(every: tuple[Check, ...]) -> None:
     long = "`|<@" * 5000
-    finding = Finding(Kind.TEXT, long, long, long, {long: long}, segment=long, detail=long)
+    finding = Finding(FindingKind.TEXT, long, long, long, {long: long}, segment=long, detail=long)
     many = [
         replace(
             check,
@@ -109,7 +109,7 @@ texts = st.text(st.characters(exclude_categories=()), max_size=30) | st.text(
 @settings(max_examples=80, deadline=None, derandomize=True, database=None)
 @given(texts, texts, texts)
 def test_no_text_breaks_out(name: str, row: str, detail: str) -> None:
-    finding = Finding(Kind.TEXT, row, name, detail, row, segment=row, detail=detail)
+    finding = Finding(FindingKind.TEXT, row, name, detail, row, segment=row, detail=detail)
     checks = [
         Check(Level.D2, name, row, 1, findings=(finding,), facts={name: detail}),
         Check(Level.D1, name, row, 1, error=detail or "x"),
@@ -123,7 +123,7 @@ def test_no_text_breaks_out(name: str, row: str, detail: str) -> None:
                 dataset="d",
                 facts={},
                 error=one.error and "e",
-                findings=tuple(Finding(Kind.TEXT, "r") for _ in one.findings),
+                findings=tuple(Finding(FindingKind.TEXT, "r") for _ in one.findings),
             )
             for one in checks
         ]

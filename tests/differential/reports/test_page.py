@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Browser
 
-from differential_tests.findings import Check, Finding, Kind, Level, Pairs, Spread
+from differential_tests.findings import Check, Finding, FindingKind, Level, Pairs, Spread
 from differential_tests.reports import page, plots, summary
-from differential_tests.reports.canvas import Axis, axis, short
+from differential_tests.reports.canvas import PlotAxis, axis, short
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 
@@ -178,7 +178,7 @@ def test_any_numbers_can_be_drawn(pairs: list[tuple[float, float]]) -> None:
 @settings(max_examples=100, deadline=None, derandomize=True, database=None)
 @given(st.floats(1e-6, 1e9), st.floats(1e-6, 1e9), st.booleans())
 def test_an_axis_has_ticks_in_order_and_room_for_all(a: float, b: float, log: bool) -> None:
-    found: Axis = axis(np.array([a, b]), vertical=False, log=log and a != b)
+    found: PlotAxis = axis(np.array([a, b]), vertical=False, log=log and a != b)
     ticks = found.ticks()
     assert 1 <= len(ticks) <= 10
     assert all(left < right for left, right in pairwise(ticks))
@@ -196,7 +196,7 @@ texts = st.text(st.characters(exclude_categories=()), max_size=30) | st.text(
 @given(texts, texts)
 def test_no_text_changes_the_elements(text: str, other: str) -> None:
     def check(one: str, two: str) -> Check:
-        finding = Finding(Kind.TEXT, one, two, one, two, segment=one, detail=two)
+        finding = Finding(FindingKind.TEXT, one, two, one, two, segment=one, detail=two)
         spread = Spread(one, two, 1, 1, 1, (0.0,) * 4, (0.0,) * 4)
         pairs = Pairs(one, (two,), np.array([1.0]), np.array([2.0]))
         return Check(

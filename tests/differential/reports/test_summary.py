@@ -18,9 +18,17 @@ import pytest
 from junitparser import JUnitXml
 from rich.console import Console
 
-from differential_tests.findings import Check, Finding, Kind, Level, exit_status
-from differential_tests.reports import canvas, json_lines, junit, markdown, page, summary, terminal
-from differential_tests.reports import formatting as texts
+from differential_tests.findings import Check, Finding, FindingKind, Level, exit_status
+from differential_tests.reports import (
+    canvas,
+    formatting,
+    json_lines,
+    junit,
+    markdown,
+    page,
+    summary,
+    terminal,
+)
 
 Counted = dict[str, tuple[int, int, int, int]]
 """By level: checks, rows, findings, and checks that could not run."""
@@ -147,10 +155,10 @@ def test_verdicts_are_told_as_the_exit_status_is(every: tuple[Check, ...], same:
 
 def test_the_worst_of_all_are_whole_rows_then_the_largest_differences(same: tuple[Check, ...]) -> None:
     def number(percent: float) -> Finding:
-        return Finding(Kind.NUMBER, f"r{percent}", percent=percent)
+        return Finding(FindingKind.NUMBER, f"r{percent}", percent=percent)
 
-    one = replace(same[0], findings=(Finding(Kind.NAN, "n"), number(9), number(3)))
-    two = replace(same[0], level=Level.D2, findings=(Finding(Kind.EXTRA, "e"), number(-20), number(4)))
+    one = replace(same[0], findings=(Finding(FindingKind.NAN, "n"), number(9), number(3)))
+    two = replace(same[0], level=Level.D2, findings=(Finding(FindingKind.EXTRA, "e"), number(-20), number(4)))
     assert [finding.row for _, finding in summary.worst([one, two], 5)] == ["e", "n", "r-20", "r9", "r4"]
 
 
@@ -177,9 +185,9 @@ def test_a_terminal_gets_no_control_characters_and_no_markup(every: tuple[Check,
     ],
 )
 def test_values_are_told_as_json(value: object, told: str) -> None:
-    assert texts.value(value) == told
+    assert formatting.value(value) == told
 
 
-@pytest.mark.parametrize("module", [canvas, texts])
+@pytest.mark.parametrize("module", [canvas, formatting])
 def test_the_examples_of_the_docstrings_are_right(module: ModuleType) -> None:
     assert doctest.testmod(module) == (0, 1 if module is canvas else 3)

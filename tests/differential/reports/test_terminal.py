@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from differential_tests.findings import Check, Finding, Kind, Level
+from differential_tests.findings import Check, Finding, FindingKind, Level
 from differential_tests.reports import terminal
 
 
@@ -31,7 +31,9 @@ def test_what_was_excused_is_said_with_the_reason() -> None:
 
 def test_a_text_to_be_copied_is_whole_and_hides_nothing() -> None:
     entry = '[[change]]\nmodel = "gbm"\nreason = ""\n' + "# as long as it has to be\n" * 20 + "\x1b[2J"
-    told = shown(Check(Level.D3, "golden", "", rows=1, findings=(Finding(Kind.BUDGET, "gbm", detail=entry),)))
+    told = shown(
+        Check(Level.D3, "golden", "", rows=1, findings=(Finding(FindingKind.BUDGET, "gbm", detail=entry),))
+    )
     assert '[[change]]\nmodel = "gbm"\nreason = ""\n' in told
     assert told.count("# as long as it has to be\n") == 20
     assert "\\u001b[2J" in told

@@ -8,16 +8,16 @@ from http import HTTPStatus
 
 import numpy as np
 
+from differential_tests.comparison.compared_paths import to_rows
 from differential_tests.comparison.entries import Entries, Mask, Positions
-from differential_tests.comparison.places import to_rows
-from differential_tests.comparison.rows import Rows, said
-from differential_tests.comparison.table import Table, Type
-from differential_tests.findings import Asked
+from differential_tests.comparison.rows import Rows, status_text
+from differential_tests.comparison.table import AnswerTable, Type
+from differential_tests.findings import KindCounts
 
 _EMPTY = (Type.EMPTY_LIST, Type.EMPTY_OBJECT)
 
 
-def by_kind(a: Table, b: Table, rows: Rows) -> tuple[Asked, ...]:
+def by_kind(a: AnswerTable, b: AnswerTable, rows: Rows) -> tuple[KindCounts, ...]:
     """The questions of each kind, in alphabetical order."""
     kinds = dict(zip(b.ids, b.kinds, strict=True)) | dict(zip(a.ids, a.kinds, strict=True))
     of_rows = [a.kinds[row] for row in rows.a.tolist()]
@@ -27,17 +27,17 @@ def by_kind(a: Table, b: Table, rows: Rows) -> tuple[Asked, ...]:
     yes, no, nothing = (_counted(of_rows, chosen) for chosen in (answered, ~answered, empty))
     refusals = _refusals(a, rows)
     return tuple(
-        Asked(kind, asked[kind], yes[kind], no[kind], nothing[kind], refusals.get(kind, ""))
+        KindCounts(kind, asked[kind], yes[kind], no[kind], nothing[kind], refusals.get(kind, ""))
         for kind in sorted(asked)
     )
 
 
-def _refusals(a: Table, rows: Rows) -> dict[str, str]:
+def _refusals(a: AnswerTable, rows: Rows) -> dict[str, str]:
     """What most questions of a kind were refused with."""
     codes: dict[str, Counter[str]] = {}
     for row in rows.a.tolist():
         if a.statuses[row] >= HTTPStatus.BAD_REQUEST:
-            codes.setdefault(a.kinds[row], Counter())[said(a, row)] += 1
+            codes.setdefault(a.kinds[row], Counter())[status_text(a, row)] += 1
     return {kind: counts.most_common(1)[0][0] for kind, counts in codes.items()}
 
 
@@ -45,7 +45,7 @@ def _counted(kinds: Sequence[str], chosen: Mask) -> Counter[str]:
     return Counter(kinds[row] for row in np.flatnonzero(chosen).tolist())
 
 
-def _filled(a: Table, b: Table, rows: Rows, answered: Mask) -> Mask:
+def _filled(a: AnswerTable, b: AnswerTable, rows: Rows, answered: Mask) -> Mask:
     """Rows in which either side has a value.
 
     Where a place has nothing but null and NaN in all rows, what is the same in all of them (a currency, a
@@ -53,7 +53,7 @@ def _filled(a: Table, b: Table, rows: Rows, answered: Mask) -> Mask:
     """
     filled = np.zeros(len(answered), np.bool_)
     places = [
-        [_Side(table, path, positions, answered) for table, positions in ((a, rows.a), (b, rows.b))]
+        [_SideValues(table, path, positions, answered) for table, positions in ((a, rows.a), (b, rows.b))]
         for path in sorted(a.columns.keys() | b.columns.keys())
     ]
     silent = any(
@@ -66,10 +66,10 @@ def _filled(a: Table, b: Table, rows: Rows, answered: Mask) -> Mask:
     return filled
 
 
-class _Side:
+class _SideValues:
     """What one side says at one place, in the rows that are answered."""
 
-    def __init__(self, table: Table, path: str, positions: Positions, answered: Mask) -> None:
+    def __init__(self, table: AnswerTable, path: str, positions: Positions, answered: Mask) -> None:
         entries = Entries.of(table.columns.get(path), to_rows(positions, len(table.ids)))
         entries = entries.only(answered[entries.rows])
         numbers = entries.column.numbers[entries.at]

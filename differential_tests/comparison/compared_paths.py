@@ -10,12 +10,12 @@ import numpy as np
 from differential_tests.comparison.differences import Differences, Numbers, alone, unlike
 from differential_tests.comparison.entries import Entries, Positions, paired
 from differential_tests.comparison.rows import Rows
-from differential_tests.comparison.table import Table
+from differential_tests.comparison.table import AnswerTable
 from differential_tests.settings.tolerances import Tolerance
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ComparedPath:
     """One place compared in `rows` rows, in which either side has something there."""
 
     path: str
@@ -24,7 +24,7 @@ class Place:
     numbers: Numbers
 
 
-def compared(a: Table, b: Table, rows: Rows, tolerance: Tolerance) -> Iterator[Place]:
+def compare_paths(a: AnswerTable, b: AnswerTable, rows: Rows, tolerance: Tolerance) -> Iterator[ComparedPath]:
     """Every place of either table, in alphabetical order."""
     from_a, from_b = to_rows(rows.a, len(a.ids)), to_rows(rows.b, len(b.ids))
     for path in sorted(a.columns.keys() | b.columns.keys()):
@@ -40,8 +40,8 @@ def to_rows(places: Positions, count: int) -> Positions:
     return found
 
 
-def _place(path: str, a: Entries, b: Entries, tolerance: Tolerance) -> Place:
+def _place(path: str, a: Entries, b: Entries, tolerance: Tolerance) -> ComparedPath:
     both_a, both_b, only_a, only_b = paired(a, b)
     found, numbers = unlike(both_a, both_b, tolerance.at(path))
     found = [one for one in (alone(only_a, only_b), *found) if len(one)]
-    return Place(path, len(both_a) + len(only_a) + len(only_b), found, numbers)
+    return ComparedPath(path, len(both_a) + len(only_a) + len(only_b), found, numbers)
