@@ -76,12 +76,12 @@ def existing(models: Path, reference: ModelRef) -> Path:
 
 def listing(models: Path) -> list[tuple[str, str]]:
     """Every (name, version) present, versions in the order of their numbers; nothing is verified."""
-    found = [
+    models_and_versions = [
         (model.name, int(version.name))
         for model in _directories(models, _MODEL_NAME)
         for version in _directories(model, _VERSION)
     ]
-    return [(name, str(version)) for name, version in sorted(found)]
+    return [(name, str(version)) for name, version in sorted(models_and_versions)]
 
 
 def _directories(parent: Path, pattern: re.Pattern[str]) -> list[Path]:
@@ -178,8 +178,8 @@ def _draft(models: Path, name: str) -> tuple[str, Path]:
 def _numbers(home: Path, *, drafts: bool = True) -> list[int]:
     """The version numbers taken in a model's directory, those being written among them."""
     names = [child.name for child in home.iterdir()]
-    found = [int(name) for name in names if _VERSION.match(name)]
-    return found + [int(match[1]) for name in names if drafts and (match := _DRAFT.match(name))]
+    numbers = [int(name) for name in names if _VERSION.match(name)]
+    return numbers + [int(match[1]) for name in names if drafts and (match := _DRAFT.match(name))]
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -65,10 +65,10 @@ def _delay(later: Any, built: Any) -> int | None:
 
 
 def _mask(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    for part, absent, fields in PARTS:
+    for component, absent, fields in PARTS:
         for name in fields:
-            pairs = zip(columns[name], columns[part], strict=True)
-            columns[name] = [None if whole == absent else value for value, whole in pairs]
+            pairs = zip(columns[name], columns[component], strict=True)
+            columns[name] = [None if total == absent else value for value, total in pairs]
     return columns
 
 

@@ -35,7 +35,7 @@ it: 7 % over 100, which is less than two models differ by, and 25 % over 8.
 def too_few(card: Mapping[str, Any]) -> str | None:
     """Why a model's error is not to be trusted, from its card; None: it is, or the card does not say."""
     try:
-        trained, held_out = (int(card["data"][part]["n"]) for part in ("train", "held_out"))
+        trained, held_out = (int(card["data"][rows]["n"]) for rows in ("train", "held_out"))
     except (KeyError, TypeError, ValueError):
         return None
     if trained >= TRAINED_LEAST and held_out >= HELD_OUT_LEAST:
@@ -93,7 +93,7 @@ def _read(artifact: Path) -> Any:
 def markdown(card: Mapping[str, Any]) -> str:
     """The card as a page."""
     data, errors = card["data"], card["errors"]
-    parts = [
+    sections = [
         f"# {card['name']}@{card['version']}",
         f"A model that answers in US dollars: {card['purpose']}.",
         f"**Trained on {data['source']}**: {_sales(data['train'])}; judged on later ones: "
@@ -109,11 +109,11 @@ def markdown(card: Mapping[str, Any]) -> str:
         "## What the answer rests on\n\n" + _importance(card["importance"]),
         "## How it was made\n\n" + _facts(card),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(sections) + "\n"
 
 
-def _sales(part: Mapping[str, Any]) -> str:
-    return f"{part['n']} sales ({part['from']} to {part['to']})"
+def _sales(rows: Mapping[str, Any]) -> str:
+    return f"{rows['n']} sales ({rows['from']} to {rows['to']})"
 
 
 def _errors_table(rows: Mapping[str, Mapping[str, float]]) -> str:

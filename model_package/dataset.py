@@ -149,8 +149,8 @@ def _from_records(
         }
         row, faults = read_house(values, line)
         if row is None:
-            told = "; ".join(f"{f.field}: expected {f.expected}, got {f.got}" for f in faults)
-            raise InvalidDataset(f"{source}, line {line}: {told}")
+            faults_text = "; ".join(f"{f.field}: expected {f.expected}, got {f.got}" for f in faults)
+            raise InvalidDataset(f"{source}, line {line}: {faults_text}")
         rows.append({name: row[name] for name in NAMES})  # without what says which house it is
     return dataset(rows, np.array(prices), source)
 
@@ -162,7 +162,8 @@ def _columns(header: Sequence[str], source: str) -> dict[str, str]:
         raise InvalidDataset(f"{source}: expected a header and at least one sale, got an empty file")
     spelled = {name: {spelling(original), spelling(name)} for name, original in wanted.items()}
     named = {
-        name: [column for column in header if spelling(column) in ways] for name, ways in spelled.items()
+        name: [column for column in header if spelling(column) in spellings]
+        for name, spellings in spelled.items()
     }
     missing = [f"{wanted[name]} (or {name})" for name, columns in named.items() if not columns]
     if missing:
@@ -195,11 +196,11 @@ def _within(field: Field, value: float) -> bool:
     return field.minimum is not None and field.maximum is not None and field.minimum <= value <= field.maximum
 
 
-def _price(text: str, place: str) -> float:
+def _price(text: str, position: str) -> float:
     price = number(text)
     if isinstance(price, str) or not LEAST_DOLLARS <= price <= MOST_DOLLARS:
         raise InvalidDataset(
-            f"{place}: {TARGET_SOURCE} (or {TARGET}): expected dollars from {LEAST_DOLLARS:,.0f} to "
+            f"{position}: {TARGET_SOURCE} (or {TARGET}): expected dollars from {LEAST_DOLLARS:,.0f} to "
             f"{MOST_DOLLARS:,.0f}, without a thousands separator, got {text!r:.100}"
         )
     return price

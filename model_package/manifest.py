@@ -122,11 +122,11 @@ def _refuse_names(directory: Path, manifest: Manifest, present: set[str]) -> Non
 
 def _file(path: Path, expected: object, size: object, limit: int = MAX_FILE_BYTES) -> bytes:
     data = _bytes(path, limit)
-    found = sha256(data).hexdigest()
-    if found != expected or len(data) != size:
+    digest = sha256(data).hexdigest()
+    if digest != expected or len(data) != size:
         raise AlteredArtifact(
             f"{path}: altered: expected SHA-256 {expected} of {size} bytes, "
-            f"found {found} of {len(data)}: {ANEW}"
+            f"found {digest} of {len(data)}: {ANEW}"
         )
     return data
 

@@ -22,10 +22,14 @@ def terms(rows: Sequence[Row], standing: Mapping[str, float]) -> dict[str, Colum
     grade = {
         name: _graded(name, number[name]) for name in NAMES if {"TA", "Ex"} <= {*BY_NAME[name].categories}
     }
-    place = np.array([standing.get(str(row["neighborhood"]), 0.0) for row in rows])
+    neighborhood_effect = np.array([standing.get(str(row["neighborhood"]), 0.0) for row in rows])
     codes = _codes(number)
     return (
-        _sizes(number, place) | _state(number, grade) | _extras(number, grade) | codes | _local(number, codes)
+        _sizes(number, neighborhood_effect)
+        | _state(number, grade)
+        | _extras(number, grade)
+        | codes
+        | _local(number, codes)
     )
 
 
@@ -33,7 +37,7 @@ def _graded(name: str, codes: Column) -> Column:
     return np.array([_GRADES[code] for code in BY_NAME[name].categories]).take(codes.astype(np.intp))
 
 
-def _sizes(number: Mapping[str, Column], place: Column) -> dict[str, Column]:
+def _sizes(number: Mapping[str, Column], neighborhood_effect: Column) -> dict[str, Column]:
     """A square foot is worth more in a better house and a dearer neighbourhood, and the next one less."""
     area = np.log(number["living_area"] / 1500)
     quality = number["overall_quality"] - 6
@@ -42,13 +46,13 @@ def _sizes(number: Mapping[str, Column], place: Column) -> dict[str, Column]:
         "area": area,
         "area^2": area**2,
         "area*quality": area * quality,
-        "area*place": area * place,
+        "area*place": area * neighborhood_effect,
         "quality": quality,
         "quality^2": quality**2,
-        "quality*place": quality * place,
+        "quality*place": quality * neighborhood_effect,
         "lot": lot,
         "lot^2": np.tanh(lot) ** 2,
-        "lot*place": lot * place,
+        "lot*place": lot * neighborhood_effect,
         "basement": number["basement_area"] / 1000,
         "basement*quality": number["basement_area"] / 1000 * quality,
         "basement finished": 1 - np.exp(-number["basement_finished_area"] / 600),

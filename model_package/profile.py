@@ -50,10 +50,10 @@ def build(rows: Sequence[Row], predictions: Dollars, held_out: tuple[Dollars, Do
 
 def columns(rows: Sequence[Row]) -> dict[str, list[Value]]:
     """What is profiled: every field but the years, and the ages derived from those."""
-    kept: dict[str, list[Value]] = {
+    columns: dict[str, list[Value]] = {
         field.name: [row[field.name] for row in rows] for field in FIELDS if field.name not in _YEARS
     }
-    return kept | {age: [_age(row, year) for row in rows] for age, year in AGES.items()}
+    return columns | {age: [_age(row, year) for row in rows] for age, year in AGES.items()}
 
 
 def _age(row: Row, year: str) -> Value:
@@ -108,5 +108,5 @@ def _edges(finite: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
 
 def _counts(finite: NDArray[np.float64], edges: NDArray[np.float64]) -> list[int]:
     """Bin i holds edges[i-1] <= x < edges[i]; the outer bins are open, so that nothing is left out."""
-    places = np.searchsorted(edges, finite, side="right")
-    return np.bincount(places, minlength=len(edges) + 1).tolist()  # type: ignore[no-any-return]
+    positions = np.searchsorted(edges, finite, side="right")
+    return np.bincount(positions, minlength=len(edges) + 1).tolist()  # type: ignore[no-any-return]

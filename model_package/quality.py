@@ -114,8 +114,8 @@ def require_usable(predictions: Dollars, n: int) -> None:
         raise BelowStandard(f"{n} houses got answers of shape {predictions.shape}: expected ({n},)")
     bad = np.flatnonzero(~(np.isfinite(predictions) & (predictions > 0)))
     if len(bad):
-        shown = ", ".join(f"house {i}: {predictions[i]}" for i in bad[:3])
-        raise BelowStandard(f"{len(bad)} of {n} answers are not dollars above 0 ({shown})")
+        examples = ", ".join(f"house {i}: {predictions[i]}" for i in bad[:3])
+        raise BelowStandard(f"{len(bad)} of {n} answers are not dollars above 0 ({examples})")
 
 
 def require_better(model: Errors, baseline: Errors) -> None:

@@ -30,7 +30,8 @@ def _public() -> Dataset:
             return openml()
     except (OSError, HTTPException) as fault:
         reason = getattr(fault, "reason", None) or fault
-        words = getattr(reason, "strerror", None) or reason
+        explanation = getattr(reason, "strerror", None) or reason
         raise InvalidDataset(
-            f"{OPENML}: the public table cannot be fetched ({words}); give a file instead: --data FILE.csv"
+            f"{OPENML}: the public table cannot be fetched ({explanation}); "
+            "give a file instead: --data FILE.csv"
         ) from fault

@@ -92,9 +92,9 @@ def _house(values: dict[str, Any], *, unknown_frontage: bool) -> Row:
     values["year_built"] = built = _built(int(values["year_built"]), sold, values["sale_type"])
     for delay, year in DELAYS.items():
         values[year] = min(built + int(values.pop(delay)), sold)
-    for part, absent, _ in PARTS:
-        if values[part] == absent:
-            values |= _ABSENT[part]
+    for component, absent, _ in PARTS:
+        if values[component] == absent:
+            values |= _ABSENT[component]
     values["rooms"] = max(values["rooms"], values["bedrooms"] + 1)
     values["full_baths"] = max(values["full_baths"], 0 if values["basement_full_baths"] else 1)
     values["basement_finished_area"] = min(values["basement_finished_area"], values["basement_area"])

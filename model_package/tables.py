@@ -138,8 +138,8 @@ class Table:
         except csv.Error as fault:
             if watch.unreadable:
                 self._refuse_unreadable(before + 1, [])
-            told = str(fault)
-            raise InvalidTable("CSV", _CSV_FAULTS.get(told, told)[:200], line=before + 1) from None
+            message = str(fault)
+            raise InvalidTable("CSV", _CSV_FAULTS.get(message, message)[:200], line=before + 1) from None
 
     def _refuse_unreadable(self, line: int, cells: Sequence[str]) -> None:
         for number_of, cell in enumerate(cells):

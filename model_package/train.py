@@ -90,12 +90,12 @@ def importance(scorer: Scorer, data: Dataset, seed: int) -> dict[str, float]:
     def rmse(houses: Dollars) -> float:
         return float(np.sqrt(np.mean((np.log(scorer(houses)) - log_prices) ** 2)))
 
-    whole = rmse(matrix)
+    baseline = rmse(matrix)
     rises = {}
     for column, name in enumerate(schema.NAMES):
         shuffled = matrix.copy()
         shuffled[:, column] = matrix[order, column]
-        rises[name] = rmse(shuffled) - whole
+        rises[name] = rmse(shuffled) - baseline
     return dict(sorted(rises.items(), key=lambda item: -item[1]))
 
 

@@ -58,10 +58,10 @@ def styled(text: object, style: str = "") -> Text:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
     """Make a table without borders."""
-    made = Table(*columns, box=None, pad_edge=False)
+    table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
-        made.add_row(*row)
-    return made
+        table.add_row(*row)
+    return table
 
 
 def markdown(text: str) -> Markdown:
@@ -69,9 +69,9 @@ def markdown(text: str) -> Markdown:
     return Markdown(visible_lines(text), hyperlinks=False)
 
 
-def show(shown: RenderableType) -> None:
+def show(renderable: RenderableType) -> None:
     """Print tables and texts on standard output."""
-    Screen().print(shown)
+    Screen().print(renderable)
 
 
 def say(*lines: object, err: bool = False) -> None:
@@ -92,8 +92,8 @@ def say_json(value: Any, indent: int | None = 2) -> None:
 
 def say_why(program: str, fault: object) -> None:
     """Print on standard error why a command failed; what the message lists stays a list."""
-    parts = str(fault).split("\n  ")
-    click.echo("\n  ".join(map(visible, [f"{program}: {parts[0]}", *parts[1:]])), err=True)
+    lines = str(fault).split("\n  ")
+    click.echo("\n  ".join(map(visible, [f"{program}: {lines[0]}", *lines[1:]])), err=True)
 
 
 def say_trace() -> None:

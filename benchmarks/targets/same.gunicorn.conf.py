@@ -4,7 +4,7 @@ import os
 import runpy
 from pathlib import Path
 
-_umbra = runpy.run_path(str(Path(__file__).parents[2] / "api" / "gunicorn.conf.py"))
+_umbra = runpy.run_path(str(Path(__file__).parents[2] / "api" / "server" / "gunicorn.conf.py"))
 globals().update({name: value for name, value in _umbra.items() if isinstance(value, str | int | float)})
 on_starting, pre_fork = _umbra["on_starting"], _umbra["pre_fork"]
 wsgi_app = os.environ["BENCHMARK_APPLICATION"]

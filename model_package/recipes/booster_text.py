@@ -79,9 +79,9 @@ def _check_children(left: Sequence[int], right: Sequence[int]) -> None:
     children = [*left, *right]
     nodes = sorted(child for child in children if child >= 0)
     leaves = sorted(~child for child in children if child < 0)
-    whole = nodes == list(range(1, len(left))) and leaves == list(range(len(left) + 1))
+    is_complete = nodes == list(range(1, len(left))) and leaves == list(range(len(left) + 1))
     falling = all(child < 0 or child > node for side in (left, right) for node, child in enumerate(side))
-    _refuse_if(not (whole and falling), "children that make no tree")
+    _refuse_if(not (is_complete and falling), "children that make no tree")
 
 
 def _check_decisions(tree: Facts, categories: int) -> None:
@@ -92,8 +92,8 @@ def _check_decisions(tree: Facts, categories: int) -> None:
         ends = _whole(tree, b"cat_boundaries", categories + 1)
         rising = ends[0] == 0 and all(start < end for start, end in pairwise(ends))
         _refuse_if(not rising, "sets of categories that overlap")
-        words = _whole(tree, b"cat_threshold", ends[-1])
-        _refuse_if(not _within(words, range(1 << 32)), "a set of categories beyond 32 bits a word")
+        bit_words = _whole(tree, b"cat_threshold", ends[-1])
+        _refuse_if(not _within(bit_words, range(1 << 32)), "a set of categories beyond 32 bits a word")
     for decision, threshold in zip(decisions, tree[b"threshold"].split(b" "), strict=True):
         if decision & _CATEGORICAL:
             known = threshold.isdigit() and int(threshold) < categories
@@ -102,23 +102,23 @@ def _check_decisions(tree: Facts, categories: int) -> None:
 
 def _facts(lines: Sequence[bytes], where: str) -> dict[bytes, bytes]:
     """`key=value` lines; empty ones only at the end."""
-    told = [line.partition(b"=") for line in b"\n".join(lines).rstrip(b"\n").split(b"\n")]
-    facts = {key: value for key, _, value in told}
-    _refuse_if(len(facts) != len(told), f"a line of the {where} comes twice")
+    facts_read = [line.partition(b"=") for line in b"\n".join(lines).rstrip(b"\n").split(b"\n")]
+    facts = {key: value for key, _, value in facts_read}
+    _refuse_if(len(facts) != len(facts_read), f"a line of the {where} comes twice")
     return facts
 
 
 def _whole(facts: Facts, key: bytes, count: int | None = None) -> list[int]:
     value = facts.get(key, b"?")
     _refuse_if(not _WHOLE.match(value), f"{key!r} is not made of whole numbers")
-    found = [int(number) for number in value.split(b" ")] if value else []
-    _refuse_if(count not in (None, len(found)), f"{key!r} has {len(found)} numbers: expected {count}")
-    return found
+    numbers = [int(number) for number in value.split(b" ")] if value else []
+    _refuse_if(count not in (None, len(numbers)), f"{key!r} has {len(numbers)} numbers: expected {count}")
+    return numbers
 
 
 def _numbers(facts: Facts, key: bytes, count: int) -> None:
-    found = facts[key].count(b" ") + 1
-    fits = found == count and facts[key] and _NUMBERS.match(facts[key])
+    written = facts[key].count(b" ") + 1
+    fits = written == count and facts[key] and _NUMBERS.match(facts[key])
     _refuse_if(not fits, f"{key!r} is not made of {count} numbers")
 
 

@@ -98,8 +98,8 @@ def _library() -> ctypes.CDLL:
     """LightGBM's library, found beside its Python package without importing that."""
     package = importlib.util.find_spec("lightgbm")
     homes = [Path(home) for home in (package.submodule_search_locations or ())] if package else []
-    found = [home / inner / _LIBRARY for home in homes for inner in ("lib", "bin", "")]
-    paths = [path for path in found if path.is_file()]
+    candidates = [home / inner / _LIBRARY for home in homes for inner in ("lib", "bin", "")]
+    paths = [path for path in candidates if path.is_file()]
     if not paths:
         raise InvalidBooster(f"{_LIBRARY} is in none of {homes}: install lightgbm")
     library = ctypes.CDLL(str(paths[0]))

@@ -27,10 +27,10 @@ def load(files: Mapping[str, bytes]) -> Scorer:
 
     def score(matrix: NDArray[np.float64]) -> Dollars:
         encoded = encoder.encode(matrix)
-        places = encoded.take(CATEGORY_COLUMNS, axis=1).astype(np.intp) + starts
+        positions = encoded.take(CATEGORY_COLUMNS, axis=1).astype(np.intp) + starts
         # einsum and a sum along the row: a matrix product rounds differently in batches of other shapes.
         log_price = np.einsum("ij,j->i", encoded, number_weights)
-        log_price += np.add.reduce(code_weights.take(places), axis=1)
+        log_price += np.add.reduce(code_weights.take(positions), axis=1)
         log_price += intercept
         dollars: Dollars = np.exp(log_price)
         return dollars

@@ -53,14 +53,14 @@ def encoder(learned: Mapping[str, Mapping[str, float]]) -> Encoder:
     """Make an encoder of `fill`, `low` and `high` by the name of each number."""
     codes = {f.name: dict.fromkeys(("fill", "high"), float(len(f.categories))) | {"low": 0.0} for f in FIELDS}
     every = [learned.get(name, codes[name]) for name in NAMES]
-    return Encoder(*(np.array([one[part] for one in every]) for part in ("fill", "low", "high")))
+    return Encoder(*(np.array([bounds[name] for bounds in every]) for name in ("fill", "low", "high")))
 
 
 def _entry(fitted: Encoder, column: int) -> dict[str, object]:
     field = FIELDS[column]
     if field.kind == "category":
         return {"field": field.name, "codes": list(field.categories)}
-    bounds = {part: float(getattr(fitted, part)[column]) for part in ("fill", "low", "high")}
+    bounds = {bound: float(getattr(fitted, bound)[column]) for bound in ("fill", "low", "high")}
     return {"field": field.name, "log1p": bool(_IS_LOGGED[column]), **bounds}
 
 

@@ -48,12 +48,12 @@ def pipeline() -> TransformedTargetRegressor:
         handle_unknown="ignore",
         sparse_output=False,
     )
-    parts = [
+    transformers = [
         ("sizes", sizes, [name for name in NUMBERS if name in LOGGED]),
         ("others", others, [name for name in NUMBERS if name not in LOGGED]),
         ("codes", codes, CATEGORIES),
     ]
-    regression = Pipeline([("features", ColumnTransformer(parts)), ("ridge", Ridge(alpha=ALPHA))])
+    regression = Pipeline([("features", ColumnTransformer(transformers)), ("ridge", Ridge(alpha=ALPHA))])
     return TransformedTargetRegressor(regression, func=np.log, inverse_func=np.exp)
 
 
@@ -95,9 +95,9 @@ def _fold(fitted: Pipeline) -> dict[str, dict[str, Any]]:
     return {"encoder.json": encoder(learned).as_json(), "model.json": model}
 
 
-def _learned(columns: ColumnTransformer, part: str) -> dict[str, dict[str, float]]:
+def _learned(columns: ColumnTransformer, transformer: str) -> dict[str, dict[str, float]]:
     """What the steps of one part learned, by field, in the order of its columns."""
-    steps = columns.named_transformers_[part]
+    steps = columns.named_transformers_[transformer]
     by_step = {
         "fill": steps[0].statistics_,
         "low": steps[1].low_,
@@ -105,7 +105,7 @@ def _learned(columns: ColumnTransformer, part: str) -> dict[str, dict[str, float
         "mean": steps[-1].mean_,
         "scale": steps[-1].scale_,
     }
-    names = next(chosen for name, _, chosen in columns.transformers_ if name == part)
+    names = next(chosen for name, _, chosen in columns.transformers_ if name == transformer)
     return {name: {key: float(values[i]) for key, values in by_step.items()} for i, name in enumerate(names)}
 
 

@@ -61,8 +61,8 @@ def _malformed(body: bytes, fault: InvalidTable) -> str:
         body.decode()
     except UnicodeDecodeError as error:
         return f"not UTF-8 at byte {error.start}:{line} {fault.words}"
-    told = fault.got if fault.expected == "CSV" else fault.words
-    return f"not CSV at{line} {told}" if line else f"not CSV: {told}"
+    got = fault.got if fault.expected == "CSV" else fault.words
+    return f"not CSV at{line} {got}" if line else f"not CSV: {got}"
 
 
 def _header_faults(header: Sequence[str]) -> list[Fault]:
@@ -115,8 +115,8 @@ def _house(header: Sequence[str], line: Sequence[str], row: int, faults: list[Fa
         faults.append(Fault(row, None, f"{len(header)} cells", f"{len(line)} cells"))
         return {}
     value = {name: _cell(name, text) for name, text in zip(header, line, strict=True)}
-    house, found = read_house(value, row)
-    faults.extend(found)
+    house, faults_of_row = read_house(value, row)
+    faults.extend(faults_of_row)
     return house or {}
 
 

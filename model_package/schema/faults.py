@@ -51,8 +51,8 @@ def first_faults(faults_of_rows: Iterable[Sequence[Fault]]) -> tuple[list[Fault]
     """The faults of the first rows, until there are FAULTS_MOST or more, and how many rows these are."""
     faults: list[Fault] = []
     rows = 0
-    for found in faults_of_rows:
-        faults += found
+    for faults_of_row in faults_of_rows:
+        faults += faults_of_row
         rows += 1
         if len(faults) >= FAULTS_MOST:
             break

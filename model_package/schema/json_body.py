@@ -130,8 +130,8 @@ class _Pairs(list[tuple[str, object]]):
 
 
 def _pairs(pairs: list[tuple[str, object]]) -> dict[str, object] | _Pairs:
-    found = dict(pairs)
-    return found if len(found) == len(pairs) else _Pairs(pairs)
+    fields = dict(pairs)
+    return fields if len(fields) == len(pairs) else _Pairs(pairs)
 
 
 def _duplicates(body: bytes) -> list[Fault]:

@@ -145,10 +145,10 @@ class _Lines(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Write the record unless a filter is against it; from 3.13 on, logging's own would take the lock."""
-        kept = self.filter(record)
-        if kept:
-            self.emit(kept if isinstance(kept, logging.LogRecord) else record)
-        return bool(kept)
+        passes = self.filter(record)
+        if passes:
+            self.emit(passes if isinstance(passes, logging.LogRecord) else record)
+        return bool(passes)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue one line; one that cannot even be rendered is counted as dropped."""

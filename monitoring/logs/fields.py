@@ -154,8 +154,8 @@ def _json_type(field: LogField) -> Mapping[str, Any]:
     return _JSON_TYPES[field.kind]
 
 
-def _nullable(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {"type": ["string", "null"]} if given is _STRING else given
+def _nullable(declared: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"type": ["string", "null"]} if declared is _STRING else declared
 
 
 def _mapped(kind: Kind) -> dict[str, Any]:
@@ -167,25 +167,26 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for name, leaf in flat.items():
         *groups, last = name.split(".")
-        place = tree
+        branch = tree
         for group in groups:
-            place = place.setdefault(group, {})
-        place[last] = leaf
+            branch = branch.setdefault(group, {})
+        branch[last] = leaf
     return tree
 
 
 def _closed(tree: Mapping[str, Any]) -> dict[str, Any]:
     """A tree of fields as a schema in which every object has these fields and no others."""
-    properties = {name: part if _is_leaf(part) else _closed(part) for name, part in tree.items()}
+    properties = {name: mapping if _is_leaf(mapping) else _closed(mapping) for name, mapping in tree.items()}
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
 def _properties(tree: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        name: part if _is_leaf(part) else {"properties": _properties(part)} for name, part in tree.items()
+        name: mapping if _is_leaf(mapping) else {"properties": _properties(mapping)}
+        for name, mapping in tree.items()
     }
 
 
-def _is_leaf(part: Mapping[str, Any]) -> bool:
+def _is_leaf(mapping: Mapping[str, Any]) -> bool:
     """Whether it is a type; a group that has a field called `type` (`error`) holds an object there."""
-    return "enum" in part or isinstance(part.get("type"), str | list)
+    return "enum" in mapping or isinstance(mapping.get("type"), str | list)

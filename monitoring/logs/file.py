@@ -65,10 +65,10 @@ class LogFile:
 
     def _is_missing(self) -> bool:
         try:
-            mine, seen = os.fstat(self._descriptor), self.path.stat()
+            opened, named = os.fstat(self._descriptor), self.path.stat()
         except OSError:
             return True
-        return (seen.st_dev, seen.st_ino) != (mine.st_dev, mine.st_ino)
+        return (named.st_dev, named.st_ino) != (opened.st_dev, opened.st_ino)
 
     def close(self) -> None:
         """Close; the next write opens again."""
@@ -137,12 +137,12 @@ class LogFile:
 
 def _newest_first(files: Iterator[Path]) -> list[tuple[Path, float, int]]:
     """Files with the time of their last change and their size."""
-    found = []
+    dated = []
     for file in files:
         with suppress(OSError):
             facts = file.stat()
-            found.append((file, facts.st_mtime, facts.st_size))
-    return sorted(found, key=lambda one: one[1], reverse=True)
+            dated.append((file, facts.st_mtime, facts.st_size))
+    return sorted(dated, key=lambda file: file[1], reverse=True)
 
 
 def _written(file: Path) -> Path:

@@ -47,10 +47,12 @@ class LineFormatter(OrjsonFormatter):
         return self.render(record).decode().rstrip("\n")
 
     def _without_fields(self, document: Mapping[str, Any], fault: Exception) -> bytes:
-        kept = {key: document[key] for key in ("@timestamp", "log", "service", "host", "process", "event")}
+        envelope = {
+            key: document[key] for key in ("@timestamp", "log", "service", "host", "process", "event")
+        }
         message = str(document["message"]).encode("utf-8", "replace").decode()
         error = {"type": type(fault).__name__, "message": "a field of this line cannot be written as JSON"}
-        return orjson.dumps({**kept, "event": self._dataset, "message": message, "error": error}) + b"\n"
+        return orjson.dumps({**envelope, "event": self._dataset, "message": message, "error": error}) + b"\n"
 
     def _document(self, record: logging.LogRecord) -> dict[str, Any]:
         fields: Mapping[str, Any] | None = getattr(record, "fields", None)
@@ -96,10 +98,10 @@ class LineFormatter(OrjsonFormatter):
 
         The end of a long stack names the cause; a line under 4 KiB stays whole in a pipe.
         """
-        told = {"type": type(error).__name__, "message": _said(error)[:_MESSAGE_CHARACTERS]}
+        described = {"type": type(error).__name__, "message": _said(error)[:_MESSAGE_CHARACTERS]}
         if with_stack:
-            told["stack_trace"] = _end("".join(traceback.format_exception(error)))
-        return told
+            described["stack_trace"] = _end("".join(traceback.format_exception(error)))
+        return described
 
 
 class DiscreetFormatter(LineFormatter):
@@ -123,8 +125,8 @@ class DiscreetFormatter(LineFormatter):
 
     def _error(self, error: BaseException, *, with_stack: bool) -> dict[str, str]:  # noqa: ARG002
         message = _said(error)[:_MESSAGE_CHARACTERS] if _is_safe_to_log(type(error)) else WITHHELD
-        places = [place for one in reversed(list(_chain(error))) for place in _places(one)]
-        return {"type": type(error).__name__, "message": message, "stack_trace": _end("\n".join(places))}
+        frames = [frame for cause in reversed(list(_chain(error))) for frame in _frames(cause)]
+        return {"type": type(error).__name__, "message": message, "stack_trace": _end("\n".join(frames))}
 
 
 def _is_safe_to_log(something: object) -> bool:
@@ -141,7 +143,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         now = now.__cause__ or (None if now.__suppress_context__ else now.__context__)
 
 
-def _places(error: BaseException) -> list[str]:
+def _frames(error: BaseException) -> list[str]:
     """Where an error was raised; not a word of what it says."""
     codes = ((frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__))
     return [*(f"  {code.co_filename}:{line} in {code.co_name}" for code, line in codes), type(error).__name__]

@@ -26,9 +26,10 @@ def declarations() -> list[Declaration]:
     registries = [CollectorRegistry(), CollectorRegistry()]
     owners = [ServingMetrics(registries[0]), ShadowMetrics(registries[1])]
     held = [metric for owner in owners for metric in vars(owner).values()]
-    counted = [_declaration(one.metric if isinstance(one, Children) else one) for one in held]
-    read = [Declaration(name, one.kind, one.labels, one.help) for name, one in READINGS.items()]
-    return sorted({one.name: one for one in (*counted, *read)}.values(), key=lambda one: one.name)
+    counted = [_declaration(metric.metric if isinstance(metric, Children) else metric) for metric in held]
+    read = [Declaration(name, gauge.kind, gauge.labels, gauge.help) for name, gauge in READINGS.items()]
+    by_name = {declaration.name: declaration for declaration in (*counted, *read)}
+    return [by_name[name] for name in sorted(by_name)]
 
 
 def _declaration(metric: Counter | Gauge | Histogram) -> Declaration:
@@ -39,4 +40,4 @@ def _declaration(metric: Counter | Gauge | Histogram) -> Declaration:
 
 def names() -> Iterator[str]:
     """Every metric's name."""
-    return (one.name for one in declarations())
+    return (declaration.name for declaration in declarations())

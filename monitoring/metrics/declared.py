@@ -48,10 +48,10 @@ def observe_all(histogram: Histogram, amounts: Sequence[float]) -> None:
     if len(amounts) == 1:  # the common request
         histogram.observe(amounts[0])
         return
-    places = collections.Counter(bisect_left(histogram._upper_bounds, amount) for amount in amounts)
+    counts_by_bucket = collections.Counter(bisect_left(histogram._upper_bounds, amount) for amount in amounts)
     histogram._sum.inc(sum(amounts))
-    for place, count in places.items():
-        histogram._buckets[place].inc(count)
+    for bucket, count in counts_by_bucket.items():
+        histogram._buckets[bucket].inc(count)
 
 
 class _PredictionMetrics:

@@ -133,8 +133,8 @@ def _variance(mean_square: float, mean: float) -> float:
     return variance if variance > 1e-12 * mean_square else 0.0
 
 
-def _ratio(part: float, whole: float) -> float | None:
-    return part / whole if whole > 0 else None
+def _ratio(numerator: float, denominator: float) -> float | None:
+    return numerator / denominator if denominator > 0 else None
 
 
 def spearman(live: NDArray[np.float64], candidate: NDArray[np.float64]) -> float | None:
@@ -145,14 +145,17 @@ def spearman(live: NDArray[np.float64], candidate: NDArray[np.float64]) -> float
     >>> round(spearman(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.0, 2.0, 4.0])), 6)
     0.8
     """
-    one, other = _ranks(live), _ranks(candidate)
-    one, other = one - one.mean(), other - other.mean()
-    return _ratio(float(one @ other), math.sqrt(float(one @ one) * float(other @ other)))
+    live_ranks, candidate_ranks = _ranks(live), _ranks(candidate)
+    live_ranks, candidate_ranks = live_ranks - live_ranks.mean(), candidate_ranks - candidate_ranks.mean()
+    return _ratio(
+        float(live_ranks @ candidate_ranks),
+        math.sqrt(float(live_ranks @ live_ranks) * float(candidate_ranks @ candidate_ranks)),
+    )
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[places])
+    _, ranks, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[ranks])
 
 
 def gap_bin(gap: float) -> int:
@@ -166,16 +169,16 @@ def gap_quantile(bins: Mapping[int, int], share: float) -> float | None:
     >>> round(gap_quantile({gap_bin(0.0): 1, gap_bin(0.05): 2, gap_bin(1.5): 1}, 0.5), 4)
     0.0498
     """
-    found = quantile_of_bins(bins, share)
-    if found is None:
+    quantile = quantile_of_bins(bins, share)
+    if quantile is None:
         return None
-    return BIN_RATIO ** (found + 0.5) if found > gap_bin(0.0) else 0.0
+    return BIN_RATIO ** (quantile + 0.5) if quantile > gap_bin(0.0) else 0.0
 
 
 def quantile_of_bins(bins: Mapping[int, int], share: float) -> int | None:
     """The lowest bin up to which at least `share` of all houses are: the inverse of their distribution."""
-    order = sorted(place for place, houses in bins.items() if houses > 0)
-    houses = np.cumsum([bins[place] for place in order])
+    order = sorted(edge for edge, houses in bins.items() if houses > 0)
+    houses = np.cumsum([bins[edge] for edge in order])
     if not order:
         return None
     return order[min(int(np.searchsorted(houses, share * houses[-1])), len(order) - 1)]
@@ -202,7 +205,7 @@ def certificate(days: Sequence[Sums], margin: float, alpha: float, k_star: int =
     refactored models; models of two kinds are too far apart (measured: a mean m of 0.053 for a margin of
     0.003).
     """
-    whole = total(days)
-    capital = ln_e(whole.certificate)
+    sums = total(days)
+    capital = ln_e(sums.certificate)
     lower = lower_bound([margin * day.pairs - day.m for day in days if day.pairs], alpha, k_star)
-    return Certificate(_ratio(whole.m, whole.pairs), capital, lower, turned(capital, alpha) and lower > 0)
+    return Certificate(_ratio(sums.m, sums.pairs), capital, lower, turned(capital, alpha) and lower > 0)

@@ -90,9 +90,9 @@ def w1(reference: ArrayLike, window: ArrayLike, points: ArrayLike) -> Numbers:
     apart = _difference(reference, window)
     apart = np.concatenate([np.zeros_like(apart[..., :1]), apart], axis=-1)
     left, right = np.abs(apart[..., :-1]), np.abs(apart[..., 1:])
-    both = np.maximum(left + right, np.finfo(np.float64).tiny)
+    combined = np.maximum(left + right, np.finfo(np.float64).tiny)
     crossing = apart[..., :-1] * apart[..., 1:] < 0
-    heights = np.where(crossing, (left * left + right * right) / (2 * both), (left + right) / 2)
+    heights = np.where(crossing, (left * left + right * right) / (2 * combined), (left + right) / 2)
     return np.asarray((heights * np.diff(np.asarray(points, dtype=np.float64))).sum(axis=-1))
 
 

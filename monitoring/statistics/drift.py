@@ -86,8 +86,10 @@ class Bins:
         """The share of a bin in the reference and in the window; 0 if there is none of that label."""
         if label not in self.labels:
             return 0.0, 0.0
-        place = self.labels.index(label)
-        return self.reference[place] / max(sum(self.reference), 1), self.window[place] / sum(self.window)
+        position = self.labels.index(label)
+        return self.reference[position] / max(sum(self.reference), 1), self.window[position] / sum(
+            self.window
+        )
 
 
 def field_drift(reference: Mapping[str, Any], counts: Mapping[str, int], fields: int) -> FieldDrift:
@@ -95,20 +97,20 @@ def field_drift(reference: Mapping[str, Any], counts: Mapping[str, int], fields:
 
     Raises UnknownBin, UnfitReference.
     """
-    found = bins(reference, counts)
-    houses = sum(found.window)
+    merged = bins(reference, counts)
+    houses = sum(merged.window)
     if not houses:
         return FieldDrift(0, *[None] * 10)
-    psi = float(distances.psi(found.reference, found.window))
-    floor = float(distances.psi_floor(found.reference, found.window, fields))
-    before, missing = found.shares(_MISSING[reference["kind"]])
-    _, unseen = found.shares(_UNSEEN) if reference["kind"] == "categorical" else (0.0, 0.0)
+    psi = float(distances.psi(merged.reference, merged.window))
+    floor = float(distances.psi_floor(merged.reference, merged.window, fields))
+    before, missing = merged.shares(_MISSING[reference["kind"]])
+    _, unseen = merged.shares(_UNSEEN) if reference["kind"] == "categorical" else (0.0, 0.0)
     ks, w1_sd = _moved(reference, counts)
     return FieldDrift(
         houses=houses,
         psi=psi,
         floor=floor,
-        js=float(distances.js_distance(found.reference, found.window)),
+        js=float(distances.js_distance(merged.reference, merged.window)),
         ks=ks,
         w1_sd=w1_sd,
         missing=missing,
@@ -148,7 +150,7 @@ def persistent(states: Sequence[int | None]) -> int | None:
     >>> persistent([2, 0, 2]), persistent([2, 2, 0, 1, 0]), persistent([2]), persistent([None, None])
     (2, 0, 0, None)
     """
-    known = sorted(one for one in states[-WINDOWS:] if one is not None)
+    known = sorted(state for state in states[-WINDOWS:] if state is not None)
     if not known:
         return None
     return known[-WINDOWS_TO_ALERT] if len(known) >= WINDOWS_TO_ALERT else NONE
@@ -165,11 +167,11 @@ def dataset_state(
     >>> dataset_state({"rooms": 2, "street": 0, **{str(n): 0 for n in range(9)}}, ["street", "rooms"], [0, 0])
     2
     """
-    known = [one for one in fields.values() if one is not None]
+    known = [state for state in fields.values() if state is not None]
     important = [fields.get(name) for name in by_importance[:IMPORTANT_FIELDS]]
     if RED in [*important, *predictions] or (known and known.count(RED) >= RED_SHARE_OF_FIELDS * len(known)):
         return RED
-    everything = known + [one for one in predictions if one is not None]
+    everything = known + [state for state in predictions if state is not None]
     return min(max(everything), YELLOW) if everything else None
 
 
@@ -179,8 +181,8 @@ def bins(reference: Mapping[str, Any], counts: Mapping[str, int]) -> Bins:
         return _categorical(reference["counts"], counts)
     coarse = _coarse_of_fine(reference)
     window = [0] * len(reference["counts"])
-    for place, houses in zip(coarse, _placed(reference, counts), strict=True):
-        window[place] += houses
+    for position, houses in zip(coarse, _placed(reference, counts), strict=True):
+        window[position] += houses
     return Bins(
         labels=(*_ranges(reference["edges"]), *_UNPLACED),
         reference=(*reference["counts"], *(reference[label] for label in _UNPLACED)),
@@ -190,12 +192,14 @@ def bins(reference: Mapping[str, Any], counts: Mapping[str, int]) -> Bins:
 
 def _categorical(reference: Mapping[str, int], counts: Mapping[str, int]) -> Bins:
     _check(counts, reference)
-    return Bins(tuple(reference), tuple(reference.values()), tuple(counts.get(one, 0) for one in reference))
+    return Bins(
+        tuple(reference), tuple(reference.values()), tuple(counts.get(category, 0) for category in reference)
+    )
 
 
 def _placed(reference: Mapping[str, Any], counts: Mapping[str, int]) -> list[int]:
     """The houses of a window in each fine bin."""
-    labels = [str(place) for place in range(len(reference["fine_counts"]))]
+    labels = [str(position) for position in range(len(reference["fine_counts"]))]
     _check(counts, [*labels, *_UNPLACED, *_OUTSIDE])
     return [counts.get(label, 0) for label in labels]
 

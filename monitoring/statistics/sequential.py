@@ -100,17 +100,17 @@ def interval(block_sums: Sequence[float], alpha: float, k_star: int = K_STAR) ->
     return middle - half, middle + half
 
 
-def half_width(counts: ArrayLike, level: float, one: float, k_star: int) -> NDArray[np.float64]:
+def half_width(counts: ArrayLike, level: float, offset: float, k_star: int) -> NDArray[np.float64]:
     """Half the width of a confidence sequence after so many days, in standard deviations of a day.
 
-    sqrt(2 (K r2 + 1) / (K^2 r2) ln(one + sqrt(K r2 + 1) / level)) with
-    r2 = (-2 ln level + ln(1 - 2 ln level)) / k_star. One-sided: level = 2 alpha, one = 1; two-sided:
-    level = alpha, one = 0. `level` below 1.
+    sqrt(2 (K r2 + 1) / (K^2 r2) ln(offset + sqrt(K r2 + 1) / level)) with
+    r2 = (-2 ln level + ln(1 - 2 ln level)) / k_star. One-sided: level = 2 alpha, offset = 1; two-sided:
+    level = alpha, offset = 0. `level` below 1.
     """
     days = np.asarray(counts, dtype=np.float64)
     rho2 = (-2 * math.log(level) + math.log(1 - 2 * math.log(level))) / k_star
     spread = days * rho2 + 1
-    return np.sqrt(2 * spread / (days * days * rho2) * np.log(one + np.sqrt(spread) / level))
+    return np.sqrt(2 * spread / (days * days * rho2) * np.log(offset + np.sqrt(spread) / level))
 
 
 def bernoulli_sums(plus: float, minus: float, zero: float, margin: float) -> Bets:
@@ -163,5 +163,7 @@ def days_needed(block_sums: Sequence[float], alpha: float, k_star: int = K_STAR)
         return math.inf
     mean, sd = float(values.mean()), float(values.std(ddof=1))
     plan = range(2, _LONGEST_PLAN)
-    found = bisect_left(plan, True, key=lambda days: lower_bounds(days, mean, sd, alpha, k_star).item() > 0)
-    return float(plan[found]) if found < len(plan) else math.inf
+    days_needed = bisect_left(
+        plan, True, key=lambda days: lower_bounds(days, mean, sd, alpha, k_star).item() > 0
+    )
+    return float(plan[days_needed]) if days_needed < len(plan) else math.inf

@@ -121,12 +121,12 @@ class Sums:
 
     def flat(self) -> dict[str, float]:
         """All measures by their flat names."""
-        found: dict[str, float] = {}
+        values_by_name: dict[str, float] = {}
         for field in fields(self):
             value = getattr(self, field.name)
             values = value if isinstance(value, tuple) else (value,)
-            found |= dict(zip(_flat_names(field.name), values, strict=True))
-        return found
+            values_by_name |= dict(zip(_flat_names(field.name), values, strict=True))
+        return values_by_name
 
     def __add__(self, other: Sums) -> Sums:
         """The sums of both: of houses that are in one of them only."""
@@ -138,9 +138,9 @@ class Sums:
         )
 
 
-def total(parts: Sequence[Sums]) -> Sums:
+def total(addends: Sequence[Sums]) -> Sums:
     """All of them added up."""
-    return sum(parts, Sums.zero())
+    return sum(addends, Sums.zero())
 
 
 def _flat_names(name: str) -> list[str]:
@@ -152,12 +152,12 @@ def _read(name: str, flat: Mapping[str, float]) -> Any:
     return values if name in _TENS else values[0]
 
 
-def _merged(name: str, one: Any, other: Any) -> Any:
+def _merged(name: str, left: Any, right: Any) -> Any:
     if name in _TENS:
-        return tuple(a + b for a, b in zip(one, other, strict=True))
+        return tuple(a + b for a, b in zip(left, right, strict=True))
     if name == "d_min":
-        return min(one, other)
-    return max(one, other) if name == "g_max" else one + other
+        return min(left, right)
+    return max(left, right) if name == "g_max" else left + right
 
 
 def sums_of(

@@ -279,7 +279,9 @@ def test_the_api_stops_before_the_worker_and_the_worker_before_the_database() ->
 
 
 def test_a_request_under_way_is_answered_before_the_container_is_killed() -> None:
-    (seconds,) = re.findall(r"^graceful_timeout = (\d+)", (ROOT / "api/gunicorn.conf.py").read_text(), re.M)
+    (seconds,) = re.findall(
+        r"^graceful_timeout = (\d+)", (ROOT / "api/server/gunicorn.conf.py").read_text(), re.M
+    )
     assert int(SERVICES["api"]["stop_grace_period"].rstrip("s")) > int(seconds)
 
 

@@ -18,7 +18,9 @@ from umbra.command import main
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-SOURCES = [path for folder in ("api", "shadow", "monitoring") for path in (ROOT / folder).rglob("*.py")]
+SOURCES = [
+    path for folder in ("umbra", "api", "shadow", "monitoring") for path in (ROOT / folder).rglob("*.py")
+]
 
 
 def commands(group: click.Group, prefix: str) -> Iterator[tuple[str, click.Command]]:

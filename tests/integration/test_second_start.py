@@ -34,6 +34,7 @@ LITTER = (
     "shadow",
     "sqlalchemy",
     "types",
+    "umbra",
 )
 
 

@@ -54,7 +54,7 @@ class Reported:
             "UMBRA_STORE_URL": sqlite_url(self.store),
         }
         done = subprocess.run(
-            [sys.executable, "-m", "shadow", "status", "--json"],
+            [sys.executable, "-m", "umbra", "status", "--json"],
             cwd=self.store.parent,
             env={**os.environ, **own},
             capture_output=True,

@@ -22,7 +22,7 @@ from shadow.prediction_log import input_kinds
 ROOT = Path(__file__).parents[2]
 SOURCES = [
     path
-    for folder in ("api", "shadow", "monitoring", "model_package")
+    for folder in ("umbra", "api", "shadow", "monitoring", "model_package")
     for path in (ROOT / folder).rglob("*.py")
 ]
 HOUSE = input_kinds()

@@ -538,7 +538,7 @@ def test_an_output_that_cannot_be_written_is_one_sentence_or_none(
     environment = {**os.environ, "UMBRA_DATA_DIR": str(room)}
     with output_to(kind) as output:
         ended = subprocess.run(
-            [sys.executable, "-m", "shadow", "status"],
+            [sys.executable, "-m", "umbra", "status"],
             env=environment,
             stdout=output,
             stderr=subprocess.PIPE,
@@ -554,7 +554,7 @@ def test_a_closed_output_is_no_file_of_the_store(room: Path, prepared_sqlite: Pa
     shutil.copy(prepared_sqlite, room / "umbra.db")
     before = (room / "umbra.db").read_bytes()
     ended = subprocess.run(
-        ["/bin/sh", "-c", 'exec "$0" -m shadow status >&- 2>&-', sys.executable],
+        ["/bin/sh", "-c", 'exec "$0" -m umbra status >&- 2>&-', sys.executable],
         env={**os.environ, "UMBRA_DATA_DIR": str(room)},
         timeout=60,
         check=False,

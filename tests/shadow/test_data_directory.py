@@ -116,7 +116,7 @@ def test_every_command_that_begins_to_serve_refuses_it_in_one_sentence(
     data.mkdir()
     data.chmod(0o777)
     done = subprocess.run(
-        processes.python("shadow", *command),
+        processes.python("umbra", *command),
         env=os.environ | {"UMBRA_DATA_DIR": str(data)},
         capture_output=True,
         text=True,

@@ -45,7 +45,7 @@ def test_a_line_says_which_version_of_which_service_wrote_it(
 
 
 def test_no_process_has_a_way_of_its_own_to_write_lines() -> None:
-    sources = [path for folder in ("api", "shadow") for path in (ROOT / folder).rglob("*.py")]
+    sources = [path for folder in ("umbra", "api", "shadow") for path in (ROOT / folder).rglob("*.py")]
     found = {str(path.relative_to(ROOT)) for path in sources if "logs.configure(" in path.read_text()}
     assert found == {"shadow/processes/log_setup.py", "umbra/command.py"}
 
@@ -71,6 +71,6 @@ def test_lines_that_would_go_nowhere_stop_the_start(module: str, tmp_path: Path)
 
 
 def test_a_command_that_writes_no_lines_does_not_ask_where_they_go(tmp_path: Path) -> None:
-    done = run("shadow", "status", data=tmp_path)
+    done = run("umbra", "status", data=tmp_path)
     assert done.stdout.startswith("No process of ")
     assert done.stderr == ""

@@ -616,7 +616,7 @@ def test_a_prune_that_is_killed_while_it_waits_is_run_again_and_counts_once(
         "UMBRA_STORE_URL": house.store.url,
     }
     hours = int((datetime.now(UTC) - BEFORE).total_seconds()) // 3600
-    command = [sys.executable, "-m", "shadow", "prune", "--older-than", f"{hours}h"]
+    command = [sys.executable, "-m", "umbra", "prune", "--older-than", f"{hours}h"]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     poll(lambda: leaving(house))
     process.send_signal(signal.SIGKILL)

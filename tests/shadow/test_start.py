@@ -43,7 +43,7 @@ def begun(folder: Path, *arguments: str) -> subprocess.Popen[str]:
         "UMBRA_WORKER_METRICS_PORT": worker_metrics,
     }
     return subprocess.Popen(
-        processes.python("shadow", *arguments),
+        processes.python("umbra", *arguments),
         env=os.environ | own,
         preexec_fn=ignore,  # noqa: PLW1509 (no thread is at work here)
         cwd=folder,
@@ -105,7 +105,7 @@ def test_umbra_up_ends_as_the_training_does_and_leaves_the_sentence_to_it(tmp_pa
 
 
 OTHERS = ("api", "flask", "gunicorn", "monitoring", "numpy", "orjson", "setproctitle", "sqlalchemy")
-FIRST = ("http", "logging", "random", "shadow", "types")
+FIRST = ("http", "logging", "random", "shadow", "types", "umbra")
 """What Python or `umbra` imports before our first line: an empty entry of PYTHONPATH gets in before us."""
 
 

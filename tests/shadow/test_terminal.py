@@ -144,7 +144,15 @@ def test_the_words_of_a_sentence_agree_in_number() -> None:
 
 
 def sources() -> Iterator[Path]:
-    for package in ("api", "shadow", "model_package", "monitoring", "differential_tests", "load_tests"):
+    for package in (
+        "umbra",
+        "api",
+        "shadow",
+        "model_package",
+        "monitoring",
+        "differential_tests",
+        "load_tests",
+    ):
         yield from sorted((ROOT / package).rglob("*.py"))
 
 
