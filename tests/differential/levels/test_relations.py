@@ -265,7 +265,7 @@ def test_a_side_that_is_wrong_now_and_then_is_a_finding_whatever_hypothesis_make
 
 
 def test_the_search_climbs_to_where_two_models_disagree_most() -> None:
-    """The candidate is dearer by a fifth for each fireplace; 10 is the most that the schema allows."""
+    """The candidate is dearer by a fifth for each fireplace: of 10 that the schema allows, no sale has 8."""
 
     def dearer(row: Row) -> float:
         return _dollars(row) * 1.2 ** float(row["fireplaces"] or 0)
@@ -273,7 +273,8 @@ def test_the_search_climbs_to_where_two_models_disagree_most() -> None:
     found = search_disagreement(Made(_dollars), Made(dearer), ROWS, examples=300)
     assert found.check.passed
     assert found.houses[0].row is not None
-    assert found.houses[0].row["fireplaces"] == 10
+    assert max(row["fireplaces"] for row in ROWS) < 8
+    assert found.houses[0].row["fireplaces"] >= 8
 
 
 def test_hypothesis_makes_every_kind_of_value_of_every_field() -> None:
