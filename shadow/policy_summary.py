@@ -1,6 +1,6 @@
-"""Pace: by which policy a candidate is judged, and what a day is to it, in words for people.
+"""A policy in a few words: its name, and how long a day is in it.
 
-Read from the policy's file as it is, so that processes that answer need not load all that checks policies.
+Reads only these two keys, so that processes that answer need not load the code that checks policies.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ DAY_SECONDS = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The name of a policy and how long its day is, in seconds."""
+    """The name of a policy and the length of its day, in seconds."""
 
     policy: str
     day_seconds: int
 
     @classmethod
     def of(cls, policy: str | None) -> Self:
-        """That of a policy's file (None: the default policy)."""
+        """Read them from the text of a policy's file (None: the default policy)."""
         if policy is None:
             return cls("default", DAY_SECONDS)
         try:
-            given = tomllib.loads(policy)
-        except tomllib.TOMLDecodeError:  # nothing is judged by such a file; who adds it is told
-            given = {}
-        return cls(str(given.get("name", "?")), int(given.get("day_seconds", DAY_SECONDS)))
+            document = tomllib.loads(policy)
+        except tomllib.TOMLDecodeError:  # `umbra candidates add` refuses such a file
+            document = {}
+        return cls(str(document.get("name", "?")), int(document.get("day_seconds", DAY_SECONDS)))
 
     @property
     def words(self) -> str:
-        """Which policy it is, and what a day is to it.
+        """Say which policy it is, and how long its day is if it is not a real one.
 
         >>> Pace("default", 86_400).words, Pace("demo", 1).words, Pace("mine", 3600).words
         ('default', 'demo (a day is a second)', 'mine (a day is 3,600 seconds)')

@@ -1,7 +1,7 @@
-"""The start of every process: what has to hold before anything else is imported.
+"""Start every process: restore signals, set the umask, and fix the import path before other imports.
 
 `umbra` begins with this, and so do its children: `python -P -m shadow.start MODULE [ARGUMENT ...]`. Imports
-nothing but the standard library, so that what it does holds within milliseconds.
+nothing but the standard library, so that it is done within milliseconds.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ from pathlib import Path
 
 PARENT_VARIABLE = "_UMBRA_PARENT_PID"
 RECIPE_DIRECTORY_VARIABLE = "_UMBRA_RECIPE_DIRECTORY"
-"""Where `umbra` was started, if recipe modules are to be looked for there: after everything else."""
+"""The directory in which `umbra` was started, if recipe modules may lie there; last on the import path."""
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_GET_CHILD_SUBREAPER = 1, 4, 36, 37
 _PRIVATE_UMASK = 0o077
 
 
 def begin() -> None:
-    """Make this process interruptible, private, and blind to the current directory; may be repeated."""
-    _take_default_signals()
+    """Restore signals, keep files private, and import nothing from the current directory; may be repeated."""
+    _restore_default_signals()
     os.umask(_PRIVATE_UMASK)
-    # No core file, and /proc/PID/environ and /proc/PID/mem are root's: another process of this user, such as
-    # a candidate's model, reads no password there. After an exec the kernel forgets it.
+    # No core file, and only root may read /proc/PID/environ and /proc/PID/mem: another process of this user,
+    # such as a candidate's model, reads no password there. The kernel resets this on exec.
     _prctl(_PR_SET_DUMPABLE, 0)
     _leave_out_current_directory()
     _look_for_recipes_last()
     if os.environ.get(PARENT_VARIABLE):
-        end_with_parent(signal.SIGTERM)
+        set_parent_death_signal(signal.SIGTERM)
 
 
-def end_with_parent(how: signal.Signals = signal.SIGTERM) -> None:
-    """Have the kernel send a signal when the parent dies from now on."""
-    _prctl(_PR_SET_PDEATHSIG, how)
+def set_parent_death_signal(number: signal.Signals = signal.SIGTERM) -> None:
+    """Have the kernel send this process a signal when its parent dies from now on."""
+    _prctl(_PR_SET_PDEATHSIG, number)
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every descendant whose own parent dies, so that none is lost sight of."""
+    """Become the parent of every descendant whose own parent dies, so that none is lost."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
@@ -57,8 +57,8 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def _take_default_signals() -> None:
-    """A shell without job control starts what runs in the background with SIGINT ignored."""
+def _restore_default_signals() -> None:
+    """Undo what a shell without job control does: it starts background processes with SIGINT ignored."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
     for number in numbers:
         signal.signal(number, signal.SIG_DFL)
@@ -66,28 +66,28 @@ def _take_default_signals() -> None:
 
 
 def _leave_out_current_directory() -> None:
-    """Import nothing from where this was started, here or in any child, unless PYTHONPATH names it."""
+    """Take the current directory off the import path, here and in children, unless PYTHONPATH names it."""
     named = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     os.environ["PYTHONSAFEPATH"] = "1"
     if named:
         os.environ["PYTHONPATH"] = os.pathsep.join(named)  # an empty entry would be the current directory
     else:
         os.environ.pop("PYTHONPATH", None)
-    here = _current_directory()
+    directory = _current_directory()
     own = Path(__file__).resolve().parents[1]
-    if here is None or here.resolve() == own:  # a checkout that is not installed
+    if directory is None or directory.resolve() == own:  # a checkout that is not installed
         return
-    unwanted = {"", str(here)} - {str(Path(entry).absolute()) for entry in named}
+    unwanted = {"", str(directory)} - {str(Path(entry).absolute()) for entry in named}
     sys.path[:] = [entry for entry in sys.path if entry not in unwanted]
 
 
 def _look_for_recipes_last() -> None:
-    here = _current_directory()
-    if os.environ.get("UMBRA_RECIPE_MODULES") and here is not None:
-        os.environ.setdefault(RECIPE_DIRECTORY_VARIABLE, str(here))
-    directory = os.environ.get(RECIPE_DIRECTORY_VARIABLE)
-    if directory and directory not in sys.path:
-        sys.path.append(directory)
+    current = _current_directory()
+    if os.environ.get("UMBRA_RECIPE_MODULES") and current is not None:
+        os.environ.setdefault(RECIPE_DIRECTORY_VARIABLE, str(current))
+    recipes = os.environ.get(RECIPE_DIRECTORY_VARIABLE)
+    if recipes and recipes not in sys.path:
+        sys.path.append(recipes)
 
 
 def _current_directory() -> Path | None:

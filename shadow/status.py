@@ -14,7 +14,7 @@ from shadow.journal import journal_file as journal
 from shadow.journal.entries import Entry
 from shadow.policy_summary import Pace
 from shadow.processes import heartbeat
-from shadow.processes.heartbeat import Presence
+from shadow.processes.heartbeat import LiveProcess
 from shadow.records import Candidate, Deployment, Purpose
 from shadow.settings import Settings
 from shadow.source import acknowledged
@@ -87,7 +87,7 @@ class Status:
 
     data_dir: Path
     taken_at: datetime
-    processes: tuple[Presence, ...]
+    processes: tuple[LiveProcess, ...]
     journal: JournalState
     books: Books | None
     trouble: str | None
@@ -114,7 +114,7 @@ def gather(settings: Settings, now: datetime, store_seconds: float = _STORE_SECO
     known: _Known | None = None
     trouble = None
     until = time.monotonic() + store_seconds + _DISK_SECONDS
-    heartbeats = BackgroundCall(lambda: heartbeat.living(settings.run_dir))
+    heartbeats = BackgroundCall(lambda: heartbeat.live_processes(settings.run_dir))
     try:
         known, books = call_within(
             store_seconds, "the store", lambda: (_known(store, settings), _books(store, now))
@@ -145,7 +145,7 @@ def _other_directory(settings: Settings, known: _Known | None) -> Iterator[str]:
             yield str(fault)
 
 
-def _hindrances(journal: JournalState, living: Sequence[Presence], now: datetime) -> Iterator[str]:
+def _hindrances(journal: JournalState, living: Sequence[LiveProcess], now: datetime) -> Iterator[str]:
     """What keeps captures from the store, or has taken them out of it."""
     for name, reason in sorted(journal.held_up.items()):
         yield f"journal file {name} cannot be moved: {reason}"
@@ -161,13 +161,13 @@ def _hindrances(journal: JournalState, living: Sequence[Presence], now: datetime
         )
 
 
-def _moved_at(living: Sequence[Presence]) -> float:
+def _moved_at(living: Sequence[LiveProcess]) -> float:
     """When ingest moved something last, in seconds since 1970; 0 when it does not run."""
     moments = (process.facts.get("moved_at", 0.0) for process in living if process.role == "ingest")
     return max(moments, default=0.0)
 
 
-def _processes(heartbeats: BackgroundCall[list[Presence]]) -> tuple[tuple[Presence, ...], list[str]]:
+def _processes(heartbeats: BackgroundCall[list[LiveProcess]]) -> tuple[tuple[LiveProcess, ...], list[str]]:
     """The living processes, and what is wrong with them."""
     try:
         living = heartbeats.result_within(_DISK_SECONDS, "the disk of the data directory")
@@ -198,7 +198,7 @@ def _known(store: Store, settings: Settings) -> _Known:
         return _Known(source, {} if source is None else sources.progress(connection, source))
 
 
-def _journal(settings: Settings, living: Sequence[Presence], known: _Known | None) -> JournalState:
+def _journal(settings: Settings, living: Sequence[LiveProcess], known: _Known | None) -> JournalState:
     directory = settings.journal_dir
     held_up = backlog.held_up(directory, living)
     try:

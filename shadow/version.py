@@ -1,10 +1,10 @@
-"""Which Umbra this is."""
+"""The version of the installed package."""
 
 from importlib import metadata
 
 
 def umbra_version() -> str:
-    """The installed version; `0` when run from a tree that was never installed."""
+    """Return the installed version, `0` when run from a tree that was never installed."""
     try:
         return metadata.version("umbra-shadow")
     except metadata.PackageNotFoundError:

@@ -108,7 +108,7 @@ def train(settings: Settings, recipe: str, data: str, environment: Mapping[str, 
     own = processes.without(environment, *_SECRETS) | {"UMBRA_DATA_DIR": str(settings.data_dir)}
     child = Child(f"training of {recipe}", command, own, output=subprocess.DEVNULL)
     try:
-        child.tend(time.monotonic())
+        child.supervise(time.monotonic())
         status = child.wait()
     finally:
         child.kill()
@@ -138,14 +138,14 @@ def is_ready(settings: Settings, children: Sequence[Child]) -> bool:
         connection.close()
 
 
-def tend(children: Sequence[Child], *, starting: bool) -> list[tuple[Child, int]]:
+def supervise(children: Sequence[Child], *, starting: bool) -> list[tuple[Child, int]]:
     """Start what does not run; returns what has just ended, with its exit status.
 
     While `starting`, a process that ends is not started again: NotStarted.
     """
     ended = []
     for child in children:
-        status = child.tend(time.monotonic())
+        status = child.supervise(time.monotonic())
         if status is not None and starting:
             raise NotStarted(
                 f"the {child.name} ended with status {status} before it was ready; its log is in "
@@ -180,25 +180,25 @@ class Orphans:
         self._replaced: set[int] = set()
         self._first_seen: dict[int, float] = {}
 
-    def tend(self, children: Sequence[Child], now: float) -> None:
+    def reap(self, children: Sequence[Child], now: float) -> None:
         """Bury those that have ended and kill those that go on for long; `now` is monotonic seconds."""
         present = self._present(children)
         self._tell_replaced(children, present)
         stopping = [pid for pid in present if not self._answers(pid)]
         self._first_seen = {pid: self._first_seen.get(pid, now) for pid in stopping}
         late = {pid for pid, since in self._first_seen.items() if now - since > _ORPHAN_SECONDS}
-        descendants.end(present, kill=late)
+        descendants.reap(present, kill=late)
 
-    def tell_to_stop(self, children: Sequence[Child]) -> None:
+    def terminate(self, children: Sequence[Child]) -> None:
         """Tell those that answer to stop: no other API will follow."""
         self._replace([pid for pid in self._present(children) if self._answers(pid)])
 
-    def end(self, children: Sequence[Child], seconds: float) -> None:
+    def stop(self, children: Sequence[Child], seconds: float) -> None:
         """Wait until none is left that has answered; kill those that are after so many seconds."""
         deadline = time.monotonic() + seconds
         while answered := [pid for pid in self._present(children) if self._is_of_api(pid)]:
             self._replace([pid for pid in answered if self._answers(pid)])
-            descendants.end(answered, kill=answered if time.monotonic() > deadline else ())
+            descendants.reap(answered, kill=answered if time.monotonic() > deadline else ())
             time.sleep(_PAUSE_SECONDS)
 
     def _present(self, children: Sequence[Child]) -> list[int]:
@@ -211,13 +211,13 @@ class Orphans:
 
     def _tell_replaced(self, children: Sequence[Child], present: Sequence[int]) -> None:
         """Tell those to stop in whose place processes of the API that runs now answer."""
-        answering = self._handover.answering() if self._handover else 0
+        answering = self._handover.answering_api() if self._handover else 0
         if any(child.name == "api" and child.running and child.pid == answering for child in children):
             self._replace([pid for pid in present if self._answers(pid) and _session(pid) != answering])
 
     def _replace(self, pids: Sequence[int]) -> None:
         self._replaced.update(pids)
-        descendants.tell_to_stop(pids)
+        descendants.terminate(pids)
 
     def _answers(self, pid: int) -> bool:
         return self._handover is not None and self._is_of_api(pid) and pid not in self._replaced
@@ -238,13 +238,13 @@ def stop(settings: Settings, children: Sequence[Child], handover: Handover, orph
     """Stop everything in order; each has its grace, then it is killed."""
     handover.close()
     for child in children:
-        child.tell_to_stop()
+        child.terminate()
         if child.name == "api":
-            orphans.tell_to_stop(children)
-        child.end(_WORKER_STOP_SECONDS if child.name == "worker" else _API_STOP_SECONDS)
+            orphans.terminate(children)
+        child.wait_or_kill(_WORKER_STOP_SECONDS if child.name == "worker" else _API_STOP_SECONDS)
         if child.name == "api":
             # Before the worker: what they answered is in the journal that it empties.
-            orphans.end(children, _ORPHAN_SECONDS)
+            orphans.stop(children, _ORPHAN_SECONDS)
             metrics.remove_directory(settings.metrics_files("api"))
     if start.adopts_orphans():
         descendants.kill_orphans()

@@ -18,8 +18,8 @@ from monitoring.phrases import visible
 from shadow import processes, start
 from shadow.processes import CannotRun, addresses, handover
 from shadow.processes.data_directory import make_private
-from shadow.processes.heartbeat import Announcement
-from shadow.processes.log_setup import write_lines
+from shadow.processes.heartbeat import Heartbeat
+from shadow.processes.log_setup import configure_logs
 from shadow.settings import InvalidSetting, Settings
 
 _PORT_SECONDS = 2.0
@@ -35,7 +35,7 @@ class _Gunicorn(WSGIApplication):  # type: ignore[misc]
 
 def main() -> int:
     """Serve until told to stop; returns 1 if that cannot be, 2 for a wrong setting."""
-    processes.leave_with_parent()
+    processes.end_with_parent()
     try:
         serve(Settings.from_environment())
     except InvalidSetting as fault:
@@ -47,17 +47,17 @@ def main() -> int:
 def serve(settings: Settings) -> NoReturn:
     """Be gunicorn; raises InvalidSetting, CannotRun or OSError if that is no use."""
     # Those who answered for one that was killed let go of the port once they have answered.
-    if handover.received() is None:
+    if handover.inherited() is None:
         processes.check_port(settings.api_host, settings.api_port, _PORT_SECONDS)
     processes.check_port(settings.metrics_host, settings.api_metrics_port, _PORT_SECONDS)
     make_private(settings)
     processes.claim_all(settings, "api")  # before anything of a running one could be touched
-    write_lines("umbra.api", settings)
+    configure_logs("umbra.api", settings)
     hooks.heartbeat_directory(settings.run_dir)
     _check_model(settings)
-    announcement = Announcement(settings.run_dir, "api", datetime.now(UTC))
-    os.register_at_fork(after_in_child=announcement.leave_to_parent)
-    announcement.tell(address=addresses.url(settings.api_host, settings.api_port))
+    heartbeat = Heartbeat(settings.run_dir, "api", datetime.now(UTC))
+    os.register_at_fork(after_in_child=heartbeat.release_in_fork)
+    heartbeat.report(address=addresses.url(settings.api_host, settings.api_port))
     _share_metrics(settings)
     sys.argv = [sys.argv[0], "--config", str(_CONFIGURATION)]
     _Gunicorn("%(prog)s [OPTIONS]", prog="gunicorn").run()
@@ -79,7 +79,7 @@ def _check_model(settings: Settings) -> None:
 
 
 def _loaded(settings: Settings) -> int:
-    start.end_with_parent(signal.SIGKILL)
+    start.set_parent_death_signal(signal.SIGKILL)
     try:
         live.load(settings)
     except worker.CANNOT_START as fault:

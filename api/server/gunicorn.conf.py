@@ -5,17 +5,17 @@ from gunicorn.arbiter import Arbiter
 from api.server import hooks
 from api.server.worker import Worker
 from shadow.processes import addresses, handover
-from shadow.processes.log_setup import write_lines
+from shadow.processes.log_setup import configure_logs
 from shadow.settings import Settings
 
 _settings = Settings.from_environment()
-write_lines("umbra.api", _settings)
+configure_logs("umbra.api", _settings)
 
-_received = handover.received()
+_received = handover.inherited()
 bind = (
     addresses.authority(addresses.numeric(_settings.api_host), _settings.api_port)
     if _received is None
-    else f"fd://{_received.listener}"
+    else f"fd://{_received.listener_descriptor}"
 )
 workers = _settings.api_workers
 worker_class = "api.server.worker.Worker"

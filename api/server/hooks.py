@@ -40,10 +40,10 @@ def when_ready(arbiter: Arbiter, settings: Settings) -> None:
 
 def orphans(directory: Path) -> set[int]:
     """The processes with metrics there that answer for a killed API: `umbra up` is their parent, and ours."""
-    received = handover.received()
+    received = handover.inherited()
     if received is None:
         return set()
-    return {pid for pid in metrics.owners(directory) if descendants.parent(pid) == received.keeper}
+    return {pid for pid in metrics.owners(directory) if descendants.parent(pid) == received.launcher_pid}
 
 
 def _bury_orphans(directory: Path) -> None:

@@ -95,8 +95,8 @@ class Worker(SyncWorker):  # type: ignore[misc]
         """Answer until told to stop. Then nothing keeps the port: the next start may need it at once."""
         self.wait_fds.append(self.lingering)
         if self.received is not None:
-            start.end_with_parent(_ORPHANED)
-            self.received.tell_answering(self.ppid)
+            start.set_parent_death_signal(_ORPHANED)
+            self.received.report_answering(self.ppid)
         super().run()
         for listener in self.sockets:
             listener.close()
@@ -130,15 +130,15 @@ class Worker(SyncWorker):  # type: ignore[misc]
 
     def _answer_for_killed_arbiter(self) -> None:
         """Take `umbra up` for the parent once it has adopted this process, and end with it."""
-        if self.received is not None and os.getppid() == self.received.keeper != self.ppid:
-            start.end_with_parent(signal.SIGTERM)
-            self.ppid = self.received.keeper
+        if self.received is not None and os.getppid() == self.received.launcher_pid != self.ppid:
+            start.set_parent_death_signal(signal.SIGTERM)
+            self.ppid = self.received.launcher_pid
 
     def _prepare(self) -> None:
-        self.received = handover.received()
+        self.received = handover.inherited()
         # An orphan would hold the port against the next start.
         os.environ[processes.PARENT_VARIABLE] = str(self.ppid)
-        processes.leave_with_parent()
+        processes.end_with_parent()
         cpus.keep_to(self.claimed_cpus, self.place)
         logs.keep_to_lines()
         _wait_for_bytes(self.sockets)

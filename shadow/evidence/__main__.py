@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from monitoring import logs
 from shadow import processes
 from shadow.evidence.cycle import Look
-from shadow.processes.heartbeat import Announcement
+from shadow.processes.heartbeat import Heartbeat
 from shadow.settings import Settings
 from shadow.store import StoreUnavailable, open_store
 
@@ -25,17 +25,17 @@ _SHARE = 0.2
 _log = logging.getLogger("umbra.evidence")
 
 
-def run(settings: Settings, stop: threading.Event, announcement: Announcement) -> None:
+def run(settings: Settings, stop: threading.Event, heartbeat: Heartbeat) -> None:
     """Look at the evidence until told to stop."""
     store = open_store(settings.store)
     look = Look(store, settings, stop)
-    with processes.sole(settings.data_dir, "evidence"):
+    with processes.exclusive(settings.data_dir, "evidence"):
         away = False
         while not stop.is_set():
             began = time.monotonic()
             try:
                 judged = look.once(datetime.now(UTC))
-                announcement.tell(state=f"candidates judged: {judged}")
+                heartbeat.report(state=f"candidates judged: {judged}")
                 away = False
             except StoreUnavailable as fault:
                 if not away:

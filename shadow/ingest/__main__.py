@@ -16,7 +16,7 @@ from shadow.backoff import Backoff
 from shadow.ingest.mover import Ingest
 from shadow.journal.stored_files import Retention
 from shadow.prediction_log import HouseLines
-from shadow.processes.heartbeat import Announcement
+from shadow.processes.heartbeat import Heartbeat
 from shadow.settings import Settings
 from shadow.source import purpose
 from shadow.source.identity import directory_id
@@ -33,7 +33,7 @@ _TELL_SECONDS = 1.0
 _log = logging.getLogger("umbra.ingest")
 
 
-def run(settings: Settings, stop: threading.Event, announcement: Announcement) -> None:
+def run(settings: Settings, stop: threading.Event, heartbeat: Heartbeat) -> None:
     """Move the journal until told to stop, then once more until it is empty."""
     store = open_store(settings.store)
     purpose.keep_apart(settings, store)
@@ -52,12 +52,12 @@ def run(settings: Settings, stop: threading.Event, announcement: Announcement) -
         Tenure(settings.data_dir),
     )
     pause = Backoff(settings.poll_seconds, longest=5.0)
-    with processes.sole(settings.data_dir, "ingest"):
+    with processes.exclusive(settings.data_dir, "ingest"):
         told = 0.0
         while not stop.is_set():
             stop.wait(_step(ingest, pause, settings.poll_seconds))
             if time.monotonic() - told >= _TELL_SECONDS:
-                announcement.tell(
+                heartbeat.report(
                     held_up={name: one.reason for name, one in ingest.obstacles.items()},
                     moved_at=ingest.moved_at.timestamp(),
                 )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shadow.journal import journal_file
 from shadow.journal.entries import Entry
-from shadow.processes.heartbeat import Presence
+from shadow.processes.heartbeat import LiveProcess
 
 _PEEK_BYTES = 1 << 16
 
@@ -36,7 +36,7 @@ def oldest_waiting(directory: Path, positions: Mapping[str, int]) -> datetime | 
     return min(moments, default=None)
 
 
-def held_up(directory: Path, processes: Iterable[Presence]) -> dict[str, str]:
+def held_up(directory: Path, processes: Iterable[LiveProcess]) -> dict[str, str]:
     """The files that cannot be moved now, with the reason: as seen here, and as ingest says.
 
     Both are asked: who looks may be allowed to read what ingest is not, and ingest may not run.

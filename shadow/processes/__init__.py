@@ -1,10 +1,10 @@
-"""Processes: how Umbra's own are started, kept running, told to stop, and never left behind."""
+"""Processes: start them, keep them running, stop them in order, and leave none behind."""
 
-from shadow.processes.child import PARENT_VARIABLE, Child, end_together, python, without
+from shadow.processes.child import PARENT_VARIABLE, Child, python, stop_all, without
 from shadow.processes.failure import EXIT_FAILURE, EXIT_USAGE, CannotRun
-from shadow.processes.lock import check_unclaimed, claim, claim_all, sole
+from shadow.processes.lock import check_unclaimed, claim, claim_all, exclusive
 from shadow.processes.main import Run, main
-from shadow.processes.parent import leave_with_parent, stand_back, stop_on_signals, wait_until
+from shadow.processes.parent import end_with_parent, lower_priority, stop_on_signals, wait_until
 from shadow.processes.ports import bound_socket, check_port
 
 __all__ = [
@@ -19,12 +19,12 @@ __all__ = [
     "check_unclaimed",
     "claim",
     "claim_all",
-    "end_together",
-    "leave_with_parent",
+    "end_with_parent",
+    "exclusive",
+    "lower_priority",
     "main",
     "python",
-    "sole",
-    "stand_back",
+    "stop_all",
     "stop_on_signals",
     "wait_until",
     "without",

@@ -1,4 +1,4 @@
-"""A child process: started, kept running, told to stop, and killed with everything it has started."""
+"""A child process: start it, keep it running, stop it, and kill it with its descendants."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _log = logging.getLogger("umbra.processes")
 
 @dataclass(slots=True)
 class Child:
-    """A process kept running: started again, ever more slowly, whenever it ends."""
+    """A process that is started again, after ever longer pauses, whenever it ends."""
 
     name: str
     command: Sequence[str]
@@ -35,24 +35,24 @@ class Child:
     starts: int = 0
     ends: int = 0
     status: int | None = None
-    """How it ended last."""
+    """Exit status of the last run that has ended."""
     lasted: float = 0.0
-    """Seconds that the last run which has ended took."""
+    """Duration in seconds of the last run that has ended."""
     _started: float = 0.0
     _start_again: float = 0.0
 
     @property
     def pid(self) -> int:
-        """Its process id; 0 when it does not run."""
+        """The process id; 0 while it does not run."""
         return 0 if self.process is None else self.process.pid
 
     @property
     def running(self) -> bool:
-        """Whether it runs."""
+        """Whether the process runs."""
         return self.process is not None and self.process.poll() is None
 
-    def tend(self, now: float) -> int | None:
-        """Start it when it is due; returns its exit status when it has just ended. `now` is monotonic."""
+    def supervise(self, now: float) -> int | None:
+        """Start the process when it is due (`now`: monotonic); returns its exit status if it just ended."""
         if self.process is None:
             if now >= self._start_again:
                 self._start(now)
@@ -68,28 +68,28 @@ class Child:
         self._start_again = now + self.backoff.next()
         return status
 
-    def standing(self) -> dict[str, int | float | None]:
-        """Say how it is, for `umbra status`: pid (0: none), monotonic start, how often and how it ended."""
+    def status_facts(self) -> dict[str, int | float | None]:
+        """Describe it for `umbra status`: pid (0: none), monotonic start, number of ends, exit status."""
         return {"pid": self.pid, "since": self._started, "ends": self.ends, "status": self.status}
 
-    def tell_to_stop(self) -> None:
+    def terminate(self) -> None:
         """Send SIGTERM."""
         if self.process is not None:
             self.process.terminate()
 
     def wait(self) -> int:
-        """Wait for it to end by itself; returns its exit status, 0 if it does not run."""
+        """Wait until the process ends by itself; returns its exit status, 0 if it does not run."""
         return 0 if self.process is None else self.process.wait()
 
     def kill(self) -> None:
-        """Kill it and whatever it has started, if it runs."""
+        """Kill the process and its descendants, if it runs."""
         if self.process is not None:
             descendants.kill_tree(self.pid)
             self.process.wait()
             self.process = None
 
-    def end(self, seconds: float) -> None:
-        """Wait for it to end after `tell_to_stop`; kill it when it has not in `seconds`."""
+    def wait_or_kill(self, seconds: float) -> None:
+        """Wait until the process ends, after `terminate`; kill it if it runs after `seconds`."""
         if self.process is None:
             return
         try:
@@ -115,20 +115,20 @@ class Child:
         self.starts += 1
 
 
-def end_together(children: Sequence[Child], seconds: float) -> None:
-    """Tell all to stop, wait for all, and kill what still runs after `seconds`."""
+def stop_all(children: Sequence[Child], seconds: float) -> None:
+    """Send SIGTERM to all, wait for all, and kill those that run after `seconds`."""
     deadline = time.monotonic() + seconds
     for child in children:
-        child.tell_to_stop()
+        child.terminate()
     for child in children:
-        child.end(max(0.0, deadline - time.monotonic()))
+        child.wait_or_kill(max(0.0, deadline - time.monotonic()))
 
 
 def python(module: str, *arguments: str) -> list[str]:
-    """The command that runs a module of this installation; the current directory is never imported from."""
+    """Compose the command that runs a module of this installation, never one of the current directory."""
     return [sys.executable, "-P", "-m", "shadow.start", module, *arguments]
 
 
 def without(environment: Mapping[str, str], *secrets: str) -> dict[str, str]:
-    """The environment of a child that has no business with these variables."""
+    """Copy an environment without these variables, for a child that does not need them."""
     return {name: value for name, value in environment.items() if name not in secrets}

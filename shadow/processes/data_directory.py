@@ -1,6 +1,6 @@
-"""The data directory: nobody else reads what lies in it, and nobody else may write where Umbra writes.
+"""The data directory: other users may not read it, and may not write where Umbra writes.
 
-Files that Umbra makes are private already (see `shadow.start`); this is about what was there before.
+Files that Umbra creates are private already (see `shadow.start`); this is about files that existed before.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _GROUP_AND_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class WritableByOthers(PermissionError):
-    """A directory of ours in which other users may plant files; the message says what to do."""
+    """Other users may create files in a directory that Umbra uses; the message says what to do."""
 
     safe_to_log = True
 
@@ -26,7 +26,7 @@ class WritableByOthers(PermissionError):
 
 
 def make_private(settings: Settings) -> None:
-    """Make the data directory if it is missing, private if others may look into it; raises OSError.
+    """Create the data directory if it is missing, and make it private if others may read it; raises OSError.
 
     Raises WritableByOthers if other users may write to it, or to any other directory that Umbra writes to.
     """
@@ -53,9 +53,9 @@ def _refuse_foreign_writers(path: Path) -> None:
 
 
 def _is_own_group(facts: os.stat_result) -> bool:
-    """Whether a directory that its group may write to is meant for this process: its group's, or lent to it.
+    """Tell whether the group that may write to a directory is one of this process.
 
-    Kubernetes lends a volume so: it is root's, and its group (fsGroup) is a supplementary one of the process.
+    A volume of Kubernetes belongs to root, and its group (fsGroup) is a supplementary one of the process.
     """
     if facts.st_gid == os.getegid():
         return True
@@ -67,20 +67,20 @@ def _mode(facts: os.stat_result) -> str:
 
 
 def _close_to_others(path: Path) -> None:
-    """Take all rights from group and others where others have any, as Umbra 0.1.0 left its directories.
+    """Remove all rights of group and others if others have any, as in directories of Umbra 0.1.0.
 
-    A directory that only its group may read was made so by somebody, and stays.
+    A directory that only its group may read is so on purpose, and stays.
     """
     facts = path.stat()
     if facts.st_uid != os.geteuid() or not facts.st_mode & _OTHERS:
         return
-    _take_rights(path)
+    _remove_rights(path)
     for folder, folders, files in os.walk(path):
         for name in (*folders, *files):
-            _take_rights(Path(folder) / name)
+            _remove_rights(Path(folder) / name)
 
 
-def _take_rights(path: Path) -> None:
+def _remove_rights(path: Path) -> None:
     with suppress(OSError):  # gone meanwhile, or a file system without modes
         facts = path.lstat()
         mode = stat.S_IMODE(facts.st_mode)

@@ -1,7 +1,7 @@
-"""Descendants: what a process of ours has started in turn, found and ended with it.
+"""Descendants: find and end the processes that a process has started, directly or not.
 
-A helper may leave its group and its session, and outlive its parent; then it becomes a child of the next of
-its forebears that adopts orphans (`start.adopt_orphans`), and is found there.
+A descendant may leave its group and its session, and outlive its parent; then it becomes a child of its
+nearest ancestor that adopts orphans (`start.adopt_orphans`), which finds it among its children.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def kill_tree(pid: int) -> None:
 
 
 def kill_orphans(known: Collection[int] = ()) -> None:
-    """Kill and reap every child of this process that is none of the `known`, until there are no more."""
+    """Kill and reap every child of this process except the `known` ones, until there are no more."""
     deadline = time.monotonic() + _KILL_SECONDS
     while orphans := [pid for pid in children() if pid not in known]:
         for pid in orphans:
@@ -44,14 +44,14 @@ def kill_orphans(known: Collection[int] = ()) -> None:
         time.sleep(_PAUSE_SECONDS)
 
 
-def tell_to_stop(pids: Collection[int]) -> None:
+def terminate(pids: Collection[int]) -> None:
     """Send SIGTERM to these children of this process."""
     for pid in pids:
         _send(pid, signal.SIGTERM)
 
 
-def end(orphans: Collection[int], kill: Collection[int]) -> None:
-    """Bury those of these adopted processes that have ended; kill some of them."""
+def reap(orphans: Collection[int], kill: Collection[int]) -> None:
+    """Reap those of these adopted processes that have ended, after killing those in `kill`."""
     for pid in orphans:
         if pid in kill:
             _send(pid, signal.SIGKILL)
@@ -59,7 +59,7 @@ def end(orphans: Collection[int], kill: Collection[int]) -> None:
 
 
 def reap_orphans(known: int) -> None:
-    """Bury adopted processes that have ended, as long as `known`, which somebody else waits for, has not."""
+    """Reap adopted processes that have ended; stop at `known`, which another function waits for."""
     with suppress(ChildProcessError):
         while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
             if ended.si_pid == known:
@@ -68,7 +68,7 @@ def reap_orphans(known: int) -> None:
 
 
 def children() -> list[int]:
-    """The children of this process, also those that have ended and wait to be reaped."""
+    """List the children of this process, also those that have ended and wait to be reaped."""
     files = list(Path("/proc/self/task").glob("*/children"))
     if files:
         with suppress(OSError):
@@ -77,7 +77,7 @@ def children() -> list[int]:
 
 
 def parent(pid: int) -> int | None:
-    """The parent of a process; None if it is gone, or /proc does not show it."""
+    """Find the parent of a process; None if the process is gone, or /proc does not show it."""
     with suppress(OSError, IndexError, ValueError):
         return _parent(Path(f"/proc/{pid}/stat"))
     return None
@@ -88,16 +88,16 @@ def _below(root: int) -> list[int]:
     for pid, parent in _parents():
         by_parent.setdefault(parent, []).append(pid)
     below: list[int] = []
-    waiting = [root]
-    while waiting:
-        found = by_parent.get(waiting.pop(), [])
-        below += found
-        waiting += found
+    pending = [root]
+    while pending:
+        its_children = by_parent.get(pending.pop(), [])
+        below += its_children
+        pending += its_children
     return below
 
 
 def _parents() -> Iterator[tuple[int, int]]:
-    """Every process of this machine with its parent, as far as /proc shows them."""
+    """List every process of this machine with its parent, as far as /proc shows them."""
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, IndexError, ValueError):
             yield int(path.parent.name), _parent(path)

@@ -1,4 +1,4 @@
-"""How a process says that it cannot do its work: an exception and exit statuses."""
+"""Failures of a whole process: an exception and exit statuses."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ EXIT_FAILURE, EXIT_USAGE = 1, 2
 
 
 class CannotRun(RuntimeError):
-    """A process cannot do its work and starting it again will not help; the message says what to do."""
+    """A process cannot work, and starting it again does not help; the message says what to do."""
 
     safe_to_log = True

@@ -1,6 +1,6 @@
-"""Presence: how the processes of one data directory tell `umbra status` that they live.
+"""Heartbeats: files by which `umbra status` sees the live processes of a data directory.
 
-Each keeps a small JSON file locked while it lives; the kernel lets the lock go however it dies.
+Each process holds a lock on its small JSON file while it lives; the kernel releases the lock however it dies.
 """
 
 from __future__ import annotations
@@ -22,70 +22,70 @@ from monitoring import logs
 
 HEARTBEAT_SECONDS = 1.0
 SILENT_SECONDS = 10.0
-"""Without a heartbeat for so long a process is taken for one that does not move."""
+"""A process without a beat for so long counts as stuck."""
 STARTING_SECONDS = 30.0
 _TRIES = 5
 _log = logging.getLogger("umbra.presence")
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
-    """A living process: its role, its pid, since when, and what it says of itself.
+class LiveProcess:
+    """A live process, as its heartbeat file describes it: role, pid, start, and facts that it reports.
 
-    `heartbeat` is the monotonic clock of this host, in seconds, when it last moved; None: it gives none.
+    `beat_at` is the monotonic clock of this host, in seconds, at the last beat; None: it reports none.
     """
 
     role: str
     pid: int
     since: datetime
-    told_at: datetime
+    reported_at: datetime
     facts: Mapping[str, Any]
-    heartbeat: float | None = None
+    beat_at: float | None = None
 
     @property
     def title(self) -> str:
-        """Its role, and the candidate it is for."""
+        """The role, and the candidate that it works for, if any."""
         return f"{self.role} {self.facts['candidate']}" if "candidate" in self.facts else self.role
 
 
-class Announcement:
-    """This process's own file; the lock is held, also across exec, until the process ends.
+class Heartbeat:
+    """The heartbeat file of this process, locked, also across exec, until the process ends.
 
-    A thread renews the heartbeat: it stops when the process is stopped, or the disk does not answer. Nothing
-    depends on it but what people are shown: a disk that does not take it costs a log line.
+    A thread writes the beats: they stop when the process is stopped, or the disk does not answer. Only what
+    `umbra status` shows depends on them: a write that fails costs a log line.
     """
 
     def __init__(self, run_dir: Path, role: str, now: datetime) -> None:
         self._role = role
         self._since = now
-        self._told_at = now
+        self._reported_at = now
         self._facts: dict[str, Any] = {}
         self._is_failing = False
         self._path = run_dir / f"{role}-{os.getpid()}.json"
         self._descriptor: int | None = None
         self._writing = threading.Lock()
-        self._withdrawn = threading.Event()
+        self._closed = threading.Event()
         try:
             self._descriptor = self._open()
         except OSError as fault:
             logs.event(_log, "presence_not_told", level=logging.WARNING, error=fault)
-        self.tell()
-        threading.Thread(target=self._beat, name="umbra-heartbeat", daemon=True).start()
+        self.report()
+        threading.Thread(target=self._beat_until_closed, name="umbra-heartbeat", daemon=True).start()
 
-    def tell(self, **facts: Any) -> None:
-        """Replace what is said of this process."""
-        self._facts, self._told_at = facts, datetime.now(UTC)
-        self._write()
+    def report(self, **facts: Any) -> None:
+        """Replace the facts about this process, and beat."""
+        self._facts, self._reported_at = facts, datetime.now(UTC)
+        self.beat()
 
-    def leave_to_parent(self) -> None:
-        """In a fork, which may outlive the process that the file tells of: hold the file no longer."""
+    def release_in_fork(self) -> None:
+        """Close the file in a fork, which may outlive the process that the file describes."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
 
-    def withdraw(self) -> None:
-        """Say goodbye."""
-        self._withdrawn.set()
+    def close(self) -> None:
+        """Remove this process's heartbeat file."""
+        self._closed.set()
         with self._writing:
             descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
@@ -93,20 +93,21 @@ class Announcement:
                 self._path.unlink(missing_ok=True)
             os.close(descriptor)
 
-    def _beat(self) -> None:
-        while not self._withdrawn.wait(HEARTBEAT_SECONDS):
-            self._write()
+    def _beat_until_closed(self) -> None:
+        while not self._closed.wait(HEARTBEAT_SECONDS):
+            self.beat()
 
-    def _write(self) -> None:
-        about = {
+    def beat(self) -> None:
+        """Write the file anew; a write that fails is logged once, until one succeeds."""
+        document = {
             "role": self._role,
             "pid": os.getpid(),
             "since": self._since.isoformat(),
-            "told_at": self._told_at.isoformat(),
+            "told_at": self._reported_at.isoformat(),
             "heartbeat": time.monotonic(),
             "facts": self._facts,
         }
-        text = json.dumps(about).encode()
+        text = json.dumps(document).encode()
         with self._writing:
             if self._descriptor is None:
                 return
@@ -124,39 +125,39 @@ class Announcement:
         fresh = self._path.with_suffix(".new")
         descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        fresh.rename(self._path)  # seen only now: a file without a lock is taken for one of the dead
+        fresh.rename(self._path)  # visible only now: a file without a lock counts as left behind
         os.set_inheritable(descriptor, True)
         return descriptor
 
 
-def living(run_dir: Path) -> list[Presence]:
-    """Every living process of the data directory; what the dead left behind is cleared away."""
-    return sorted(_living(run_dir), key=lambda presence: (presence.role, presence.pid))
+def live_processes(run_dir: Path) -> list[LiveProcess]:
+    """List the live processes of the data directory, and remove the files of dead ones."""
+    return sorted(_live_processes(run_dir), key=lambda process: (process.role, process.pid))
 
 
-def troubles(present: Sequence[Presence], clock: float) -> list[str]:
-    """What should be there and is not, or is there and does not move; `clock` is monotonic seconds.
+def troubles(present: Sequence[LiveProcess], clock: float) -> list[str]:
+    """Name the processes that are missing or stuck; `clock` is monotonic seconds.
 
-    A process that keeps others running says so among its facts, as `children`: see processes.Child.standing.
+    A process that supervises others lists them as `children` among its facts (Child.status_facts).
     """
-    pids = {presence.pid for presence in present}
-    silent = [_silence(presence, clock) for presence in present if _is_silent(presence, clock)]
-    children = [child for presence in present for child in presence.facts.get("children", {}).items()]
-    missing = [_absence(name, child) for name, child in children if _is_missing(child, pids, clock)]
-    roles = {presence.role for presence in present}
+    pids = {process.pid for process in present}
+    stuck = [_stuck_message(process, clock) for process in present if _is_stuck(process, clock)]
+    children = [child for process in present for child in process.facts.get("children", {}).items()]
+    missing = [_missing_message(name, child) for name, child in children if _is_missing(child, pids, clock)]
+    roles = {process.role for process in present}
     if "api" in roles and "worker" not in roles and not any(name == "worker" for name, _ in children):
         missing.append("worker is missing: captures wait in the journal until `umbra work` runs")
-    return [*silent, *missing]
+    return [*stuck, *missing]
 
 
-def _is_silent(presence: Presence, clock: float) -> bool:
-    return presence.heartbeat is not None and clock - presence.heartbeat > SILENT_SECONDS
+def _is_stuck(process: LiveProcess, clock: float) -> bool:
+    return process.beat_at is not None and clock - process.beat_at > SILENT_SECONDS
 
 
-def _silence(presence: Presence, clock: float) -> str:
-    seconds = clock - (presence.heartbeat or clock)
+def _stuck_message(process: LiveProcess, clock: float) -> str:
+    seconds = clock - (process.beat_at or clock)
     return (
-        f"{presence.title} (pid {presence.pid}) has not moved for {seconds:.0f} s: "
+        f"{process.title} (pid {process.pid}) has not moved for {seconds:.0f} s: "
         "it is stopped, or its disk does not answer"
     )
 
@@ -168,14 +169,14 @@ def _is_missing(child: Mapping[str, Any], pids: Set[int], clock: float) -> bool:
     return not is_starting
 
 
-def _absence(name: str, child: Mapping[str, Any]) -> str:
+def _missing_message(name: str, child: Mapping[str, Any]) -> str:
     if child["ends"] == 0:
         return f"{name} is missing: it was started and does not begin"
     times = "" if child["ends"] == 1 else f", {child['ends']} times by now"
     return f"{name} is missing: it ended with status {child['status']}{times}, and is started again"
 
 
-def _living(run_dir: Path) -> Iterator[Presence]:
+def _live_processes(run_dir: Path) -> Iterator[LiveProcess]:
     for path in run_dir.glob("*.json") if run_dir.is_dir() else ():
         try:
             with path.open("r", encoding="utf-8") as file:
@@ -184,11 +185,11 @@ def _living(run_dir: Path) -> Iterator[Presence]:
                 else:
                     path.unlink(missing_ok=True)
         except (FileNotFoundError, ValueError, KeyError, TypeError):
-            continue  # the process is just coming or going
+            continue  # the process is just starting or ending
 
 
-def _read(file: TextIO) -> Presence:
-    """Read what a process says; again if it was just writing that."""
+def _read(file: TextIO) -> LiveProcess:
+    """Read the file of a process; again if the process was just writing it."""
     for _ in range(_TRIES):
         file.seek(0)
         with suppress(json.JSONDecodeError):
@@ -205,7 +206,16 @@ def _is_locked(descriptor: int) -> bool:
     return False
 
 
-def _parse(text: str) -> Presence:
-    facts = json.loads(text)
-    since, told_at = (datetime.fromisoformat(facts[key]).astimezone(UTC) for key in ("since", "told_at"))
-    return Presence(facts["role"], facts["pid"], since, told_at, facts["facts"], facts.get("heartbeat"))
+def _parse(text: str) -> LiveProcess:
+    document = json.loads(text)
+    since, reported_at = (
+        datetime.fromisoformat(document[key]).astimezone(UTC) for key in ("since", "told_at")
+    )
+    return LiveProcess(
+        document["role"],
+        document["pid"],
+        since,
+        reported_at,
+        document["facts"],
+        document.get("heartbeat"),
+    )

@@ -1,4 +1,4 @@
-"""Log lines as the settings have them, for every process that serves or works."""
+"""Set up logging from the settings, in every process of the API and the worker."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from shadow.settings import InvalidSetting, Settings
 from shadow.version import umbra_version
 
 
-def write_lines(service: str, settings: Settings) -> None:
-    """Have this process, and its later forks, write lines of `service`; raises InvalidSetting."""
+def configure_logs(service: str, settings: Settings) -> None:
+    """Configure the log of `service` in this process and its later forks; raises InvalidSetting."""
     if not settings.log_stdout and settings.log_dir is None:
         raise InvalidSetting("UMBRA_LOG_STDOUT=false: every line would be lost; set UMBRA_LOG_DIR")
     logs.configure(

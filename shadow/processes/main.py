@@ -14,46 +14,45 @@ from monitoring.phrases import visible
 from shadow import start
 from shadow.processes.data_directory import make_private
 from shadow.processes.failure import EXIT_FAILURE, EXIT_USAGE, CannotRun
-from shadow.processes.heartbeat import Announcement
-from shadow.processes.log_setup import write_lines
-from shadow.processes.parent import leave_with_parent, stand_back, stop_on_signals
+from shadow.processes.heartbeat import Heartbeat
+from shadow.processes.log_setup import configure_logs
+from shadow.processes.parent import end_with_parent, lower_priority, stop_on_signals
 from shadow.settings import InvalidSetting, Settings
 
 _log = logging.getLogger("umbra.processes")
 
-
-Run = Callable[[Settings, threading.Event, Announcement], None]
+Run = Callable[[Settings, threading.Event, Heartbeat], None]
 
 
 def main(role: str, run: Run, *, when_orphaned: signal.Signals = signal.SIGTERM) -> int:
     """Run one of the worker's processes until SIGTERM or SIGINT; returns the exit status.
 
-    `when_orphaned` is what the kernel sends when the parent dies: SIGKILL for a process that may be stuck in
-    a call that no other signal interrupts, and that can be killed at any time.
+    The kernel sends `when_orphaned` when the parent dies: SIGKILL for a process that may hang in a call that
+    no other signal interrupts, and that can be killed at any time.
     """
     start.begin()
     stop = stop_on_signals()
-    leave_with_parent(when_orphaned)
+    end_with_parent(when_orphaned)
     try:
         settings = Settings.from_environment()
         make_private(settings)
-        write_lines("umbra.worker", settings)
+        configure_logs("umbra.worker", settings)
     except InvalidSetting as fault:
         sys.stderr.write(visible(f"umbra: {fault}") + "\n")
         return EXIT_USAGE
     except OSError as fault:
         sys.stderr.write(visible(f"umbra: {fault}") + "\n")
         return EXIT_FAILURE
-    stand_back(settings.worker_niceness)
-    announcement = Announcement(settings.run_dir, role, datetime.now(UTC))
+    lower_priority(settings.worker_niceness)
+    heartbeat = Heartbeat(settings.run_dir, role, datetime.now(UTC))
     logs.event(_log, "process_started", role=role)
     try:
-        run(settings, stop, announcement)
+        run(settings, stop, heartbeat)
     except CannotRun as fault:
         logs.event(_log, "process_cannot_run", level=logging.ERROR, role=role, error=fault)
-        sys.stderr.write(visible(f"umbra: {fault}") + "\n")  # also to whoever started it and sees no log
+        sys.stderr.write(visible(f"umbra: {fault}") + "\n")  # also to the terminal, which shows no log
         return EXIT_FAILURE
     finally:
-        announcement.withdraw()
+        heartbeat.close()
         logs.event(_log, "process_stopped", role=role)
     return 0

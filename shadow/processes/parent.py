@@ -1,4 +1,4 @@
-"""What a process does as the child of another: it ends with its parent, and lets live answers go first."""
+"""Duties of a child process: stop on signals, end with its parent, run at low priority."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ PARENT_VARIABLE = start.PARENT_VARIABLE
 
 
 def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM or SIGINT sets."""
+    """Return an event that SIGTERM or SIGINT sets."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     return stop
 
 
-def leave_with_parent(how: signal.Signals = signal.SIGTERM) -> None:
-    """Have the kernel send a signal when the parent that named itself in the environment dies."""
+def end_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
+    """Have the kernel send a signal when the parent named in the environment dies."""
     parent = os.environ.pop(PARENT_VARIABLE, None)
     if parent is None:
         return
-    start.end_with_parent(how)
-    if os.getppid() != int(parent):  # it died before we asked
-        os.kill(os.getpid(), how)
+    start.set_parent_death_signal(number)
+    if os.getppid() != int(parent):  # it died before the call above
+        os.kill(os.getpid(), number)
 
 
-def stand_back(niceness: int) -> None:
-    """Let live answers have the CPU first.
+def lower_priority(niceness: int) -> None:
+    """Lower the CPU priority of this process, so that live answers come first.
 
     Linux may give every session an equal share whatever the niceness of its processes (autogroup, see
-    sched(7)); then the session's own niceness has to be set as well. Only by the process that leads it:
-    a session shared with others, the API among them perhaps, is not ours to slow down.
+    sched(7)); then the niceness of the session has to be set as well. Only the process that leads the
+    session sets it: other processes, perhaps the API, may share the session.
     """
     os.nice(niceness)
     if os.getsid(0) == os.getpid():
@@ -47,7 +47,7 @@ def stand_back(niceness: int) -> None:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, stop: threading.Event) -> bool:
-    """Ask again and again until `condition` holds; False when time is up or a stop was asked for."""
+    """Check `condition` repeatedly until it holds; False when time is up or `stop` is set."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() >= deadline or stop.wait(0.05):

@@ -1,4 +1,4 @@
-"""Ports: whether somebody can listen there, before anything is started."""
+"""Ports: check that they are free before anything is started."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shadow.processes.failure import CannotRun
 
 
 def check_port(host: str, port: int, seconds: float = 0.0) -> None:
-    """Raise CannotRun if nobody can listen there, even after so many seconds."""
+    """Raise CannotRun if the port is taken, even after so many seconds."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -22,7 +22,7 @@ def check_port(host: str, port: int, seconds: float = 0.0) -> None:
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
-    """A socket that can be listened on there; raises CannotRun if nobody can."""
+    """Bind a socket, ready to listen; raises CannotRun if the port is taken."""
     bound = socket.socket(addresses.family(host), socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

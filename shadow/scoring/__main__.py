@@ -13,7 +13,7 @@ from monitoring import logs, metrics
 from shadow import processes, start
 from shadow.backoff import Backoff
 from shadow.prediction_log import HouseLines
-from shadow.processes.heartbeat import Announcement
+from shadow.processes.heartbeat import Heartbeat
 from shadow.records import Candidate, ObservationState
 from shadow.scoring.breaker import Breaker
 from shadow.scoring.lane import Lane
@@ -30,12 +30,12 @@ class _Watch:
     """Tells, when it changes, how a lane is doing: to the log, to the metrics and to `umbra status`."""
 
     def __init__(
-        self, model: str, scorer: Scorer, measures: metrics.ShadowMetrics, announce: Announcement
+        self, model: str, scorer: Scorer, measures: metrics.ShadowMetrics, heartbeat: Heartbeat
     ) -> None:
         self._model = model
         self._scorer = scorer
         self._measures = measures
-        self._announce = announce
+        self._heartbeat = heartbeat
         self._told: dict[str, object] = {}
         self._scorer_pid: int | None = None
         measures.breaker_open[(model,)].set(0)
@@ -59,11 +59,11 @@ class _Watch:
             level = logging.INFO if state == "scoring" else logging.ERROR
             logs.event(_log, "lane_state", level=level, error=error, **facts)
             self._measures.breaker_open[(self._model,)].set(state == "breaker_open")
-            self._announce.tell(**facts)
+            self._heartbeat.report(**facts)
             self._told = facts
 
 
-def run(settings: Settings, stop: threading.Event, announcement: Announcement) -> None:
+def run(settings: Settings, stop: threading.Event, heartbeat: Heartbeat) -> None:
     """Score one candidate until told to stop, then for a short while what is still pending."""
     start.adopt_orphans()  # those of the model, to end them with it
     store = open_store(settings.store)
@@ -85,7 +85,7 @@ def run(settings: Settings, stop: threading.Event, announcement: Announcement) -
         _utc_now,
         HouseLines.of(settings),
     )
-    watch = _Watch(str(candidate.model), scorer, measures, announcement)
+    watch = _Watch(str(candidate.model), scorer, measures, heartbeat)
     try:
         while not stop.is_set():
             stop.wait(_step(lane, breaker, watch, away, settings.poll_seconds))

@@ -101,7 +101,9 @@ def _words(fault: BaseException) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Load the artifact, say so, and answer until the lane hangs up."""
     start.begin()
-    start.end_with_parent(signal.SIGKILL)  # a model that hangs would never notice that its lane is gone
+    start.set_parent_death_signal(
+        signal.SIGKILL
+    )  # a model that hangs would never notice that its lane is gone
     descriptor, directory, memory_bytes, *modules = arguments
     _limit_memory(int(memory_bytes))
     connection = socket.socket(fileno=int(descriptor))

@@ -12,7 +12,7 @@ from typing import Any
 from monitoring import metrics
 from shadow import processes, start
 from shadow.processes import addresses
-from shadow.processes.heartbeat import Announcement
+from shadow.processes.heartbeat import Heartbeat
 from shadow.settings import Settings
 from shadow.store import open_store
 from shadow.worker.collectors import JournalCollector, StoreCollector, StoreDiskCollector
@@ -21,7 +21,7 @@ from shadow.worker.supervisor import Roster, Worker
 _LOOK_SECONDS = 0.5
 
 
-def run(settings: Settings, stop: threading.Event, announcement: Announcement) -> None:
+def run(settings: Settings, stop: threading.Event, heartbeat: Heartbeat) -> None:
     """Keep the worker's processes running until told to stop; raises CannotRun, of the store, too."""
     processes.claim_all(settings, "worker")  # before anything of a running one could be touched
     start.adopt_orphans()
@@ -35,11 +35,11 @@ def run(settings: Settings, stop: threading.Event, announcement: Announcement) -
     children: dict[str, Any] = {}
     refusal: str | None = None
     while not stop.is_set() and (refusal := roster.refusal) is None:
-        worker.tend(time.monotonic())
-        if children != (children := worker.standing()):
-            announcement.tell(children=children)
+        worker.supervise(time.monotonic())
+        if children != (children := worker.status_facts()):
+            heartbeat.report(children=children)
         stop.wait(_LOOK_SECONDS)
-    announcement.tell(state="stopping")
+    heartbeat.report(state="stopping")
     worker.stop()
     metrics.remove_directory(files)
     if refusal is not None:

@@ -43,7 +43,7 @@ class JournalCollector:
     def __call__(self) -> Values:
         """Read the disk now."""
         directory = self._settings.journal_dir
-        living = heartbeat.living(self._settings.run_dir)
+        living = heartbeat.live_processes(self._settings.run_dir)
         return {
             "umbra_journal_bytes": _journal_bytes(directory),
             "umbra_journal_bound_bytes": float(self._settings.journal_max_bytes),

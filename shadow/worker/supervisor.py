@@ -69,12 +69,12 @@ class Worker:
         self._lanes: dict[int, Child] = {}
         self._leaving: list[Child] = []
 
-    def tend(self, now: float) -> None:
+    def supervise(self, now: float) -> None:
         """Start what should run and does not; `now` is monotonic seconds."""
         self._follow_roster()
         for child in (self._ingest, self._evidence, *self._lanes.values()):
             pid = child.pid
-            status = child.tend(now)
+            status = child.supervise(now)
             if status is not None:
                 metrics.worker_exited(self._metrics_dir, pid)
                 logs.event(_log, "process_ended", level=logging.ERROR, role=child.name, status=status)
@@ -83,16 +83,17 @@ class Worker:
             self._leaving.remove(child)
         self._end_orphans()
 
-    def standing(self) -> dict[str, Any]:
+    def status_facts(self) -> dict[str, Any]:
         """How each process is that should run."""
         return {
-            child.name: child.standing() for child in (self._ingest, self._evidence, *self._lanes.values())
+            child.name: child.status_facts()
+            for child in (self._ingest, self._evidence, *self._lanes.values())
         }
 
     def stop(self) -> None:
         """Let ingest empty the journal, then each lane score what that brought; kill what does not end."""
-        processes.end_together([self._ingest, self._evidence], _STOP_SECONDS)
-        processes.end_together([*self._lanes.values(), *self._leaving], _STOP_SECONDS)
+        processes.stop_all([self._ingest, self._evidence], _STOP_SECONDS)
+        processes.stop_all([*self._lanes.values(), *self._leaving], _STOP_SECONDS)
         self._end_orphans()
 
     def _end_orphans(self) -> None:
@@ -105,7 +106,7 @@ class Worker:
         if wanted is None:
             return
         for number in self._lanes.keys() - wanted.keys():
-            self._lanes[number].tell_to_stop()
+            self._lanes[number].terminate()
             self._leaving.append(self._lanes.pop(number))
         for number in wanted.keys() - self._lanes.keys():
             self._lanes[number] = self._lane(wanted[number])

@@ -29,7 +29,7 @@ from model_package.reference import ModelRef
 from model_package.schema import EXAMPLE
 from shadow import policy, status
 from shadow.bounded import Refreshed
-from shadow.processes.heartbeat import Announcement
+from shadow.processes.heartbeat import Heartbeat
 from shadow.records import Candidate, CandidateState, NewObservation, Purpose
 from shadow.settings import sqlite_url
 from shadow.store import (
@@ -405,9 +405,9 @@ def test_while_the_store_is_away_pages_tell_what_this_process_knows(bench, tmp_p
 
 def test_nothing_to_complain_of_is_said(judged, stream, settings):
     tell(judged, stream, "verdict", {**DOCUMENTS["verdict"], "rollback": None})
-    announced = Announcement(judged.settings.run_dir, "worker", datetime.now(UTC))
+    announced = Heartbeat(judged.settings.run_dir, "worker", datetime.now(UTC))
     assert "<strong>Nothing.</strong>" in counted(counting(judged))
-    announced.withdraw()
+    announced.close()
 
 
 def test_what_the_evidence_complains_of_is_an_alert(judged, stream):
@@ -463,12 +463,12 @@ def _answered(bench):
 
 
 def test_a_candidate_whose_model_dies_is_an_alert(judged):
-    lane = Announcement(judged.settings.run_dir, "lane", datetime.now(UTC))
-    lane.tell(candidate="shiny@1", state="breaker_open", because="killed by signal 9")
+    lane = Heartbeat(judged.settings.run_dir, "lane", datetime.now(UTC))
+    lane.report(candidate="shiny@1", state="breaker_open", because="killed by signal 9")
     text = counted(counting(judged))
     assert "shiny@1 cannot be scored." in text
     assert "killed by signal 9" not in text
-    lane.withdraw()
+    lane.close()
 
 
 def test_a_house_that_was_asked_before_fills_the_form(bench):

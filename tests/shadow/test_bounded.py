@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 
 from shadow import status
 from shadow.bounded import NotAnswered, Refreshed, call_within
-from shadow.processes.heartbeat import Announcement
+from shadow.processes.heartbeat import Heartbeat
 from shadow.settings import Settings
 from shadow.store import Store
 
@@ -60,13 +60,13 @@ def test_a_status_tells_what_is_known_while_the_store_hangs(store: Store, tmp_pa
     settings = Settings.from_environment(
         {"UMBRA_DATA_DIR": str(tmp_path / "data"), "UMBRA_STORE_URL": store.url}
     )
-    worker = Announcement(settings.run_dir, "worker", NOW)
+    worker = Heartbeat(settings.run_dir, "worker", NOW)
     holder = create_engine(make_url(store.url).set(drivername="postgresql+psycopg2"))
     with holder.begin() as connection:
         connection.exec_driver_sql("LOCK TABLE candidates, deployments, sources")
         found = status.gather(settings, NOW, store_seconds=0.5)
     holder.dispose()
-    worker.withdraw()
+    worker.close()
     assert found.trouble == "the store did not answer within 0.5 seconds"
     assert [process.role for process in found.processes] == ["worker"]
     assert not found.in_order

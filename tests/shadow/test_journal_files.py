@@ -18,7 +18,7 @@ from sqlalchemy import select
 from shadow import status as whole
 from shadow.ingest.mover import Ingest
 from shadow.journal import journal_file, refused, stored_files
-from shadow.processes.heartbeat import Announcement
+from shadow.processes.heartbeat import Heartbeat
 from shadow.records import Outcome, OutcomeState, new_capture_ids
 from shadow.settings import Settings
 from shadow.source.identity import directory_id
@@ -162,10 +162,10 @@ def test_an_unreadable_file_is_said_by_ingest_also_to_whoever_may_read_it(
     people = asker()
     people.ask(1)
     empty(ingest())
-    announcement = Announcement(settings().run_dir, "ingest", datetime.now(UTC))
-    announcement.tell(held_up={NAME: "Permission denied"}, moved_at=0.0)
+    heartbeat = Heartbeat(settings().run_dir, "ingest", datetime.now(UTC))
+    heartbeat.report(held_up={NAME: "Permission denied"}, moved_at=0.0)
     assert gather(settings, store).journal.held_up == {NAME: "Permission denied"}
-    announcement.withdraw()
+    heartbeat.close()
 
 
 @pytest.fixture
@@ -287,10 +287,10 @@ def test_captures_that_wait_for_long_while_nothing_moves_are_no_good_state(
     assert any("ingest moves none" in trouble for trouble in state.troubles)
     assert not state.in_order
     assert "ingest moves none" in run_umbra("status").output
-    announcement = Announcement(settings().run_dir, "ingest", datetime.now(UTC))
-    announcement.tell(moved_at=datetime.now(UTC).timestamp())
+    heartbeat = Heartbeat(settings().run_dir, "ingest", datetime.now(UTC))
+    heartbeat.report(moved_at=datetime.now(UTC).timestamp())
     assert gather(settings, store).in_order
-    announcement.withdraw()
+    heartbeat.close()
 
 
 # -- rows that the store refuses

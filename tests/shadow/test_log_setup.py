@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from monitoring import logs
-from shadow.processes.log_setup import write_lines
+from shadow.processes.log_setup import configure_logs
 from shadow.settings import Settings
 from shadow.version import umbra_version
 
@@ -33,7 +33,7 @@ def _as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 def test_a_line_says_which_version_of_which_service_wrote_it(
     settings: Callable[..., Settings], tmp_path: Path
 ) -> None:
-    write_lines(
+    configure_logs(
         "umbra.api", settings(log_dir=tmp_path / "logs", log_stdout="false", masked_fields="lot_area")
     )
     logs.event(logging.getLogger("tests"), "something", detail="of a house")
@@ -44,7 +44,7 @@ def test_a_line_says_which_version_of_which_service_wrote_it(
     assert "umbra" not in line
 
 
-def test_no_process_has_a_way_of_its_own_to_write_lines() -> None:
+def test_only_log_setup_and_the_command_configure_logs() -> None:
     sources = [path for folder in ("umbra", "api", "shadow") for path in (ROOT / folder).rglob("*.py")]
     found = {str(path.relative_to(ROOT)) for path in sources if "logs.configure(" in path.read_text()}
     assert found == {"shadow/processes/log_setup.py", "umbra/command.py"}

@@ -25,14 +25,14 @@ from shadow import processes
 from shadow.backoff import Backoff
 from shadow.processes import CannotRun, Child, handover
 from shadow.processes import heartbeat as presence
-from shadow.processes.heartbeat import Announcement
+from shadow.processes.heartbeat import Heartbeat
 from shadow.settings import Settings
 from umbra import launch
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 STAY = (
     "from shadow import processes\n"
-    "stop = processes.stop_on_signals(); processes.leave_with_parent()\n"
+    "stop = processes.stop_on_signals(); processes.end_with_parent()\n"
     "print('here', flush=True); stop.wait(60)"
 )
 STUBBORN = (
@@ -62,42 +62,42 @@ def test_pauses_double_up_to_a_bound_and_begin_again_after_a_success() -> None:
 
 def test_a_process_that_ends_is_started_again_after_its_pause() -> None:
     kept = child("raise SystemExit(7)")
-    kept.tend(now=0.0)
+    kept.supervise(now=0.0)
     first = kept.process
     assert first is not None
     first.wait()
-    assert kept.tend(now=0.1) == 7
-    assert kept.tend(now=0.2) is None
+    assert kept.supervise(now=0.1) == 7
+    assert kept.supervise(now=0.2) is None
     assert not kept.running
-    kept.tend(now=10.0)
+    kept.supervise(now=10.0)
     assert kept.process is not None
     assert kept.process.pid != first.pid
-    kept.end(20)
+    kept.wait_or_kill(20)
 
 
 def test_a_process_told_to_stop_ends_by_itself() -> None:
     kept = child(STAY)
     kept.output = subprocess.PIPE
-    kept.tend(now=0.0)
+    kept.supervise(now=0.0)
     assert kept.process is not None
     process = kept.process
     assert process.stdout is not None
     assert process.stdout.readline() == b"here\n"
-    kept.tell_to_stop()
-    kept.end(20)
+    kept.terminate()
+    kept.wait_or_kill(20)
     assert process.returncode == 0
 
 
 def test_a_process_that_does_not_listen_is_killed() -> None:
     kept = child(STUBBORN)
     kept.output = subprocess.PIPE
-    kept.tend(now=0.0)
+    kept.supervise(now=0.0)
     process = kept.process
     assert process is not None
     assert process.stdout is not None
     process.stdout.readline()
-    kept.tell_to_stop()
-    kept.end(0.2)
+    kept.terminate()
+    kept.wait_or_kill(0.2)
     assert process.returncode == -signal.SIGKILL
 
 
@@ -108,7 +108,7 @@ def test_children_go_when_their_parent_is_killed() -> None:
             "-c",
             "import os, sys, time; from shadow.processes import Child\n"
             f"kept = Child('child', [sys.executable, '-c', {STAY!r}], os.environ)\n"
-            "kept.tend(0.0); print(kept.pid, flush=True); time.sleep(60)",
+            "kept.supervise(0.0); print(kept.pid, flush=True); time.sleep(60)",
         ],
         stdout=subprocess.PIPE,
         text=True,
@@ -130,34 +130,34 @@ def _lives(pid: int) -> bool:
 
 def test_the_living_tell_of_themselves_and_the_dead_are_cleared_away(tmp_path: Path) -> None:
     code = (
-        "import sys, pathlib, datetime; from shadow.processes.heartbeat import Announcement\n"
-        "a = Announcement(pathlib.Path(sys.argv[1]), 'ingest', datetime.datetime.now(datetime.UTC))\n"
-        "a.tell(oldest=None); print(1, flush=True); sys.stdin.read()"
+        "import sys, pathlib, datetime; from shadow.processes.heartbeat import Heartbeat\n"
+        "a = Heartbeat(pathlib.Path(sys.argv[1]), 'ingest', datetime.datetime.now(datetime.UTC))\n"
+        "a.report(oldest=None); print(1, flush=True); sys.stdin.read()"
     )
     other = subprocess.Popen(
         [sys.executable, "-c", code, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert other.stdout is not None
     other.stdout.readline()
-    mine = Announcement(tmp_path, "worker", NOW)
-    mine.tell(state="well")
-    assert [(p.role, p.pid, dict(p.facts)) for p in presence.living(tmp_path)] == [
+    mine = Heartbeat(tmp_path, "worker", NOW)
+    mine.report(state="well")
+    assert [(p.role, p.pid, dict(p.facts)) for p in presence.live_processes(tmp_path)] == [
         ("ingest", other.pid, {"oldest": None}),
         ("worker", os.getpid(), {"state": "well"}),
     ]
     other.kill()
     other.wait()
-    assert [p.role for p in presence.living(tmp_path)] == ["worker"]
-    mine.withdraw()
-    assert presence.living(tmp_path) == []
+    assert [p.role for p in presence.live_processes(tmp_path)] == ["worker"]
+    mine.close()
+    assert presence.live_processes(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
 
 def announced(run_dir: Path, role: str) -> subprocess.Popen[str]:
     """A process that has announced itself, and ends when its input does."""
     code = (
-        "import sys, pathlib, datetime; from shadow.processes.heartbeat import Announcement\n"
-        "a = Announcement(pathlib.Path(sys.argv[1]), sys.argv[2], datetime.datetime.now(datetime.UTC))\n"
+        "import sys, pathlib, datetime; from shadow.processes.heartbeat import Heartbeat\n"
+        "a = Heartbeat(pathlib.Path(sys.argv[1]), sys.argv[2], datetime.datetime.now(datetime.UTC))\n"
         "print(1, flush=True); sys.stdin.read()"
     )
     process = subprocess.Popen(
@@ -169,7 +169,7 @@ def announced(run_dir: Path, role: str) -> subprocess.Popen[str]:
 
 
 def heartbeat(run_dir: Path, pid: int) -> float:
-    return next(p.heartbeat for p in presence.living(run_dir) if p.pid == pid and p.heartbeat is not None)
+    return next(p.beat_at for p in presence.live_processes(run_dir) if p.pid == pid and p.beat_at is not None)
 
 
 def test_a_process_that_is_stopped_is_named_and_one_that_moves_is_not(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_process_that_is_stopped_is_named_and_one_that_moves_is_not(tmp_path: 
     last, begun = heartbeat(tmp_path, stopped.pid), heartbeat(tmp_path, moving.pid)
     assert processes.wait_until(lambda: heartbeat(tmp_path, moving.pid) > begun + 2, 30, threading.Event())
     assert heartbeat(tmp_path, stopped.pid) == last
-    (told,) = presence.troubles(presence.living(tmp_path), last + presence.SILENT_SECONDS + 1)
+    (told,) = presence.troubles(presence.live_processes(tmp_path), last + presence.SILENT_SECONDS + 1)
     assert told.startswith(f"ingest (pid {stopped.pid}) has not moved for 11 s: it is stopped")
     os.kill(stopped.pid, signal.SIGCONT)
     assert processes.wait_until(lambda: heartbeat(tmp_path, stopped.pid) > last, 30, threading.Event())
@@ -190,42 +190,42 @@ def test_a_process_that_is_stopped_is_named_and_one_that_moves_is_not(tmp_path: 
 def test_a_child_that_is_not_there_is_named_with_how_it_ended(tmp_path: Path) -> None:
     environment = dict(os.environ)
     failing = Child("ingest", [sys.executable, "-c", "raise SystemExit(3)"], environment)
-    failing.tend(time.monotonic())
+    failing.supervise(time.monotonic())
     assert processes.wait_until(lambda: not failing.running, 30, threading.Event())
-    failing.tend(time.monotonic())
+    failing.supervise(time.monotonic())
     living = announced(tmp_path, "evidence")
     started = time.monotonic()
     children = {
-        "ingest": failing.standing(),
+        "ingest": failing.status_facts(),
         "evidence": {"pid": living.pid, "since": started, "ends": 0, "status": None},
         "scoring gbm@1": {"pid": living.pid + 1, "since": started, "ends": 0, "status": None},
     }
-    worker = Announcement(tmp_path, "worker", NOW)
-    worker.tell(children=children)
-    present = presence.living(tmp_path)
+    worker = Heartbeat(tmp_path, "worker", NOW)
+    worker.report(children=children)
+    present = presence.live_processes(tmp_path)
     assert presence.troubles(present, started) == [
         "ingest is missing: it ended with status 3, and is started again"
     ]
     late = presence.troubles(
-        [replace(one, heartbeat=None) for one in present], started + presence.STARTING_SECONDS
+        [replace(one, beat_at=None) for one in present], started + presence.STARTING_SECONDS
     )
     assert "scoring gbm@1 is missing: it was started and does not begin" in late
-    worker.withdraw()
+    worker.close()
     living.kill()
     living.wait()
 
 
 def test_an_api_without_a_worker_is_told(tmp_path: Path) -> None:
-    api = Announcement(tmp_path, "api", NOW)
-    (told,) = presence.troubles(presence.living(tmp_path), time.monotonic())
+    api = Heartbeat(tmp_path, "api", NOW)
+    (told,) = presence.troubles(presence.live_processes(tmp_path), time.monotonic())
     assert told.startswith("worker is missing")
-    api.withdraw()
-    assert presence.troubles(presence.living(tmp_path), time.monotonic()) == []
+    api.close()
+    assert presence.troubles(presence.live_processes(tmp_path), time.monotonic()) == []
 
 
 def test_the_worker_stands_back_from_live_answers() -> None:
     code = (
-        "import os, pathlib; from shadow.processes import stand_back; stand_back(7)\n"
+        "import os, pathlib; from shadow.processes import lower_priority; lower_priority(7)\n"
         "group = pathlib.Path('/proc/self/autogroup')\n"
         "print(os.nice(0), group.read_text().split()[-1] if group.exists() else 7)"
     )
@@ -238,7 +238,8 @@ def test_the_worker_stands_back_from_live_answers() -> None:
 def test_a_worker_within_another_session_leaves_that_session_alone() -> None:
     code = (
         "import os, pathlib, subprocess, sys; group = pathlib.Path('/proc/self/autogroup')\n"
-        "subprocess.run([sys.executable, '-c', 'from shadow.processes import stand_back; stand_back(7)'])\n"
+        "lower = 'from shadow.processes import lower_priority; lower_priority(7)'\n"
+        "subprocess.run([sys.executable, '-c', lower])\n"
         "print(group.read_text().split()[-1] if group.exists() else 0)"
     )
     said = subprocess.run(
@@ -249,10 +250,10 @@ def test_a_worker_within_another_session_leaves_that_session_alone() -> None:
 
 def test_a_process_that_cannot_announce_itself_works_on(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("in the way", encoding="ascii")
-    announcement = Announcement(tmp_path / "run", "worker", NOW)
-    announcement.tell(state="well")
-    announcement.withdraw()
-    assert presence.living(tmp_path / "run") == []
+    own_heartbeat = Heartbeat(tmp_path / "run", "worker", NOW)
+    own_heartbeat.report(state="well")
+    own_heartbeat.close()
+    assert presence.live_processes(tmp_path / "run") == []
 
 
 HOLDER = """
@@ -296,7 +297,7 @@ def test_a_data_directory_is_held_through_an_exec_and_free_at_once_when_the_hold
         processes.check_unclaimed(tmp_path, "worker")
         held.kill()
     processes.check_unclaimed(tmp_path, "api")
-    with processes.sole(tmp_path, "api"):
+    with processes.exclusive(tmp_path, "api"):
         pass
 
 
@@ -324,7 +325,7 @@ def test_forks_that_outlive_the_holder_do_not_hold_the_data_directory(tmp_path: 
     try:
         assert _lives(fork)
         processes.check_unclaimed(tmp_path, "api")
-        with processes.sole(tmp_path, "api"):
+        with processes.exclusive(tmp_path, "api"):
             pass
     finally:
         os.kill(fork, signal.SIGKILL)
@@ -400,12 +401,12 @@ parent.wait()
 while pid not in descendants.children():
     pass
 orphans = up.Orphans()
-orphans.tend([], now=0.0)
-orphans.tend([], now=14.0)
+orphans.reap([], now=0.0)
+orphans.reap([], now=14.0)
 os.kill(pid, 0)
-orphans.tend([], now=16.0)
+orphans.reap([], now=16.0)
 while pid in descendants.children():
-    orphans.tend([], now=17.0)
+    orphans.reap([], now=17.0)
 """
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
@@ -429,7 +430,7 @@ from shadow.processes import handover
 subprocess.Popen([sys.executable, "-c", {worker!r}])
 if os.path.exists("wait"):
     signal.pause()
-handover.received().tell_answering(os.getpid())
+handover.inherited().report_answering(os.getpid())
 signal.pause()
 '''
 handover = Handover(Settings.from_environment())
@@ -437,12 +438,12 @@ orphans = up.Orphans(handover)
 child = Child("api", [sys.executable, "-c", api], dict(os.environ) | handover.environment,
               descriptors=handover.descriptors, backoff=Backoff(0.0, 0.0))
 def tend(now):
-    child.tend(now)
-    orphans.tend([child], now)
+    child.supervise(now)
+    orphans.reap([child], now)
 def left():
     return [pid for pid in descendants.children() if pid != child.pid]
 tend(0.0)
-while handover.answering() != child.pid:
+while handover.answering_api() != child.pid:
     pass
 killed = child.pid
 os.kill(killed, signal.SIGKILL)
@@ -453,16 +454,16 @@ while child.pid in (0, killed):
 for now in (2.0, 100.0, 1000.0):
     tend(now)
 assert left() == [orphan]
-child.tell_to_stop()
-child.end(10)
+child.terminate()
+child.wait_or_kill(10)
 os.unlink("wait")
-while handover.answering() in (0, killed):
+while handover.answering_api() in (0, killed):
     tend(1001.0)
 while left():
     tend(1001.0)
 child.kill()
-orphans.tell_to_stop([child])
-orphans.end([child], 10.0)
+orphans.terminate([child])
+orphans.stop([child], 10.0)
 assert left() == []
 """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("UMBRA_")}

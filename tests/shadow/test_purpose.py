@@ -19,7 +19,7 @@ from model_package.reference import ModelRef
 from shadow.ingest import __main__ as ingest
 from shadow.policy import default_text, demo_text
 from shadow.processes import CannotRun
-from shadow.processes.heartbeat import Announcement
+from shadow.processes.heartbeat import Heartbeat
 from shadow.records import Deployment, Purpose
 from shadow.settings import Settings
 from shadow.source import purpose
@@ -263,7 +263,7 @@ def test_ingest_does_not_begin_to_store_real_houses_beside_those_of_a_demo(
     real = settings(store_url=store_url)
     purpose.mark_directory(real, Purpose.REAL)
     with pytest.raises(CannotRun, match="holds a demo"):
-        ingest.run(real, threading.Event(), Announcement(real.run_dir, "ingest", NOW))
+        ingest.run(real, threading.Event(), Heartbeat(real.run_dir, "ingest", NOW))
 
 
 def test_marks_of_two_first_starts_at_once_agree(store: Store) -> None:

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from model_package import artifact, recipes
 from model_package.reference import ModelRef
 from monitoring import phrases, terminal
-from shadow.processes.heartbeat import Announcement
+from shadow.processes.heartbeat import Heartbeat
 from shadow.records import Deployment
 from shadow.rollout import Decision
 from shadow.settings import Settings
@@ -75,13 +75,13 @@ def test_an_error_of_a_candidate_does_not_break_the_status(
     umbra: Umbra, store: Store, tmp_path: Path
 ) -> None:
     settings = Settings.from_environment({"UMBRA_DATA_DIR": str(tmp_path / "[red]data[/red] [/x]")})
-    announced = Announcement(settings.run_dir, "scoring", NOW)
-    announced.tell(candidate="faulty@1", state="breaker_open", because=HOSTILE)
+    announced = Heartbeat(settings.run_dir, "scoring", NOW)
+    announced.report(candidate="faulty@1", state="breaker_open", because=HOSTILE)
     result = umbra("status")
     assert "Traceback" not in result.output
     assert "[/var/log] of [inc-1]" in result.stdout
     assert is_plain(result.output)
-    announced.withdraw()
+    announced.close()
 
 
 def test_what_the_store_says_does_not_break_the_status() -> None:

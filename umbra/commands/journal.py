@@ -39,7 +39,7 @@ def journal(context: click.Context, as_json: bool) -> None:
         return
     settings = Settings.from_environment()
     directory = settings.journal_dir
-    held_up = backlog.held_up(directory, heartbeat.living(settings.run_dir))
+    held_up = backlog.held_up(directory, heartbeat.live_processes(settings.run_dir))
     rows = [("held up", name, reason) for name, reason in sorted(held_up.items())]
     rows += [("set aside", path.name, _content(path)) for path in refused.paths(directory)]
     rows += [("waiting", path.name, _bytes(path)) for path in _waiting(directory, held_up)]

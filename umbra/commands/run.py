@@ -23,7 +23,7 @@ from shadow.policy_summary import Pace
 from shadow.processes import Child
 from shadow.processes.data_directory import make_private
 from shadow.processes.handover import Handover
-from shadow.processes.heartbeat import Announcement
+from shadow.processes.heartbeat import Heartbeat
 from shadow.records import Deployment, Purpose
 from shadow.settings import Settings
 from shadow.source import purpose
@@ -173,14 +173,14 @@ def _run(environment: Mapping[str, str], data: str, traffic_rate: float | None) 
     stop = processes.stop_on_signals()  # only now: until here Ctrl-C ends the command at once
     handover = Handover(settings)
     children, orphans = running.plan(settings, environment, traffic_rate, handover), running.Orphans(handover)
-    announcement = Announcement(settings.run_dir, "up", datetime.now(UTC))
+    heartbeat = Heartbeat(settings.run_dir, "up", datetime.now(UTC))
     try:
         _start(settings, children, stop, handover)
         if not stop.is_set():
             _greet(settings, deployment, is_demo=is_demo)
-            _stay(settings, children, orphans, announcement, stop, follow=is_demo)
+            _stay(settings, children, orphans, heartbeat, stop, follow=is_demo)
     finally:
-        announcement.withdraw()
+        heartbeat.close()
         terminal.say("", "stopping: the API first, then the worker once the journal is empty ...", err=True)
         running.stop(settings, children, handover, orphans)
     terminal.show(state.render(whole.gather(settings, datetime.now(UTC))))
@@ -191,7 +191,7 @@ def _start(settings: Settings, children: list[Child], stop: threading.Event, han
     first = [child for child in children if child.name != "traffic"]
 
     def ready() -> bool:
-        running.tend(first, starting=True)
+        running.supervise(first, starting=True)
         return running.is_ready(settings, first)
 
     try:
@@ -204,7 +204,7 @@ def _start(settings: Settings, children: list[Child], stop: threading.Event, han
         raise running.NotStarted(
             f"the API was not ready after {_READY_SECONDS:g} s; its log is in {running.log_dir(settings)}"
         )
-    running.tend(children, starting=True)
+    running.supervise(children, starting=True)
 
 
 def _greet(settings: Settings, deployment: Deployment, *, is_demo: bool) -> None:
@@ -249,7 +249,7 @@ def _stay(
     settings: Settings,
     children: list[Child],
     orphans: running.Orphans,
-    announcement: Announcement,
+    heartbeat: Heartbeat,
     stop: threading.Event,
     *,
     follow: bool,
@@ -257,7 +257,7 @@ def _stay(
     """Keep everything running until told to stop; with `follow`, on a terminal, show the status meanwhile."""
     console = terminal.Screen()
     if not (follow and console.is_terminal):
-        _tend_until(settings, children, orphans, announcement, stop, lambda: None)
+        _supervise_until_stopped(settings, children, orphans, heartbeat, stop, lambda: None)
         return
     with Live(console=console, auto_refresh=False) as screen:
         shown = [0.0]
@@ -267,24 +267,24 @@ def _stay(
                 screen.update(state.render(whole.gather(settings, datetime.now(UTC))), refresh=True)
                 shown[0] = time.monotonic()
 
-        _tend_until(settings, children, orphans, announcement, stop, show)
+        _supervise_until_stopped(settings, children, orphans, heartbeat, stop, show)
 
 
-def _tend_until(
+def _supervise_until_stopped(
     settings: Settings,
     children: list[Child],
     orphans: running.Orphans,
-    announcement: Announcement,
+    heartbeat: Heartbeat,
     stop: threading.Event,
     show: Callable[[], None],
 ) -> None:
-    standing = dict[str, Any]()
+    status_facts = dict[str, Any]()
     while not stop.is_set():
-        for child, status in running.tend(children, starting=False):
+        for child, status in running.supervise(children, starting=False):
             running.check_displaced(settings, child, status)
             terminal.say(f"the {child.name} ended with status {status}; starting it again", err=True)
-        orphans.tend(children, time.monotonic())
-        if standing != (standing := {child.name: child.standing() for child in children}):
-            announcement.tell(children=standing)
+        orphans.reap(children, time.monotonic())
+        if status_facts != (status_facts := {child.name: child.status_facts() for child in children}):
+            heartbeat.report(children=status_facts)
         show()
         stop.wait(_LOOK_SECONDS)

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 from model_package import schema
 from monitoring import logs
 from shadow import processes
-from shadow.processes.heartbeat import Announcement
+from shadow.processes.heartbeat import Heartbeat
 from shadow.settings import Settings
 from umbra.demo.market import House, Market, Registry, houses
 
@@ -179,12 +179,12 @@ class Traffic:
             self._registry.put_back(due)
 
 
-def run(_settings: Settings, stop: threading.Event, announcement: Announcement) -> None:
+def run(_settings: Settings, stop: threading.Event, heartbeat: Heartbeat) -> None:
     """Send traffic until told to stop."""
     url, rate, seed = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
     chance = random.Random(seed)  # noqa: S311 - not a secret
     traffic = Traffic(url, Registry(random.Random(f"{seed} sales")))  # noqa: S311
-    announcement.tell(url=url, rate=rate)
+    heartbeat.report(url=url, rate=rate)
     for seconds, ask in requests(Market(houses(seed)), rate, chance):
         if traffic.pause(seconds, stop):
             return

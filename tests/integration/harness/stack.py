@@ -173,7 +173,7 @@ class Stack:
 
     def pids(self, role: str) -> list[int]:
         """Processes by their role, as `umbra status` names them; also `api worker` and `model`."""
-        present = heartbeat.living(self.settings.run_dir)
+        present = heartbeat.live_processes(self.settings.run_dir)
         if role == "api worker":
             arbiters = {process.pid for process in present if process.role == "api"}
             return [pid for pid in self.processes() if _parent(pid) in arbiters]
