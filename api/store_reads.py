@@ -19,12 +19,12 @@ from shadow.bounded import BackgroundCall, NotAnswered, Refreshed
 from shadow.records import Candidate, Deployment, Prediction
 from shadow.store import Store, StoreUnavailable, deployments, outcomes
 from shadow.store.outcomes import Counts
-from shadow.store.streams import dossiers, snapshots, verdicts
-from shadow.store.streams.snapshots import Current, Kind
+from shadow.store.streams import documents, verdicts
+from shadow.store.streams.documents import DocumentKind, StreamDocuments
 from shadow.store.streams.verdicts import Recorded
 
 Found = TypeVar("Found")
-_VERDICT: tuple[Kind, ...] = ("verdict",)
+_VERDICT: tuple[DocumentKind, ...] = ("verdict",)
 _SHORT_SECONDS = 0.1
 
 
@@ -36,7 +36,7 @@ class Judged:
     when another one went live; None: it has not.
     """
 
-    stream: Current
+    stream: StreamDocuments
     history: Sequence[Recorded]
     is_over: bool
     ended_at: datetime | None
@@ -78,7 +78,7 @@ class Lookups:
         """Every deployment, the oldest first."""
         return self._bounded(lambda: _history(self._store))
 
-    def verdicts(self) -> list[Current]:
+    def verdicts(self) -> list[StreamDocuments]:
         """What is being judged, with the documents about it."""
         return self._bounded(lambda: _judged(self._store, self.masked))
 
@@ -132,9 +132,9 @@ def _history(store: Store) -> list[Deployment]:
         return deployments.history(connection)
 
 
-def _judged(store: Store, masked: Collection[str]) -> list[Current]:
+def _judged(store: Store, masked: Collection[str]) -> list[StreamDocuments]:
     with store.reading() as connection:
-        return snapshots.current(connection, masked)
+        return documents.of_open_streams(connection, masked)
 
 
 def _judged_one(store: Store, candidate: str, masked: Collection[str]) -> Judged | None:
@@ -144,12 +144,11 @@ def _judged_one(store: Store, candidate: str, masked: Collection[str]) -> Judged
     except InvalidReference:
         return None
     with store.reading() as connection:
-        dossier = dossiers.newest(connection, model, _VERDICT, masked)
+        dossier = documents.of_newest_stream(connection, model, _VERDICT, masked)
         if dossier is None:
             return None
         stream = dossier.stream
-        current = Current(stream.id, str(stream.candidate), str(stream.terms.live), dossier.documents)
-        return Judged(current, verdicts.history(connection, stream.id), dossier.is_over, stream.ended_at)
+        return Judged(dossier, verdicts.history(connection, stream.id), dossier.is_over, stream.ended_at)
 
 
 def _count(store: Store) -> tuple[Counts, datetime]:

@@ -11,7 +11,7 @@ from flask import Response
 from api.content import JSON
 from api.errors import UnknownCandidate
 from api.store_reads import Lookups
-from shadow.store.streams.snapshots import Current
+from shadow.store.streams.documents import StreamDocuments
 from shadow.store.streams.verdicts import Recorded
 
 
@@ -46,14 +46,14 @@ def _answer(body: Mapping[str, Any]) -> Response:
     return Response(orjson.dumps(body), content_type=JSON)
 
 
-def _verdict(one: Current) -> dict[str, Any]:
-    made = one.documents.get("verdict")
+def _verdict(about: StreamDocuments) -> dict[str, Any]:
+    document = about.documents.get("verdict")
     return {
-        "candidate": one.candidate,
-        "live": one.live,
-        "stream": one.stream_id,
-        "computed_at": None if made is None else made.computed_at,
-        "verdict": None if made is None else made.body,
+        "candidate": str(about.stream.candidate),
+        "live": str(about.stream.terms.live),
+        "stream": about.stream.id,
+        "computed_at": None if document is None else document.computed_at,
+        "verdict": None if document is None else document.body,
     }
 
 

@@ -12,7 +12,7 @@ from api.pages.formatting import in_unit, seconds
 from api.pages.queries import Situation, Standing
 from shadow.records import CandidateState
 from shadow.status import Books, Status
-from shadow.store.streams.dossiers import Dossier
+from shadow.store.streams.documents import StreamDocuments
 
 LAG_SECONDS = 60.0
 STALE = timedelta(minutes=10)
@@ -48,7 +48,7 @@ def of_situation(found: Situation, now: datetime) -> Iterator[Alert]:
         yield from _of_drift(drifts[0], f"/candidates/{found.dossiers[0].stream.candidate}/drift")
 
 
-def _of_verdict(dossier: Dossier, now: datetime) -> Iterator[Alert]:
+def _of_verdict(dossier: StreamDocuments, now: datetime) -> Iterator[Alert]:
     verdict, candidate = Document.of(dossier, "verdict"), dossier.stream.candidate
     path, reasons = f"/candidates/{candidate}/evidence", verdict.texts("reasons")
     if verdict.at("rollback.alarm"):

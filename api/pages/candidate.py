@@ -9,8 +9,7 @@ from typing import Any
 from api.pages import comparison, drift, evidence
 from api.pages.documents import Document
 from shadow.policy_summary import Pace
-from shadow.store.streams.dossiers import Dossier
-from shadow.store.streams.snapshots import Kind
+from shadow.store.streams.documents import DocumentKind, StreamDocuments
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +17,16 @@ class Tab:
     """One of the pages. Without its `document` it says what is `lacking`, and what to do."""
 
     name: str
-    document: Kind
-    kinds: tuple[Kind, ...]
+    document: DocumentKind
+    kinds: tuple[DocumentKind, ...]
     lacking: str
     remedy: str
-    fill: Callable[[Dossier, str | None], dict[str, Any]]
+    fill: Callable[[StreamDocuments, str | None], dict[str, Any]]
 
 
-def shown(tab: Tab, candidate: str, dossier: Dossier | None, asked: str | None = None) -> dict[str, Any]:
+def shown(
+    tab: Tab, candidate: str, dossier: StreamDocuments | None, asked: str | None = None
+) -> dict[str, Any]:
     """What the tab's template is given; `asked` is the field somebody wants to see."""
     document = Document.of(dossier, tab.document)
     return {
@@ -43,17 +44,17 @@ def shown(tab: Tab, candidate: str, dossier: Dossier | None, asked: str | None =
     }
 
 
-def _comparison(dossier: Dossier, _asked: str | None) -> dict[str, Any]:
+def _comparison(dossier: StreamDocuments, _asked: str | None) -> dict[str, Any]:
     return comparison.shown(Document.of(dossier, "comparison"))
 
 
-def _evidence(dossier: Dossier, _asked: str | None) -> dict[str, Any]:
+def _evidence(dossier: StreamDocuments, _asked: str | None) -> dict[str, Any]:
     verdict, course = Document.of(dossier, "verdict"), Document.of(dossier, "evidence")
     compared = Document.of(dossier, "comparison")
     return evidence.shown(verdict, course, compared, dossier.stream.terms.margin)
 
 
-def _drift(dossier: Dossier, asked: str | None) -> dict[str, Any]:
+def _drift(dossier: StreamDocuments, asked: str | None) -> dict[str, Any]:
     return drift.shown(Document.of(dossier, "drift"), asked)
 
 

@@ -9,8 +9,7 @@ from typing import Any
 
 from api.pages.formatting import known
 from monitoring.statistics import drift
-from shadow.store.streams.dossiers import Dossier
-from shadow.store.streams.snapshots import Kind
+from shadow.store.streams.documents import DocumentKind, StreamDocuments
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +20,7 @@ class Document:
     computed_at: datetime | None = None
 
     @classmethod
-    def of(cls, dossier: Dossier | None, kind: Kind) -> Document:
+    def of(cls, dossier: StreamDocuments | None, kind: DocumentKind) -> Document:
         """The document of this kind in a dossier."""
         found = dossier.documents.get(kind) if dossier is not None else None
         return cls() if found is None else cls(found.body, found.computed_at)

@@ -10,12 +10,11 @@ from model_package.reference import ModelRef
 from shadow.records import Candidate, Deployment, Purpose
 from shadow.status import Status
 from shadow.store import Store, candidates, captures, deployments, purposes
-from shadow.store.streams import dossiers
-from shadow.store.streams.dossiers import Dossier
-from shadow.store.streams.snapshots import Kind
+from shadow.store.streams import documents
+from shadow.store.streams.documents import DocumentKind, StreamDocuments
 
 _MINUTES = 60
-_VERDICT: tuple[Kind, ...] = ("verdict",)
+_VERDICT: tuple[DocumentKind, ...] = ("verdict",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +23,7 @@ class Situation:
 
     deployment: Deployment | None
     candidates: tuple[Candidate, ...]
-    dossiers: tuple[Dossier, ...]
+    dossiers: tuple[StreamDocuments, ...]
     purpose: Purpose | None = None
 
 
@@ -36,23 +35,23 @@ class Standing:
     arrivals: list[tuple[datetime, int]]
 
 
-def situation(store: Store, kinds: Collection[Kind], masked: Collection[str]) -> Situation:
+def situation(store: Store, kinds: Collection[DocumentKind], masked: Collection[str]) -> Situation:
     """Who is there now."""
     with store.reading() as connection:
         return Situation(
             deployments.newest(connection),
             tuple(candidates.present(connection)),
-            tuple(dossiers.current(connection, kinds, masked)),
+            tuple(documents.of_current_streams(connection, kinds, masked)),
             purposes.recorded(connection),
         )
 
 
 def dossier(
-    store: Store, model: ModelRef | None, kinds: Collection[Kind], masked: Collection[str]
-) -> tuple[Dossier | None, list[Candidate]]:
+    store: Store, model: ModelRef | None, kinds: Collection[DocumentKind], masked: Collection[str]
+) -> tuple[StreamDocuments | None, list[Candidate]]:
     """The newest stream of a model with these documents, and the candidates there are."""
     with store.reading() as connection:
-        found = None if model is None else dossiers.newest(connection, model, kinds, masked)
+        found = None if model is None else documents.of_newest_stream(connection, model, kinds, masked)
         return found, candidates.present(connection)
 
 
@@ -61,7 +60,7 @@ def history(store: Store) -> tuple[list[Deployment], Situation]:
     with store.reading() as connection:
         made = deployments.history(connection)[::-1]
         present = tuple(candidates.present(connection))
-        found = tuple(dossiers.current(connection, _VERDICT, ()))
+        found = tuple(documents.of_current_streams(connection, _VERDICT, ()))
     return made, Situation(made[0] if made else None, present, found)
 
 

@@ -17,15 +17,14 @@ from api.pages.candidate import COMPARISON, DRIFT, EVIDENCE
 from api.pages.documents import Document
 from api.pages.rendering import Rendering
 from shadow.policy_summary import Pace
-from shadow.store.streams.dossiers import Dossier
-from shadow.store.streams.snapshots import Kind
+from shadow.store.streams.documents import DocumentKind, StreamDocuments
 from shadow.version import umbra_version
 
-KINDS: tuple[Kind, ...] = ("verdict", "evidence", "comparison", "drift")
+KINDS: tuple[DocumentKind, ...] = ("verdict", "evidence", "comparison", "drift")
 _FIELDS_DRAWN = 8
 
 
-def render(found: Dossier, rendering: Rendering) -> str:
+def render(found: StreamDocuments, rendering: Rendering) -> str:
     """The report as HTML."""
     documents = {kind: Document.of(found, kind) for kind in KINDS}
     style = rendering.assets["umbra.css"].text
@@ -51,7 +50,10 @@ def render(found: Dossier, rendering: Rendering) -> str:
 
 
 def _parts(
-    documents: Mapping[Kind, Document], found: Dossier, rendering: Rendering, about: Mapping[str, Any]
+    documents: Mapping[DocumentKind, Document],
+    found: StreamDocuments,
+    rendering: Rendering,
+    about: Mapping[str, Any],
 ) -> Iterator[tuple[str, str, Markup | None]]:
     """Title, what to say when it is missing, and the part itself."""
     margin = found.stream.terms.margin

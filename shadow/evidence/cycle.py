@@ -19,8 +19,8 @@ from shadow.settings import Settings
 from shadow.store import Store, StoreUnavailable
 from shadow.store.evidence.refresh import refresh
 from shadow.store.retention import prunings
-from shadow.store.streams import Stream, snapshots
-from shadow.store.streams.snapshots import Kind, Snapshot
+from shadow.store.streams import Stream, documents
+from shadow.store.streams.documents import DocumentKind, StoredDocument
 from shadow.verdict import Facts, decide
 
 _PICTURES_SECONDS = 10.0
@@ -54,7 +54,7 @@ class Look:
     def _is_fresh(self, stream: Stream, now: datetime) -> bool:
         """Whether the worker of another host has just judged it; its clock may be ahead."""
         with self._store.reading() as connection:
-            last = snapshots.get(connection, stream.id, "verdict")
+            last = documents.get(connection, stream.id, "verdict")
         pause = timedelta(seconds=self._settings.evidence_seconds / 2)
         return last is not None and abs(now - last.computed_at) < pause
 
@@ -113,7 +113,7 @@ class Look:
             self._leave(stream, "drift", now, document(store, models, stream, facts.policy, now, masked))
             self._pictured[stream.id] = now
 
-    def _leave(self, stream: Stream, kind: Kind, now: datetime, body: dict[str, object]) -> None:
+    def _leave(self, stream: Stream, kind: DocumentKind, now: datetime, body: dict[str, object]) -> None:
         with self._store.writing() as connection:
             bound = prunings.bound(connection)  # what has been pruned since the document was made
-            snapshots.put(connection, stream.id, kind, Snapshot(now, body), bound)
+            documents.put(connection, stream.id, kind, StoredDocument(now, body), bound)

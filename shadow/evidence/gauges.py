@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from shadow.records import VerdictState
-from shadow.store.streams.snapshots import Current
+from shadow.store.streams.documents import StreamDocuments
 
 Labels = tuple[str, ...]
 Values = dict[str, dict[Any, float]]
@@ -16,7 +16,7 @@ PREDICTION = "prediction"
 """The name under which the drift of the live prices is told, beside those of the fields."""
 
 
-def gauges(current: Sequence[Current]) -> Values:
+def gauges(current: Sequence[StreamDocuments]) -> Values:
     """Every sample there is; a number that is not known has none."""
     values: Values = {}
     for name, labels, value in _samples(current):
@@ -25,11 +25,11 @@ def gauges(current: Sequence[Current]) -> Values:
     return values
 
 
-def _samples(current: Sequence[Current]) -> Iterator[Sample]:
-    for one in current:
-        verdict = one.documents.get("verdict")
+def _samples(current: Sequence[StreamDocuments]) -> Iterator[Sample]:
+    for about in current:
+        verdict = about.documents.get("verdict")
         if verdict is not None:
-            yield from _verdict(one.candidate, verdict.body, verdict.computed_at)
+            yield from _verdict(str(about.stream.candidate), verdict.body, verdict.computed_at)
     # Drift is that of the houses asked for, whoever is the candidate: told once, as it was measured last.
     drifts = sorted(
         (one.documents["drift"] for one in current if "drift" in one.documents),

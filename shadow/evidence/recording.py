@@ -6,8 +6,8 @@ import logging
 
 from monitoring import logs
 from shadow.store import Store
-from shadow.store.streams import snapshots, verdicts
-from shadow.store.streams.snapshots import Snapshot
+from shadow.store.streams import documents, verdicts
+from shadow.store.streams.documents import StoredDocument
 from shadow.store.streams.verdicts import Recorded
 from shadow.verdict.decision import Verdict
 
@@ -24,8 +24,8 @@ def keep(store: Store, verdict: Verdict, *, for_decision: bool = False) -> Recor
     with store.writing() as connection:
         kept, before = verdicts.append_change(connection, recorded, always=for_decision)
         if for_decision:
-            shown = Snapshot(recorded.decided_at, recorded.report)
-            snapshots.put(connection, recorded.stream_id, "verdict", shown)
+            shown = StoredDocument(recorded.decided_at, recorded.report)
+            documents.put(connection, recorded.stream_id, "verdict", shown)
     if before is None or before.state is not kept.state:
         _say(verdict, "" if before is None else before.state.value)
     return kept

@@ -25,7 +25,7 @@ from shadow.source.identity import DamagedSourceId, known_directory_id
 from shadow.store import Store, StoreUnavailable, candidates, deployments, ledger, outcomes, sources
 from shadow.store.database import size
 from shadow.store.ledger import Account
-from shadow.store.streams import snapshots
+from shadow.store.streams import documents
 
 Values = Mapping[str, float | Mapping[str, float] | Mapping[tuple[str, str], float]]
 
@@ -188,7 +188,7 @@ def _size(store: Store) -> Values:
 
 def _evidence(store: Store, masked: Collection[str]) -> Values:
     with store.reading() as connection:
-        return gauges(snapshots.current(connection, masked))
+        return gauges(documents.of_open_streams(connection, masked))
 
 
 def _progress(present: list[Candidate], lags: Mapping[str, tuple[int, float]]) -> dict[str, dict[str, float]]:

@@ -42,9 +42,8 @@ from shadow.store import (
     streams,
 )
 from shadow.store.database.tables import observations as observed
-from shadow.store.streams import Stream, Terms, snapshots
-from shadow.store.streams.dossiers import Dossier
-from shadow.store.streams.snapshots import Snapshot
+from shadow.store.streams import Stream, Terms, documents
+from shadow.store.streams.documents import StoredDocument, StreamDocuments
 
 BROWSER = {"Accept": "text/html,*/*;q=0.8"}
 CANDIDATE = ModelRef("shiny", "1")
@@ -245,7 +244,7 @@ def stream(judged):
 
 def tell(bench, stream, kind, body, when=None):
     with bench.store.writing() as connection:
-        snapshots.put(connection, stream.id, kind, Snapshot(when or datetime.now(UTC), body))
+        documents.put(connection, stream.id, kind, StoredDocument(when or datetime.now(UTC), body))
 
 
 def tell_all(bench, stream):
@@ -316,7 +315,7 @@ def _text(at, key):
 
 def rendered(rendering, stream, documents):
     """Every page that shows documents, without a store in between."""
-    told = Dossier(stream, {kind: Snapshot(NOW, body) for kind, body in documents.items()})
+    told = StreamDocuments(stream, {kind: StoredDocument(NOW, body) for kind, body in documents.items()})
     for tab in TABS.values():
         yield rendering.render(tab.name.lower(), **candidate.shown(tab, "shiny@1", told, None))
     added = Candidate(1, CANDIDATE, 1.0, CandidateState.ACTIVE, None, NOW)

@@ -11,8 +11,8 @@ import pytest
 from model_package.reference import ModelRef
 from shadow.records import CandidateState, DeploymentKind, VerdictState
 from shadow.store import candidates, deployments, streams
-from shadow.store.streams import Terms, snapshots, verdicts
-from shadow.store.streams.snapshots import Snapshot
+from shadow.store.streams import Terms, documents, verdicts
+from shadow.store.streams.documents import StoredDocument
 from shadow.store.streams.verdicts import Recorded
 
 BODY = {"state": "continue", "reasons": ["not yet"], "rules": []}
@@ -38,7 +38,7 @@ def judged(bench):
             number=1,
         )
         stream = streams.open_stream(connection, terms, bench.now)
-        snapshots.put(connection, stream.id, "verdict", Snapshot(bench.now, BODY))
+        documents.put(connection, stream.id, "verdict", StoredDocument(bench.now, BODY))
         for hour, state in enumerate((VerdictState.INSUFFICIENT, VerdictState.CONTINUE)):
             at = bench.now + timedelta(hours=hour)
             report = {"reasons": [f"it was {state}"]}

@@ -34,8 +34,8 @@ from shadow.source.identity import directory_id
 from shadow.store import Store, candidates, captures, observations, open_store, outcomes, sources
 from shadow.store.evidence.refresh import refresh
 from shadow.store.schema import migrate
-from shadow.store.streams import Stream, snapshots
-from shadow.store.streams.snapshots import Snapshot
+from shadow.store.streams import Stream
+from shadow.store.streams.documents import StoredDocument
 from shadow.verdict import decide
 
 LIVE, CANDIDATE, NEWCOMER = ModelRef("linear", "1"), ModelRef("gbm", "1"), ModelRef("gbm", "2")
@@ -145,7 +145,7 @@ def judge(made: Settings, store: Store, stream: Stream, now: datetime) -> None:
     }
     with store.writing() as connection:
         for kind, body in documents.items():
-            snapshots.put(connection, stream.id, kind, Snapshot(now, body))  # type: ignore[arg-type]
+            documents.put(connection, stream.id, kind, StoredDocument(now, body))  # type: ignore[arg-type]
 
 
 def sting(database: Path) -> None:

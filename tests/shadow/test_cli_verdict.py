@@ -22,8 +22,8 @@ from shadow.policy import Policy, default_text, demo_text
 from shadow.records import Deployment
 from shadow.store import Store, candidates, deployments
 from shadow.store.database import tables
-from shadow.store.streams import Stream, snapshots
-from shadow.store.streams.snapshots import Snapshot
+from shadow.store.streams import Stream, documents
+from shadow.store.streams.documents import StoredDocument
 from shadow.verdict import decide
 from umbra.command import main
 from umbra.commands.verdict import render
@@ -117,7 +117,7 @@ def test_of_what_is_no_candidate_any_more_the_verdict_is_where_it_stood(
     def look() -> None:
         judged = decide(facts_of(store, models, stream, datetime.now(UTC))).as_json()
         with store.writing() as connection:
-            snapshots.put(connection, stream.id, "verdict", Snapshot(datetime.now(UTC), judged))
+            documents.put(connection, stream.id, "verdict", StoredDocument(datetime.now(UTC), judged))
 
     look()
     fill(store, stream)

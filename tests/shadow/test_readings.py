@@ -19,8 +19,8 @@ from shadow.bounded import Refreshed
 from shadow.records import CandidateState, Capture, Deployment, Outcome, OutcomeState, new_capture_ids
 from shadow.settings import Settings
 from shadow.store import Store, candidates, captures, deployments, open_store, outcomes, sources, streams
-from shadow.store.streams import Terms, snapshots
-from shadow.store.streams.snapshots import Snapshot
+from shadow.store.streams import Terms, documents
+from shadow.store.streams.documents import StoredDocument
 from shadow.worker import collectors
 from shadow.worker.collectors import JournalCollector, StoreCollector, StoreDiskCollector
 
@@ -207,8 +207,8 @@ def test_outcomes_that_cannot_be_counted_keep_no_alarm_from_being_told(filled: S
         )
         stream = streams.open_stream(connection, terms, NOW)
         told = {"alarm": True, "because": ["it is the better one"]}
-        snapshots.put(
-            connection, stream.id, "verdict", Snapshot(NOW, verdict_document() | {"rollback": told})
+        documents.put(
+            connection, stream.id, "verdict", StoredDocument(NOW, verdict_document() | {"rollback": told})
         )
         connection.exec_driver_sql("ALTER TABLE outcomes RENAME TO elsewhere")
     for lookup in (reading.outcomes, reading.evidence):

@@ -15,8 +15,8 @@ from shadow.policy import InvalidPolicy, Policy, default_text, demo_text
 from shadow.records import Deployment, VerdictState
 from shadow.store import Store, candidates, deployments
 from shadow.store.database import tables
-from shadow.store.streams import snapshots, verdicts
-from shadow.store.streams.snapshots import Snapshot
+from shadow.store.streams import documents, verdicts
+from shadow.store.streams.documents import StoredDocument
 from shadow.verdict import Facts, Verdict, Watermark, decide
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -152,15 +152,15 @@ def test_a_change_has_a_line_and_no_change_has_none(
 
 def test_of_each_kind_of_document_the_newest_is_kept(store: Store, stream: int) -> None:
     with store.writing() as connection:
-        assert snapshots.get(connection, stream, "verdict") is None
+        assert documents.get(connection, stream, "verdict") is None
         for hours in (1, 2):
-            made = Snapshot(NOW + timedelta(hours=hours), {"made": hours, "nothing": None})
-            snapshots.put(connection, stream, "verdict", made)
-        snapshots.put(connection, stream, "drift", replace(made, body={"drift": 0}))
+            made = StoredDocument(NOW + timedelta(hours=hours), {"made": hours, "nothing": None})
+            documents.put(connection, stream, "verdict", made)
+        documents.put(connection, stream, "drift", replace(made, body={"drift": 0}))
     with store.reading() as connection:
-        assert snapshots.get(connection, stream, "verdict") == made
-        assert snapshots.get(connection, stream, "drift") == replace(made, body={"drift": 0})
-        assert snapshots.get(connection, stream + 1, "verdict") is None
+        assert documents.get(connection, stream, "verdict") == made
+        assert documents.get(connection, stream, "drift") == replace(made, body={"drift": 0})
+        assert documents.get(connection, stream + 1, "verdict") is None
 
 
 def test_a_candidate_keeps_the_policy_it_was_added_with(store: Store) -> None:

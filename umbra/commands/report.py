@@ -14,8 +14,8 @@ from model_package.reference import ModelRef
 from monitoring import terminal
 from shadow.settings import Settings
 from shadow.store import open_store
-from shadow.store.streams import NotJudged, dossiers
-from shadow.store.streams.dossiers import Dossier
+from shadow.store.streams import NotJudged, documents
+from shadow.store.streams.documents import StreamDocuments
 
 
 @click.command(short_help="One file with all that is known of a candidate.")
@@ -41,7 +41,7 @@ def report(candidate: str, output: Path) -> None:
     store = open_store(settings.store)
     try:
         with store.reading() as connection:
-            found = dossiers.newest(connection, model, KINDS, settings.masked_fields)
+            found = documents.of_newest_stream(connection, model, KINDS, settings.masked_fields)
     finally:
         store.close()
     if found is None:
@@ -50,5 +50,5 @@ def report(candidate: str, output: Path) -> None:
     terminal.say(f"{output}: {_state(found)}, {output.stat().st_size:,} bytes")
 
 
-def _state(found: Dossier) -> str:
+def _state(found: StreamDocuments) -> str:
     return str(Document.of(found, "verdict").at("state") or "not judged yet")

@@ -18,12 +18,12 @@ from shadow.policy_summary import Pace
 from shadow.records import VerdictState
 from shadow.settings import Settings
 from shadow.store import Store, open_store
-from shadow.store.streams import NotJudged, dossiers
-from shadow.store.streams.snapshots import Kind
+from shadow.store.streams import NotJudged, documents
+from shadow.store.streams.documents import DocumentKind
 from umbra.moment import MOMENT
 
 _EXIT_NOT_PROMOTE = 3
-_VERDICT: tuple[Kind, ...] = ("verdict",)
+_VERDICT: tuple[DocumentKind, ...] = ("verdict",)
 _OVER = styled("Over: the candidate was removed or another model is live. It stood as follows.", "bold")
 _STATE_STYLES = {"promote": "bold green", "reject": "bold red", "blocked": "bold red"}
 _RESULT_STYLES = {"pass": "green", "fail": "red", "unknown": "yellow"}
@@ -70,7 +70,7 @@ def _told(
         return judge(store, settings.models, model, datetime.now(UTC), moment).as_json(), False
     except NotJudged:
         with store.reading() as connection:
-            dossier = dossiers.newest(connection, model, _VERDICT, settings.masked_fields)
+            dossier = documents.of_newest_stream(connection, model, _VERDICT, settings.masked_fields)
         if moment is not None or dossier is None or not dossier.is_over or not dossier.documents:
             raise
         return dict(dossier.documents["verdict"].body), True

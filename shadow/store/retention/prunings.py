@@ -32,7 +32,7 @@ from shadow.store.database.dialects import take_time
 from shadow.store.database.errors import StoreUnavailable
 from shadow.store.database.tables import captures, observations, outcomes, prunings, sources, worst_gaps
 from shadow.store.retention.blockers import PruneRefused, refuse_pending
-from shadow.store.streams import snapshots
+from shadow.store.streams import documents
 
 BATCH_ROWS = 2000
 TRIES = 240
@@ -102,7 +102,7 @@ def expected(connection: Connection, before: datetime) -> Extent:
         key.table.name: connection.execute(select(func.count()).where(key < oldest)).scalar_one()
         for key in (captures.c.id, observations.c.capture_id, outcomes.c.capture_id, worst_gaps.c.capture_id)
     }
-    found["excerpts"] = found.pop(worst_gaps.name) + snapshots.excerpts_below(connection, oldest)
+    found["excerpts"] = found.pop(worst_gaps.name) + documents.count_rows_below(connection, oldest)
     for one in partitions.leaving(connection):
         found[one.table] += _rows_of(connection, one.name)
     return Extent(**found)
@@ -194,7 +194,7 @@ class _Prune:
 
     def _remove_excerpts(self, connection: Connection) -> Extent:
         gone = connection.execute(delete(worst_gaps).where(worst_gaps.c.capture_id < self._bound)).rowcount
-        quoted = snapshots.forget(connection, self._bound)
+        quoted = documents.remove_rows_below(connection, self._bound)
         return self._count(connection, Extent(excerpts=gone + quoted), Counter())
 
     def _last_of_batch(self, connection: Connection, key: Column[UUID]) -> UUID:

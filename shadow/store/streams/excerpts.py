@@ -1,7 +1,7 @@
-"""Excerpts: the single rows that documents quote, and what becomes of them when a document is read or aged.
+"""Excerpts: the single rows that documents quote, and how a document is read or pruned because of them.
 
-A document is made once and read for as long as its stream is remembered. Fields that have been masked since
-are left out when it is read; rows that a prune has reached are left out of it for good.
+A document is computed once and read for as long as its stream is remembered. A reader never sees fields that
+have been masked since; a prune removes the rows that it has reached for good.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ _QUOTING = ("points", "worst")
 
 
 def is_masked(name: str, masked: Collection[str]) -> bool:
-    """Whether a profiled field is masked, or made of one that is."""
-    made_of = (AGES[name], "year_sold") if name in AGES else (name,)
-    return any(field in masked for field in made_of)
+    """Return whether a profiled field is masked, or computed from one that is."""
+    sources = (AGES[name], "year_sold") if name in AGES else (name,)
+    return any(field in masked for field in sources)
 
 
-def unmasked(document: Any, masked: Collection[str]) -> Any:
-    """A document without masked fields: neither in the inputs of a row nor in what is told by field."""
+def without_masked(document: Any, masked: Collection[str]) -> Any:
+    """Return a document without masked fields, neither in inputs of a row nor in statistics by field."""
     if not masked:
         return document
     if isinstance(document, Mapping):
         return {
-            key: _open_inputs(value, masked) if key == _INPUTS else unmasked(value, masked)
+            key: _open_inputs(value, masked) if key == _INPUTS else without_masked(value, masked)
             for key, value in document.items()
         }
     if isinstance(document, list):
-        return [unmasked(part, masked) for part in document if not _tells_masked(part, masked)]
+        return [without_masked(child, masked) for child in document if not _is_of_masked(child, masked)]
     return document
 
 
@@ -42,22 +42,22 @@ def _open_inputs(inputs: Any, masked: Collection[str]) -> Any:
     return {name: value for name, value in inputs.items() if name not in masked}
 
 
-def _tells_masked(part: Any, masked: Collection[str]) -> bool:
-    name = part.get(_FIELD) if isinstance(part, Mapping) else None
+def _is_of_masked(statistic: Any, masked: Collection[str]) -> bool:
+    name = statistic.get(_FIELD) if isinstance(statistic, Mapping) else None
     return isinstance(name, str) and is_masked(name, masked)
 
 
-def aged(document: Mapping[str, Any], bound: UUID) -> tuple[dict[str, Any], int]:
-    """A document without the rows whose ids are below `bound`, and how many these were."""
-    kept = dict(document)
+def without_rows_below(document: Mapping[str, Any], bound: UUID) -> tuple[dict[str, Any], int]:
+    """Return a document without the rows whose ids are below `bound`, and how many these were."""
+    pruned = dict(document)
     for name in _QUOTING:
         if isinstance(rows := document.get(name), list):
-            kept[name] = [row for row in rows if not _is_below(row, bound)]
-    return kept, sum(len(document[name]) - len(kept[name]) for name in _QUOTING if name in kept)
+            pruned[name] = [row for row in rows if not _is_below(row, bound)]
+    return pruned, sum(len(document[name]) - len(pruned[name]) for name in _QUOTING if name in pruned)
 
 
 def _is_below(row: Any, bound: UUID) -> bool:
     try:
         return UUID(row["id"]) < bound
-    except (KeyError, TypeError, ValueError):  # what does not say whose it is does not stay
+    except (KeyError, TypeError, ValueError):  # a row without an id cannot be shown to be young enough
         return True

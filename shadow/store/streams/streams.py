@@ -111,6 +111,12 @@ def current(connection: Connection) -> list[Stream]:
     return [_stream(row) for row in connection.execute(query.order_by(streams.c.candidate_id))]
 
 
+def not_ended(connection: Connection) -> list[Stream]:
+    """Return the streams that nobody has ended, of candidates that were not removed, oldest first."""
+    query = _joined().where(streams.c.ended_at.is_(None), candidates.c.state != CandidateState.REMOVED.value)
+    return [_stream(row) for row in connection.execute(query.order_by(streams.c.id))]
+
+
 def of_candidate(connection: Connection, candidate_id: int) -> list[Stream]:
     """Every stream of a candidate, the newest first."""
     query = _joined().where(streams.c.candidate_id == candidate_id).order_by(streams.c.id.desc())

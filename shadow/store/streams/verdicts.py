@@ -68,7 +68,7 @@ def append_change(
     Returns the row in force and the one before; both are the last one when nothing was added. Several hosts
     may judge one stream at once: they take turns, so that each change is added once.
     """
-    take_turn(connection, verdict.stream_id)
+    lock_writes(connection, verdict.stream_id)
     before = last(connection, verdict.stream_id)
     if before is not None and before.state is verdict.state and not always:
         return before, before
@@ -78,7 +78,7 @@ def append_change(
     return _of(_values(verdict) | {"id": added}), before
 
 
-def take_turn(connection: Connection, stream_id: int) -> None:
+def lock_writes(connection: Connection, stream_id: int) -> None:
     """Keep others from writing about a stream until this transaction ends. SQLite has one writer as it is.
 
     Not by the stream's row: refreshing a day holds that for as long as the day takes.

@@ -18,11 +18,11 @@ from shadow.store import candidates
 from shadow.store.database import tables
 from shadow.store.retention import prunings
 from shadow.store.retention.prunings import Extent
-from shadow.store.streams import dossiers, snapshots
-from shadow.store.streams.snapshots import Kind, Snapshot
+from shadow.store.streams import documents
+from shadow.store.streams.documents import DocumentKind, StoredDocument
 
 MakeSeason = Callable[..., Season]
-KINDS: tuple[Kind, ...] = ("verdict", "comparison", "evidence", "drift")
+KINDS: tuple[DocumentKind, ...] = ("verdict", "comparison", "evidence", "drift")
 MIDDLE = START + 20 * DAY
 
 
@@ -48,7 +48,7 @@ def old(season: Season, before: datetime) -> list[UUID]:
 
 def quoted(season: Season) -> list[UUID]:
     with season.store.reading() as connection:
-        document = snapshots.get(connection, season.stream.id, "comparison")
+        document = documents.get(connection, season.stream.id, "comparison")
         assert document is not None
         return [UUID(row["id"]) for name in ("points", "worst") for row in document.body[name]]
 
@@ -82,7 +82,7 @@ def test_when_everything_is_pruned_no_document_quotes_a_row(season: Season) -> N
     assert quoted(season) == []
     assert season.rows("worst_gaps") == {"worst_gaps": []}
     with season.store.reading() as connection:
-        verdict = snapshots.get(connection, season.stream.id, "verdict")
+        verdict = documents.get(connection, season.stream.id, "verdict")
     assert verdict is not None
     assert verdict.body["state"] == "promote"
 
@@ -116,7 +116,7 @@ def test_what_an_earlier_prune_left_in_documents_goes_with_the_next_one(season: 
 def test_a_document_that_was_being_made_while_it_was_pruned_does_not_bring_rows_back(season: Season) -> None:
     look(season)
     with season.store.reading() as connection:
-        made_before = snapshots.get(connection, season.stream.id, "comparison")
+        made_before = documents.get(connection, season.stream.id, "comparison")
     assert made_before is not None
     prune(season, MIDDLE)
     late = Look(season.store, season.settings, threading.Event())
@@ -125,11 +125,11 @@ def test_a_document_that_was_being_made_while_it_was_pruned_does_not_bring_rows_
     assert all(capture_time(name) >= MIDDLE for name in quoted(season))
 
 
-def told(season: Season, *masked: str) -> dict[str, Snapshot]:
+def told(season: Season, *masked: str) -> dict[str, StoredDocument]:
     with season.store.reading() as connection:
-        dossier = dossiers.newest(connection, CANDIDATE, KINDS, masked)
-        (current,) = snapshots.current(connection, masked) or [None]
-        single = snapshots.get(connection, season.stream.id, "comparison", masked)
+        dossier = documents.of_newest_stream(connection, CANDIDATE, KINDS, masked)
+        (current,) = documents.of_open_streams(connection, masked) or [None]
+        single = documents.get(connection, season.stream.id, "comparison", masked)
     assert dossier is not None
     if current is not None:
         assert current.documents == dossier.documents

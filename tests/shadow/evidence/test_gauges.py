@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.request import urlopen
@@ -13,14 +14,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from season import CANDIDATE, DAY, NOW, START, Season, on_one_database
 from sqlalchemy import insert, update
 
+from model_package.reference import ModelRef
 from monitoring import metrics
 from shadow.evidence.cycle import Look
 from shadow.evidence.gauges import gauges
 from shadow.store.database import tables
 from shadow.store.drift import replays
 from shadow.store.drift.replays import Replay
-from shadow.store.streams import snapshots
-from shadow.store.streams.snapshots import Current, Snapshot
+from shadow.store.streams import documents
+from shadow.store.streams.documents import StoredDocument, StreamDocuments
 from shadow.worker.collectors import StoreCollector
 
 MakeSeason = Callable[..., Season]
@@ -104,11 +106,11 @@ def test_fields_that_were_masked_after_the_last_look_have_no_gauge_either(season
 @on_one_database
 def test_of_several_candidates_each_has_its_replays_and_drift_is_the_newest(season: Season) -> None:
     with looked(season).store.reading() as connection:
-        (mine,) = snapshots.current(connection, ())
+        (mine,) = documents.of_open_streams(connection, ())
     later = {**mine.documents["drift"].body, "skew": [{"model": "gbm@2", "beyond": 0}]}
     later["fields"] = [dict(one, state=2) for one in later["fields"]]
-    newer = Snapshot(NOW + timedelta(minutes=1), later)
-    other = Current(9, "gbm@2", "linear@1", {"drift": newer})
+    newer = StoredDocument(NOW + timedelta(minutes=1), later)
+    other = StreamDocuments(replace(mine.stream, id=9, candidate=ModelRef("gbm", "2")), {"drift": newer})
     for order in ([mine, other], [other, mine]):
         found = gauges(order)
         assert found["umbra_replay_differing_houses"] == {"gbm@1": 3, "gbm@2": 0}

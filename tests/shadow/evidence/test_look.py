@@ -19,7 +19,7 @@ from shadow.evidence.cycle import Look
 from shadow.store import StoreUnavailable, candidates, open_store
 from shadow.store.database import tables
 from shadow.store.retention.prunings import prune
-from shadow.store.streams import snapshots
+from shadow.store.streams import documents as stored_documents
 
 MakeSeason = Callable[..., Season]
 KINDS = ("verdict", "comparison", "evidence", "drift")
@@ -46,7 +46,7 @@ def look(season: Season, when: Any = NOW, **values: object) -> Look:
 
 def documents(season: Season) -> dict[str, Any]:
     with season.store.reading() as connection:
-        found = {kind: snapshots.get(connection, season.stream.id, kind) for kind in KINDS}  # type: ignore[arg-type]
+        found = {kind: stored_documents.get(connection, season.stream.id, kind) for kind in KINDS}  # type: ignore[arg-type]
     return {kind: one.body for kind, one in found.items() if one is not None}
 
 
@@ -254,7 +254,8 @@ def test_the_documents_of_a_stream_without_a_house_have_their_shape_too(make_sea
         candidates.add(connection, added, 1.0, None, NOW - DAY / 4)
     look(season)
     with season.store.reading() as connection:
-        (new,) = [one for one in snapshots.current(connection, ()) if one.candidate == str(added)]
+        open_streams = stored_documents.of_open_streams(connection, ())
+    (new,) = [about for about in open_streams if about.stream.candidate == added]
     assert new.documents.keys() == set(KINDS)
     for name, one in new.documents.items():
         assert faults(one.body, SHAPES[name], name) == []
