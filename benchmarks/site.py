@@ -98,7 +98,7 @@ def _is_read(settings: Settings, store: Store) -> bool:
     with store.reading() as connection:
         known = sources.progress_of_directory(connection, directory_id(settings.data_dir))
     positions = {name: at.position for name, at in known.items()}
-    for path in journal_file.segments(settings.journal_dir):
+    for path in journal_file.paths(settings.journal_dir):
         size = path.stat().st_size
         if (
             size > journal_file.HEADER_BYTES

@@ -11,7 +11,7 @@ import orjson
 import psycopg2
 
 from shadow.journal.entries import Entry
-from shadow.journal.journal_file import SegmentReader, segments
+from shadow.journal.journal_file import JournalFileReader, paths
 from shadow.records import Capture
 from shadow.store import open_store
 from shadow.store.captures import sample_key
@@ -30,9 +30,7 @@ def rows_ready(url: str, journal_dir: Path) -> Iterator[Callable[[], int]]:
     batches = list(_batches(journal_dir))
     store = open_store(url)
     with store.writing() as making:
-        partitions.ensure(
-            making, (capture.id for path in segments(journal_dir) for capture in _captures(path))
-        )
+        partitions.ensure(making, (capture.id for path in paths(journal_dir) for capture in _captures(path)))
     store.close()
     connection = psycopg2.connect(url)
     cursor = connection.cursor()
@@ -55,7 +53,7 @@ def _batches(journal_dir: Path) -> Iterator[bytes]:
     lines = [
         _line(capture, seq)
         for seq, capture in enumerate(
-            (capture for path in segments(journal_dir) for capture in _captures(path)), 1
+            (capture for path in paths(journal_dir) for capture in _captures(path)), 1
         )
     ]
     for first in range(0, len(lines), BATCH_ROWS):
@@ -80,7 +78,7 @@ def _line(capture: Capture, seq: int) -> bytes:
 
 
 def _captures(path: Path) -> Iterator[Capture]:
-    with SegmentReader(path) as reader:
+    with JournalFileReader(path) as reader:
         for payload in reader.read(0, 1 << 32).entries:
             entry = None if payload is None else Entry.parse(payload)
             if entry is not None:

@@ -33,7 +33,7 @@ from shadow.store import (
     sources,
 )
 from shadow.store.ledger import Account, Intake
-from shadow.store.sources import UNREAD, SegmentProgress, Source
+from shadow.store.sources import UNREAD, JournalFileProgress, Source
 
 _TAIL_BYTES = 1 << 16
 _STUCK_AFTER = timedelta(minutes=1)
@@ -50,7 +50,7 @@ class JournalState:
     """
 
     size_bytes: int
-    segments: int
+    files: int
     refused_files: int
     waiting: int | None
     kept_bytes: int = 0
@@ -104,7 +104,7 @@ class _Known:
     """What the store knows of this data directory."""
 
     source: Source | None = None
-    progress: Mapping[str, SegmentProgress] = field(default_factory=dict)
+    progress: Mapping[str, JournalFileProgress] = field(default_factory=dict)
 
 
 def gather(settings: Settings, now: datetime, store_seconds: float = _STORE_SECONDS) -> Status:
@@ -202,7 +202,7 @@ def _journal(settings: Settings, living: Sequence[LiveProcess], known: _Known | 
     directory = settings.journal_dir
     held_up = backlog.held_up(directory, living)
     try:
-        paths, size = list(journal.segments(directory)), journal.size_bytes(directory)
+        paths, size = list(journal.paths(directory)), journal.size_bytes(directory)
     except OSError:  # the directory itself is held up
         paths, size = [], 0
     state = JournalState(
@@ -232,10 +232,10 @@ def _missing(settings: Settings, source: Source | None) -> tuple[int, int]:
     return source.lost + captures, source.lost_outcomes + outcomes_
 
 
-def _waiting(path: Path, progress: Mapping[str, SegmentProgress]) -> int:
-    """Captures of one segment beyond the store's place in it, told by the numbers of its last entry."""
+def _waiting(path: Path, progress: Mapping[str, JournalFileProgress]) -> int:
+    """Captures of one journal file beyond the store's place in it, told by the numbers of its last entry."""
     try:
-        with journal.SegmentReader(path) as reader:
+        with journal.JournalFileReader(path) as reader:
             at = progress.get(reader.name, UNREAD)
             last = _last_entry(reader, at.position)
     except OSError:  # gone since, or held up
@@ -246,7 +246,7 @@ def _waiting(path: Path, progress: Mapping[str, SegmentProgress]) -> int:
     return max(0, offered - (last.dropped - at.dropped_seen))
 
 
-def _last_entry(reader: journal.SegmentReader, start: int) -> Entry | None:
+def _last_entry(reader: journal.JournalFileReader, start: int) -> Entry | None:
     """The last readable entry beyond `start`, looked for from the end in ever larger steps."""
     window = _TAIL_BYTES
     while True:
@@ -275,7 +275,7 @@ def as_json(status: Status) -> dict[str, object]:
         ],
         "journal": {
             "bytes": status.journal.size_bytes,
-            "segments": status.journal.segments,
+            "segments": status.journal.files,
             "refused_files": status.journal.refused_files,
             "waiting": status.journal.waiting,
             "oldest_waiting_at": _iso(status.journal.oldest_waiting_at),

@@ -15,7 +15,7 @@ from shadow.journal import journal_file
 from shadow.journal.entries import Entry
 from shadow.journal.tally import STALLED
 from shadow.records import Capture, Outcome
-from shadow.store.sources import SegmentProgress
+from shadow.store.sources import JournalFileProgress
 
 DAMAGED = "damaged"
 
@@ -41,7 +41,7 @@ class Move:
     """
 
     captures: list[Capture]
-    progress: SegmentProgress
+    progress: JournalFileProgress
     lost: Counter[str]
     damaged_lines: int = 0
     outcomes: list[Outcome] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Move:
 
 
 def plan(
-    progress: SegmentProgress,
+    progress: JournalFileProgress,
     chunk: journal_file.Chunk,
     dropped: Mapping[str, int] | None,
     *,
@@ -92,7 +92,7 @@ def plan(
         told = dict(Counter(progress.dropped) + lost)
     else:
         told = dict(dropped or {})
-    at = SegmentProgress(chunk.end, expected, seen, tail, told)
+    at = JournalFileProgress(chunk.end, expected, seen, tail, told)
     return Move(found, at, +lost, damaged, reported, writer, dict(dropped or {}))
 
 

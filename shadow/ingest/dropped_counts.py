@@ -95,7 +95,7 @@ class Tallies:
     def _abandoned(self) -> Collection[Path]:
         """The tallies of dead writers of which no journal file is left."""
         dead = [path for path in tally.files(self._directories) if _is_dead(path)]
-        names = [file.name for file in journal.segments(self._journal_dir)] if dead else []
+        names = [file.name for file in journal.paths(self._journal_dir)] if dead else []
         return [path for path in dead if not any(path.stem in name for name in names)]
 
 

@@ -38,7 +38,7 @@ from shadow.store import (
     outcomes,
     sources,
 )
-from shadow.store.sources import REFUSED, UNREAD, ProgressDiffers, SegmentProgress, Source, Standing
+from shadow.store.sources import REFUSED, UNREAD, JournalFileProgress, ProgressDiffers, Source, Standing
 
 _PEEK_BYTES = 1 << 16
 _CLEAR_SECONDS = 1.0
@@ -103,7 +103,7 @@ class Ingest:
         self._kept = KeptFiles(directory, retention)
         self._acknowledged = AcknowledgedFile(acknowledged.path_of(directory), directory_id)
         self._source: Source | None = None  # None: what the store knows has to be read (again)
-        self._progress: dict[str, SegmentProgress] = {}
+        self._progress: dict[str, JournalFileProgress] = {}
         self._dropped: dict[str, dict[str, int]] = {}  # houses that the store counts, by name and reason
         self._damaged = Counter[str]()  # houses of damaged lines that the store counted, and forgot, by file
         self._again: dict[str, Path] = {}  # kept files that the store has forgotten, in whole or in part
@@ -136,7 +136,7 @@ class Ingest:
         if self._tallies.take_over(self._store, self._directory_id, self._clock):
             self._recall_dropped()
         paths = sorted(
-            [*journal_file.segments(self._directory), *self._again.values()], key=lambda path: path.name
+            [*journal_file.paths(self._directory), *self._again.values()], key=lambda path: path.name
         )
         readings = self._read(self._in_turn(paths))
         moves = {
@@ -189,7 +189,7 @@ class Ingest:
         self._again, self._compared = {}, set()
         self._compare_kept()
         self._recall_dropped()
-        present = {journal_file.name_of(path) for path in journal_file.segments(self._directory)}
+        present = {journal_file.name_of(path) for path in journal_file.paths(self._directory)}
         self._acknowledge(source, {name: at for name, at in known.items() if name in present})
         self._is_lack_told = False
         if any(behind) or self._again:
@@ -234,7 +234,7 @@ class Ingest:
     def _lacks(self, path: Path) -> bool:
         """Whether the store has not read a kept file to its end."""
         try:
-            with journal_file.SegmentReader(path) as reader:
+            with journal_file.JournalFileReader(path) as reader:
                 at = self._progress.get(reader.name)
                 return at is None or bool(reader.read(at.position, _PEEK_BYTES).entries)
         except OSError:
@@ -262,7 +262,7 @@ class Ingest:
                 outcomes=source.missing_outcomes,
             )
 
-    def _known(self) -> tuple[Source, dict[str, SegmentProgress]]:
+    def _known(self) -> tuple[Source, dict[str, JournalFileProgress]]:
         if self._source is None:
             raise ProgressDiffers("what the store knows has not been read")
         return self._source, self._progress
@@ -283,12 +283,12 @@ class Ingest:
             if self._is_blocked(name, path):
                 continue
             try:
-                with journal_file.SegmentReader(path) as reader:
+                with journal_file.JournalFileReader(path) as reader:
                     reading = self._read_one(reader)
             except FileNotFoundError:
                 self._again.pop(name, None)
                 continue
-            except journal_file.UnreadableSegment as fault:
+            except journal_file.UnreadableJournalFile as fault:
                 self._put_away(path, fault)
                 continue
             except OSError as fault:
@@ -302,7 +302,7 @@ class Ingest:
                 break
         return readings
 
-    def _read_one(self, reader: journal_file.SegmentReader) -> _Reading:
+    def _read_one(self, reader: journal_file.JournalFileReader) -> _Reading:
         sealed = reader.seal()  # before reading: what is read after it is all there will ever be
         at = self._at(reader.name)
         header = reader.header()
@@ -316,7 +316,7 @@ class Ingest:
     def _plan(
         self,
         name: str,
-        at: SegmentProgress,
+        at: JournalFileProgress,
         chunk: journal_file.Chunk,
         header: journal_file.Header | None,
         last: bool,
@@ -335,7 +335,7 @@ class Ingest:
                 return path.stat().st_size
         return self._acknowledged.content.positions.get(name, 0)
 
-    def _at(self, name: str) -> SegmentProgress:
+    def _at(self, name: str) -> JournalFileProgress:
         return self._progress.get(name, UNREAD)
 
     # -- files in the way
@@ -365,7 +365,7 @@ class Ingest:
         """Set a file aside that this version cannot read, once its writer is gone; count what it held."""
         name = journal_file.name_of(path)
         try:
-            with journal_file.SegmentReader(path) as reader:
+            with journal_file.JournalFileReader(path) as reader:
                 if not reader.seal():
                     self._block(path, fault, seconds=0.0)
                     return
@@ -585,7 +585,7 @@ class Ingest:
         again = {name: move.lost[DAMAGED] for name, move in moves.items() if move.is_again}
         return sum((Counter(again) - self._damaged).values())
 
-    def _acknowledge(self, source: Source, progress: Mapping[str, SegmentProgress]) -> None:
+    def _acknowledge(self, source: Source, progress: Mapping[str, JournalFileProgress]) -> None:
         """Remember what the store has said it has."""
         before = self._acknowledged.content
         reached = {
@@ -630,7 +630,7 @@ def _damaged(dropped: Mapping[str, Mapping[str, int]]) -> Counter[str]:
     return Counter({name: counts.get(DAMAGED, 0) for name, counts in dropped.items()})
 
 
-def _part(move: Move, at: SegmentProgress, rows: Sequence[Capture | Outcome]) -> Move:
+def _part(move: Move, at: JournalFileProgress, rows: Sequence[Capture | Outcome]) -> Move:
     """Some rows of a move, without moving on in its file."""
     return replace(
         move,

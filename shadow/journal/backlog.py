@@ -14,11 +14,11 @@ from shadow.processes.heartbeat import LiveProcess
 _PEEK_BYTES = 1 << 16
 
 
-def readers(directory: Path) -> Iterator[journal_file.SegmentReader]:
+def readers(directory: Path) -> Iterator[journal_file.JournalFileReader]:
     """A reader of each file that can be opened, oldest first."""
-    for path in journal_file.segments(directory):
+    for path in journal_file.paths(directory):
         try:
-            yield journal_file.SegmentReader(path)
+            yield journal_file.JournalFileReader(path)
         except OSError:  # gone since, or one of the unreadable
             continue
 
@@ -52,12 +52,12 @@ def unreadable(directory: Path) -> dict[str, str]:
     """The files that cannot be read here, with the reason; the directory itself under its own name."""
     found = {}
     try:
-        paths = list(journal_file.segments(directory))
+        paths = list(journal_file.paths(directory))
     except OSError as fault:
         return {directory.name: str(fault.strerror)}
     for path in paths:
         try:
-            with journal_file.SegmentReader(path) as reader:
+            with journal_file.JournalFileReader(path) as reader:
                 reader.read(0, 1)
         except FileNotFoundError:
             continue

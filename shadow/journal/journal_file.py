@@ -47,7 +47,7 @@ _PREFIX_BYTES = _EXTENT_BYTES + 2 * _CHECKSUM_BYTES
 _COPY_BYTES = 1 << 22
 
 
-class UnreadableSegment(ValueError):
+class UnreadableJournalFile(ValueError):
     """A file in the journal directory that this version cannot read."""
 
 
@@ -91,7 +91,7 @@ def _header(name: str, writer: str, dropped: Mapping[str, int], rows: int | None
     return frame(payload.ljust(HEADER_BYTES - _CHECKSUM_BYTES - 1))
 
 
-class SegmentWriter:
+class JournalFileWriter:
     """Appends entries to one new journal file; used by one thread of one process."""
 
     def __init__(self, descriptor: int, path: Path, writer: str, dropped: Mapping[str, int]) -> None:
@@ -274,7 +274,7 @@ class _Line:
     end: int
 
 
-class SegmentReader:
+class JournalFileReader:
     """Reads one segment, perhaps while its writer appends; a context manager."""
 
     def __init__(self, path: Path, name: str | None = None) -> None:
@@ -309,14 +309,14 @@ class SegmentReader:
     def header(self) -> Header | None:
         """What the file says of itself; None when its header is damaged.
 
-        Raises UnreadableSegment when another version of the format wrote it.
+        Raises UnreadableJournalFile when another version of the format wrote it.
         """
         facts = self._facts()
         if facts is None:
             return None
         version, rows, writer = facts.get("version"), facts.get("rows"), facts.get("writer")
         if version not in READABLE:
-            raise UnreadableSegment(
+            raise UnreadableJournalFile(
                 f"{self.path.name}: journal version {version!r}, this Umbra reads {READABLE}; "
                 "let the version that wrote it empty the journal first"
             )
@@ -332,7 +332,7 @@ class SegmentReader:
     def dropped(self) -> Mapping[str, int] | None:
         """Rows that the header counts as dropped, by reason; None when it is damaged.
 
-        Raises UnreadableSegment when another version of the format wrote it.
+        Raises UnreadableJournalFile when another version of the format wrote it.
         """
         header = self.header()
         return None if header is None else header.dropped
@@ -415,7 +415,7 @@ def path_of(directory: Path, name: str) -> Path:
     return directory / (name + SUFFIX)
 
 
-def segments(directory: Path) -> Iterator[Path]:
+def paths(directory: Path) -> Iterator[Path]:
     """The segments of a journal directory, oldest first."""
     if directory.is_dir():
         yield from sorted(path for path in directory.iterdir() if path.name.endswith(SUFFIX))
@@ -424,7 +424,7 @@ def segments(directory: Path) -> Iterator[Path]:
 def size_bytes(directory: Path) -> int:
     """Bytes that the whole journal takes on disk."""
     total = 0
-    for path in segments(directory):
+    for path in paths(directory):
         try:
             total += path.lstat().st_size
         except OSError:  # ingest removed it between the listing and the look, or it cannot be looked at

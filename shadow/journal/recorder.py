@@ -56,10 +56,10 @@ class _Scribe:
         self._segment_bytes = segment_bytes
         self._name = name
         self._monotonic = monotonic
-        self._segment: journal_file.SegmentWriter | None = None
-        self._missing: list[journal_file.SegmentWriter] = []  # files that no reader finds, still open
+        self._segment: journal_file.JournalFileWriter | None = None
+        self._missing: list[journal_file.JournalFileWriter] = []  # files that no reader finds, still open
         self._handed_over: list[
-            journal_file.SegmentWriter
+            journal_file.JournalFileWriter
         ] = []  # files that ingest may not have read yet, open
         self._look_at = 0.0
         self._told: Mapping[str, int] = {}  # drops that the newest header counts
@@ -127,7 +127,7 @@ class _Scribe:
             else:
                 file.close()
 
-    def _put_back(self, file: journal_file.SegmentWriter) -> bool:
+    def _put_back(self, file: journal_file.JournalFileWriter) -> bool:
         try:
             file.put_back(self._directory)
         except OSError as fault:
@@ -145,7 +145,7 @@ class _Scribe:
         elif self._segment is not None:  # the tally goes on telling how many rows are in it
             self._segment, self._unclosed = None, True
 
-    def _hand_over(self, file: journal_file.SegmentWriter) -> bool:
+    def _hand_over(self, file: journal_file.JournalFileWriter) -> bool:
         """Close a file for good, open for us until ingest has read it; says whether it tells its rows."""
         if not file.finish():
             return False
@@ -198,11 +198,11 @@ class _Scribe:
         if segment.removed:
             self.look()
 
-    def _begun(self) -> journal_file.SegmentWriter:
+    def _begun(self) -> journal_file.JournalFileWriter:
         if self._segment is None:
             self._directory.mkdir(parents=True, exist_ok=True)
             dropped, name = self.tally.dropped, self._name()
-            self._segment = journal_file.SegmentWriter.create(
+            self._segment = journal_file.JournalFileWriter.create(
                 self._directory, name, dropped, self.tally.writer
             )
             self._told = dropped
@@ -382,7 +382,7 @@ class FileNames:
 
     def __call__(self) -> str:
         """Give the next name."""
-        present = (_begun_at(path.name) for path in journal_file.segments(self._directory))
+        present = (_begun_at(path.name) for path in journal_file.paths(self._directory))
         self._newest = max(self._clock_ns() // 1_000_000, 1 + max(present, default=0), 1 + self._newest)
         return f"{self._newest:014d}-{self._writer}"
 

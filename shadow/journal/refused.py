@@ -52,7 +52,7 @@ def set_aside(directory: Path, name: str, payloads: Sequence[bytes]) -> None:
     folder = directory / _BEING_WRITTEN
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    writer = journal_file.SegmentWriter.create(folder, name, {})
+    writer = journal_file.JournalFileWriter.create(folder, name, {})
     for payload in payloads:
         entry = Entry.parse(payload)
         facts = orjson.loads(payload)
@@ -89,7 +89,7 @@ def count(path: Path) -> RefusedFile:
     A line that cannot be read counts as one capture.
     """
     captures = outcomes = position = 0
-    with journal_file.SegmentReader(path, name=path.stem) as reader:
+    with journal_file.JournalFileReader(path, name=path.stem) as reader:
         while True:
             chunk = reader.read(position, _READ_BYTES)
             for payload in chunk.entries:

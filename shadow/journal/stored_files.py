@@ -106,7 +106,7 @@ class KeptFiles:
 def paths(directory: Path) -> list[Path]:
     """The kept files of a journal directory, oldest first; none where they cannot be listed."""
     try:
-        return list(journal_file.segments(directory / DIRECTORY))
+        return list(journal_file.paths(directory / DIRECTORY))
     except OSError:  # whoever puts a file there says so
         return []
 

@@ -23,8 +23,8 @@ class ProgressDiffers(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class SegmentProgress:
-    """How far one segment has been read, and what its count of houses was there.
+class JournalFileProgress:
+    """How far one journal file has been read, and how many of its rows were counted up to there.
 
     `expected_first` is the number the next entry should carry; `dropped_seen` the drops told by the
     last entry; `damaged_tail` the damaged lines since then; `dropped` the houses already recorded
@@ -91,7 +91,7 @@ class Standing:
     dropped: int = 0
 
 
-UNREAD = SegmentProgress(position=0, expected_first=0, dropped_seen=0, damaged_tail=0, dropped={})
+UNREAD = JournalFileProgress(position=0, expected_first=0, dropped_seen=0, damaged_tail=0, dropped={})
 _SOURCE = (
     sources.c.id,
     sources.c.last_seq,
@@ -177,20 +177,20 @@ def advance(
     return update_source(connection, source, last_seq=last_seq, last_outcome_seq=outcomes)
 
 
-def progress(connection: Connection, source: Source) -> dict[str, SegmentProgress]:
-    """How far each segment of the source has been read, by name."""
+def progress(connection: Connection, source: Source) -> dict[str, JournalFileProgress]:
+    """Read how far each journal file of the source has been read, by name."""
     return _by_name(connection, select(segments).where(segments.c.source_id == source.id))
 
 
-def progress_of_directory(connection: Connection, directory_id: str) -> dict[str, SegmentProgress]:
+def progress_of_directory(connection: Connection, directory_id: str) -> dict[str, JournalFileProgress]:
     """The same for anyone who only looks."""
     joined = select(segments).join(sources, sources.c.id == segments.c.source_id)
     return _by_name(connection, joined.where(sources.c.directory_id == directory_id))
 
 
-def _by_name(connection: Connection, query: Select[Any]) -> dict[str, SegmentProgress]:
+def _by_name(connection: Connection, query: Select[Any]) -> dict[str, JournalFileProgress]:
     return {
-        row.name: SegmentProgress(
+        row.name: JournalFileProgress(
             row.position, row.expected_first, row.dropped_seen, row.damaged_tail, row.dropped
         )
         for row in connection.execute(query)
@@ -198,7 +198,11 @@ def _by_name(connection: Connection, query: Select[Any]) -> dict[str, SegmentPro
 
 
 def set_progress(
-    connection: Connection, source: Source, name: str, at: SegmentProgress, known: SegmentProgress | None
+    connection: Connection,
+    source: Source,
+    name: str,
+    at: JournalFileProgress,
+    known: JournalFileProgress | None,
 ) -> None:
     """Write how far one journal file has been read, if the store's position in it is the `known` one.
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 from anything import ANYTHING, changed
-from damaged_segments import LIVE, NOW
+from damaged_files import LIVE, NOW
 from how_long import examples
 from hypothesis import given
 from hypothesis import strategies as st

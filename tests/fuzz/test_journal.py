@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import orjson
 import pytest
-from damaged_segments import DAMAGES, NOW, TOLD, Damage, Ids, Segment
+from damaged_files import DAMAGES, NOW, TOLD, Damage, Ids, WrittenFile
 from how_long import examples
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,7 +45,7 @@ class Disk:
         """Move all that is there, as by a process that is started anew for every batch."""
         measures = metrics.shadowing(None, self.registry)
         for _ in range(1000):
-            if not list(journal_file.segments(self.directory)):
+            if not list(journal_file.paths(self.directory)):
                 return
             Ingest(self.store, self.directory, self.name, batch_bytes, measures, lambda: NOW).step()
         raise AssertionError("it never comes to an end")
@@ -103,11 +103,11 @@ class Disk:
 
 def written(
     disk: Disk, told: Sequence[Sequence[tuple[int, int]]], *, are_finished: bool = False
-) -> list[Segment]:
+) -> list[WrittenFile]:
     """Journal files as API processes leave them when they are killed, or when they have finished them."""
     return [
-        Segment.written(
-            journal_file.path_of(disk.directory, f"segment-{number}"), lines, IDS, is_finished=are_finished
+        WrittenFile.written(
+            journal_file.path_of(disk.directory, f"file-{number}"), lines, IDS, is_finished=are_finished
         )
         for number, lines in enumerate(told)
     ]
@@ -119,11 +119,11 @@ def exactly(rows: Sequence[Any]) -> list[bytes]:
 
 
 BATCHES = st.sampled_from([300, 2000, 1 << 20])
-SEGMENTS = st.lists(TOLD, min_size=1, max_size=3)
+FILES = st.lists(TOLD, min_size=1, max_size=3)
 
 
 @examples(100)
-@given(told=SEGMENTS, damages=DAMAGES, batch_bytes=BATCHES, are_finished=st.booleans())
+@given(told=FILES, damages=DAMAGES, batch_bytes=BATCHES, are_finished=st.booleans())
 def test_of_damaged_files_every_whole_line_is_stored_once_and_nothing_else(
     store: Store,
     told: list[list[tuple[int, int]]],
@@ -134,25 +134,25 @@ def test_of_damaged_files_every_whole_line_is_stored_once_and_nothing_else(
 ) -> None:
     with tempfile.TemporaryDirectory() as directory:
         disk = Disk(Path(directory), store)
-        segments = written(disk, told, are_finished=are_finished)
-        found = [segment.content for segment in segments]
+        files = written(disk, told, are_finished=are_finished)
+        found = [file.content for file in files]
         for damage in damages:
             damage.done(found)
-        for segment, content in zip(segments, found, strict=True):
-            segment.path.write_bytes(content)
+        for file, content in zip(files, found, strict=True):
+            file.path.write_bytes(content)
         disk.ingest(batch_bytes)
 
-    pairs = list(zip(segments, found, strict=True))
-    whole = [line for segment, content in pairs for line in segment.whole(content)]
+    pairs = list(zip(files, found, strict=True))
+    whole = [line for file, content in pairs for line in file.whole(content)]
     houses = [house for line in whole for house in line.captures]
     stored = disk.captures()
     assert exactly(stored) == exactly(houses)
     assert exactly(disk.outcomes()) == exactly([one for line in whole for one in line.outcomes])
-    for segment, content in pairs:
-        mine = [house for line in segment.whole(content) for house in line.captures]
+    for file, content in pairs:
+        mine = [house for line in file.whole(content) for house in line.captures]
         assert [house for house in stored if house in mine] == mine
-    assert disk.lost() == sum((segment.lost(content) for segment, content in pairs), Counter())
-    assert disk.damaged() == sum(segment.damaged(content) for segment, content in pairs)
+    assert disk.lost() == sum((file.lost(content) for file, content in pairs), Counter())
+    assert disk.damaged() == sum(file.damaged(content) for file, content in pairs)
     assert disk.refused() == set()
 
 
@@ -182,22 +182,22 @@ def test_a_header_of_another_version_sets_its_file_aside_and_any_other_hides_no_
         disk.ingest(batch_bytes)
         known = isinstance(facts, dict) and facts.get("format") == journal_file.FORMAT
         foreign = known and facts.get("version") not in journal_file.READABLE
-        assert disk.refused() == ({"segment-0"} if foreign else set())
-    lines = [line for segment in ([other] if foreign else [odd, other]) for line in segment.lines]
+        assert disk.refused() == ({"file-0"} if foreign else set())
+    lines = [line for file in ([other] if foreign else [odd, other]) for line in file.lines]
     assert exactly(disk.captures()) == exactly([one for line in lines for one in line.captures])
     assert exactly(disk.outcomes()) == exactly([one for line in lines for one in line.outcomes])
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["killed", "finished"])
-def segment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Segment:
+def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> WrittenFile:
     """Captures, an outcome and drops."""
     path = journal_file.path_of(tmp_path_factory.mktemp("journal"), "all")
-    return Segment.written(path, [(1, 0), (0, 2), (2, 1)], IDS, is_finished=request.param)
+    return WrittenFile.written(path, [(1, 0), (0, 2), (2, 1)], IDS, is_finished=request.param)
 
 
-def _read(segment: Segment, content: bytes) -> Move:
-    segment.path.write_bytes(content)
-    with journal_file.SegmentReader(segment.path) as reader:
+def _read(file: WrittenFile, content: bytes) -> Move:
+    file.path.write_bytes(content)
+    with journal_file.JournalFileReader(file.path) as reader:
         header, chunk = reader.header(), reader.read(0, 1 << 20)
     if header is None:
         return plan(UNREAD, chunk, None, last=True)
@@ -205,31 +205,31 @@ def _read(segment: Segment, content: bytes) -> Move:
     return plan(UNREAD, chunk, header.dropped, last=True, writer=header.writer, promise=promise)
 
 
-def _is_read_as_it_should_be(segment: Segment, content: bytes) -> None:
-    move = _read(segment, content)
-    whole = segment.whole(content)
+def _is_read_as_it_should_be(file: WrittenFile, content: bytes) -> None:
+    move = _read(file, content)
+    whole = file.whole(content)
     assert move.captures == [one for line in whole for one in line.captures]
     assert move.outcomes == [one for line in whole for one in line.outcomes]
-    assert +(move.lost + Counter(move.dropped)) == segment.lost(content)
-    assert move.damaged_lines == segment.damaged(content)
+    assert +(move.lost + Counter(move.dropped)) == file.lost(content)
+    assert move.damaged_lines == file.damaged(content)
 
 
-def test_wherever_a_file_is_cut_all_before_is_read(segment: Segment) -> None:
-    for size in range(len(segment.content) + 1):
-        _is_read_as_it_should_be(segment, segment.content[:size])
+def test_wherever_a_file_is_cut_all_before_is_read(file: WrittenFile) -> None:
+    for size in range(len(file.content) + 1):
+        _is_read_as_it_should_be(file, file.content[:size])
 
 
-def test_whichever_byte_is_changed_only_its_line_is_lost(segment: Segment) -> None:
-    for at, byte in enumerate(segment.content):
+def test_whichever_byte_is_changed_only_its_line_is_lost(file: WrittenFile) -> None:
+    for at, byte in enumerate(file.content):
         changed = bytes([byte ^ 1 << at % 8])
-        _is_read_as_it_should_be(segment, segment.content[:at] + changed + segment.content[at + 1 :])
+        _is_read_as_it_should_be(file, file.content[:at] + changed + file.content[at + 1 :])
 
 
-def test_whichever_bit_of_the_last_line_is_flipped_every_row_is_read_or_counted(segment: Segment) -> None:
-    last = segment.lines[-1]
+def test_whichever_bit_of_the_last_line_is_flipped_every_row_is_read_or_counted(file: WrittenFile) -> None:
+    last = file.lines[-1]
     for at in range(last.start, last.end):
         for bit in range(8):
-            content = bytearray(segment.content)
+            content = bytearray(file.content)
             content[at] ^= 1 << bit
-            move = _read(segment, bytes(content))
-            assert len(move.captures) + move.lost["damaged"] == segment.rows, (at - last.start, bit)
+            move = _read(file, bytes(content))
+            assert len(move.captures) + move.lost["damaged"] == file.rows, (at - last.start, bit)

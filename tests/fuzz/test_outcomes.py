@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from anything import ANYTHING, changed, with_one_other, with_one_twice
-from damaged_segments import NOW
+from damaged_files import NOW
 from how_long import examples
 from hypothesis import given
 from hypothesis import strategies as st

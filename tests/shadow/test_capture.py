@@ -22,7 +22,7 @@ from shadow.ingest.dropped_counts import Tallies
 from shadow.journal import journal_file, tally
 from shadow.journal import recorder as capture
 from shadow.journal.entries import encode
-from shadow.journal.journal_file import SegmentReader
+from shadow.journal.journal_file import JournalFileReader
 from shadow.journal.quota import Room
 from shadow.journal.recorder import CLOSED, DISK, FULL, LATE, STALLED, FileNames, Recorder, open_recorder
 from shadow.journal.tally import Tally
@@ -46,8 +46,8 @@ def ask(recorder: Recorder, houses: int = 1) -> str | None:
 def account(directory: Path) -> tuple[int, Counter[str]]:
     """Rows captured and rows lost, as ingest finds them in sealed files."""
     captured, lost, dropped = 0, Counter[str](), dict[str | None, Counter[str]]()
-    for path in journal_file.segments(directory):
-        with SegmentReader(path) as reader:
+    for path in journal_file.paths(directory):
+        with JournalFileReader(path) as reader:
             assert reader.seal()
             header = reader.header()
             assert header is not None
@@ -82,7 +82,7 @@ class SlowScribe(capture._Scribe):
 
     def __init__(self, settings: Settings) -> None:
         room = Room(settings.journal_dir, 1 << 30, time.monotonic)
-        super().__init__(settings.journal_dir, room, 1 << 20, lambda: f"segment-{time.time_ns()}")
+        super().__init__(settings.journal_dir, room, 1 << 20, lambda: f"file-{time.time_ns()}")
         self.answering = threading.Event()
 
     def write(self, entry: bytes, houses: int) -> str | None:
@@ -131,8 +131,8 @@ def test_what_the_disk_refuses_is_counted_in_place_and_writing_goes_on(
     here = settings()
     recorder = open_recorder(here)
     assert ask(recorder, 1) is None
-    (segment,) = journal_file.segments(here.journal_dir)
-    with no_file_may_grow_beyond(segment.stat().st_size + 10):
+    (path,) = journal_file.paths(here.journal_dir)
+    with no_file_may_grow_beyond(path.stat().st_size + 10):
         assert [ask(recorder, 2), ask(recorder, 3)] == [DISK, DISK]
     assert ask(recorder, 4) is None
     recorder.close()
@@ -162,8 +162,8 @@ def entry(rows: int) -> bytes:
     return encode("r", ModelRef("linear", "1"), NAMES[:rows], [{}] * rows, [1.0] * rows)
 
 
-class ForgetfulSegment(journal_file.SegmentWriter):
-    """A segment on a disk that refuses to rewrite what it holds."""
+class ForgetfulJournalFile(journal_file.JournalFileWriter):
+    """A journal file on a disk that refuses to rewrite what it holds."""
 
     def note_dropped(self, dropped: object) -> None:  # noqa: ARG002
         raise OSError(errno.EIO, os.strerror(errno.EIO))
@@ -177,7 +177,7 @@ def test_drops_that_one_header_could_not_tell_are_told_by_the_next(
     names = iter(("first", "second"))
     scribe = capture._Scribe(here.journal_dir, room, 1 << 20, lambda: next(names))
     with monkeypatch.context() as patched:
-        patched.setattr(journal_file, "SegmentWriter", ForgetfulSegment)
+        patched.setattr(journal_file, "JournalFileWriter", ForgetfulJournalFile)
         assert scribe.write(entry(1), 1) is None
         scribe.count_dropped(STALLED, 3)
         scribe.seal()
@@ -186,7 +186,7 @@ def test_drops_that_one_header_could_not_tell_are_told_by_the_next(
     assert account(here.journal_dir) == (2, Counter({STALLED: 3}))
 
 
-class UnfinishedSegment(journal_file.SegmentWriter):
+class UnfinishedJournalFile(journal_file.JournalFileWriter):
     """A journal file on a disk that became read-only before it was closed."""
 
     def finish(self) -> bool:
@@ -197,12 +197,12 @@ class UnfinishedSegment(journal_file.SegmentWriter):
 def test_of_a_file_that_could_not_be_finished_the_tally_tells_the_rows(
     settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_file, "SegmentWriter", UnfinishedSegment)
+    monkeypatch.setattr(journal_file, "JournalFileWriter", UnfinishedJournalFile)
     here = settings()
     scribe = scribe_of(here, Clock())
     assert scribe.write(entry(3), 3) is None
     scribe.close()
-    (file,) = journal_file.segments(here.journal_dir)
+    (file,) = journal_file.paths(here.journal_dir)
     assert Tallies(here.tally_dirs, here.journal_dir).promise(journal_file.name_of(file)) == Promise(3)
 
 
@@ -274,13 +274,13 @@ def test_files_that_ingest_has_removed_are_let_go_and_never_put_back(
         assert scribe.write(entry(rows), rows) is None
         scribe.seal()
     open_files = len(list(Path("/proc/self/fd").iterdir()))
-    for closed in list(journal_file.segments(here.journal_dir)):
+    for closed in list(journal_file.paths(here.journal_dir)):
         closed.unlink()
     scribe.look()
     assert len(list(Path("/proc/self/fd").iterdir())) == open_files - 2
     delete(here.journal_dir)
     scribe.close()
-    assert not list(journal_file.segments(here.journal_dir))
+    assert not list(journal_file.paths(here.journal_dir))
 
 
 def test_a_recorder_without_traffic_puts_its_deleted_file_back(settings: Callable[..., Settings]) -> None:
@@ -289,9 +289,9 @@ def test_a_recorder_without_traffic_puts_its_deleted_file_back(settings: Callabl
     assert ask(recorder, 2) is None
     shutil.rmtree(here.journal_dir)
     deadline = time.monotonic() + 30
-    while not list(journal_file.segments(here.journal_dir)) and time.monotonic() < deadline:
+    while not list(journal_file.paths(here.journal_dir)) and time.monotonic() < deadline:
         threading.Event().wait(0.05)
-    assert list(journal_file.segments(here.journal_dir))
+    assert list(journal_file.paths(here.journal_dir))
     recorder.close()
     assert account(here.journal_dir) == (2, Counter())
 
@@ -376,8 +376,8 @@ def test_outcomes_take_no_numbers_and_what_is_dropped_of_them_is_no_house(
     here = settings()
     recorder = open_recorder(here)
     assert ask(recorder, 2) is None
-    (segment,) = journal_file.segments(here.journal_dir)
-    with no_file_may_grow_beyond(segment.stat().st_size + 10):
+    (path,) = journal_file.paths(here.journal_dir)
+    with no_file_may_grow_beyond(path.stat().st_size + 10):
         assert recorder.record_outcomes("r", sold(3)) == DISK
     assert recorder.record_outcomes("r", sold(2)) is None
     assert ask(recorder, 1) is None
@@ -395,8 +395,8 @@ def test_outcomes_leave_room_for_captures_and_are_taken_again_when_ingest_has_ma
     assert journal_file.size_bytes(here.journal_dir) < 0.91 * (1 << 20)
     assert fill(lambda: ask(people, 8)) > 100
     assert journal_file.size_bytes(here.journal_dir) > 0.99 * (1 << 20)
-    for path in journal_file.segments(here.journal_dir):  # as ingest does with what is sealed
-        with SegmentReader(path) as reader:
+    for path in journal_file.paths(here.journal_dir):  # as ingest does with what is sealed
+        with JournalFileReader(path) as reader:
             if reader.seal():
                 path.unlink()
     assert clerk.record_outcomes("r", sold(50)) is None
@@ -410,11 +410,11 @@ def test_refused_outcomes_do_not_cut_the_journal_of_captures_into_many_files(
     here = settings(journal_max_bytes=1 << 20)
     full, people = open_recorder(here), open_recorder(here)
     fill(lambda: full.record_outcomes("r", sold(50)))
-    before = len(list(journal_file.segments(here.journal_dir)))
+    before = len(list(journal_file.paths(here.journal_dir)))
     for _ in range(20):
         assert people.record_outcomes("r", sold(300)) == FULL
         assert ask(people) is None
-    assert len(list(journal_file.segments(here.journal_dir))) == before + 1
+    assert len(list(journal_file.paths(here.journal_dir))) == before + 1
     full.close()
     people.close()
 

@@ -114,7 +114,7 @@ def test_the_same_drops_in_headers_and_in_a_tally_are_recorded_once(
     ingest().step()
     people.recorder.close()
     mover = ingest()
-    while list(journal_file.segments(settings().journal_dir)):
+    while list(journal_file.paths(settings().journal_dir)):
         mover.step()
     mover.step()
     assert dropped(store) == {FULL: 10 * reasons.count(FULL)}
@@ -141,7 +141,7 @@ def test_rows_of_a_write_that_hung_when_its_process_was_killed_are_counted_once_
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     mover = ingest()
-    (file,) = journal_file.segments(settings().journal_dir)
+    (file,) = journal_file.paths(settings().journal_dir)
     content = file.read_bytes()
     mover.step()
     file.write_bytes(content)  # as if it had crashed before it could remove the file

@@ -80,7 +80,7 @@ def test_what_is_no_entry_is_read_as_damaged(spoiled: bytes) -> None:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a segment: `houses` (none: an outcome), whether it is damaged, and drops before it."""
+    """A line of a journal file: `houses` (none: an outcome), whether it is damaged, and drops before it."""
 
     houses: int
     damaged: bool

@@ -48,8 +48,8 @@ def intake(store: Store) -> ledger.Intake:
         return ledger.intake(connection)
 
 
-def segment(settings: Callable[..., Settings]) -> Path:
-    (path,) = journal_file.segments(settings().journal_dir)
+def only_file(settings: Callable[..., Settings]) -> Path:
+    (path,) = journal_file.paths(settings().journal_dir)
     return path
 
 
@@ -137,7 +137,7 @@ def test_a_finished_file_leaves_the_journal_and_is_forgotten_when_it_is_not_kept
         retention=Retention(seconds=0),
     )
     empty(mover)
-    assert list(journal_file.segments(paths.journal_dir)) == []
+    assert list(journal_file.paths(paths.journal_dir)) == []
     empty(mover)
     with store.reading() as connection:
         assert connection.execute(select(segments)).all() == []
@@ -150,9 +150,9 @@ def test_a_segment_that_reached_its_size_is_followed_by_another(
     people = asker(journal_segment_bytes=65536)
     for _ in range(200):
         people.ask(1)
-    assert len(list(journal_file.segments(settings().journal_dir))) > 1
+    assert len(list(journal_file.paths(settings().journal_dir))) > 1
     assert empty(ingest()) == 200
-    assert len(list(journal_file.segments(settings().journal_dir))) == 1
+    assert len(list(journal_file.paths(settings().journal_dir))) == 1
     assert stored(store) == people.kept
 
 
@@ -162,7 +162,7 @@ def test_a_damaged_entry_costs_its_own_houses_and_they_are_counted(
     people = asker()
     for houses in (1, 7, 1):
         people.ask(houses)
-    damage(segment(settings), b'"request":"request-1"')
+    damage(only_file(settings), b'"request":"request-1"')
     assert empty(ingest()) == 2
     assert intake(store).dropped == {"damaged": 7}
 
@@ -174,7 +174,7 @@ def test_a_damaged_last_line_costs_exactly_its_own_rows(
     people.ask(1)
     people.ask(100)
     people.recorder.close()
-    damage(segment(settings), b'"request":"request-1"')
+    damage(only_file(settings), b'"request":"request-1"')
     assert empty(ingest()) == 1
     empty(ingest())
     assert intake(store).dropped == {"damaged": 100}
@@ -199,7 +199,7 @@ def test_acknowledged_rows_that_the_file_system_cut_off_are_counted_one_by_one(
             people.recorder.close()
 
     killed(work)
-    path = segment(settings)
+    path = only_file(settings)
     os.truncate(path, path.stat().st_size - cut_bytes)
     left = sum(line.count(b'"lot_area"') for line in path.read_bytes().split(b"\n")[:-1])
     assert empty(ingest()) == left < 60
@@ -217,7 +217,7 @@ def test_a_damaged_header_and_half_an_entry_are_told(
     people, registry = asker(), CollectorRegistry()
     people.ask(1)
     people.recorder.close()
-    path = segment(settings)
+    path = only_file(settings)
     os.truncate(path, size if size >= 0 else path.stat().st_size + size)
     measures = metrics.shadowing(None, registry)
     mover = Ingest(store, settings().journal_dir, str(uuid4()), 1 << 20, measures, lambda: datetime.now(UTC))
@@ -232,7 +232,7 @@ def test_half_a_line_whose_answer_never_left_counts_no_row(
     asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings], *, has_tally: bool
 ) -> None:
     killed(lambda: asker(journal_write_seconds=5).ask(1))
-    path = segment(settings)
+    path = only_file(settings)
     with path.open("ab") as file:  # as a process leaves it that is killed in the middle of a write
         line = journal_file.line_of(
             b"{}" * 50, 7, journal_file.place(journal_file.name_of(path), file.tell())
@@ -242,7 +242,7 @@ def test_half_a_line_whose_answer_never_left_counts_no_row(
         shutil.rmtree(directory)
     assert empty(ingest()) == 1
     assert intake(store).dropped == {}
-    assert list(journal_file.segments(settings().journal_dir)) == []
+    assert list(journal_file.paths(settings().journal_dir)) == []
 
 
 def test_a_full_journal_drops_counted_and_takes_up_again_when_there_is_room(
@@ -297,7 +297,7 @@ def test_many_segments_are_moved_with_few_open_files(
         assert empty(mover) == 60
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert list(journal_file.segments(settings().journal_dir)) == []
+    assert list(journal_file.paths(settings().journal_dir)) == []
 
 
 def test_one_transaction_holds_one_budget_and_every_segment_has_its_turn(
@@ -319,7 +319,7 @@ def test_a_file_that_was_stored_before_is_stored_once_and_holds_up_nothing(
     people = asker()
     people.ask(3)
     people.recorder.close()
-    original = segment(settings)
+    original = only_file(settings)
     copied = original.read_bytes()
     assert empty(ingest()) == 3
     with store.writing() as connection:
@@ -338,7 +338,7 @@ def test_a_segment_of_another_version_is_left_alone_while_it_is_written(
 ) -> None:
     directory = settings().journal_dir
     directory.mkdir(parents=True)
-    writer = journal_file.SegmentWriter.create(directory, "newer", {})
+    writer = journal_file.JournalFileWriter.create(directory, "newer", {})
     header = journal_file.frame(
         b'{"format":"umbra-journal","version":9,"dropped":{}}'.ljust(journal_file.HEADER_BYTES - 10)
     )

@@ -12,11 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.journal import journal_file
-from shadow.journal.journal_file import HEADER_BYTES, SegmentReader, SegmentWriter, UnreadableSegment
+from shadow.journal.journal_file import (
+    HEADER_BYTES,
+    JournalFileReader,
+    JournalFileWriter,
+    UnreadableJournalFile,
+)
 
 
 def write(directory: Path, *payloads: bytes, name: str = "a") -> Path:
-    writer = SegmentWriter.create(directory, name, {})
+    writer = JournalFileWriter.create(directory, name, {})
     for payload in payloads:
         writer.append(payload)
     writer.close()
@@ -24,7 +29,7 @@ def write(directory: Path, *payloads: bytes, name: str = "a") -> Path:
 
 
 def read(path: Path, start: int = 0) -> journal_file.Chunk:
-    with SegmentReader(path) as reader:
+    with JournalFileReader(path) as reader:
         return reader.read(start, 1 << 20)
 
 
@@ -38,15 +43,15 @@ def test_what_was_appended_is_read_back_in_order(tmp_path: Path) -> None:
 
 def test_a_small_reading_window_still_gives_a_long_entry_whole(tmp_path: Path) -> None:
     long = b'"' + b"x" * 5000 + b'"'
-    with SegmentReader(write(tmp_path, long, b"1")) as reader:
+    with JournalFileReader(write(tmp_path, long, b"1")) as reader:
         first = reader.read(0, 64)
         assert first.entries[0] == long
         assert reader.read(first.end, 64).entries[-1:] in ((b"1",), ())
 
 
 def test_a_segment_is_sealed_only_when_its_writer_is_gone(tmp_path: Path) -> None:
-    writer = SegmentWriter.create(tmp_path, "a", {})
-    with SegmentReader(tmp_path / "a.journal") as reader:
+    writer = JournalFileWriter.create(tmp_path, "a", {})
+    with JournalFileReader(tmp_path / "a.journal") as reader:
         assert not reader.seal()
         writer.close()
         assert reader.seal()
@@ -62,11 +67,11 @@ def test_half_an_entry_is_waited_for_and_never_read(tmp_path: Path) -> None:
 
 
 def test_drops_are_told_by_the_header_while_entries_stay(tmp_path: Path) -> None:
-    writer = SegmentWriter.create(tmp_path, "a", {"disk": 2})
+    writer = JournalFileWriter.create(tmp_path, "a", {"disk": 2})
     writer.append(b"1")
     writer.note_dropped({"disk": 2, "full": 40})
     writer.close()
-    with SegmentReader(tmp_path / "a.journal") as reader:
+    with JournalFileReader(tmp_path / "a.journal") as reader:
         assert reader.dropped() == {"disk": 2, "full": 40}
         assert reader.read(0, 1024).entries == (b"1",)
 
@@ -77,7 +82,7 @@ def test_another_version_of_the_format_is_refused_by_name(tmp_path: Path) -> Non
         b'{"format":"umbra-journal","version":9,"dropped":{}}'.ljust(HEADER_BYTES - 10)
     )
     path.write_bytes(header + path.read_bytes()[HEADER_BYTES:])
-    with SegmentReader(path) as reader, pytest.raises(UnreadableSegment, match="version 9"):
+    with JournalFileReader(path) as reader, pytest.raises(UnreadableJournalFile, match="version 9"):
         reader.dropped()
 
 
@@ -95,16 +100,16 @@ def test_a_damaged_header_says_nothing_and_hides_no_entry(tmp_path: Path) -> Non
     content = bytearray(path.read_bytes())
     content[20] ^= 1
     path.write_bytes(content)
-    with SegmentReader(path) as reader:
+    with JournalFileReader(path) as reader:
         assert reader.dropped() is None
         assert reader.read(0, 1024).entries == (b"1",)
 
 
 def test_a_finished_file_tells_its_writer_its_rows_and_its_drops(tmp_path: Path) -> None:
-    writer = SegmentWriter.create(tmp_path, "a", {"disk": 2}, "w")
+    writer = JournalFileWriter.create(tmp_path, "a", {"disk": 2}, "w")
     writer.append(b"1", 3)
     writer.append(b"2", 4)
-    with SegmentReader(tmp_path / "a.journal") as reader:
+    with JournalFileReader(tmp_path / "a.journal") as reader:
         assert reader.header() == journal_file.Header(4, {"disk": 2}, "w", None)
         assert writer.finish()
         assert reader.seal()
@@ -113,7 +118,7 @@ def test_a_finished_file_tells_its_writer_its_rows_and_its_drops(tmp_path: Path)
 
 
 def test_a_damaged_line_tells_how_many_rows_it_had_and_where_it_ends(tmp_path: Path) -> None:
-    writer = SegmentWriter.create(tmp_path, "a", {})
+    writer = JournalFileWriter.create(tmp_path, "a", {})
     for payload, rows in ((b'"first"', 5), (b'"second"', 6)):
         writer.append(payload, rows)
     writer.close()
@@ -128,7 +133,7 @@ def test_a_damaged_line_tells_how_many_rows_it_had_and_where_it_ends(tmp_path: P
 def test_a_file_that_is_missing_in_its_directory_is_put_back_and_goes_on(tmp_path: Path) -> None:
     directory = tmp_path / "journal"
     directory.mkdir()
-    writer = SegmentWriter.create(directory, "a", {})
+    writer = JournalFileWriter.create(directory, "a", {})
     writer.append(b'"before"')
     assert not writer.is_missing(directory)
     directory.rename(tmp_path / "elsewhere")
@@ -157,11 +162,11 @@ def test_a_line_is_good_only_in_its_own_place(tmp_path: Path) -> None:
 
 
 def test_the_header_of_another_segment_is_a_damaged_one(tmp_path: Path) -> None:
-    path, writer = write(tmp_path, b"1"), SegmentWriter.create(tmp_path, "b", {"full": 7})
+    path, writer = write(tmp_path, b"1"), JournalFileWriter.create(tmp_path, "b", {"full": 7})
     writer.close()
     header = (tmp_path / "b.journal").read_bytes()
     path.write_bytes(header + path.read_bytes()[HEADER_BYTES:])
-    with SegmentReader(path) as reader:
+    with JournalFileReader(path) as reader:
         assert reader.dropped() is None
         assert reader.read(0, 1024).entries == (b"1",)
 
@@ -188,7 +193,7 @@ def test_a_header_without_counts_is_a_damaged_one(tmp_path: Path, told: str) -> 
     facts = ",".join(filter(None, ['"format":"umbra-journal","version":3', told]))
     header = journal_file.frame(f"{{{facts}}}".encode().ljust(HEADER_BYTES - 10))
     path.write_bytes(header + path.read_bytes()[HEADER_BYTES:])
-    with SegmentReader(path) as reader:
+    with JournalFileReader(path) as reader:
         assert reader.dropped() is None
         assert reader.read(0, 1024).entries == (b"1",)
 

@@ -130,7 +130,7 @@ def test_a_file_with_a_name_that_the_store_cannot_hold_keeps_no_other_file_waiti
 ) -> None:
     people, mover = asker(), ingest()
     people.ask(2)
-    (path,) = journal_file.segments(settings().journal_dir)
+    (path,) = journal_file.paths(settings().journal_dir)
     (path.with_name(f"{'0' * 70}.journal")).write_bytes(b"")
     empty(mover)
     assert stored(store) == people.kept.keys()
@@ -208,7 +208,7 @@ def test_a_file_of_another_user_keeps_no_other_file_waiting(asker, open_director
     theirs = asker(data_dir=data)
     theirs.ask(1)
     theirs.recorder.close()
-    (foreign,) = journal_file.segments(data / "journal")
+    (foreign,) = journal_file.paths(data / "journal")
     people = asker(data_dir=data)
     people.ask(2)
     store = open_store(f"sqlite:///{open_directory / 'umbra.db'}")
@@ -409,7 +409,7 @@ def test_a_file_of_another_version_is_counted_and_can_be_put_back(
     people = asker()
     people.ask(4)
     people.recorder.close()
-    (path,) = journal_file.segments(settings().journal_dir)
+    (path,) = journal_file.paths(settings().journal_dir)
     content = path.read_bytes()
     newer = journal_file.frame(
         b'{"format":"umbra-journal","version":99,"dropped":{}}'.ljust(journal_file.HEADER_BYTES - 10)

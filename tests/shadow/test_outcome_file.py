@@ -96,7 +96,7 @@ def test_faults_are_told_by_their_lines_and_nothing_is_imported(
         "line 8: expected 5 cells",
     ):
         assert words in result.stderr
-    assert list(journal_file.segments(settings().journal_dir)) == []
+    assert list(journal_file.paths(settings().journal_dir)) == []
 
 
 def test_of_many_faults_the_first_are_told(table: Callable[..., Path], umbra: Callable[..., Result]) -> None:

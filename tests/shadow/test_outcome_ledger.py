@@ -318,7 +318,7 @@ def test_a_segment_of_the_version_before_is_read(
     people = asker()
     people.ask(2)
     people.recorder.close()
-    (path,) = journal_file.segments(settings().journal_dir)
+    (path,) = journal_file.paths(settings().journal_dir)
     rewrite_header(path, 1)
     assert ingest().step() == 2
     assert not path.exists()

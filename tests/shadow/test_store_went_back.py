@@ -258,7 +258,7 @@ def test_a_file_set_aside_stays_in_the_ledger_of_a_restored_store_until_it_is_pu
     later = asker()
     later.ask(4)
     later.recorder.close()
-    (path,) = journal_file.segments(settings().journal_dir)
+    (path,) = journal_file.paths(settings().journal_dir)
     as_written = path.read_bytes()
     facts = json.loads(as_written[9 : journal_file.HEADER_BYTES]) | {"version": 9}
     header = journal_file.frame(json.dumps(facts).encode().ljust(journal_file.HEADER_BYTES - 10))
@@ -292,7 +292,7 @@ def test_of_a_file_that_is_read_again_the_damaged_houses_are_counted_once(
     people.recorder.close()
     directory = settings().journal_dir
     if when == "before it was stored":
-        damage(next(journal_file.segments(directory)))
+        damage(next(journal_file.paths(directory)))
     empty(mover)
     mover.step()
     if when == "while it was kept":
@@ -320,7 +320,7 @@ def test_houses_of_damaged_lines_are_counted_once_however_often_a_file_is_read(
     people.ask(7)
     people.ask(1)
     people.recorder.close()
-    (path,) = journal_file.segments(settings().journal_dir)
+    (path,) = journal_file.paths(settings().journal_dir)
     content = path.read_bytes()
     path.write_bytes(content.replace(b'"request":"request-1"', b'"request":"request-X"'))
     empty(mover)
@@ -432,7 +432,7 @@ def test_nothing_is_kept_in_space_that_the_journal_itself_may_need(
     assert len(finished(asker, mover, 1)) == 1
     mover = ingest_that_keeps(settings, store, Retention(journal_bytes=more_than_free))
     assert finished(asker, mover, 1) == []
-    assert list(journal_file.segments(settings().journal_dir)) == []
+    assert list(journal_file.paths(settings().journal_dir)) == []
 
 
 # -- the file of an SQLite store

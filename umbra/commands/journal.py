@@ -52,7 +52,7 @@ def journal(context: click.Context, as_json: bool) -> None:
 
 def _waiting(directory: Path, held_up: dict[str, str]) -> list[Path]:
     try:
-        return [path for path in files.segments(directory) if files.name_of(path) not in held_up]
+        return [path for path in files.paths(directory) if files.name_of(path) not in held_up]
     except OSError:  # the directory itself is held up
         return []
 

@@ -75,7 +75,7 @@ def _journal(journal: JournalState) -> str:
     waiting, refused = journal.waiting, journal.refused_files
     parts = (
         "captures waiting: unknown" if waiting is None else f"{count(waiting, 'capture')} waiting",
-        f"{journal.size_bytes:,} bytes in {count(journal.segments, 'file')}",
+        f"{journal.size_bytes:,} bytes in {count(journal.files, 'file')}",
         *((f"{count(refused, 'file')} set aside (see `umbra journal`)",) if refused else ()),
     )
     return f"Journal: {', '.join(parts)}"

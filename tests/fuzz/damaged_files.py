@@ -1,4 +1,4 @@
-"""Journal segments as a process leaves them, what a disk makes of them, and what has to come out of them."""
+"""Journal files as a process leaves them, what a disk makes of them, and what has to come out of them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Line:
 
 
 @dataclass(slots=True)
-class Segment:
+class WrittenFile:
     """A sealed journal file, and what was put into it; a finished one has the number of its rows."""
 
     path: Path
@@ -46,11 +46,11 @@ class Segment:
     @classmethod
     def written(
         cls, path: Path, told: Sequence[tuple[int, int]], ids: Ids, *, is_finished: bool = False
-    ) -> Segment:
+    ) -> WrittenFile:
         """Write a file: `told` has the rows of each line (0: an outcome) and the drops before it."""
         made = cls(path, is_finished)
         name = journal_file.name_of(path)
-        writer = journal_file.SegmentWriter.create(path.parent, name, {}, f"writer of {name}")
+        writer = journal_file.JournalFileWriter.create(path.parent, name, {}, f"writer of {name}")
         for rows, drops in told:
             made.dropped += drops
             made._add(writer, rows, ids)
@@ -62,7 +62,7 @@ class Segment:
         made.content = path.read_bytes()
         return made
 
-    def _add(self, writer: journal_file.SegmentWriter, rows: int, ids: Ids) -> None:
+    def _add(self, writer: journal_file.JournalFileWriter, rows: int, ids: Ids) -> None:
         names, start, request = ids.take(max(1, rows)), writer.size, f"request-{self.rows}"
         inputs = [{"lot_area": name.int % 9999 + 0.1, "lot_frontage": None, "zoning": "RL"} for name in names]
         dollars = [100_000 + (name.int % 10**6) / 3 for name in names]
@@ -161,7 +161,7 @@ class Damage:
     """Something a disk did to one of the files; `at` and `other` are shares of a file's length."""
 
     kind: str
-    segment: int
+    file: int
     at: float
     length: int
     other: float
@@ -169,11 +169,11 @@ class Damage:
 
     def done(self, files: list[bytes]) -> None:
         """Do it."""
-        which = self.segment % len(files)
+        which = self.file % len(files)
         found = files[which]
         at = int(self.at * len(found))
         flipped = bytes(byte ^ 1 << self.length % 8 for byte in found[at : at + 1])
-        source = files[(self.segment + self.length) % len(files)]
+        source = files[(self.file + self.length) % len(files)]
         begin = int(self.other * len(source))
         block = source[begin : begin + self.length]
         files[which] = {
@@ -203,7 +203,7 @@ DAMAGES = st.lists(
     st.builds(
         Damage,
         st.sampled_from(["bit", "cut", "zeros", "zero tail", "garbage", "more", "header", "block", "line"]),
-        segment=st.integers(0, 3),
+        file=st.integers(0, 3),
         at=_SHARE,
         length=st.integers(1, 1000),
         other=_SHARE,
