@@ -144,7 +144,7 @@ def test_a_finished_file_leaves_the_journal_and_is_forgotten_when_it_is_not_kept
     assert stored(store) == people.kept
 
 
-def test_a_segment_that_reached_its_size_is_followed_by_another(
+def test_a_journal_file_that_reached_its_size_is_followed_by_another(
     asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings]
 ) -> None:
     people = asker(journal_segment_bytes=65536)
@@ -283,7 +283,7 @@ def test_a_data_directory_keeps_its_name(settings: Callable[..., Settings]) -> N
     assert directory_id(data_dir) == directory_id(data_dir)
 
 
-def test_many_segments_are_moved_with_few_open_files(
+def test_many_journal_files_are_moved_with_few_open_files(
     asker, ingest: MakeIngest, store: Store, settings: Callable[..., Settings]
 ) -> None:
     for _ in range(60):
@@ -300,7 +300,7 @@ def test_many_segments_are_moved_with_few_open_files(
     assert list(journal_file.paths(settings().journal_dir)) == []
 
 
-def test_one_transaction_holds_one_budget_and_every_segment_has_its_turn(
+def test_one_transaction_holds_one_budget_and_every_journal_file_has_its_turn(
     asker, ingest: MakeIngest, store: Store
 ) -> None:
     busy, quiet = asker(), asker()
@@ -333,7 +333,7 @@ def test_a_file_that_was_stored_before_is_stored_once_and_holds_up_nothing(
     assert intake(store) == ledger.Intake(5, 5, {})
 
 
-def test_a_segment_of_another_version_is_left_alone_while_it_is_written(
+def test_a_journal_file_of_another_version_is_left_alone_while_it_is_written(
     ingest: MakeIngest, store: Store, settings: Callable[..., Settings]
 ) -> None:
     directory = settings().journal_dir
