@@ -28,7 +28,7 @@ from model_package.schema import Row
 from monitoring import logs, metrics
 from shadow.ingest.mover import Ingest
 from shadow.journal.recorder import open_recorder
-from shadow.prediction_log import HouseLines
+from shadow.prediction_log import PredictionLog
 from shadow.records import Candidate, new_capture_ids
 from shadow.scoring.breaker import Breaker
 from shadow.scoring.lane import Lane
@@ -186,7 +186,7 @@ class Bench:
             settings.ingest_batch_bytes,
             self._measures,
             _utc_now,
-            HouseLines.of(settings),
+            PredictionLog.of(settings),
         )
         moved = 0
         while step := ingest.step():
@@ -206,7 +206,7 @@ class Bench:
             settings.candidate_latency_share,
             self._measures,
             _utc_now,
-            HouseLines.of(settings),
+            PredictionLog.of(settings),
         )
         try:
             return self._paced(kind, "scoring", lambda: _drain(lane))

@@ -1,4 +1,4 @@
-"""The log lines about single houses: captured, compared, what became of them; off the live path."""
+"""The log lines about single captures: stored, compared, their outcomes; off the live path."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _log = logging.getLogger("umbra.houses")
 
 
 @dataclass(frozen=True, slots=True)
-class HouseLines:
-    """Which houses have lines, and what these may say.
+class PredictionLog:
+    """Writes log lines about single captures, of a sample of them.
 
-    `share`: of all houses, by their id, so that a house has all its lines or none. `inputs`: whether they say
-    what was asked; `masked` fields are never said.
+    `share` is the sampled share of all captures; the id decides, so that a capture has all its lines or none.
+    `inputs` says whether the lines hold the inputs of a row; `masked` fields never appear.
     """
 
     share: float = 0.0
@@ -32,90 +32,91 @@ class HouseLines:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """As the settings have it."""
+        """Make the log that the settings declare."""
         return cls(settings.log_houses_share, settings.log_inputs, frozenset(settings.masked_fields))
 
-    def captured(self, houses: Iterable[Capture]) -> None:
-        """Tell of houses that are in the store now."""
-        for house in houses:
-            if self._has_lines(house.id):
+    def log_captures(self, captures: Iterable[Capture]) -> None:
+        """Log the sampled captures, which are in the store now."""
+        for capture in captures:
+            if self._is_sampled(capture.id):
                 logs.event(
                     _log,
                     "house_captured",
-                    trace={"id": house.request_id},
-                    capture_id=str(house.id),
-                    row_index=house.row_index,
-                    captured_at=house.captured_at,
-                    live_model=str(house.live),
-                    live_price_dollars=house.prediction_dollars,
-                    **self._inputs(house),
+                    trace={"id": capture.request_id},
+                    capture_id=str(capture.id),
+                    row_index=capture.row_index,
+                    captured_at=capture.captured_at,
+                    live_model=str(capture.live),
+                    live_price_dollars=capture.prediction_dollars,
+                    **self._inputs(capture),
                 )
 
-    def compared(
-        self, candidate: str, houses: Sequence[PendingCapture], answers: Sequence[NewObservation]
+    def log_comparisons(
+        self, candidate: str, captures: Sequence[PendingCapture], observations: Sequence[NewObservation]
     ) -> None:
-        """Tell of houses that a candidate has priced: `answers[i]` is about `houses[i]`."""
-        for house, answer in zip(houses, answers, strict=False):
-            if answer.prediction_dollars is not None and self._has_lines(house.id):
+        """Log the sampled captures that a candidate has scored: `observations[i]` is about `captures[i]`."""
+        for capture, observation in zip(captures, observations, strict=False):
+            dollars = observation.prediction_dollars
+            if dollars is not None and self._is_sampled(capture.id):
                 logs.event(
                     _log,
                     "house_compared",
-                    trace={"id": house.request_id},
-                    capture_id=str(house.id),
+                    trace={"id": capture.request_id},
+                    capture_id=str(capture.id),
                     candidate=candidate,
-                    candidate_price_dollars=answer.prediction_dollars,
-                    live_model=house.live,
-                    live_price_dollars=house.live_dollars,
-                    difference_dollars=answer.prediction_dollars - house.live_dollars,
-                    difference_ratio=house.difference_ratio(answer.prediction_dollars),
+                    candidate_price_dollars=dollars,
+                    live_model=capture.live,
+                    live_price_dollars=capture.live_dollars,
+                    difference_dollars=dollars - capture.live_dollars,
+                    difference_ratio=capture.difference_ratio(dollars),
                 )
 
-    def reported(self, outcomes: Sequence[Outcome], asked: Mapping[UUID, str]) -> None:
-        """Tell of outcomes that are in the store now: of each report, and of houses that have lines.
+    def log_outcomes(self, outcomes: Sequence[Outcome], request_ids: Mapping[UUID, str]) -> None:
+        """Log outcomes that are in the store now: a line per report, and one per sampled capture.
 
-        `asked` gives the request that asked about a house, under which its line stands. Neither price nor
-        source is told.
+        `request_ids` has the request that each sampled capture came with; its line bears that id. No line
+        holds a price or a source.
         """
-        for report, told in groupby(outcomes, key=lambda outcome: outcome.request_id):
-            names = [str(outcome.capture_id) for outcome in told]
+        for report, reported in groupby(outcomes, key=lambda outcome: outcome.request_id):
+            capture_ids = [str(outcome.capture_id) for outcome in reported]
             logs.event(
                 _log,
                 "outcomes_stored",
                 trace={"id": report},
-                rows=len(names),
-                capture_ids=names[:LISTED_MOST],
+                rows=len(capture_ids),
+                capture_ids=capture_ids[:LISTED_MOST],
             )
         for outcome in outcomes:
-            if outcome.capture_id in asked:
+            if outcome.capture_id in request_ids:
                 logs.event(
                     _log,
                     "house_outcome",
-                    trace={"id": asked[outcome.capture_id]},
+                    trace={"id": request_ids[outcome.capture_id]},
                     capture_id=str(outcome.capture_id),
                     outcome=outcome.state.value,
                     report=outcome.request_id,
                 )
 
-    def with_lines(self, names: Iterable[UUID]) -> list[UUID]:
-        """Those of these houses that have lines."""
-        return [name for name in names if self._has_lines(name)]
+    def sampled(self, capture_ids: Iterable[UUID]) -> list[UUID]:
+        """Return those of these captures that the log has lines about."""
+        return [capture_id for capture_id in capture_ids if self._is_sampled(capture_id)]
 
-    def _has_lines(self, capture_id: UUID) -> bool:
+    def _is_sampled(self, capture_id: UUID) -> bool:
         return self.share > 0 and sample_key(capture_id) < self.share
 
-    def _inputs(self, house: Capture) -> dict[str, Any]:
+    def _inputs(self, capture: Capture) -> dict[str, Any]:
         if not self.inputs:
             return {}
-        return {"inputs": {name: value for name, value in house.inputs.items() if name not in self.masked}}
+        return {"inputs": {name: value for name, value in capture.inputs.items() if name not in self.masked}}
 
 
-NO_LINES = HouseLines()
-"""No house has lines."""
+NO_PREDICTION_LOG = PredictionLog()
+"""A log that samples no capture."""
 
 
 def input_kinds() -> dict[str, Kind]:
-    """What kind of field of a line each field of a house is."""
-    # Only tools ask: the schema takes 16 MB that ingest has no other use for.
+    """Return the kind that each input field has in a log line."""
+    # Only tools call this: the schema takes 16 MB that ingest has no other use for.
     from model_package.schema import FIELDS  # noqa: PLC0415
 
     return {field.name: "keyword" if field.kind == "category" else "double" for field in FIELDS}

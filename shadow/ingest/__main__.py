@@ -15,7 +15,7 @@ from shadow import processes
 from shadow.backoff import Backoff
 from shadow.ingest.mover import Ingest
 from shadow.journal.stored_files import Retention
-from shadow.prediction_log import HouseLines
+from shadow.prediction_log import PredictionLog
 from shadow.processes.heartbeat import Heartbeat
 from shadow.settings import Settings
 from shadow.source import purpose
@@ -46,7 +46,7 @@ def run(settings: Settings, stop: threading.Event, heartbeat: Heartbeat) -> None
         settings.ingest_batch_bytes,
         measures,
         _utc_now,
-        HouseLines.of(settings),
+        PredictionLog.of(settings),
         settings.tally_dirs,
         Retention.of(settings),
         Tenure(settings.data_dir),

@@ -25,7 +25,7 @@ from shadow.ingest.accounting import DAMAGED, Move, Promise, plan
 from shadow.journal import backlog, journal_file, refused, stored_files
 from shadow.journal.entries import Entry
 from shadow.journal.stored_files import KeptFiles, Retention
-from shadow.prediction_log import NO_LINES, HouseLines
+from shadow.prediction_log import NO_PREDICTION_LOG, PredictionLog
 from shadow.records import Capture, Outcome
 from shadow.source import acknowledged
 from shadow.source.acknowledged import Acknowledged, AcknowledgedFile
@@ -86,12 +86,12 @@ class Ingest:
         batch_bytes: int,
         measures: metrics.ShadowMetrics,
         clock: Callable[[], datetime],
-        lines: HouseLines = NO_LINES,
+        prediction_log: PredictionLog = NO_PREDICTION_LOG,
         tally_dirs: Collection[Path] = (),
         retention: Retention = _KEEP_A_DAY,
         tenure: Tenure | None = None,
     ) -> None:
-        self._lines = lines
+        self._prediction_log = prediction_log
         self._tallies = dropped_counts.Tallies(tally_dirs, directory)
         self._measures = measures
         self._store = store
@@ -516,7 +516,7 @@ class Ingest:
             self.moved_at = now
         self._acknowledge(source, {name: move.progress for name, move in moves.items()})
         self._tell(moves.values(), stored.captures, lost, now, time.perf_counter() - started)
-        self._lines.reported(stored.outcomes, stored.request_ids)
+        self._prediction_log.log_outcomes(stored.outcomes, stored.request_ids)
 
     def _insert(
         self,
@@ -549,7 +549,9 @@ class Ingest:
                 source = self._bring_back(connection, source, *back, self._spoilt(moves))
             source = self._advance(connection, source, last_seq, last_outcome_seq)
             stored += taken
-        asked = captures.request_ids(connection, self._lines.with_lines(one.capture_id for one in reports))
+        asked = captures.request_ids(
+            connection, self._prediction_log.sampled(one.capture_id for one in reports)
+        )
         return _Stored(source, stored, reports, asked)
 
     def _advance(
@@ -622,7 +624,7 @@ class Ingest:
             logs.event(
                 _log, "captures_stored", rows=len(rows), oldest_age_seconds=age, duration_seconds=seconds
             )
-        self._lines.captured(rows)
+        self._prediction_log.log_captures(rows)
         dropped_counts.log_lost(lost)
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from monitoring import logs, metrics
 from shadow import processes, start
 from shadow.backoff import Backoff
-from shadow.prediction_log import HouseLines
+from shadow.prediction_log import PredictionLog
 from shadow.processes.heartbeat import Heartbeat
 from shadow.records import Candidate, ObservationState
 from shadow.scoring.breaker import Breaker
@@ -83,7 +83,7 @@ def run(settings: Settings, stop: threading.Event, heartbeat: Heartbeat) -> None
         settings.candidate_latency_share,
         measures,
         _utc_now,
-        HouseLines.of(settings),
+        PredictionLog.of(settings),
     )
     watch = _Watch(str(candidate.model), scorer, measures, heartbeat)
     try:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from monitoring import logs, metrics
-from shadow.prediction_log import NO_LINES, HouseLines
+from shadow.prediction_log import NO_PREDICTION_LOG, PredictionLog
 from shadow.records import Candidate, CandidateState, NewObservation, PendingCapture
 from shadow.scoring.breaker import Breaker
 from shadow.scoring.reply import BatchFailed
@@ -76,9 +76,9 @@ class Lane:
         latency_share: float,
         measures: metrics.ShadowMetrics,
         clock: Callable[[], datetime],
-        lines: HouseLines = NO_LINES,
+        prediction_log: PredictionLog = NO_PREDICTION_LOG,
     ) -> None:
-        self._lines = lines
+        self._prediction_log = prediction_log
         self._measures = measures
         self._store = store
         self._candidate = candidate
@@ -138,7 +138,7 @@ class Lane:
             failed=len(failed),
             duration_seconds=seconds,
         )
-        self._lines.compared(model, batch, answers)
+        self._prediction_log.log_comparisons(model, batch, answers)
         for row, answer in failed[:10]:
             logs.event(
                 _log,

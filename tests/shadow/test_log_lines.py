@@ -19,7 +19,7 @@ from model_package import artifact, recipes, schema
 from model_package.reference import ModelRef
 from monitoring import logs, metrics
 from shadow.ingest.mover import Ingest
-from shadow.prediction_log import HouseLines
+from shadow.prediction_log import PredictionLog
 from shadow.records import Capture, NewObservation, Outcome, OutcomeState, PendingCapture, new_capture_ids
 from shadow.scoring.breaker import Breaker
 from shadow.scoring.lane import Lane
@@ -65,7 +65,7 @@ def waiting(house: Capture) -> PendingCapture:
 
 def test_a_house_is_told_of_as_it_was_asked_and_answered(told: Told) -> None:
     (house,) = houses(1)
-    HouseLines(share=1, inputs=True).captured([house])
+    PredictionLog(share=1, inputs=True).log_captures([house])
     (line,) = told("house_captured")
     assert line == {
         "id": "r-0",
@@ -80,7 +80,7 @@ def test_a_house_is_told_of_as_it_was_asked_and_answered(told: Told) -> None:
 
 def test_a_comparison_says_both_prices_and_how_far_they_are_apart(told: Told) -> None:
     (house,) = houses(1)
-    HouseLines(share=1).compared(
+    PredictionLog(share=1).log_comparisons(
         "gbm@1", [waiting(house)], [NewObservation(house.id, prediction_dollars=125_000.0)]
     )
     (line,) = told("house_compared")
@@ -102,7 +102,9 @@ def test_a_live_price_that_nothing_can_be_compared_to_has_a_difference_and_no_ra
 ) -> None:
     (house,) = houses(1)
     live = PendingCapture(house.id, 1, "r", "linear@1", dollars, "{}")
-    HouseLines(share=1).compared("gbm@1", [live], [NewObservation(house.id, prediction_dollars=10.0)])
+    PredictionLog(share=1).log_comparisons(
+        "gbm@1", [live], [NewObservation(house.id, prediction_dollars=10.0)]
+    )
     (line,) = told("house_compared")
     assert line["difference_dollars"] == 10.0 - dollars
     assert line["difference_ratio"] is None
@@ -113,9 +115,9 @@ def test_a_house_has_all_its_lines_or_none_and_a_larger_share_has_those_of_a_sma
     answers = [NewObservation(house.id, prediction_dollars=1.0) for house in rows]
     seen: list[set[str]] = []
     for share in (0.0, 0.1, 0.5):
-        lines, before = HouseLines(share=share), len(told("house_captured"))
-        lines.captured(rows)
-        lines.compared("gbm@1", [waiting(house) for house in rows], answers)
+        lines, before = PredictionLog(share=share), len(told("house_captured"))
+        lines.log_captures(rows)
+        lines.log_comparisons("gbm@1", [waiting(house) for house in rows], answers)
         captured = {line["capture_id"] for line in told("house_captured")[before:]}
         assert captured == {line["capture_id"] for line in told("house_compared")[before:]}
         assert captured == {str(house.id) for house in rows if sample_key(house.id) < share}
@@ -128,8 +130,10 @@ def test_a_house_has_all_its_lines_or_none_and_a_larger_share_has_those_of_a_sma
 def test_masked_fields_and_inputs_that_are_switched_off_are_not_said(
     told: Told, settings: Callable[..., Settings]
 ) -> None:
-    HouseLines.of(settings(log_houses_share=1, masked_fields="lot_area, neighborhood")).captured(houses(1))
-    HouseLines.of(settings(log_houses_share=1, log_inputs="false")).captured(houses(1))
+    PredictionLog.of(settings(log_houses_share=1, masked_fields="lot_area, neighborhood")).log_captures(
+        houses(1)
+    )
+    PredictionLog.of(settings(log_houses_share=1, log_inputs="false")).log_captures(houses(1))
     masked, without = told("house_captured")
     assert masked["inputs"].keys() == schema.EXAMPLE.keys() - {"lot_area", "neighborhood"}
     assert "inputs" not in without
@@ -137,7 +141,7 @@ def test_masked_fields_and_inputs_that_are_switched_off_are_not_said(
 
 def ingest(store: Store, settings: Settings, data: Path) -> Ingest:
     data.mkdir(exist_ok=True)
-    lines = HouseLines(share=1, inputs=True)
+    lines = PredictionLog(share=1, inputs=True)
     measures = metrics.shadowing(None)
     return Ingest(
         store, settings.journal_dir, directory_id(data), 1 << 20, measures, lambda: datetime.now(UTC), lines
@@ -236,7 +240,7 @@ def test_a_lane_tells_of_every_house_its_candidate_priced_and_of_none_it_failed_
         continue
     scorer = Scorer(ScorerPlan.of(chosen, candidate), threading.Event())
     breaker, measures = Breaker(time.monotonic), metrics.shadowing(None)
-    lane = Lane(store, candidate, scorer, breaker, 64, 0.0, measures, lambda: NOW, HouseLines(share=1))
+    lane = Lane(store, candidate, scorer, breaker, 64, 0.0, measures, lambda: NOW, PredictionLog(share=1))
     while lane.step():
         continue
     scorer.stop()
