@@ -20,7 +20,7 @@ from shadow.settings import Settings
 from shadow.source import acknowledged
 from shadow.source.acknowledged import Acknowledged
 from shadow.source.identity import DamagedSourceId, known_directory_id
-from shadow.source.tenure import OtherDirectory, Tenure
+from shadow.source.ownership import SourceOwnedElsewhere, SourceOwnership
 from shadow.store import (
     Store,
     StoreUnavailable,
@@ -140,8 +140,8 @@ def _other_directory(settings: Settings, known: _Known | None) -> Iterator[str]:
     """Say when another data directory writes in the place of this one."""
     if known is not None and known.source is not None:
         try:
-            Tenure(settings.data_dir).check(known.source)
-        except OtherDirectory as fault:
+            SourceOwnership(settings.data_dir).check(known.source)
+        except SourceOwnedElsewhere as fault:
             yield str(fault)
 
 

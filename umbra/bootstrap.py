@@ -36,7 +36,7 @@ def prepare(
     """Make what is missing; `train` trains and saves one recipe. Returns the deployment in force.
 
     A linear model goes live first and a gradient-boosting one becomes its candidate, judged by the policy for
-    the purpose; what people have decided since is left alone. Raises OtherPurpose, before anything is
+    the purpose; what people have decided since is left alone. Raises PurposeMismatch, before anything is
     changed, when directory or store are of the other kind.
     """
     purposes.check(settings, store, purpose)

@@ -20,7 +20,7 @@ from shadow.processes.heartbeat import Heartbeat
 from shadow.settings import Settings
 from shadow.source import purpose
 from shadow.source.identity import directory_id
-from shadow.source.tenure import Tenure
+from shadow.source.ownership import SourceOwnership
 from shadow.store import (
     StoreUnavailable,
     open_store,
@@ -49,7 +49,7 @@ def run(settings: Settings, stop: threading.Event, heartbeat: Heartbeat) -> None
         PredictionLog.of(settings),
         settings.tally_dirs,
         Retention.of(settings),
-        Tenure(settings.data_dir),
+        SourceOwnership(settings.data_dir),
     )
     pause = Backoff(settings.poll_seconds, longest=5.0)
     with processes.exclusive(settings.data_dir, "ingest"):

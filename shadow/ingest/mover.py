@@ -29,7 +29,7 @@ from shadow.prediction_log import NO_PREDICTION_LOG, PredictionLog
 from shadow.records import Capture, Outcome
 from shadow.source import acknowledged
 from shadow.source.acknowledged import Acknowledged, AcknowledgedFile
-from shadow.source.tenure import Tenure
+from shadow.source.ownership import SourceOwnership
 from shadow.store import (
     Connection,
     Store,
@@ -89,7 +89,7 @@ class Ingest:
         prediction_log: PredictionLog = NO_PREDICTION_LOG,
         tally_dirs: Collection[Path] = (),
         retention: Retention = _KEEP_A_DAY,
-        tenure: Tenure | None = None,
+        ownership: SourceOwnership | None = None,
     ) -> None:
         self._prediction_log = prediction_log
         self._tallies = dropped_counts.Tallies(tally_dirs, directory)
@@ -99,7 +99,7 @@ class Ingest:
         self._directory_id = directory_id
         self._batch_bytes = batch_bytes
         self._clock = clock
-        self._tenure = tenure
+        self._ownership = ownership
         self._kept = KeptFiles(directory, retention)
         self._acknowledged = AcknowledgedFile(acknowledged.path_of(directory), directory_id)
         self._source: Source | None = None  # None: what the store knows has to be read (again)
@@ -173,8 +173,8 @@ class Ingest:
         """Read how far the store is, and find what it has forgotten since it acknowledged it."""
         with self._store.writing() as connection:
             source = sources.lock(connection, self._directory_id, self._clock())
-            if self._tenure is not None:
-                source = self._tenure.renew(connection, source)
+            if self._ownership is not None:
+                source = self._ownership.claim(connection, source)
             known = sources.progress(connection, source)
             behind = self._acknowledged.content.beyond(source)
             if any(behind):

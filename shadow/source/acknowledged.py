@@ -1,8 +1,8 @@
-"""Acknowledged: what the store has said of this data directory that it has, remembered outside of the store.
+"""Acknowledged: what the store has acknowledged of this data directory, remembered outside of the store.
 
-A store that is restored from an older copy, or a replica that lagged and took over, knows less than it once
-said. By this file the difference is noticed, whoever was restarted meanwhile. It is a help for counting: it
-is replaced after each commit without waiting for the disk.
+A store restored from an older copy, or a replica that lagged and took over, has less than it acknowledged.
+This file shows the difference, whichever process was restarted meanwhile. It serves counting alone: ingest
+replaces it after each commit and does not wait for the disk.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _log = logging.getLogger("umbra.ingest")
 class Acknowledged:
     """Captures and outcomes that were ever stored, and how far into each journal file that was.
 
-    `positions` are bytes from the start of the file, by its name; of files that were read to the end and
-    moved away there is none. `dropped` counts houses by reason, for each name that the store has counts of.
+    `positions` are bytes from the start of the file, by its name; files that were read to the end and moved
+    away have none. `dropped` counts rows by reason, for each name that the store has counts of.
     """
 
     source: str
@@ -35,7 +35,7 @@ class Acknowledged:
     dropped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def beyond(self, source: Source) -> tuple[int, int]:
-        """Captures and outcomes that the store acknowledged, and neither has nor is known to miss."""
+        """Count captures and outcomes that the store acknowledged, and neither has nor is known to miss."""
         return (
             max(0, self.captures - source.acknowledged),
             max(0, self.outcomes - source.acknowledged_outcomes),
@@ -43,16 +43,16 @@ class Acknowledged:
 
     @classmethod
     def read(cls, path: Path, source: str) -> Self:
-        """Read the file of that source; a missing or damaged one, or that of another source, says nothing."""
+        """Read the file of that source; one that is missing, damaged or of another source counts nothing."""
         try:
             facts: Any = json.loads(path.read_text(encoding="utf-8"))
-            found = cls(**facts)
-            whole = [found.captures, found.outcomes, *found.positions.values()]
-            whole += [houses for counts in found.dropped.values() for houses in counts.values()]
+            content = cls(**facts)
+            numbers = [content.captures, content.outcomes, *content.positions.values()]
+            numbers += [rows for counts in content.dropped.values() for rows in counts.values()]
         except (OSError, ValueError, TypeError, AttributeError):
             return cls(source)
-        right = found.source == source and all(type(number) is int for number in whole)
-        return found if right else cls(source)
+        is_valid = content.source == source and all(type(number) is int for number in numbers)
+        return content if is_valid else cls(source)
 
 
 class AcknowledgedFile:
@@ -60,23 +60,23 @@ class AcknowledgedFile:
 
     def __init__(self, path: Path, source: str) -> None:
         self._path = path
-        self._is_told = False
+        self._is_logged = False
         self.content = Acknowledged.read(path, source)
 
     def replace(self, content: Acknowledged) -> None:
-        """Write the file anew. A disk that does not take it costs a log line, and later perhaps a count."""
+        """Write the file anew. When the disk refuses, log it once; a later count may then be short."""
         self.content = content
-        fresh = self._path.with_name(f".{self._path.name}.new")
+        new_file = self._path.with_name(f".{self._path.name}.new")
         try:
-            fresh.write_text(json.dumps(asdict(content)), encoding="utf-8")
-            fresh.replace(self._path)
-            self._is_told = False
+            new_file.write_text(json.dumps(asdict(content)), encoding="utf-8")
+            new_file.replace(self._path)
+            self._is_logged = False
         except OSError as fault:
-            if not self._is_told:
+            if not self._is_logged:
                 logs.event(_log, "acknowledged_not_kept", level=logging.WARNING, error=fault)
-            self._is_told = True
+            self._is_logged = True
 
 
 def path_of(journal_dir: Path) -> Path:
-    """Where the file of a journal directory is."""
+    """Return where the file of a journal directory is."""
     return journal_dir.with_name("acknowledged.json")

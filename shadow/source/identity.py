@@ -17,7 +17,7 @@ class DamagedSourceId(CannotRun):
 
 
 def directory_id(data_dir: Path) -> str:
-    """The name by which the store knows this data directory; made when first asked for.
+    """Return the name by which the store knows this data directory; the first call makes it.
 
     Raises DamagedSourceId, and OSError when it can be neither read nor made.
     """
@@ -25,12 +25,12 @@ def directory_id(data_dir: Path) -> str:
     if known is not None:
         return known
     data_dir.mkdir(parents=True, exist_ok=True)
-    # Whoever has the lock and finds nothing writes: of two processes that come here at once, one name wins
-    # for both, without a hard link, which not every file system has.
+    # The process that has the lock and finds the file empty writes: two processes at once agree on one name,
+    # without a hard link, which not every file system has.
     descriptor = os.open(data_dir / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if not os.pread(descriptor, 64, 0).strip():  # also what a power cut left empty
+        if not os.pread(descriptor, 64, 0).strip():  # a power cut may have left it empty
             os.pwrite(descriptor, f"{uuid4()}\n".encode(), 0)
     finally:
         os.close(descriptor)
@@ -38,7 +38,7 @@ def directory_id(data_dir: Path) -> str:
 
 
 def known_directory_id(data_dir: Path) -> str | None:
-    """The same for whoever only looks: None where there is none yet."""
+    """Return the name without making one: None where there is none yet."""
     path = data_dir / FILE
     try:
         text = path.read_text(encoding="utf-8", errors="replace").strip()

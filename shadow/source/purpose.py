@@ -1,7 +1,7 @@
-"""Purpose: a data directory and a store hold a demo's invented houses or real ones, and never both.
+"""Purpose: keep the invented rows of a demo and real rows apart, in data directories and in stores.
 
-Each is marked at its first use: the store by a row, so that two directories on one store do not mix, the
-directory by a file, so that its journal and its models do not come into a store of the other kind.
+The first use marks both: a row marks the store, so that two directories on one store do not mix; a file marks
+the directory, so that its journal and its models never reach a store of the other purpose.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from shadow.settings import Settings
 from shadow.store import Store, StoreUnavailable, open_store, purposes
 
 DEFAULT_DIRECTORY, DEMO_DIRECTORY = "umbra-data", "umbra-demo"
-"""Where `umbra demo` keeps its data unless it is told otherwise: beside the default data directory."""
+"""Where `umbra demo` keeps its data when no setting names a directory: beside the default data directory."""
 _FILE = "purpose"
 _STORE_REMEDY = {
     Purpose.REAL: "set UMBRA_STORE_URL to another database for real requests, or unset it (SQLite in the "
@@ -32,47 +32,47 @@ _HOLDS = {
 }
 
 
-class OtherPurpose(CannotRun):
-    """A demo was asked to use what holds real data, or the other way round."""
+class PurposeMismatch(CannotRun):
+    """A demo cannot use what holds real data, nor real requests what holds a demo."""
 
-    def __init__(self, what: str, found: Purpose, remedy: str) -> None:
-        super().__init__(f"{what} {_HOLDS[found]}: {remedy}")
-        self.found = found
+    def __init__(self, holder: str, purpose: Purpose, remedy: str) -> None:
+        super().__init__(f"{holder} {_HOLDS[purpose]}: {remedy}")
+        self.purpose = purpose
 
 
 def check(settings: Settings, store: Store, wanted: Purpose) -> None:
-    """Raise OtherPurpose, before anything is changed, unless directory and store are free or of this kind."""
+    """Raise PurposeMismatch unless directory and store are unused or have the purpose; changes nothing."""
     check_directory(settings, wanted)
     _agree(_name(settings), purposes.of_store(store), wanted, _STORE_REMEDY[wanted])
 
 
 def check_directory(settings: Settings, wanted: Purpose) -> None:
-    """The same of the data directory alone, which takes no store but the embedded one."""
-    found, directory = of_directory(settings), settings.data_dir
-    _agree(str(directory), found, wanted, _remedy(directory, wanted))
+    """Check the data directory alone, which takes no store but the embedded one; raises PurposeMismatch."""
+    directory = settings.data_dir
+    _agree(str(directory), of_directory(settings), wanted, _remedy(directory, wanted))
 
 
 def keep_apart(settings: Settings, store: Store) -> None:
-    """Raise OtherPurpose when the store is not of the kind that the directory is marked for.
+    """Raise PurposeMismatch when the store has another purpose than the mark of the directory.
 
-    A store that is away says nothing, and a directory or a store without a mark agrees with every other.
+    A store that is away raises nothing; a directory or a store without a mark agrees with every purpose.
     """
     wanted = _marked(settings)
     with suppress(StoreUnavailable):
-        found = purposes.of_store(store)
+        purpose = purposes.of_store(store)
         if wanted is not None:
-            _agree(_name(settings), found, wanted, _STORE_REMEDY[wanted])
+            _agree(_name(settings), purpose, wanted, _STORE_REMEDY[wanted])
 
 
 def mark(settings: Settings, store: Store, wanted: Purpose, now: datetime) -> None:
-    """Mark store and directory; raises OtherPurpose when somebody else was first with the other kind."""
+    """Mark store and directory; raises PurposeMismatch when another process marked them otherwise before."""
     with store.writing() as connection:
         _agree(_name(settings), purposes.mark(connection, wanted, now), wanted, _STORE_REMEDY[wanted])
     mark_directory(settings, wanted)
 
 
 def mark_directory(settings: Settings, wanted: Purpose) -> None:
-    """Mark the data directory; raises OtherPurpose when it is of the other kind."""
+    """Mark the data directory; raises PurposeMismatch when it has the other purpose."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     check_directory(settings, wanted)
     if _marked(settings) is None:  # a crash may have left the file empty
@@ -80,24 +80,24 @@ def mark_directory(settings: Settings, wanted: Purpose) -> None:
 
 
 def of_directory(settings: Settings) -> Purpose | None:
-    """What the data directory holds; None: it has not been used yet.
+    """Return the purpose of the data directory; None when it is unused.
 
-    One without a mark, as those of 0.1.0, is what the store that is embedded in it holds.
+    A directory without a mark, as 0.1.0 left it, has the purpose of the store that is embedded in it.
     """
-    found = _marked(settings)
-    if found is not None:
-        return found
+    purpose = _marked(settings)
+    if purpose is not None:
+        return purpose
     store = open_store(replace(settings, store_url="").store)
     try:
         return purposes.of_store(store)
-    except StoreUnavailable:  # what cannot be read does not keep anybody from answering
+    except StoreUnavailable:  # an unreadable store must not stop live answers
         return None
     finally:
         store.close()
 
 
 def demo_hint(settings: Settings) -> str:
-    """Where a demo is, for whoever looks into the unused directory beside it; empty when there is none."""
+    """Say where a demo is when the settings name the unused directory beside it; empty when there is none."""
     demo = settings.data_dir.with_name(DEMO_DIRECTORY)
     is_unused = settings.data_dir != demo and not _file(settings).exists()
     if not (is_unused and (demo / _FILE).is_file()):
@@ -118,7 +118,7 @@ def _file(settings: Settings) -> Path:
 
 
 def _remedy(directory: Path, wanted: Purpose) -> str:
-    """What to do about a directory that is of the other kind."""
+    """Say what to do about a directory of the other purpose."""
     if wanted is Purpose.DEMO:
         unset = (
             "" if directory.name == DEMO_DIRECTORY else f"unset UMBRA_DATA_DIR ({DEMO_DIRECTORY} then), or "
@@ -139,6 +139,6 @@ def _name(settings: Settings) -> str:
     return f"the store {purposes.place(settings.store)}"
 
 
-def _agree(what: str, found: Purpose | None, wanted: Purpose, remedy: str) -> None:
-    if found not in (None, wanted):
-        raise OtherPurpose(what, found, remedy)
+def _agree(holder: str, purpose: Purpose | None, wanted: Purpose, remedy: str) -> None:
+    if purpose not in (None, wanted):
+        raise PurposeMismatch(holder, purpose, remedy)

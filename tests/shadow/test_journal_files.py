@@ -22,7 +22,7 @@ from shadow.processes.heartbeat import Heartbeat
 from shadow.records import Outcome, OutcomeState, new_capture_ids
 from shadow.settings import Settings
 from shadow.source.identity import directory_id
-from shadow.source.tenure import OtherDirectory, Tenure
+from shadow.source.ownership import SourceOwnedElsewhere, SourceOwnership
 from shadow.store import Store, ledger, open_store, outcomes, sources
 from shadow.store.database.tables import captures, segments
 from shadow.store.schema import migrate
@@ -452,17 +452,17 @@ def test_a_copied_source_id_is_noticed_by_a_start_and_the_directory_that_is_mean
 
     def start(directory: Path) -> None:
         with store.writing() as connection:
-            Tenure(directory).renew(connection, sources.lock(connection, "the same", now))
+            SourceOwnership(directory).claim(connection, sources.lock(connection, "the same", now))
 
     start(here)
     start(here)
-    with pytest.raises(OtherDirectory, match="take-over"):
+    with pytest.raises(SourceOwnedElsewhere, match="take-over"):
         start(there)
     moved = here.rename(tmp_path / "moved")
     start(moved)
     (there / "tenures").write_bytes((moved / "tenures").read_bytes())  # a copy of the whole directory
     start(there)
-    with pytest.raises(OtherDirectory, match=str(there)):
+    with pytest.raises(SourceOwnedElsewhere, match=str(there)):
         start(moved)
 
 

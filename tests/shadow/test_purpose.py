@@ -23,7 +23,7 @@ from shadow.processes.heartbeat import Heartbeat
 from shadow.records import Deployment, Purpose
 from shadow.settings import Settings
 from shadow.source import purpose
-from shadow.source.purpose import OtherPurpose
+from shadow.source.purpose import PurposeMismatch
 from shadow.store import Store, open_store, purposes, schema
 from umbra import bootstrap as preparing
 from umbra.command import main
@@ -106,7 +106,7 @@ def test_a_directory_that_one_kind_has_used_is_refused_to_the_other_by_its_path_
     made.data_dir.mkdir()
     prepare(made, first)
     prepare(made, first)
-    with pytest.raises(OtherPurpose, match="UMBRA_DATA_DIR") as caught:
+    with pytest.raises(PurposeMismatch, match="UMBRA_DATA_DIR") as caught:
         prepare(made, OTHER[first])
     assert str(made.data_dir) in str(caught.value)
 
@@ -120,7 +120,7 @@ def test_two_directories_on_one_store_do_not_mix_a_demo_with_real_data(
         for name in ("here", "there")
     )
     prepare(here, first)
-    with pytest.raises(OtherPurpose, match="UMBRA_STORE_URL") as caught:
+    with pytest.raises(PurposeMismatch, match="UMBRA_STORE_URL") as caught:
         prepare(there, OTHER[first])
     assert purposes.place(store_url) in str(caught.value)
     prepare(there, first)
@@ -132,7 +132,7 @@ def test_a_directory_is_refused_to_the_other_kind_with_any_store(
 ) -> None:
     prepare(settings(models_dir=models), first)
     elsewhere = settings(models_dir=models, store_url=f"sqlite:///{tmp_path / 'elsewhere.db'}")
-    with pytest.raises(OtherPurpose, match="UMBRA_DATA_DIR"):
+    with pytest.raises(PurposeMismatch, match="UMBRA_DATA_DIR"):
         prepare(elsewhere, OTHER[first])
     assert not (tmp_path / "elsewhere.db").exists()
 
@@ -143,10 +143,10 @@ def test_what_0_1_0_left_unmarked_is_known_by_the_policy_of_its_first_candidate(
 ) -> None:
     made = settings(models_dir=models)
     left_by_0_1_0(made, first)
-    with pytest.raises(OtherPurpose, match="UMBRA_DATA_DIR"):
+    with pytest.raises(PurposeMismatch, match="UMBRA_DATA_DIR"):
         prepare(made, OTHER[first])
     elsewhere = settings(models_dir=models, store_url=f"sqlite:///{tmp_path / 'elsewhere.db'}")
-    with pytest.raises(OtherPurpose, match="UMBRA_DATA_DIR"):
+    with pytest.raises(PurposeMismatch, match="UMBRA_DATA_DIR"):
         prepare(elsewhere, OTHER[first])
     prepare(made, first)
     assert purpose.of_directory(made) is first
@@ -158,7 +158,7 @@ def test_a_store_of_0_1_0_that_is_refused_is_not_migrated(
 ) -> None:
     made = settings(models_dir=models, store_url=store_url)
     left_by_0_1_0(made, first)
-    with pytest.raises(OtherPurpose, match="UMBRA_STORE_URL"):
+    with pytest.raises(PurposeMismatch, match="UMBRA_STORE_URL"):
         prepare(made, OTHER[first])
     assert revision(store_url) == "0002"
     assert prepare(made, first).live == ModelRef("linear", "1")
@@ -202,7 +202,7 @@ def test_a_demo_refuses_the_directory_of_real_data(settings: MakeSettings, model
 def test_serving_and_working_alone_mark_their_directory_as_real(settings: MakeSettings) -> None:
     made = settings()
     purpose.mark_directory(made, Purpose.REAL)
-    with pytest.raises(OtherPurpose):
+    with pytest.raises(PurposeMismatch):
         purpose.check_directory(made, Purpose.DEMO)
 
 

@@ -18,7 +18,7 @@ from shadow.settings import Settings
 from shadow.source import acknowledged
 from shadow.source.acknowledged import Acknowledged
 from shadow.source.identity import known_directory_id
-from shadow.source.tenure import Tenure
+from shadow.source.ownership import SourceOwnership
 from shadow.store import open_store, sources
 from shadow.store.sources import ROLLED_BACK, Source
 
@@ -147,7 +147,7 @@ def take_over() -> None:
         source: Source | None = sources.find(connection, _source_id(settings))
     store.close()
     if source is not None:
-        Tenure(settings.data_dir).take_over(source)
+        SourceOwnership(settings.data_dir).take_over(source)
     terminal.say(f"{settings.data_dir} writes the store from now on")
 
 

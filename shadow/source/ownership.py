@@ -1,8 +1,8 @@
-"""Tenure: which data directory writes a source of the store, when a copy of its `source-id` claims the same.
+"""Ownership of a source: which data directory may write it, when a copy has the same `source-id`.
 
-Each start of ingest gives itself a name, which goes into a file of the data directory and into the store. A
-start whose directory does not know the name in the store finds that another directory has written since: one
-of the two is a copy.
+Each start of ingest makes a name (a tenure) and writes it to a file of the data directory and to the store.
+When the store has a name that the file does not hold, another directory has written since: one of the two is
+a copy.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NAMES_MOST = 4096
 FILE = "tenures"
 
 
-class OtherDirectory(CannotRun):
+class SourceOwnedElsewhere(CannotRun):
     """Another data directory with the same `source-id` writes to the store; the message says what to do."""
 
     def __init__(self, data_dir: Path, tenant: str | None) -> None:
@@ -31,33 +31,33 @@ class OtherDirectory(CannotRun):
         )
 
 
-class Tenure:
-    """The names that starts of ingest had in one data directory."""
+class SourceOwnership:
+    """The claim of one data directory to a source: the names of all starts of ingest in it."""
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
         self._path = data_dir / FILE
-        self._mine: str | None = None
+        self._own_name: str | None = None
 
-    def renew(self, connection: Connection, source: Source) -> Source:
-        """Write the source, which is locked, under a name of this start's own; raises OtherDirectory."""
+    def claim(self, connection: Connection, source: Source) -> Source:
+        """Claim the locked source under the name of this start; raises SourceOwnedElsewhere."""
         self.check(source)
-        if self._mine is None:
-            fresh = uuid4().hex
-            self._add(fresh)
-            self._mine = fresh
-        if source.tenure == self._mine:
+        if self._own_name is None:
+            name = uuid4().hex
+            self._add(name)
+            self._own_name = name
+        if source.tenure == self._own_name:
             return source
         tenant = f"{socket.gethostname()}:{self._data_dir}"
-        return sources.update_source(connection, source, tenure=self._mine, tenant=tenant)
+        return sources.update_source(connection, source, tenure=self._own_name, tenant=tenant)
 
     def check(self, source: Source) -> None:
-        """Raise OtherDirectory if another directory has written the source since this one did."""
-        if source.tenure not in (None, self._mine) and source.tenure not in self._names():
-            raise OtherDirectory(self._data_dir, source.tenant)
+        """Raise SourceOwnedElsewhere when another directory has written the source since this one did."""
+        if source.tenure not in (None, self._own_name) and source.tenure not in self._names():
+            raise SourceOwnedElsewhere(self._data_dir, source.tenant)
 
     def take_over(self, source: Source) -> None:
-        """Write the source from now on, whoever has written it before."""
+        """Accept the name that the store has, so that this directory may write the source from now on."""
         if source.tenure is not None:
             self._add(source.tenure)
 
@@ -68,7 +68,7 @@ class Tenure:
             return []
 
     def _add(self, name: str) -> None:
-        fresh = self._path.with_name(f".{FILE}.new")
+        new_file = self._path.with_name(f".{FILE}.new")
         names = [*self._names(), name][-_NAMES_MOST:]
-        fresh.write_text("\n".join(names) + "\n", encoding="utf-8")
-        fresh.replace(self._path)
+        new_file.write_text("\n".join(names) + "\n", encoding="utf-8")
+        new_file.replace(self._path)
