@@ -25,7 +25,7 @@ from model_package.quality import BelowStandard
 from model_package.recipes import UnknownRecipe
 from model_package.reference import InvalidReference
 from monitoring import logs, terminal
-from shadow.outcomes.csv_file import InvalidFile
+from shadow.outcomes.csv_file import InvalidOutcomeFile
 from shadow.policy import InvalidPolicy
 from shadow.processes import EXIT_FAILURE, EXIT_USAGE, CannotRun
 from shadow.rollout import NoDeployment, PromotionRefused, RolloutConflict, UnfitArtifact
@@ -47,7 +47,7 @@ _FAILURE = (
     DeployedMeanwhile,
     InvalidArtifact,
     InvalidDataset,
-    InvalidFile,
+    InvalidOutcomeFile,
     NoDeployment,
     NoSuchModel,
     NotJudged,

@@ -1,4 +1,4 @@
-"""Outcomes as people report them: in JSON, in CSV, in files of any length."""
+"""Reported outcomes: parse them from JSON, from CSV and from files of any length."""
 
 from shadow.outcomes.parse import (
     EARLIEST,
@@ -7,12 +7,12 @@ from shadow.outcomes.parse import (
     LATEST_AHEAD,
     LATEST_ID,
     SOURCE_CHARACTERS,
-    Judged,
+    ParsedOutcome,
     header_faults,
-    judge,
-    judge_line,
     parse_csv,
     parse_json,
+    parse_line,
+    parse_outcome,
 )
 
 __all__ = [
@@ -22,10 +22,10 @@ __all__ = [
     "LATEST_AHEAD",
     "LATEST_ID",
     "SOURCE_CHARACTERS",
-    "Judged",
+    "ParsedOutcome",
     "header_faults",
-    "judge",
-    "judge_line",
     "parse_csv",
     "parse_json",
+    "parse_line",
+    "parse_outcome",
 ]

@@ -1,4 +1,4 @@
-"""An outcome file: the CSV that POST /v1/outcomes takes, of any length; judged whole, then journalled."""
+"""An outcome file: the CSV that POST /v1/outcomes takes, of any length; check all of it, then journal it."""
 
 from __future__ import annotations
 
@@ -16,116 +16,120 @@ from model_package.tables import InvalidTable
 from monitoring.phrases import count
 from shadow.backoff import Backoff
 from shadow.journal.recorder import DISK, Recorder
-from shadow.outcomes import Judged, header_faults, judge_line
+from shadow.outcomes import ParsedOutcome, header_faults, parse_line
 from shadow.records import Outcome, OutcomeState
 
 ENTRY_ROWS = 1000
-_FAULTS_TOLD = 50
+_MAX_FAULTS = 50
 
 
-class InvalidFile(ValueError):
-    """Some of the file is no outcome. The message names the lines, fifty at most.
+class InvalidOutcomeFile(ValueError):
+    """Some lines of the file are no outcomes. The message names them, fifty at most.
 
     Nothing was imported, unless the file changed meanwhile: then at most its first `imported` outcomes.
     """
 
-    def __init__(self, path: Path, told: list[str], faults: int, imported: int = 0) -> None:
-        more = [f"and {faults - len(told)} more"] if faults > len(told) else []
+    def __init__(self, path: Path, messages: list[str], faults: int, imported: int = 0) -> None:
+        more = [f"and {faults - len(messages)} more"] if faults > len(messages) else []
         done = (
             f"at most its first {imported:,} outcomes were imported" if imported else "nothing was imported"
         )
-        super().__init__("\n  ".join([f"{path}: {done}; {count(faults, 'fault')}:", *told, *more]))
+        super().__init__("\n  ".join([f"{path}: {done}; {count(faults, 'fault')}:", *messages, *more]))
 
 
-class JournalRefuses(OSError):
-    """The journal's disk takes nothing more."""
+class JournalUnwritable(OSError):
+    """The journal's disk refuses to be written."""
 
 
 class OutcomeFile:
-    """One file, or a pipe that is read to its end; its outcomes count as received `now`."""
+    """One file, or a pipe, read to its end; its outcomes count as received `now`."""
 
-    def __init__(self, path: Path, now: datetime, waiting: Callable[[str], None] = lambda _: None) -> None:
-        """Look at it; `waiting` is told in words when it is a pipe. Raises InvalidFile or OSError."""
+    def __init__(self, path: Path, now: datetime, announce: Callable[[str], None] = lambda _: None) -> None:
+        """Open the file; `announce` gets a sentence when it is a pipe. Raises InvalidOutcomeFile or OSError."""
         self.path = path
         self._now = now
         try:
-            self._file = Spool(path, waiting)
+            self._file = Spool(path, announce)
         except InvalidTable as fault:
-            raise InvalidFile(path, [str(fault)], 1) from fault
+            raise InvalidOutcomeFile(path, [str(fault)], 1) from fault
         self.size = self._file.size
 
     def check(self, advance: Callable[[int], None]) -> Counter[OutcomeState]:
-        """Judge every row, telling how many characters were read; counts sold and withdrawn.
+        """Check every row and count sold and withdrawn; `advance` gets the number of characters read.
 
-        Raises InvalidFile.
+        Raises InvalidOutcomeFile.
         """
-        states, told, faults = Counter[OutcomeState](), list[str](), 0
+        states, messages, faults = Counter[OutcomeState](), list[str](), 0
         try:
-            for place, judged in self._judged(advance):
-                if judged.outcome is not None:
-                    states[judged.outcome.state] += 1
-                faults += len(judged.faults)
-                told += [_told(place, fault) for fault in islice(judged.faults, _FAULTS_TOLD - len(told))]
+            for lines, parsed in self._parsed(advance):
+                if parsed.outcome is not None:
+                    states[parsed.outcome.state] += 1
+                faults += len(parsed.faults)
+                listed = islice(parsed.faults, _MAX_FAULTS - len(messages))
+                messages += [_message(lines, fault) for fault in listed]
         except InvalidTable as fault:
-            told, faults = [*told, str(fault)], faults + 1
+            messages, faults = [*messages, str(fault)], faults + 1
         if faults:
-            raise InvalidFile(self.path, told, faults)
+            raise InvalidOutcomeFile(self.path, messages, faults)
         if not states:
-            raise InvalidFile(self.path, ["at least one outcome is expected, got a header and no row"], 1)
+            raise InvalidOutcomeFile(
+                self.path, ["at least one outcome is expected, got a header and no row"], 1
+            )
         return states
 
     def outcomes(self) -> Iterator[Outcome]:
-        """The outcomes of a file that was checked; raises InvalidFile if it has changed since."""
+        """Yield the outcomes of a checked file; raises InvalidOutcomeFile if it has changed since."""
         imported = 0
         try:
-            for place, judged in self._judged(lambda _: None):
-                if judged.outcome is None:
-                    told = [_told(place, fault) for fault in judged.faults]
-                    raise InvalidFile(self.path, told, len(told), imported)
-                yield judged.outcome
+            for lines, parsed in self._parsed(lambda _: None):
+                if parsed.outcome is None:
+                    messages = [_message(lines, fault) for fault in parsed.faults]
+                    raise InvalidOutcomeFile(self.path, messages, len(messages), imported)
+                yield parsed.outcome
                 imported += 1
         except InvalidTable as fault:
-            raise InvalidFile(self.path, [str(fault)], 1, imported) from fault
+            raise InvalidOutcomeFile(self.path, [str(fault)], 1, imported) from fault
 
-    def _judged(self, advance: Callable[[int], None]) -> Iterator[tuple[str, Judged]]:
-        """Every row with its lines; what is wrong with the header in place of all of them."""
+    def _parsed(self, advance: Callable[[int], None]) -> Iterator[tuple[str, ParsedOutcome]]:
+        """Yield every row with its lines; the faults of the header instead of all rows."""
         with self._file.reading() as file:
             table = tables.of_file(file, advance)
             if faults := header_faults(table.header):
-                yield "line 1", Judged(None, faults)
+                yield "line 1", ParsedOutcome(None, faults)
                 return
             for row, line in enumerate(table):
-                yield line.place, judge_line(table.header, line.cells, row, self._now)
+                yield line.place, parse_line(table.header, line.cells, row, self._now)
 
 
-def _told(place: str, fault: Fault) -> str:
+def _message(lines: str, fault: Fault) -> str:
     field = "" if fault.field is None else f"{fault.field}: "
-    return f"{place}: {field}expected {fault.expected}, got {fault.got}"
+    return f"{lines}: {field}expected {fault.expected}, got {fault.got}"
 
 
-def append(
+def append_to_journal(
     outcomes: Iterator[Outcome],
     open_recorder: Callable[[], Recorder],
-    told: Callable[[int, str | None], None],
+    report: Callable[[int, str | None], None],
     wait: Callable[[float], object],
 ) -> None:
     """Put outcomes into the journal, ENTRY_ROWS in an entry, waiting while it has no room for them.
 
-    `told` is called with the outcomes that are in it since the last call, or with none and why it waits.
-    Ended halfway, all of it can be done again: what is kept already is not kept twice. Raises JournalRefuses.
+    Calls `report` with the number of outcomes that the journal took since the last call, or with 0 and the
+    reason why it waits. An import that ended halfway can run again: an outcome that is stored already counts
+    once. Raises JournalUnwritable.
     """
     recorder, pause, request_id = open_recorder(), Backoff(0.1, 2.0), f"import-{uuid4()}"
     try:
-        while some := list(islice(outcomes, ENTRY_ROWS)):
-            while (missed := recorder.record_outcomes(request_id, some)) is not None:
+        while batch := list(islice(outcomes, ENTRY_ROWS)):
+            while (missed := recorder.record_outcomes(request_id, batch)) is not None:
                 # Ingest removes only what is sealed; a write that was late has ended when this returns.
                 recorder.close()
                 if missed == DISK:
-                    raise JournalRefuses("the journal's disk refuses to be written; import again later")
-                told(0, missed)
+                    raise JournalUnwritable("the journal's disk refuses to be written; import again later")
+                report(0, missed)
                 wait(pause.next())
                 recorder = open_recorder()
             pause.reset()
-            told(len(some), None)
+            report(len(batch), None)
     finally:
         recorder.close()

@@ -1,4 +1,4 @@
-"""Outcomes as they are reported, in JSON or CSV: read as strictly as houses are, all of them or none."""
+"""Parse reported outcomes, in JSON or CSV, as strictly as rows: all of them or none."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ SOURCE_CHARACTERS = 64
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_AHEAD = timedelta(days=1)
 LATEST_ID = datetime(2100, 1, 1, tzinfo=UTC)
-"""Ids carry a time before this one. The clock has no say: it may have been set back since an id was made. An
-id that nobody was given makes no partition (only captures do) and is counted as unmatched."""
+"""Ids carry a time before this moment. The clock does not limit it: it may have been set back since. An id of
+no capture makes no partition (only captures do) and counts as unmatched."""
 EXPECTED: Mapping[str, str] = {
     "prediction_id": "the id of a prediction, a UUIDv7 as the answer gave it",
     "price_dollars": "a number of US dollars from 1 to 1,000,000,000",
@@ -50,8 +50,8 @@ _MOMENT = re.compile(
 )
 
 
-class _Unfit(ValueError):
-    """A value that its field cannot have."""
+class _InvalidValue(ValueError):
+    """The field cannot have this value."""
 
 
 def parse_json(body: bytes, max_rows: int, now: datetime) -> list[Outcome]:
@@ -59,8 +59,9 @@ def parse_json(body: bytes, max_rows: int, now: datetime) -> list[Outcome]:
 
     Raises MalformedBody, TooManyRows or InvalidRows and nothing else.
     """
-    rows, twice = json_rows(body, max_rows, "outcome")
-    return _all((judge(row, index, now) for index, row in enumerate(rows)), len(rows), twice)
+    rows, duplicate_keys = json_rows(body, max_rows, "outcome")
+    parsed = (parse_outcome(row, index, now) for index, row in enumerate(rows))
+    return _all(parsed, len(rows), duplicate_keys)
 
 
 def parse_csv(body: bytes, max_rows: int, now: datetime) -> list[Outcome]:
@@ -71,26 +72,26 @@ def parse_csv(body: bytes, max_rows: int, now: datetime) -> list[Outcome]:
     if faults:
         raise InvalidRows(faults)
     cells = at_most(lines, max_rows, "outcome")
-    return _all((judge_line(header, line, row, now) for row, line in enumerate(cells)), len(cells), [])
+    return _all((parse_line(header, line, row, now) for row, line in enumerate(cells)), len(cells), [])
 
 
-def _all(judged: Iterable[Judged], rows: int, twice: list[Fault]) -> list[Outcome]:
+def _all(parsed: Iterable[ParsedOutcome], rows: int, duplicate_keys: list[Fault]) -> list[Outcome]:
     outcomes: list[Outcome] = []
 
     def faults_of_rows() -> Iterator[Sequence[Fault]]:
-        for one in judged:
-            if one.outcome is not None:
-                outcomes.append(one.outcome)
-            yield one.faults
+        for report in parsed:
+            if report.outcome is not None:
+                outcomes.append(report.outcome)
+            yield report.faults
 
     faults, checked = first_faults(faults_of_rows())
-    if twice or faults:
-        raise InvalidRows(by_row(twice + faults), rows - checked)
+    if duplicate_keys or faults:
+        raise InvalidRows(by_row(duplicate_keys + faults), rows - checked)
     return outcomes
 
 
 def header_faults(header: Sequence[str]) -> list[Fault]:
-    """What is wrong with a table's header. Where a `state` says so, price and day may be left out."""
+    """List the faults of a table's header; with a `state` column, price and day may be left out."""
     if len(header) > _MOST_KEYS:
         return [Fault(None, None, f"a header of at most {len(EXPECTED)} fields", f"{len(header)} columns")]
     needed = {name: EXPECTED[name] for name in (_NEEDED[:1] if "state" in header else _NEEDED)}
@@ -98,36 +99,36 @@ def header_faults(header: Sequence[str]) -> list[Fault]:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """An outcome, or None and all that is wrong with it."""
+class ParsedOutcome:
+    """An outcome, or None and all its faults."""
 
     outcome: Outcome | None
     faults: Sequence[Fault] = ()
 
 
-def judge(value: object, row: int, now: datetime) -> Judged:
-    """Judge one reported outcome, received `now`."""
+def parse_outcome(value: object, row: int, now: datetime) -> ParsedOutcome:
+    """Parse one reported outcome, received `now`."""
     if not isinstance(value, dict) or len(value) > _MOST_KEYS:
-        return Judged(None, [Fault(row, None, "the fields of an outcome", shown(value))])
+        return ParsedOutcome(None, [Fault(row, None, "the fields of an outcome", shown(value))])
     faults = list(_unknown(value, row))
     read: dict[str, Any] = {}
     for name, expected in EXPECTED.items():
         try:
             read[name] = None if value.get(name) is None else _READERS[name](value[name], now)
-        except _Unfit:
+        except _InvalidValue:
             faults.append(Fault(row, name, expected, shown(value[name])))
     faults += _contradictions(read, value, row)
-    return Judged(None, faults) if faults else Judged(_outcome(read, now))
+    return ParsedOutcome(None, faults) if faults else ParsedOutcome(_outcome(read, now))
 
 
-def judge_line(header: Sequence[str], line: Sequence[str], row: int, now: datetime) -> Judged:
-    """Judge one line of a table with a right header; an empty cell is null."""
+def parse_line(header: Sequence[str], line: Sequence[str], row: int, now: datetime) -> ParsedOutcome:
+    """Parse one line of a table with a valid header; an empty cell is null."""
     if len(line) != len(header):
-        return Judged(None, [Fault(row, None, f"{len(header)} cells", f"{len(line)} cells")])
-    given = {name: text for name, text in zip(header, line, strict=True) if text != ""}
-    if "price_dollars" in given:
-        return judge(given | {"price_dollars": number(given["price_dollars"])}, row, now)
-    return judge(given, row, now)
+        return ParsedOutcome(None, [Fault(row, None, f"{len(header)} cells", f"{len(line)} cells")])
+    cells = {name: text for name, text in zip(header, line, strict=True) if text != ""}
+    if "price_dollars" in cells:
+        return parse_outcome(cells | {"price_dollars": number(cells["price_dollars"])}, row, now)
+    return parse_outcome(cells, row, now)
 
 
 def _outcome(read: Mapping[str, Any], now: datetime) -> Outcome:
@@ -145,7 +146,7 @@ def _unknown(value: Mapping[Any, object], row: int) -> Iterator[Fault]:
 
 
 def _contradictions(read: Mapping[str, Any], value: Mapping[str, object], row: int) -> Iterator[Fault]:
-    """What is missing, and a price of what was not sold. A field that is wrong anyway is not judged again."""
+    """Find missing fields, and a price of what was not sold; a field with a fault gets no second one."""
     withdrawn = read.get("state") is OutcomeState.WITHDRAWN
     needed = _NEEDED[:1] if withdrawn or "state" not in read else _NEEDED
     for name in needed:
@@ -157,49 +158,49 @@ def _contradictions(read: Mapping[str, Any], value: Mapping[str, object], row: i
 
 def _prediction_id(value: object, _now: datetime) -> UUID:
     if not (isinstance(value, str) and _ID.fullmatch(value)):
-        raise _Unfit
+        raise _InvalidValue
     prediction_id = UUID(value)
-    # As a number: what the greatest ids say is beyond the last year a datetime can have.
+    # As a number: the times of the greatest ids are beyond the last year that a datetime can have.
     if (prediction_id.int >> 80) / 1000 >= LATEST_ID.timestamp():
-        raise _Unfit
+        raise _InvalidValue
     return prediction_id
 
 
 def _price(value: object, _now: datetime) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _Unfit
+        raise _InvalidValue
     try:
         price = float(value)
     except OverflowError:
-        raise _Unfit from None
+        raise _InvalidValue from None
     if not LEAST_DOLLARS <= price <= MOST_DOLLARS:
-        raise _Unfit
+        raise _InvalidValue
     return price
 
 
 def _moment(value: object, now: datetime) -> datetime:
-    found = _MOMENT.match(value) if isinstance(value, str) else None
-    if found is None:
-        raise _Unfit
+    match = _MOMENT.match(value) if isinstance(value, str) else None
+    if match is None:
+        raise _InvalidValue
     try:
-        read = datetime.fromisoformat(found[0].upper())
-        moment = read.astimezone(UTC) if found["time"] else read.replace(tzinfo=UTC)
+        parsed = datetime.fromisoformat(match[0].upper())
+        moment = parsed.astimezone(UTC) if match["time"] else parsed.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        raise _Unfit from None
+        raise _InvalidValue from None
     if not EARLIEST <= moment <= now + LATEST_AHEAD:
-        raise _Unfit
+        raise _InvalidValue
     return moment
 
 
 def _state(value: object, _now: datetime) -> OutcomeState:
     if not (isinstance(value, str) and value in list(OutcomeState)):
-        raise _Unfit
+        raise _InvalidValue
     return OutcomeState(value)
 
 
 def _source(value: object, _now: datetime) -> str:
     if not (isinstance(value, str) and 0 < len(value) <= SOURCE_CHARACTERS and value.isprintable()):
-        raise _Unfit
+        raise _InvalidValue
     return value
 
 

@@ -20,7 +20,7 @@ from odd_tables import ODD_CELLS, cells, number, once, spoiled, table
 
 from model_package.schema import InvalidRows, MalformedBody, TooManyRows
 from shadow import outcomes
-from shadow.outcomes.csv_file import InvalidFile, OutcomeFile
+from shadow.outcomes.csv_file import InvalidOutcomeFile, OutcomeFile
 from shadow.records import Outcome, OutcomeState, new_capture_ids
 
 MOST = 5
@@ -178,7 +178,7 @@ def _from_file(body: bytes, _most: int, now: datetime) -> list[Outcome]:
         file, heard = OutcomeFile(path, now), list[int]()
         try:
             states = file.check(heard.append)
-        except InvalidFile as fault:
+        except InvalidOutcomeFile as fault:
             assert "nothing was imported" in str(fault)
             raise MalformedBody(str(fault)) from fault
         found = list(file.outcomes())

@@ -16,7 +16,7 @@ from shadow.ingest.mover import Ingest
 from shadow.journal import journal_file
 from shadow.journal.recorder import open_recorder
 from shadow.outcomes import csv_file
-from shadow.outcomes.csv_file import InvalidFile, OutcomeFile
+from shadow.outcomes.csv_file import InvalidOutcomeFile, OutcomeFile
 from shadow.records import Outcome, OutcomeState, new_capture_ids
 from shadow.settings import Settings
 from shadow.store import Store, open_store, sources
@@ -141,7 +141,7 @@ def test_a_file_that_changes_after_it_was_checked_is_not_imported(table: Callabl
     given = OutcomeFile(table(*sales(3)), NOW)
     assert given.check(lambda _: None) == {OutcomeState.SOLD: 2, OutcomeState.WITHDRAWN: 1}
     table(*sales(2), "x,5,2026-11-20,,")
-    with pytest.raises(InvalidFile, match=r"nothing was imported.*\n.*stays as it is"):
+    with pytest.raises(InvalidOutcomeFile, match=r"nothing was imported.*\n.*stays as it is"):
         list(given.outcomes())
 
 
@@ -151,7 +151,7 @@ def test_a_file_that_changes_while_it_is_imported_is_reported(table: Callable[..
     coming = given.outcomes()
     next(coming)
     table(*sales(200))
-    with pytest.raises(InvalidFile, match=r"at most its first [0-9]+ outcomes(.|\n)*stays as it is"):
+    with pytest.raises(InvalidOutcomeFile, match=r"at most its first [0-9]+ outcomes(.|\n)*stays as it is"):
         list(coming)
 
 
@@ -165,7 +165,7 @@ def test_a_full_journal_is_waited_for_and_nothing_is_lost_or_doubled(
         missed.extend([reason] if reason else [])
 
     given = OutcomeFile(table(*sales(12_000)), NOW)
-    csv_file.append(given.outcomes(), lambda: open_recorder(here), told, lambda _: mover.step())
+    csv_file.append_to_journal(given.outcomes(), lambda: open_recorder(here), told, lambda _: mover.step())
     assert "full" in missed
     sum(iter(mover.step, 0))
     assert stored(store) == 12_000

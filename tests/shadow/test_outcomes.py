@@ -195,11 +195,11 @@ anything = st.recursive(
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*outcomes.EXPECTED, "x"]), anything), st.booleans())
 def test_whatever_comes_is_an_outcome_or_has_faults(values: dict[str, Any], begin_right: bool) -> None:
-    judged = outcomes.judge((SOLD if begin_right else {}) | values, 3, NOW)
-    assert (judged.outcome is None) == bool(judged.faults)
-    assert all(fault.row == 3 for fault in judged.faults)
-    if judged.outcome is not None:
-        assert (judged.outcome.price_dollars is None) == (judged.outcome.state is OutcomeState.WITHDRAWN)
+    parsed = outcomes.parse_outcome((SOLD if begin_right else {}) | values, 3, NOW)
+    assert (parsed.outcome is None) == bool(parsed.faults)
+    assert all(fault.row == 3 for fault in parsed.faults)
+    if parsed.outcome is not None:
+        assert (parsed.outcome.price_dollars is None) == (parsed.outcome.state is OutcomeState.WITHDRAWN)
 
 
 @settings(deadline=None)

@@ -26,7 +26,7 @@ from model_package.dataset import InvalidDataset
 from model_package.schema import EXAMPLE, NAMES, InvalidRows, MalformedBody
 from model_package.tables import InvalidTable
 from shadow import outcomes
-from shadow.outcomes.csv_file import InvalidFile, OutcomeFile
+from shadow.outcomes.csv_file import InvalidOutcomeFile, OutcomeFile
 from shadow.records import new_capture_ids
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -76,7 +76,7 @@ READERS = {
     "training": Reader(
         [*NAMES, "sale_price"], [[*house, "180000"] for house in HOUSES], _training, (InvalidDataset,)
     ),
-    "outcome file": Reader(SALE_COLUMNS, SALES, _outcome_file, (InvalidFile,)),
+    "outcome file": Reader(SALE_COLUMNS, SALES, _outcome_file, (InvalidOutcomeFile,)),
     "request": Reader(list(NAMES), HOUSES, _request, (InvalidRows, MalformedBody), body=True),
     "outcome body": Reader(SALE_COLUMNS, SALES, _outcome_body, (InvalidRows, MalformedBody), body=True),
     "payloads": Reader(list(NAMES), HOUSES, _payloads, (InvalidQuestions,)),

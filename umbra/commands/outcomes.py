@@ -1,4 +1,4 @@
-"""`umbra outcomes`: what answered houses sold for, counted, listed and imported."""
+"""`umbra outcomes`: count, list and import outcomes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST_LISTED = 1_000_000
 _WAITING = "the journal is full: waiting for a worker (umbra up, umbra work) to empty it"
 
 
-@click.group(invoke_without_command=True, short_help="What answered houses sold for.")
+@click.group(invoke_without_command=True, short_help="Count, list and import outcomes.")
 @click.option(
     "--limit",
     type=click.IntRange(0, _MOST_LISTED),
@@ -38,7 +38,7 @@ _WAITING = "the journal is full: waiting for a worker (umbra up, umbra work) to 
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def outcomes(context: click.Context, limit: int, as_json: bool) -> None:
-    """Count outcomes, and list the ids that have one but no answered house in the store.
+    """Count outcomes, and list the ids that have an outcome but no capture in the store.
 
     \b
     umbra outcomes
@@ -48,23 +48,23 @@ def outcomes(context: click.Context, limit: int, as_json: bool) -> None:
     if context.invoked_subcommand is not None:
         return
     with open_store(Settings.from_environment().store).reading() as connection:
-        known, strangers = stored.counts(connection), stored.unmatched(connection, limit)
+        counts, unmatched = stored.counts(connection), stored.unmatched(connection, limit)
     if as_json:
-        names = [str(name) for name in strangers]
-        terminal.say_json({**known.facts(), "unmatched_ids": names})
+        ids = [str(capture_id) for capture_id in unmatched]
+        terminal.say_json({**counts.facts(), "unmatched_ids": ids})
         return
-    terminal.say(outcomes_line(known), *(f"  unmatched: {name}" for name in strangers))
+    terminal.say(outcomes_line(counts), *(f"  unmatched: {capture_id}" for capture_id in unmatched))
 
 
 @outcomes.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def import_file(file: Path, as_json: bool) -> None:
-    """Import outcomes from FILE (CSV): all of them or, when one is wrong, none.
+    """Import outcomes from FILE (CSV): all of them or, when one has a fault, none.
 
     \b
-    Columns: prediction_id, price_dollars, sold_at; if need be state (sold, withdrawn) and source.
-    Works with the API up or down. What is known already changes nothing: it may run again.
+    Columns: prediction_id, price_dollars, sold_at; optional: state (sold, withdrawn) and source.
+    Works with the API up or down. An outcome that is stored already changes nothing: it may run again.
     umbra outcomes import sales.csv
     umbra outcomes import <(zcat sales.csv.gz)
     umbra outcomes import sales.csv --json
@@ -73,7 +73,7 @@ def import_file(file: Path, as_json: bool) -> None:
     if not settings.data_dir.is_dir():
         raise CannotRun(f"{settings.data_dir} does not exist: set UMBRA_DATA_DIR to the one a worker serves")
     _write_as_owner(settings)
-    counts = _import(settings, OutcomeFile(file, datetime.now(UTC), _waiting))
+    counts = _import(settings, OutcomeFile(file, datetime.now(UTC), _announce))
     if as_json:
         terminal.say_json({"file": str(file), **counts})
     else:
@@ -84,12 +84,12 @@ def import_file(file: Path, as_json: bool) -> None:
         )
 
 
-def _waiting(words: str) -> None:
-    terminal.say(f"umbra: {words}", err=True)
+def _announce(sentence: str) -> None:
+    terminal.say(f"umbra: {sentence}", err=True)
 
 
 def _write_as_owner(settings: Settings) -> None:
-    """See to it that ingest can read what is imported; raises CannotRun with whom to run as."""
+    """Let ingest read what this command writes; raises CannotRun naming the user to run it as."""
     directory = settings.journal_dir
     if not directory.exists():
         directory.mkdir(parents=True)
@@ -97,7 +97,7 @@ def _write_as_owner(settings: Settings) -> None:
         if os.geteuid() == 0:
             os.chown(directory, owner.st_uid, owner.st_gid)
     owner = directory.stat()
-    if os.geteuid() not in (0, owner.st_uid):  # what root writes is given to the owner
+    if os.geteuid() not in (0, owner.st_uid):  # the journal gives what root writes to the owner
         name = _user_name(owner.st_uid)
         raise CannotRun(
             f"{directory} belongs to {name}, who could not read what is imported: run as {name} "
@@ -112,16 +112,18 @@ def _user_name(uid: int) -> str:
         return f"#{uid}"
 
 
-def _import(settings: Settings, given: OutcomeFile) -> dict[str, int]:
+def _import(settings: Settings, file: OutcomeFile) -> dict[str, int]:
     columns = terminal.Words(), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     with terminal.progress(*columns, transient=True) as bar:
-        task = bar.add_task("checking", total=given.size)
-        states = given.check(lambda characters: bar.advance(task, characters))
+        task = bar.add_task("checking", total=file.size)
+        states = file.check(lambda characters: bar.advance(task, characters))
         bar.reset(task, total=states.total(), description="importing")
 
-        def told(kept: int, missed: str | None) -> None:
-            bar.update(task, advance=kept, description=_WAITING if missed else "importing")
+        def report(imported: int, missed: str | None) -> None:
+            bar.update(task, advance=imported, description=_WAITING if missed else "importing")
 
-        csv_file.append(given.outcomes(), lambda: open_recorder(settings, has_tally=False), told, time.sleep)
+        csv_file.append_to_journal(
+            file.outcomes(), lambda: open_recorder(settings, has_tally=False), report, time.sleep
+        )
     sold, withdrawn = states[OutcomeState.SOLD], states[OutcomeState.WITHDRAWN]
     return {"rows": sold + withdrawn, "sold": sold, "withdrawn": withdrawn}
