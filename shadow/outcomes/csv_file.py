@@ -45,7 +45,7 @@ class OutcomeFile:
     """One file, or a pipe, read to its end; its outcomes count as received `now`."""
 
     def __init__(self, path: Path, now: datetime, announce: Callable[[str], None] = lambda _: None) -> None:
-        """Open the file; `announce` gets a sentence when it is a pipe. Raises InvalidOutcomeFile or OSError."""
+        """Open the file; `announce` gets a sentence for a pipe. Raises InvalidOutcomeFile or OSError."""
         self.path = path
         self._now = now
         try:
