@@ -87,8 +87,8 @@ class Umbra:
         self.server.stop()
         self.stop_worker()
         self._store.close()
-        books = status.gather(self._settings, datetime.now(UTC)).books
-        return books is not None and books.balance
+        books = status.gather(self._settings, datetime.now(UTC)).store
+        return books is not None and books.balances
 
     def _is_caught_up(self) -> bool:
         return _is_read(self._settings, self._store) and _is_scored(self._store)

@@ -11,7 +11,7 @@ from api.pages.documents import Document
 from api.pages.formatting import in_unit, seconds
 from api.pages.queries import Situation, Standing
 from shadow.records import CandidateState
-from shadow.status import Books, Status
+from shadow.status import Status, StoreState
 from shadow.store.streams.documents import StreamDocuments
 
 LAG_SECONDS = 60.0
@@ -81,8 +81,8 @@ def _of_drift(drift: Document, path: str) -> Iterator[Alert]:
 def of_standing(found: Standing) -> Iterator[Alert]:
     """What was counted."""
     yield from _of_processes(found.status)
-    if found.status.books is not None:
-        yield from _of_books(found.status.books)
+    if found.status.store is not None:
+        yield from _of_books(found.status.store)
 
 
 def _of_processes(status: Status) -> Iterator[Alert]:
@@ -104,8 +104,8 @@ def _of_processes(status: Status) -> Iterator[Alert]:
         yield Alert("bad", "Not everything is in order here.", "umbra status says what is wrong.")
 
 
-def _of_books(books: Books) -> Iterator[Alert]:
-    if not books.balance:
+def _of_books(books: StoreState) -> Iterator[Alert]:
+    if not books.balances:
         yield Alert("bad", "The ledger does not balance.", "Keep the database as it is and report it.")
     if books.intake.dropped:
         dropped = (f"{houses:,} ({reason})" for reason, houses in books.intake.dropped.items())

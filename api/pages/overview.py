@@ -14,7 +14,7 @@ from api.pages.formatting import decimal, known
 from api.pages.queries import Situation, Standing
 from shadow.policy_summary import Pace
 from shadow.records import Candidate, Deployment, Purpose
-from shadow.status import Books
+from shadow.status import StoreState
 from shadow.store.ledger import Account
 
 _GOALS = ("entities", "days", "coverage")
@@ -133,7 +133,7 @@ def _alerts(
 
 
 def _standing(standing: Standing) -> dict[str, Any]:
-    books, status = standing.status.books, standing.status
+    books, status = standing.status.store, standing.status
     minutes = [(f"{moment:%H:%M}", houses) for moment, houses in standing.arrivals]
     whole = [houses for _, houses in minutes[-1 - _RATE_MINUTES : -1]]
     return {
@@ -167,14 +167,14 @@ def _traffic(minutes: list[tuple[str, int]]) -> Chart:
     )
 
 
-def _ledger(books: Books | None) -> dict[str, Any]:
+def _ledger(books: StoreState | None) -> dict[str, Any]:
     accounts = books.accounts if books else ()
     columns = [_column(account) for account in accounts]
     states = list(dict.fromkeys(state for column in columns for state in column))
     return {
         "accounts": [{"name": str(account.candidate.model)} for account in accounts],
         "ledger": [(state, [column.get(state, 0) for column in columns]) for state in states],
-        "balance": bool(books and books.balance),
+        "balance": bool(books and books.balances),
     }
 
 

@@ -17,7 +17,7 @@ HOUSES = 500
 
 def account(stack: Stack, model: str) -> Account:
     """A candidate's ledger."""
-    books = stack.status().books
+    books = stack.status().store
     assert books is not None
     return next(one for one in books.accounts if str(one.candidate.model) == model)
 

@@ -240,5 +240,5 @@ def test_rows_that_a_hung_disk_kept_from_the_journal_are_in_the_ledger_when_the_
 
 def dropped_by_ledger(stack: Stack) -> dict[str, int]:
     """Rows that the store counts as dropped, by reason."""
-    books = stack.status().books
+    books = stack.status().store
     return {} if books is None else books.intake.dropped

@@ -185,6 +185,6 @@ def _state_of(stack: Stack, model: str) -> object:
 
 
 def _pending(stack: Stack) -> dict[str, int]:
-    books = stack.status().books
+    books = stack.status().store
     assert books is not None
     return {str(account.candidate.model): account.pending for account in books.accounts}

@@ -53,5 +53,5 @@ def test_ctrl_c_under_load_loses_nothing_and_the_next_umbra_up_goes_on(
 
 def _has_scored(stack: Stack) -> bool:
     """Whether the candidate's model runs: to start it within the seconds of a stop is not promised."""
-    books = stack.status().books
+    books = stack.status().store
     return books is not None and all(account.scored for account in books.accounts)

@@ -134,5 +134,5 @@ def test_two_data_directories_with_one_source_id_lose_nothing_and_one_says_so(
     first.wait_drained()
     (second.data / "source-id").unlink()  # it is the copy: it becomes a source of its own
     second.wait_drained()
-    wait_until(lambda: second.status().in_order, 60, second.explain)
+    wait_until(lambda: second.status().is_healthy, 60, second.explain)
     audit(second, askers)

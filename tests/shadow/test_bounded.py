@@ -67,6 +67,6 @@ def test_a_status_tells_what_is_known_while_the_store_hangs(store: Store, tmp_pa
         found = status.gather(settings, NOW, store_seconds=0.5)
     holder.dispose()
     worker.close()
-    assert found.trouble == "the store did not answer within 0.5 seconds"
+    assert found.store_error == "the store did not answer within 0.5 seconds"
     assert [process.role for process in found.processes] == ["worker"]
-    assert not found.in_order
+    assert not found.is_healthy

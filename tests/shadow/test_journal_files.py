@@ -95,7 +95,7 @@ def test_what_is_no_journal_file_keeps_no_other_file_waiting_and_is_named(
     mover.sync()
     state = gather(settings, store)
     assert list(state.journal.held_up) == [NAME]
-    assert not state.in_order
+    assert not state.is_healthy
     told = run_umbra("status")
     assert told.exit_code == 1
     assert NAME in told.output
@@ -105,7 +105,7 @@ def test_what_is_no_journal_file_keeps_no_other_file_waiting_and_is_named(
     people.ask(1)
     assert empty(mover) == 1
     assert mover.obstacles == {}
-    assert gather(settings, store).in_order
+    assert gather(settings, store).is_healthy
 
 
 @pytest.mark.parametrize("make", NO_JOURNAL_FILES)
@@ -285,11 +285,11 @@ def test_captures_that_wait_for_long_while_nothing_moves_are_no_good_state(
     directory_id(settings().data_dir)
     state = gather(settings, store)
     assert any("ingest moves none" in trouble for trouble in state.troubles)
-    assert not state.in_order
+    assert not state.is_healthy
     assert "ingest moves none" in run_umbra("status").output
     heartbeat = Heartbeat(settings().run_dir, "ingest", datetime.now(UTC))
     heartbeat.report(moved_at=datetime.now(UTC).timestamp())
-    assert gather(settings, store).in_order
+    assert gather(settings, store).is_healthy
     heartbeat.close()
 
 

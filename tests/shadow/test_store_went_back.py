@@ -98,7 +98,7 @@ def test_what_a_restored_store_forgot_is_read_again_while_nothing_else_happens(
     assert stored(store) == people.kept.keys() | later.kept.keys()
     check_numbers(store)
     assert gather(settings, store).journal.missing == 0
-    assert gather(settings, store).in_order
+    assert gather(settings, store).is_healthy
 
 
 def test_a_store_that_is_restored_in_the_middle_of_traffic_gets_everything_again(
@@ -186,14 +186,14 @@ def test_captures_that_no_file_holds_any_more_are_counted_until_somebody_accepts
     assert stored_files.paths(settings().journal_dir) == []
     copy.put_back()
     before = gather(settings, store)  # ingest need not have noticed
-    assert (before.journal.missing, before.in_order) == (5, False)
+    assert (before.journal.missing, before.is_healthy) == (5, False)
     empty(mover)
     again = asker()
     again.ask(1)
     empty(mover)
     now = gather(settings, store)
     assert now.journal.missing == 5
-    assert not now.in_order
+    assert not now.is_healthy
     told = run_umbra("status")
     assert told.exit_code == 1
     assert "went back by 5 captures" in " ".join(told.output.split())
@@ -201,9 +201,9 @@ def test_captures_that_no_file_holds_any_more_are_counted_until_somebody_accepts
     assert accepted.exit_code == 0
     empty(mover)
     after = gather(settings, store)
-    assert (after.journal.missing, after.in_order) == (0, True)
-    assert after.books is not None
-    assert after.books.intake.dropped == {"rolled_back": 5}
+    assert (after.journal.missing, after.is_healthy) == (0, True)
+    assert after.store is not None
+    assert after.store.intake.dropped == {"rolled_back": 5}
     assert stored(store) == people.kept.keys() | again.kept.keys()
 
 
@@ -218,9 +218,9 @@ def test_a_loss_is_accepted_also_when_ingest_has_not_noticed_it(
     empty(mover)
     copy.put_back()
     assert run_umbra("journal", "accept-loss").exit_code == 0
-    assert gather(settings, store).in_order
+    assert gather(settings, store).is_healthy
     empty(mover)
-    assert gather(settings, store).in_order
+    assert gather(settings, store).is_healthy
 
 
 @pytest.mark.parametrize("restarted", [False, True], ids=["ingest runs on", "ingest is restarted"])
@@ -244,7 +244,7 @@ def test_drops_that_a_restored_store_forgot_are_counted_again(
     people.recorder.close()
     empty(mover)
     assert dropped(store) == {"disk": 7}
-    assert gather(settings, store).in_order
+    assert gather(settings, store).is_healthy
 
 
 def test_a_file_set_aside_stays_in_the_ledger_of_a_restored_store_until_it_is_put_back(
@@ -301,7 +301,7 @@ def test_of_a_file_that_is_read_again_the_damaged_houses_are_counted_once(
     empty(mover)
     assert dropped(store) == {"damaged": 3}
     assert len(stored(store)) == 9
-    assert gather(settings, store).in_order
+    assert gather(settings, store).is_healthy
     assert run_umbra("journal", "accept-loss").exit_code == 0
     assert dropped(store) == {"damaged": 3}
 

@@ -13,13 +13,13 @@ from rich.table import Table
 from monitoring import terminal
 from monitoring.phrases import count
 from monitoring.terminal import styled
-from shadow import status as whole
 from shadow.policy_summary import Pace
 from shadow.processes import EXIT_FAILURE
 from shadow.records import Purpose
 from shadow.settings import Settings
 from shadow.source import purpose
-from shadow.status import Books, JournalState, Status
+from shadow.status import JournalState, Status, StoreState, gather
+from shadow.status import as_json as view
 from shadow.store.ledger import Account
 from shadow.store.outcomes import Counts
 
@@ -39,84 +39,84 @@ def status(as_json: bool) -> None:
     umbra status --json | jq '.candidates[].pending'
     """
     settings = Settings.from_environment()
-    now = whole.gather(settings, datetime.now(UTC))
+    status_now = gather(settings, datetime.now(UTC))
     if as_json:
-        terminal.say_json(whole.as_json(now))
+        terminal.say_json(view(status_now))
     else:
-        terminal.show(render(now))
+        terminal.show(render(status_now))
         if hint := purpose.demo_hint(settings):
             terminal.say("", hint)
-    sys.exit(0 if now.in_order else EXIT_FAILURE)
+    sys.exit(0 if status_now.is_healthy else EXIT_FAILURE)
 
 
-def render(now: Status) -> RenderableType:
-    """The status as people read it."""
-    troubles = [styled(trouble[:1].upper() + trouble[1:], "bold red") for trouble in now.troubles]
-    parts: list[RenderableType] = [_processes(now), *troubles, "", _journal(now.journal)]
-    if now.books is None:
-        parts += ["", styled(f"The store cannot be asked: {now.trouble}", "bold red")]
+def render(status: Status) -> RenderableType:
+    """Render the status for people."""
+    troubles = [styled(trouble[:1].upper() + trouble[1:], "bold red") for trouble in status.troubles]
+    lines: list[RenderableType] = [_processes(status), *troubles, "", _journal(status.journal)]
+    if status.store is None:
+        lines += ["", styled(f"The store cannot be asked: {status.store_error}", "bold red")]
     else:
-        parts += _books(now.books)
-    return Group(*parts)
+        lines += _store(status.store)
+    return Group(*lines)
 
 
-def _processes(now: Status) -> RenderableType:
-    if not now.processes:
-        return f"No process of {now.data_dir} is running."
+def _processes(status: Status) -> RenderableType:
+    if not status.processes:
+        return f"No process of {status.data_dir} is running."
     table = Table("Process", "pid", "up", "", box=None, pad_edge=False)
-    for process in now.processes:
+    for process in status.processes:
         facts = process.facts
-        about = " ".join(str(facts[key]) for key in ("candidate", "state", "because") if key in facts)
-        table.add_row(process.role, str(process.pid), _duration(now.taken_at - process.since), about)
+        description = " ".join(str(facts[key]) for key in ("candidate", "state", "because") if key in facts)
+        table.add_row(process.role, str(process.pid), _duration(status.taken_at - process.since), description)
     return table
 
 
 def _journal(journal: JournalState) -> str:
     waiting, refused = journal.waiting, journal.refused_files
-    parts = (
+    facts = (
         "captures waiting: unknown" if waiting is None else f"{count(waiting, 'capture')} waiting",
         f"{journal.size_bytes:,} bytes in {count(journal.files, 'file')}",
         *((f"{count(refused, 'file')} set aside (see `umbra journal`)",) if refused else ()),
     )
-    return f"Journal: {', '.join(parts)}"
+    return f"Journal: {', '.join(facts)}"
 
 
-def _books(books: Books) -> list[RenderableType]:
-    live = "nothing yet" if books.deployment is None else str(books.deployment.live)
-    since = "" if books.deployment is None else f" since {books.deployment.since:%Y-%m-%d %H:%M:%S} UTC"
-    intake = books.intake
+def _store(store: StoreState) -> list[RenderableType]:
+    live = "nothing yet" if store.deployment is None else str(store.deployment.live)
+    since = "" if store.deployment is None else f" since {store.deployment.since:%Y-%m-%d %H:%M:%S} UTC"
+    intake = store.intake
     pruned = f", {intake.pruned:,} pruned" if intake.pruned else ""
     verdict = (
         styled("The ledger balances.", "green")
-        if books.balance
+        if store.balances
         else styled("The ledger does NOT balance: see `missing`.", "bold red")
     )
     return [
-        *([DEMO] if books.purpose is Purpose.DEMO else []),
+        *([DEMO] if store.purpose is Purpose.DEMO else []),
         f"Live: {live}{since}",
         f"Store: {count(intake.stored, 'capture')}{pruned}{_reasons(', dropped', intake.dropped)}",
-        outcomes_line(books.outcomes),
+        outcomes_line(store.outcomes),
         "",
-        _ledger(books) if books.accounts else styled("No candidate is being scored.", "yellow"),
+        _ledger(store) if store.accounts else styled("No candidate is being scored.", "yellow"),
         "",
         verdict,
     ]
 
 
 def outcomes_line(known: Counts) -> str:
-    """What is known of answered houses."""
+    """Write the counts of outcomes as one line."""
     return (
         f"Outcomes: {known.sold:,} sold, {known.withdrawn:,} withdrawn, {known.corrections:,} corrections, "
         f"{known.unmatched:,} unmatched"
     )
 
 
-def _ledger(books: Books) -> Table:
+def _ledger(store: StoreState) -> Table:
     """One column per candidate, so that any number of states fits a narrow terminal."""
     table = Table("Ledger", box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    for account in books.accounts:
+    for account in store.accounts:
         table.add_column(str(account.candidate.model), justify="right")
-    columns = [_column(account, books.lags[account.candidate.id]) for account in books.accounts]
+    columns = [_column(account, store.lags[account.candidate.id]) for account in store.accounts]
     for name in dict.fromkeys(name for column in columns for name in column):
         table.add_row(name, *(column.get(name, "0") for column in columns))
     return table

@@ -60,7 +60,7 @@ def audit(stack: Stack, askers: Sequence[Asker], *, complete: Collection[str] = 
     missing = acknowledged - found.keys()
     assert not missing, (
         f"{len(missing)} of {len(acknowledged)} acknowledged houses are not in the store, the first "
-        f"{min(missing)}; counted as dropped: {stack.status().books}"
+        f"{min(missing)}; counted as dropped: {stack.status().store}"
     )
     check_ledger(stack)
     for model in complete:

@@ -207,7 +207,7 @@ class Stack:
 
         def drained() -> Status | None:
             now = self.status()
-            books = now.books
+            books = now.store
             if books is None or now.journal.waiting != 0:
                 return None
             behind = [a for a in books.accounts if a.pending and a.candidate.state.value == "active"]

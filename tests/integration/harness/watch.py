@@ -8,7 +8,7 @@ from typing import Self
 
 from harness.stack import Stack
 
-from shadow.status import Books
+from shadow.status import StoreState
 
 _PAUSE_SECONDS = 0.03
 
@@ -18,7 +18,7 @@ class Watch:
 
     def __init__(self, stack: Stack) -> None:
         self.looks = 0
-        self.unbalanced: list[Books] = []
+        self.unbalanced: list[StoreState] = []
         self._stack = stack
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -35,8 +35,8 @@ class Watch:
 
     def _run(self) -> None:
         while not self._stop.wait(_PAUSE_SECONDS):
-            books = self._stack.status().books
+            books = self._stack.status().store
             if books is not None:
                 self.looks += 1
-                if not books.balance:
+                if not books.balances:
                     self.unbalanced.append(books)
