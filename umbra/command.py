@@ -1,7 +1,4 @@
-"""The command itself: its groups, and one place where errors become messages and exit codes.
-
-Exit codes: 0 done, 1 it could not be done or does not add up, 2 the command or a setting is wrong.
-"""
+"""The command itself: its subcommands, and its errors as messages and exit codes (see umbra.errors)."""
 
 from __future__ import annotations
 
@@ -15,59 +12,17 @@ from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import version
 from io import TextIOWrapper
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
-from model_package.artifact import AlteredArtifact, InvalidArtifact, NoSuchModel
-from model_package.dataset import InvalidDataset
-from model_package.quality import BelowStandard
-from model_package.recipes import UnknownRecipe
-from model_package.reference import InvalidReference
 from monitoring import logs, terminal
-from shadow.outcomes.csv_file import InvalidOutcomeFile
-from shadow.policy import InvalidPolicy
-from shadow.processes import EXIT_FAILURE, EXIT_USAGE, CannotRun
-from shadow.rollout import NoDeployment, PromotionRefused, RolloutConflict, UnfitArtifact
-from shadow.settings import InvalidSetting, Settings
+from shadow.processes import EXIT_FAILURE
+from shadow.settings import Settings
 from shadow.source import purpose
-from shadow.store import StoreRefused, StoreUnavailable
-from shadow.store.candidates import CandidateConflict
-from shadow.store.deployments import DeployedMeanwhile
-from shadow.store.retention.prunings import PruneHeldUp, PruneRefused
-from shadow.store.streams import NotJudged
-from umbra.launch import NotStarted
+from umbra import errors
 
-_USAGE = (InvalidPolicy, InvalidReference, InvalidSetting, UnknownRecipe)
-_FAILURE = (
-    AlteredArtifact,
-    BelowStandard,
-    CandidateConflict,
-    CannotRun,
-    DeployedMeanwhile,
-    InvalidArtifact,
-    InvalidDataset,
-    InvalidOutcomeFile,
-    NoDeployment,
-    NoSuchModel,
-    NotJudged,
-    NotStarted,
-    OSError,
-    PromotionRefused,
-    PruneHeldUp,
-    PruneRefused,
-    RolloutConflict,
-    StoreRefused,
-    StoreUnavailable,
-    UnfitArtifact,
-)
-
-
-_NOT_HERE = (NoDeployment, NoSuchModel, NotJudged, StoreUnavailable)
-"""What somebody is told who looks in another directory than the one that is used."""
-
-
-# Each is imported when it is called: `umbra status` need not wait for what only training uses.
+# Imported when called: `umbra status` does not wait for libraries that only training uses.
 _COMMANDS = {
     "up": "umbra.commands.run:up",
     "demo": "umbra.commands.run:demo",
@@ -93,7 +48,7 @@ _COMMANDS = {
 
 class _Group(click.Group):
     def list_commands(self, _context: click.Context) -> list[str]:
-        """The commands, the most used first."""
+        """List the commands, the most used first."""
         return list(_COMMANDS)
 
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
@@ -102,7 +57,7 @@ class _Group(click.Group):
             return None
         module, attribute = _COMMANDS[name].split(":")
         command: click.Command = getattr(import_module(module), attribute)
-        # While it was imported a signal ended the process; from now on there may be something to tidy up.
+        # During the import a signal ended the process at once; from now on a command may have to clean up.
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         return command
@@ -110,7 +65,7 @@ class _Group(click.Group):
     def resolve_command(
         self, context: click.Context, arguments: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find a command, or say which one may be meant."""
+        """Find a command, or suggest a similar one."""
         name = arguments[0]
         if not name.startswith("-") and name not in _COMMANDS:
             likely = get_close_matches(name, _COMMANDS, n=1)
@@ -119,28 +74,39 @@ class _Group(click.Group):
         return super().resolve_command(context, arguments)
 
     def invoke(self, context: click.Context) -> Any:
-        """Run a command; an error it knows becomes one line, without a trace."""
+        """Run a command; an error of the table becomes one line, without a trace."""
         try:
             return _flushed(lambda: super(_Group, self).invoke(context))
-        except BrokenPipeError:  # whoever read the output has seen enough
-            _drop_output()
-            sys.exit(EXIT_FAILURE)
-        except _USAGE as fault:
-            _fail(fault, EXIT_USAGE)
-        except _FAILURE as fault:
-            _fail(fault, EXIT_FAILURE)
-        except KeyboardInterrupt:
-            sys.exit(130)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except Exception:  # noqa: BLE001 - a trace may hold foreign texts, too
-            terminal.say_trace()
-            terminal.say("umbra: this is a defect of Umbra: please report it with the lines above", err=True)
-            sys.exit(EXIT_FAILURE)
+        except (KeyboardInterrupt, Exception) as fault:  # noqa: BLE001 (one place for all of them)
+            _exit(fault)
+
+
+def _exit(fault: BaseException) -> NoReturn:
+    """Print the error, then end with its exit code."""
+    code = errors.exit_code(fault)
+    if code is None:
+        terminal.say_trace()  # which may hold texts of others, too
+        terminal.say("umbra: this is a defect of Umbra: please report it with the lines above", err=True)
+        sys.exit(EXIT_FAILURE)
+    if not isinstance(fault, errors.WITHOUT_MESSAGE):
+        with suppress(OSError):
+            _print(fault)
+    _drop_output()
+    sys.exit(code)
+
+
+def _print(fault: BaseException) -> None:
+    terminal.say_why("umbra", errors.message(fault))
+    if isinstance(fault, errors.OF_ANOTHER_DIRECTORY) and (
+        hint := purpose.demo_hint(Settings.from_environment())
+    ):
+        terminal.say(hint, err=True)
 
 
 def _flushed(run: Callable[[], Any]) -> Any:
-    """Run a command to the end of its output, so that a full disk or a closed pipe is its own error."""
+    """Run a command and flush its output, so that a full disk or a closed pipe is an error of the command."""
     try:
         return run()
     finally:
@@ -148,24 +114,8 @@ def _flushed(run: Callable[[], Any]) -> Any:
             sys.stdout.flush()
 
 
-def _fail(fault: Exception, status: int) -> None:
-    with suppress(OSError):
-        terminal.say_why("umbra", _sentence(fault))
-        if isinstance(fault, _NOT_HERE) and (hint := purpose.demo_hint(Settings.from_environment())):
-            terminal.say(hint, err=True)
-    _drop_output()
-    sys.exit(status)
-
-
-def _sentence(fault: Exception) -> str:
-    """What is wrong, in words: of an error of the system without its number."""
-    if isinstance(fault, OSError) and fault.strerror:
-        return f"{os.fsdecode(fault.filename)}: {fault.strerror}" if fault.filename else fault.strerror
-    return str(fault) or type(fault).__name__
-
-
 def _drop_output() -> None:
-    """Forget what could not be written: it would fail again when the interpreter ends."""
+    """Discard output that cannot be written: writing it would fail again when the interpreter ends."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -174,10 +124,9 @@ def _drop_output() -> None:
 
 
 def _open_streams() -> None:
-    """Make the three streams fit for what commands do.
+    """Open the standard streams that are closed, and escape characters that a terminal cannot show.
 
-    Where one is closed, the next file that is opened, the store's perhaps, would take its number; and a
-    character that a terminal's encoding lacks is shown as an escape.
+    Otherwise the next file that is opened, perhaps the store's, would take the number of a closed stream.
     """
     for number in range(3):
         try:

@@ -391,7 +391,7 @@ def test_the_api_waits_for_no_back_off_and_only_it_knows_the_token(settings: Cal
 def test_what_a_killed_process_leaves_behind_is_adopted_given_time_and_then_killed() -> None:
     code = """
 import os, subprocess, sys
-from shadow.processes import descendants; from shadow import start; from umbra import launch as up
+from shadow.processes import descendants; from shadow import start; from umbra.orphans import Orphans
 start.adopt_orphans()
 orphan = "import os, sys, time; print(os.getpid(), flush=True); time.sleep(60)"
 middle = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {orphan!r}], process_group=0)"
@@ -400,7 +400,7 @@ pid = int(parent.stdout.readline())
 parent.wait()
 while pid not in descendants.children():
     pass
-orphans = up.Orphans()
+orphans = Orphans()
 orphans.reap([], now=0.0)
 orphans.reap([], now=14.0)
 os.kill(pid, 0)
@@ -417,7 +417,7 @@ while pid in descendants.children():
 def test_those_who_answer_for_a_killed_api_stay_until_the_next_one_answers(tmp_path: Path) -> None:
     code = """
 import os, signal, sys
-from shadow.processes import descendants; from shadow import start; from umbra import launch as up
+from shadow.processes import descendants; from shadow import start; from umbra.orphans import Orphans
 from shadow.backoff import Backoff
 from shadow.processes.handover import Handover
 from shadow.processes import Child
@@ -434,7 +434,7 @@ handover.inherited().report_answering(os.getpid())
 signal.pause()
 '''
 handover = Handover(Settings.from_environment())
-orphans = up.Orphans(handover)
+orphans = Orphans(handover)
 child = Child("api", [sys.executable, "-c", api], dict(os.environ) | handover.environment,
               descriptors=handover.descriptors, backoff=Backoff(0.0, 0.0))
 def tend(now):
