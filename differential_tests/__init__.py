@@ -1,1 +1,1 @@
-"""Two running builds, or two models, the same questions: same answers?"""
+"""Ask two builds or two models the same questions, and compare their answers."""

@@ -1,4 +1,4 @@
-"""What the suite on this repository has in common: sales, models trained on them once, a real API.
+"""Fixtures of the suite on this repository: sales, models trained once, a real API.
 
 UMBRA_TEST_EXAMPLES=5000    houses that hypothesis tries (200)
 UMBRA_TEST_BASE=origin/main   the commit whose golden answers count (HEAD)
@@ -40,14 +40,14 @@ _checks: list[Check] = []
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """The whole suite runs in a process for each core; what is named on the command line, in this one."""
-    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    return (os.cpu_count() or 1) if whole else 0
+    """Use a process per core for the whole suite, and this process for files named on the command line."""
+    runs_all = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return (os.cpu_count() or 1) if runs_all else 0
 
 
 @pytest.fixture(scope="session")
 def synthetic_sales(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made-up sales as a CSV file."""
+    """Write synthetic sales as a CSV file."""
     path = tmp_path_factory.mktemp("sales") / "made_up.csv"
     _write(path, synthetic(HOUSES, SEED))
     return path
@@ -64,7 +64,7 @@ def _write(path: Path, sales: Dataset) -> None:
 
 @pytest.fixture(scope="session")
 def ames_sales() -> Path:
-    """The real sales: never in the repository; a test that needs them skips without them."""
+    """Provide the Ames sales, which are never in the repository; skip the test without them."""
     beside = REPOSITORY.parent / "shared" / "data" / "ames_2006_2009.csv"
     path = Path(os.environ.get("UMBRA_TEST_AMES_CSV") or beside)
     if not path.is_file():
@@ -74,17 +74,17 @@ def ames_sales() -> Path:
 
 @pytest.fixture(scope="session")
 def models(synthetic_sales: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A models directory with linear@1 and gbm@1, trained on the made-up sales: to be read only."""
-    return _trained(synthetic_sales, tmp_path_factory.mktemp("made-up"))
+    """Provide a read-only models directory with linear@1 and gbm@1, trained on synthetic sales."""
+    return _train(synthetic_sales, tmp_path_factory.mktemp("made-up"))
 
 
 @pytest.fixture(scope="session")
 def ames_models(ames_sales: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same, trained on the real sales."""
-    return _trained(ames_sales, tmp_path_factory.mktemp("real"))
+    """Provide the models directory of the Ames sales."""
+    return _train(ames_sales, tmp_path_factory.mktemp("real"))
 
 
-def _trained(sales: Path, directory: Path) -> Path:
+def _train(sales: Path, directory: Path) -> Path:
     for recipe in RECIPES:
         train.train(recipe, read_csv(sales), directory, SEED, trained_at=TRAINED_AT)
     return directory
@@ -92,7 +92,7 @@ def _trained(sales: Path, directory: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def api(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """A real API with two workers, in which linear@1 is live."""
+    """Provide a real API with two workers, in which linear@1 is live."""
     data = tmp_path_factory.mktemp("data")
     prepare(models, data)
     with serving(models, data, workers=2) as running:
@@ -101,51 +101,51 @@ def api(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]
 
 @pytest.fixture(scope="session")
 def run_levels() -> RunLevels:
-    """Runs the levels; gives their checks, and keeps them for the reports."""
+    """Run the levels, and remember their checks for the reports."""
 
-    def checks(package: Path, *levels: Level, examples: int = 0, **given: object) -> list[Check]:
+    def checks(package: Path, *levels: Level, examples: int = 0, **options: object) -> list[Check]:
         tried = examples or int(os.environ.get("UMBRA_TEST_EXAMPLES", EXAMPLES))
-        ladder = Suite(
+        suite = Suite(
             package,
             tolerances.read(),
             levels=frozenset(levels),
             recipes=RECIPES,
             examples=tried,
-            **given,  # type: ignore[arg-type]
+            **options,  # type: ignore[arg-type]
         )
-        made = list(ladder.checks())
-        _checks.extend(made)
-        _keep(ladder.found)
-        return made
+        checks_made = list(suite.checks())
+        _checks.extend(checks_made)
+        _save_questions(suite.new_questions)
+        return checks_made
 
     return checks
 
 
-def _keep(found: Sequence[questions.Question]) -> None:
+def _save_questions(broken: Sequence[questions.Question]) -> None:
     path = os.environ.get("UMBRA_TEST_FOUND")
-    if path and found:
+    if path and broken:
         known = list(questions.read(Path(path))) if Path(path).exists() else []
-        questions.write(Path(path), [*known, *found])
+        questions.write(Path(path), [*known, *broken])
 
 
 @pytest.fixture(scope="session")
 def require_no_findings() -> RequireNoFindings:
-    """Fails with the summary of a pull request unless checks were made and found nothing."""
+    """Fail with the pull-request summary unless there are checks and none has findings."""
 
     def judge(checks: Sequence[Check]) -> None:
         if not checks or not all(check.passed for check in checks):
-            pytest.fail(markdown.text([one for one in checks if not one.passed]), pytrace=False)
+            pytest.fail(markdown.text([check for check in checks if not check.passed]), pytrace=False)
 
     return judge
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write all checks as reports, where that was asked for."""
+    """Write all checks as reports if UMBRA_TEST_REPORTS is set."""
     del session
     folder = os.environ.get("UMBRA_TEST_REPORTS")
     if not folder or not _checks:
         return
-    place = Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
-    junit, html, lines, summary = (place / f"levels.{kind}" for kind in ("xml", "html", "jsonl", "md"))
+    directory = Path(folder)
+    directory.mkdir(parents=True, exist_ok=True)
+    junit, html, lines, summary = (directory / f"levels.{kind}" for kind in ("xml", "html", "jsonl", "md"))
     ReportOptions(junit, html, lines, summary, as_json=False).write(_checks)

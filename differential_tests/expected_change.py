@@ -1,4 +1,4 @@
-"""Expected changes: a reviewer approves that a new model answers differently, and by how much.
+"""Expected changes: a reviewer approves how far the answers of a new model may differ.
 
 One entry of `expected_change.toml` is for one pair of artifacts and never counts for another. It excuses
 other numbers within its limits, and nothing else: rows, refusals, types, signs, NaN and infinities remain.
@@ -57,7 +57,7 @@ class _Document(TomlTable):
 
 @dataclass(frozen=True, slots=True)
 class ChangeFigures:
-    """What an entry limits, measured at one path over `compared` rows; the bias has its sign."""
+    """The figures that an entry limits, measured at one path over `compared` rows; the bias has its sign."""
 
     path: str
     compared: int
@@ -71,55 +71,57 @@ _LIMITS = ("beyond_1_percent", "beyond_5_percent", "max_percent", "bias_percent"
 
 
 def read(path: Path) -> tuple[ExpectedChange, ...]:
-    """The entries of a file; raises InvalidChange or OSError."""
+    """Read the entries of a file; raise InvalidChange or OSError."""
     return parse(toml_file.read_text(path, InvalidChange))
 
 
 def parse(text: str) -> tuple[ExpectedChange, ...]:
-    """The entries in the text of a file; raises InvalidChange."""
+    """Parse the entries in a text; raise InvalidChange."""
     return toml_file.parse_document(_Document, text, InvalidChange).change
 
 
 def judge(check: Check, changes: Sequence[ExpectedChange]) -> Check:
-    """The check as the entries leave it: `a` is what was approved before, `b` what answers now.
+    """Apply the approved changes to a check whose side `a` was approved before and `b` answers now.
 
     Within the limits of its entry other numbers are a fact instead of findings; beyond, they stay, after
     what was exceeded. Without an entry they stay, too, after the text that one would have.
     """
     if check.error:
         return check
-    entry = next((one for one in changes if _is_for(one, check)), None)
-    check = replace(check, facts=check.facts | _left_over(check, changes, entry))
+    entry = next((change for change in changes if _applies_to(change, check)), None)
+    check = replace(check, facts=check.facts | _unused_entries(check, changes, entry))
     measured = figures(check)
     if not measured or _digests(check)[0] == _digests(check)[1]:
         return check
     if entry is None:
-        return _with(check, [_needed(check, measured)], check.findings)
-    exceeded = [found for one in measured for found in _exceeded(one, entry)]
+        return _with_findings(check, [_missing_entry(check, measured)], check.findings)
+    exceeded = [finding for figures in measured for finding in _exceeded_limits(figures, entry)]
     if exceeded:
-        return _with(check, exceeded, check.findings)
+        return _with_findings(check, exceeded, check.findings)
     rest = [finding for finding in check.findings if finding.kind is not FindingKind.NUMBER]
-    return _with(replace(check, facts=check.facts | {FACT: _excused(entry, measured)}), [], rest)
+    return _with_findings(replace(check, facts=check.facts | {FACT: _approval(entry, measured)}), [], rest)
 
 
 def figures(check: Check) -> list[ChangeFigures]:
-    """How far the numbers are apart, at each path with numbers beyond the tolerance."""
+    """Measure the differences at each path with numbers beyond the tolerance."""
     percents: dict[str, list[float]] = defaultdict(list)
     for finding in check.findings:
         if finding.kind is FindingKind.NUMBER:
-            percents[finding.path].append(_signed(finding))
+            percents[finding.path].append(_signed_percent(finding))
     compared = {spread.path: spread.compared for spread in check.spreads if not spread.segment}
     return [
-        _figures(path, np.array(each), compared.get(path, check.rows))
+        _change_figures(path, np.array(each), compared.get(path, check.rows))
         for path, each in sorted(percents.items())
     ]
 
 
 def entry_text(check: Check, measured: Iterable[ChangeFigures]) -> str:
-    """The entry that would be needed, ready to paste: reason and name are left to the reviewer."""
+    """Write the entry to approve this change; the reviewer adds reason and name."""
     before, after = _digests(check)
-    told = list(measured)
-    limits = [f"{name} = {_rounded_up(max(abs(getattr(one, name)) for one in told))}" for name in _LIMITS]
+    paths = list(measured)
+    limits = [
+        f"{name} = {_round_up(max(abs(getattr(figures, name)) for figures in paths))}" for name in _LIMITS
+    ]
     return "\n".join(
         [
             "[[change]]",
@@ -133,7 +135,7 @@ def entry_text(check: Check, measured: Iterable[ChangeFigures]) -> str:
     )
 
 
-def _figures(
+def _change_figures(
     path: str, percents: np.ndarray[tuple[int], np.dtype[np.float64]], compared: int
 ) -> ChangeFigures:
     sizes = np.abs(percents)
@@ -147,12 +149,12 @@ def _figures(
     )
 
 
-def _signed(finding: Finding) -> float:
+def _signed_percent(finding: Finding) -> float:
     percent, difference = finding.percent or 0.0, finding.difference or 0.0
     return percent if difference > 0 else -percent
 
 
-def _is_for(entry: ExpectedChange, check: Check) -> bool:
+def _applies_to(entry: ExpectedChange, check: Check) -> bool:
     return entry.model == _model(check) and (entry.before, entry.after) == _digests(check)
 
 
@@ -164,35 +166,35 @@ def _digests(check: Check) -> tuple[str, str]:
     return (check.a.artifact_sha256 if check.a else "", check.b.artifact_sha256 if check.b else "")
 
 
-def _left_over(
+def _unused_entries(
     check: Check, changes: Sequence[ExpectedChange], entry: ExpectedChange | None
 ) -> dict[str, str]:
-    """Entries of this model that excuse nothing."""
-    told = {
-        f"stale expected change {number}": f"for {one.before[:12]} to {one.after[:12]}: remove it"
-        for number, one in enumerate(changes, start=1)
-        if one.model == _model(check) and one is not entry
+    """List entries of this model that excuse nothing."""
+    unused = {
+        f"stale expected change {number}": f"for {change.before[:12]} to {change.after[:12]}: remove it"
+        for number, change in enumerate(changes, start=1)
+        if change.model == _model(check) and change is not entry
     }
     if entry is not None and not figures(check):
-        told["unused expected change"] = f"for {entry.before[:12]} to {entry.after[:12]}: no number differs"
-    return told
+        unused["unused expected change"] = f"for {entry.before[:12]} to {entry.after[:12]}: no number differs"
+    return unused
 
 
-def _exceeded(measured: ChangeFigures, entry: ExpectedChange) -> Iterable[Finding]:
+def _exceeded_limits(measured: ChangeFigures, entry: ExpectedChange) -> Iterable[Finding]:
     for name in _LIMITS:
-        limit, found = getattr(entry, name), getattr(measured, name)
-        if abs(found) > limit:
+        limit, value = getattr(entry, name), getattr(measured, name)
+        if abs(value) > limit:
             yield Finding(
                 FindingKind.BUDGET,
                 row="all",
                 path=measured.path,
                 a=limit,
-                b=found,
+                b=value,
                 detail=f"{name} of {measured.compared} rows: {entry.approved_by} approved {limit:g}",
             )
 
 
-def _needed(check: Check, measured: Sequence[ChangeFigures]) -> Finding:
+def _missing_entry(check: Check, measured: Sequence[ChangeFigures]) -> Finding:
     if all([_model(check), *_digests(check)]):
         text = entry_text(check, measured)
         detail = f"another model, other answers; if they are wanted, approve them:\n{text}"
@@ -201,23 +203,23 @@ def _needed(check: Check, measured: Sequence[ChangeFigures]) -> Finding:
     return Finding(FindingKind.BUDGET, row="all", path=measured[0].path, detail=detail)
 
 
-def _excused(entry: ExpectedChange, measured: Sequence[ChangeFigures]) -> str:
-    found = "; ".join(
-        f"{one.path}: {one.beyond_1_percent:.4%} of {one.compared} rows beyond 1 % (approved"
-        f" {entry.beyond_1_percent:.4%}), {one.beyond_5_percent:.4%} beyond 5 %"
-        f" ({entry.beyond_5_percent:.4%}), largest {one.max_percent:.4g} % ({entry.max_percent:g} %),"
-        f" mean {one.bias_percent:+.4g} % ({entry.bias_percent:g} %)"
-        for one in measured
+def _approval(entry: ExpectedChange, measured: Sequence[ChangeFigures]) -> str:
+    figures_by_path = "; ".join(
+        f"{figures.path}: {figures.beyond_1_percent:.4%} of {figures.compared} rows beyond 1 % (approved"
+        f" {entry.beyond_1_percent:.4%}), {figures.beyond_5_percent:.4%} beyond 5 %"
+        f" ({entry.beyond_5_percent:.4%}), largest {figures.max_percent:.4g} % ({entry.max_percent:g} %),"
+        f" mean {figures.bias_percent:+.4g} % ({entry.bias_percent:g} %)"
+        for figures in measured
     )
-    return f"approved by {entry.approved_by} ({entry.reason}): {found}"
+    return f"approved by {entry.approved_by} ({entry.reason}): {figures_by_path}"
 
 
-def _with(check: Check, first: Sequence[Finding], then: Sequence[Finding]) -> Check:
+def _with_findings(check: Check, first: Sequence[Finding], then: Sequence[Finding]) -> Check:
     return replace(check, findings=(*first, *then))
 
 
-def _rounded_up(figure: float) -> float:
-    """To two digits, so that a limit is not made to measure."""
+def _round_up(figure: float) -> float:
+    """Round up to two digits, so that a limit has some room."""
     if figure == 0:
         return 0.0
     unit = 10 ** (np.floor(np.log10(figure)) - 1)

@@ -1,4 +1,4 @@
-"""Findings: what differs and should not, and what a check has seen."""
+"""Findings, checks and their parts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from differential_tests.run_file import RunHeader
 
 
 class Level(StrEnum):
-    """Which two things are held against each other; the first level that fails tells where to look."""
+    """Which two systems are compared; the first level that fails shows where to look."""
 
     D0 = "D0"
     D1 = "D1"
@@ -25,7 +25,7 @@ class Level(StrEnum):
 
     @property
     def purpose(self) -> str:
-        """In a few words."""
+        """Return the purpose in a few words."""
         return _PURPOSES[self]
 
 
@@ -40,7 +40,7 @@ _PURPOSES = {
 
 
 class FindingKind(StrEnum):
-    """What is wrong with one row."""
+    """The kind of a difference."""
 
     MISSING = "missing"  # answered by the first side only
     EXTRA = "extra"  # answered by the second side only
@@ -102,7 +102,7 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class KindCounts:
-    """How the questions of one kind fared: `answered` and `refused` alike by both sides, of `rows`.
+    """Counts for one kind of question: `answered` and `refused` alike by both sides, of `rows`.
 
     `empty` of the answered ones have nothing but null and NaN on both sides. `refusal` is what most of the
     refused ones were refused with.
@@ -117,13 +117,13 @@ class KindCounts:
 
     @property
     def should_be_answered(self) -> bool:
-        """Whether a refusal of both sides is no agreement, but a question that was not understood."""
+        """Return whether a refusal by both sides means a misunderstood question."""
         return self.kind in MEANT_TO_BE_ANSWERED
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One comparison that was made, or could not be made (`error`).
+    """One comparison, or the `error` that prevented it.
 
     `findings` are ordered by weight: what concerns whole rows first, then the largest differences.
     `facts` are tolerance, noise, hashes: whatever a reader needs to make the check again. `kind_counts`
@@ -146,35 +146,35 @@ class Check:
 
     @property
     def unanswered(self) -> int:
-        """Rows that should be answered, and that both sides refused or answered with null and NaN alone."""
+        """Count rows that need an answer and that both sides refused or answered with null and NaN."""
         return sum(kind.refused + kind.empty for kind in self.kind_counts if kind.should_be_answered)
 
     @property
     def passed(self) -> bool:
-        """It was made, and nothing was found."""
+        """Return whether the check ran without findings."""
         return not self.error and not self.findings
 
 
 def require_answers(check: Check) -> Check:
-    """The check, which could not be made if no row that should be answered was: no data is never a pass."""
+    """Turn a check without any answer into an error: no data is never a pass."""
     wanted = [kind for kind in check.kind_counts if kind.should_be_answered]
     if check.error or not wanted or check.unanswered < sum(kind.rows for kind in wanted):
         return check
     refused, empty = sum(kind.refused for kind in wanted), sum(kind.empty for kind in wanted)
     codes = ", ".join(sorted({repr(kind.refusal)[:80] for kind in wanted if kind.refusal}))
-    parts = [f"refused {refused:,} of them alike ({codes})"] if refused else []
-    parts += [f"answered {empty:,} with nothing but null and NaN"] if empty else []
+    reasons = [f"refused {refused:,} of them alike ({codes})"] if refused else []
+    reasons += [f"answered {empty:,} with nothing but null and NaN"] if empty else []
     kinds = ", ".join(f"{kind.rows:,} {kind.kind}" for kind in wanted)
     return replace(
         check,
-        error=f"no question was answered: rows that should be: {kinds}; both sides {' and '.join(parts)}. "
+        error=f"no question was answered: rows that should be: {kinds}; both sides {' and '.join(reasons)}. "
         "Do the payloads have the fields that the sides expect, and does [service] of the terms say how rows "
         "are sent and where the answers are?",
     )
 
 
 def exit_status(checks: tuple[Check, ...]) -> int:
-    """0 same, 1 findings, 2 when something could not run (or nothing did)."""
+    """Return 0 without findings, 1 with findings, 2 if something (or everything) could not run."""
     if not checks or any(check.error for check in checks):
         return 2
     return 1 if any(check.findings for check in checks) else 0

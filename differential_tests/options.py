@@ -1,4 +1,4 @@
-"""Options that commands share, and the progress bar."""
+"""Options shared by the commands, and the progress bar."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class ReportOptions:
 
 def payloads(path: Path) -> Payloads:
     """Read the questions of a file; tell on the terminal when it is a pipe that sends nothing yet."""
-    return Payloads(path, lambda words: say(f"differential_tests: {words}", err=True))
+    return Payloads(path, lambda text: say(f"differential_tests: {text}", err=True))
 
 
 def question_options(command: Command) -> Command:

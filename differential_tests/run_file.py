@@ -1,4 +1,4 @@
-"""Runs: what one side answered, as a file of JSON lines: first who was asked, then one line per question."""
+"""Runs: the answers of one side as JSON lines: a header, then one line per question."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class InvalidRun(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RunHeader:
-    """Who was asked what, and when. `facts` are versions and hashes for the reader of a report."""
+    """Source, questions and time of a run. `facts` are versions and hashes for the reader of a report."""
 
     source: str
     questions_sha256: str
@@ -30,7 +30,7 @@ class RunHeader:
 
 @dataclass(frozen=True, slots=True)
 class SideAnswer:
-    """What one side said to one question: a value, a refusal with its `code`, or nothing (`failure`).
+    """The answer of one side to one question: a value, a refusal with its `code`, or a `failure`.
 
     `value` is JSON: the answer to this row, or the body of the refusal; NaN and the infinities are kept.
     `failure` is a word of `sides.replies.Unanswered`, as timeout or row-count; `detail` says more.
@@ -48,7 +48,11 @@ class SideAnswer:
 
 # `value` is always written: null is an answer, too.
 _ALWAYS = object()
-_DEFAULTS = {one.name: one.default for one in fields(SideAnswer) if one.name != "value"}
+_DEFAULTS = {
+    field_of_answer.name: field_of_answer.default
+    for field_of_answer in fields(SideAnswer)
+    if field_of_answer.name != "value"
+}
 
 
 def write(path: Path, header: RunHeader, answers: Iterable[SideAnswer]) -> int:
@@ -62,13 +66,13 @@ def write(path: Path, header: RunHeader, answers: Iterable[SideAnswer]) -> int:
 
 
 def header(path: Path) -> RunHeader:
-    """The first line; raises InvalidRun."""
+    """Read the header of a run; raise InvalidRun."""
     with path.open("rb") as file:
         return _header(file.readline(), path)
 
 
 def read(path: Path) -> Iterator[SideAnswer]:
-    """The answers, in the order of the file; raises InvalidRun naming file and line."""
+    """Read the answers in the order of the file; raise InvalidRun naming file and line."""
     with path.open("rb") as file:
         _header(file.readline(), path)
         for number, line in enumerate(file, start=2):
@@ -80,19 +84,19 @@ def read(path: Path) -> Iterator[SideAnswer]:
 
 def _header(line: bytes, path: Path) -> RunHeader:
     try:
-        found = RunHeader(**json.loads(line))
+        header = RunHeader(**json.loads(line))
     except (ValueError, TypeError) as error:
         raise InvalidRun(
             f"{path}: expected a run of `python -m differential_tests record`: {error}"
         ) from error
-    if found.umbra_run != FORMAT:
-        raise InvalidRun(f"{path}: expected format {FORMAT}, got {found.umbra_run}: record it again")
-    return found
+    if header.umbra_run != FORMAT:
+        raise InvalidRun(f"{path}: expected format {FORMAT}, got {header.umbra_run}: record it again")
+    return header
 
 
 def _line(answer: SideAnswer) -> str:
-    told = {name: getattr(answer, name) for name in SideAnswer.__slots__}
+    values = {name: getattr(answer, name) for name in SideAnswer.__slots__}
     return (
-        json.dumps({name: value for name, value in told.items() if value != _DEFAULTS.get(name, _ALWAYS)})
+        json.dumps({name: value for name, value in values.items() if value != _DEFAULTS.get(name, _ALWAYS)})
         + "\n"
     )

@@ -1,4 +1,4 @@
-"""The suite on this repository: both recipes, the package, the API, the golden answers, level by level."""
+"""Suite on this repository: both recipes, the package, the API and the golden answers, level by level."""
 
 from __future__ import annotations
 
@@ -64,15 +64,15 @@ def test_d3_the_code_answers_as_it_did_and_what_changed_since_the_base_was_appro
 
 
 def _is_known(commit: str) -> bool:
-    """Whether the golden answers are in the history of this checkout; an unpacked archive has none."""
-    place = f"{commit}:differential_tests/golden/{golden.QUESTIONS}"
-    found = subprocess.run(
-        ["git", "-c", "safe.directory=*", "cat-file", "-e", place],  # noqa: S607
+    """Return whether the history of this checkout has the golden answers; an archive has none."""
+    object_name = f"{commit}:differential_tests/golden/{golden.QUESTIONS}"
+    process = subprocess.run(
+        ["git", "-c", "safe.directory=*", "cat-file", "-e", object_name],  # noqa: S607
         cwd=REPOSITORY,
         capture_output=True,
         check=False,
     )
-    return found.returncode == 0
+    return process.returncode == 0
 
 
 def test_d4_a_candidate_of_the_other_recipe_says_nothing_absurd(

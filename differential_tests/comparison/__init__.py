@@ -1,4 +1,4 @@
-"""Two runs of the same questions, held against each other."""
+"""Compare two runs of the same questions."""
 
 from differential_tests.comparison.compare import compare
 from differential_tests.comparison.run_reader import Progress, Run

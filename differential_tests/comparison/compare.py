@@ -1,4 +1,4 @@
-"""Comparing: two runs, or two tables, into one check with all that differs and is more than noise."""
+"""Compare two runs, or two tables, into one check with every difference beyond the noise."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from differential_tests.comparison.run_reader import (
     check_questions,
     header,
 )
-from differential_tests.comparison.table import AnswerTable, TooManyPlaces
+from differential_tests.comparison.table import AnswerTable, TooManyPaths
 from differential_tests.findings import Check, Level, Pairs, Spread
 from differential_tests.run_file import InvalidRun
 from differential_tests.settings.tolerances import Tolerances
@@ -37,14 +37,14 @@ FAULTS = (
     InvalidRun,
     DifferentQuestions,
     NothingCompared,
-    TooManyPlaces,
+    TooManyPaths,
     OSError,
     UnicodeError,
     RecursionError,
 )
 
 
-def _silent(done: int, total: int) -> None:
+def _no_progress(done: int, total: int) -> None:
     del done, total
 
 
@@ -57,7 +57,7 @@ def compare(
     level: Level = Level.D2,
     name: str = "comparison",
     dataset: str = "",
-    progress: Progress = _silent,
+    progress: Progress = _no_progress,
     clock: Callable[[], float] = time.monotonic,
 ) -> Check:
     """Compare two runs of the same questions; `noise` is a pair of runs of one and the same side.
@@ -68,68 +68,68 @@ def compare(
     started = clock()
     empty = Check(level, name, dataset, rows=0)
     try:
-        found = _check(empty, a, b, tolerances, noise, progress)
+        check = _check(empty, a, b, tolerances, noise, progress)
     except FAULTS as fault:
-        found = replace(empty, error=str(fault))
-    return replace(found, seconds=clock() - started)
+        check = replace(empty, error=str(fault))
+    return replace(check, seconds=clock() - started)
 
 
 def _check(
     check: Check, a: Run, b: Run, tolerances: Tolerances, noise: tuple[Run, Run] | None, progress: Progress
 ) -> Check:
-    for one, other in [(a, b), *([noise] if noise else [])]:
-        check_questions(header(one), header(other))
+    for side, other_run in [(a, b), *([noise] if noise else [])]:
+        check_questions(header(side), header(other_run))
     reading = RunReader([a, b, *(noise or ())], tolerances.ignore, progress)
-    sieve = Sieve(_noise(reading, noise, tolerances) if noise else MeasuredNoise(tolerances.noise))
+    sieve = Sieve(_measure_noise_of(reading, noise, tolerances) if noise else MeasuredNoise(tolerances.noise))
     table_a, table_b = reading.table(a), reading.table(b)
     rows = join_rows(table_a, table_b)
     if not rows.total:
         raise NothingCompared("neither run has an answer")
-    for letter, one in (("a", table_a), ("b", table_b)):
-        _require_answers(letter, one)
+    for letter, side in (("a", table_a), ("b", table_b)):
+        _require_answers(letter, side)
     # What was refused is in no segment: its field may hold anything.
     segments = [
         name if table_a.statuses[row] < HTTPStatus.BAD_REQUEST else ""
         for name, row in zip(rows.segments, rows.a.tolist(), strict=True)
     ]
-    seen = _ComparedPaths(rows, segments, sieve)
-    for place in compared_paths.compare_paths(table_a, table_b, rows, tolerances.tolerance):
-        seen.add(place)
+    compared = _ComparedPaths(rows, segments, sieve)
+    for path_comparison in compared_paths.compare_paths(table_a, table_b, rows, tolerances.tolerance):
+        compared.add(path_comparison)
     return replace(
         check,
         rows=rows.total,
         kind_counts=by_kind(table_a, table_b, rows),
         a=table_a.header,
         b=table_b.header,
-        findings=(*sieve.rows(rows), *by_weight(seen.found, rows)),
-        spreads=tuple(sorted(seen.spreads, key=lambda one: (-one.beyond, -one.compared))),
-        pairs=seen.pairs,
-        facts={"compared": f"{seen.places} places of {len(rows.ids)} rows"} | _facts(tolerances, sieve),
+        findings=(*sieve.filter_rows(rows), *by_weight(compared.found, rows)),
+        spreads=tuple(sorted(compared.spreads, key=lambda spread: (-spread.beyond, -spread.compared))),
+        pairs=compared.pairs,
+        facts={"compared": f"{compared.places} places of {len(rows.ids)} rows"} | _facts(tolerances, sieve),
     )
 
 
 def _require_answers(letter: str, side: AnswerTable) -> None:
     """Raise NothingCompared when every question failed: of such a side nothing can be said."""
     if side.failures and all(side.failures):
-        words = ", ".join(f"{count} {word}" for word, count in Counter(side.failures).most_common())
+        failures = ", ".join(f"{count} {failure}" for failure, count in Counter(side.failures).most_common())
         detail = next(iter(side.details.values()), "")
         raise NothingCompared(
-            f"{letter} answered not one of {len(side.ids)} questions ({words}) {detail}".rstrip()
+            f"{letter} answered not one of {len(side.ids)} questions ({failures}) {detail}".rstrip()
         )
 
 
-def _noise(reading: RunReader, pair: tuple[Run, Run], tolerances: Tolerances) -> MeasuredNoise:
-    one, other = map(reading.table, pair)
-    rows = join_rows(one, other)
+def _measure_noise_of(reading: RunReader, pair: tuple[Run, Run], tolerances: Tolerances) -> MeasuredNoise:
+    first, second = map(reading.table, pair)
+    rows = join_rows(first, second)
     if not rows.total:
         raise NothingCompared("neither run of the noise has an answer")
     return measure_noise(
-        rows, compared_paths.compare_paths(one, other, rows, tolerances.tolerance), tolerances.noise
+        rows, compared_paths.compare_paths(first, second, rows, tolerances.tolerance), tolerances.noise
     )
 
 
 class _ComparedPaths:
-    """What the places have shown so far."""
+    """Collects differences, spreads and pairs of the paths compared so far."""
 
     def __init__(self, rows: Rows, segments: Sequence[str], sieve: Sieve) -> None:
         self._rows, self._sieve = rows, sieve
@@ -140,20 +140,22 @@ class _ComparedPaths:
         self.pairs: Pairs | None = None
         self._most = (0, 0)
 
-    def add(self, place: ComparedPath) -> None:
+    def add(self, path_comparison: ComparedPath) -> None:
         self.places += 1
-        self.found += [(place.path, one) for one in self._sieve.place(place)]
-        self.spreads += spreads.spreads(place, self._segments)
-        weight = (int(place.numbers.beyond.sum()), len(place.numbers))
+        self.found += [
+            (path_comparison.path, differences) for differences in self._sieve.filter_path(path_comparison)
+        ]
+        self.spreads += spreads.spreads(path_comparison, self._segments)
+        weight = (int(path_comparison.numbers.beyond.sum()), len(path_comparison.numbers))
         if weight > self._most:
-            self._most, self.pairs = weight, spreads.pairs(place, self._rows.ids)
+            self._most, self.pairs = weight, spreads.pairs(path_comparison, self._rows.ids)
 
 
 def _facts(tolerances: Tolerances, sieve: Sieve) -> dict[str, str]:
-    facts = {"tolerance": _allowed(tolerances.tolerance.dollars, tolerances.tolerance.percent)}
+    facts = {"tolerance": _tolerance_text(tolerances.tolerance.dollars, tolerances.tolerance.percent)}
     facts |= {
-        f"tolerance of {path}": _allowed(one.dollars, one.percent)
-        for path, one in tolerances.tolerance.paths.items()
+        f"tolerance of {path}": _tolerance_text(allowed.dollars, allowed.percent)
+        for path, allowed in tolerances.tolerance.paths.items()
     }
     facts["ignored"] = ", ".join(tolerances.ignore) or "nothing"
     if sieve.noise.rows:
@@ -163,5 +165,5 @@ def _facts(tolerances: Tolerances, sieve: Sieve) -> dict[str, str]:
     return facts | sieve.facts
 
 
-def _allowed(dollars: float, percent: float) -> str:
+def _tolerance_text(dollars: float, percent: float) -> str:
     return f"{dollars:.6g} dollars + {percent:.6g} %"

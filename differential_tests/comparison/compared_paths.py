@@ -1,4 +1,4 @@
-"""Places: two tables compared place by place, so that the arrays of one place at a time are in memory."""
+"""Compare two tables path by path, so that only the arrays of one path are in memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from differential_tests.comparison.differences import Differences, Numbers, alone, unlike
+from differential_tests.comparison.differences import Differences, Numbers, differing, one_sided
 from differential_tests.comparison.entries import Entries, Positions, paired
 from differential_tests.comparison.rows import Rows
 from differential_tests.comparison.table import AnswerTable
@@ -16,7 +16,7 @@ from differential_tests.settings.tolerances import Tolerance
 
 @dataclass(frozen=True, slots=True)
 class ComparedPath:
-    """One place compared in `rows` rows, in which either side has something there."""
+    """One path compared in the `rows` rows in which either side has a value there."""
 
     path: str
     rows: int
@@ -25,23 +25,26 @@ class ComparedPath:
 
 
 def compare_paths(a: AnswerTable, b: AnswerTable, rows: Rows, tolerance: Tolerance) -> Iterator[ComparedPath]:
-    """Every place of either table, in alphabetical order."""
+    """Compare two tables path by path, in alphabetical order."""
     from_a, from_b = to_rows(rows.a, len(a.ids)), to_rows(rows.b, len(b.ids))
     for path in sorted(a.columns.keys() | b.columns.keys()):
-        one, other = Entries.of(a.columns.get(path), from_a), Entries.of(b.columns.get(path), from_b)
-        if len(one) or len(other):
-            yield _place(path, one, other, tolerance)
+        entries_a, entries_b = (
+            Entries.of(a.columns.get(path), from_a),
+            Entries.of(b.columns.get(path), from_b),
+        )
+        if len(entries_a) or len(entries_b):
+            yield _compare_path(path, entries_a, entries_b, tolerance)
 
 
-def to_rows(places: Positions, count: int) -> Positions:
-    """The position in Rows of each row of a table, or -1."""
-    found = np.full(count, -1, np.int64)
-    found[places] = np.arange(len(places))
-    return found
+def to_rows(positions: Positions, count: int) -> Positions:
+    """Map each row of a table to its position in Rows, or to -1."""
+    rows = np.full(count, -1, np.int64)
+    rows[positions] = np.arange(len(positions))
+    return rows
 
 
-def _place(path: str, a: Entries, b: Entries, tolerance: Tolerance) -> ComparedPath:
+def _compare_path(path: str, a: Entries, b: Entries, tolerance: Tolerance) -> ComparedPath:
     both_a, both_b, only_a, only_b = paired(a, b)
-    found, numbers = unlike(both_a, both_b, tolerance.at(path))
-    found = [one for one in (alone(only_a, only_b), *found) if len(one)]
-    return ComparedPath(path, len(both_a) + len(only_a) + len(only_b), found, numbers)
+    differences, numbers = differing(both_a, both_b, tolerance.at(path))
+    differences = [difference for difference in (one_sided(only_a, only_b), *differences) if len(difference)]
+    return ComparedPath(path, len(both_a) + len(only_a) + len(only_b), differences, numbers)

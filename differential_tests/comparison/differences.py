@@ -1,4 +1,4 @@
-"""Differences: the entries of two sides at one place, row by row, and how far apart their numbers are."""
+"""Differences of two sides at one path, row by row, and the distance of their numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ABSENT = object()
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """What differs in one way at one place: arrays of shape (n,), `rows` being positions in Rows.
+    """Differences of one kind at one path: arrays of shape (n,); `rows` are positions in Rows.
 
     `differences` are b - a, `percents` of the larger one; both are NaN where there are not two numbers.
     """
@@ -35,15 +35,15 @@ class Differences:
         return len(self.rows)
 
     def only(self, chosen: Mask) -> Differences:
-        """Some of them."""
+        """Select some entries."""
         at = np.flatnonzero(chosen).tolist()
-        a, b = [self.a[place] for place in at], [self.b[place] for place in at]
+        a, b = [self.a[position] for position in at], [self.b[position] for position in at]
         return Differences(self.kind, self.rows[at], a, b, self.differences[at], self.percents[at])
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Where both sides have a number: arrays of shape (n,); NaN and the infinities only if both have them.
+    """Numbers of both sides: arrays of shape (n,); NaN and the infinities only if both have them.
 
     `differences` are b - a, `percents` of the larger one (200 at most), `beyond` says where they are too far
     apart: beyond the tolerance, or of opposite sign.
@@ -60,22 +60,22 @@ class Numbers:
         return len(self.rows)
 
 
-def alone(a: Entries, b: Entries) -> Differences:
-    """Entries of one side only."""
+def one_sided(a: Entries, b: Entries) -> Differences:
+    """Return the entries of one side only as differences."""
     rows = np.concatenate([a.rows, b.rows])
     values = [*a.values(), *[ABSENT] * len(b)], [*[ABSENT] * len(a), *b.values()]
     none = np.full(len(rows), np.nan)
     return Differences(FindingKind.PATH, rows, *values, none, none)
 
 
-def unlike(a: Entries, b: Entries, allowed: AllowedDifference) -> tuple[list[Differences], Numbers]:
-    """All that differs between entries of the same rows, and all their numbers."""
+def differing(a: Entries, b: Entries, allowed: AllowedDifference) -> tuple[list[Differences], Numbers]:
+    """Compare entries of the same rows; return the differences and all numbers."""
     same_type = a.types == b.types
     two_numbers = same_type & (a.types == Type.NUMBER)
     exactly = same_type & ~two_numbers
-    found, numbers = _of_numbers(a.only(two_numbers), b.only(two_numbers), allowed)
+    of_numbers, numbers = _of_numbers(a.only(two_numbers), b.only(two_numbers), allowed)
     types = _without_size(FindingKind.TYPE, a.only(~same_type), b.only(~same_type))
-    return [types, *found, _of_texts(a.only(exactly), b.only(exactly))], numbers
+    return [types, *of_numbers, _of_texts(a.only(exactly), b.only(exactly))], numbers
 
 
 def _without_size(kind: FindingKind, a: Entries, b: Entries) -> Differences:
@@ -84,7 +84,7 @@ def _without_size(kind: FindingKind, a: Entries, b: Entries) -> Differences:
 
 
 def _of_texts(a: Entries, b: Entries) -> Differences:
-    """Texts and booleans; what is null, or an empty list, on both sides has the same code."""
+    """Compare texts and booleans; nulls and empty lists of both sides have the same code."""
     known = {text: code for code, text in enumerate(a.column.texts)}
     in_a = np.array([known.get(text, -1) for text in b.column.texts], np.int64)
     codes, are_texts = b.codes, b.types == Type.TEXT
@@ -100,13 +100,13 @@ def _of_numbers(a: Entries, b: Entries, allowed: AllowedDifference) -> tuple[lis
     like = ~(nan | infinite)
     numbers = _numbers(a.only(like), b.only(like), allowed)
     signs = np.sign(numbers.a) * np.sign(numbers.b) < 0
-    found = [
+    differences = [
         _without_size(FindingKind.NAN, a.only(nan), b.only(nan)),
         _without_size(FindingKind.INFINITE, a.only(infinite), b.only(infinite)),
         _with_size(FindingKind.SIGN, a.only(like), b.only(like), numbers, signs),
         _with_size(FindingKind.NUMBER, a.only(like), b.only(like), numbers, numbers.beyond & ~signs),
     ]
-    return found, numbers
+    return differences, numbers
 
 
 def _with_size(kind: FindingKind, a: Entries, b: Entries, numbers: Numbers, chosen: Mask) -> Differences:
@@ -130,9 +130,9 @@ def _numbers(a: Entries, b: Entries, allowed: AllowedDifference) -> Numbers:
 
 
 def _differences(a: Entries, b: Entries, x: Floats, y: Floats) -> Floats:
-    """b - a; 0 where both are NaN or the same infinity."""
+    """Return b - a, with 0 where both are NaN or the same infinity."""
     finite = np.isfinite(x)
-    found = np.where(finite, y - x, 0.0)
-    for place in np.flatnonzero((a.whole | b.whole) & finite).tolist():
-        found[place] = nearest(b.exact(place) - a.exact(place))
-    return found
+    differences = np.where(finite, y - x, 0.0)
+    for position in np.flatnonzero((a.whole | b.whole) & finite).tolist():
+        differences[position] = nearest(b.exact(position) - a.exact(position))
+    return differences

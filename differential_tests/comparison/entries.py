@@ -1,4 +1,4 @@
-"""Entries: those of one side at one place, in rows that both sides answered alike."""
+"""Entries of one side at one path, in rows that both sides answered alike."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Entries:
 
     @classmethod
     def of(cls, column: AnswerColumn | None, to_rows: Positions) -> Entries:
-        """All that are in Rows; `to_rows` has the position there of each row of the table, or -1."""
+        """Select the entries in Rows; `to_rows` maps each row of the table to a position there, or -1."""
         column = column or NO_COLUMN
         rows = to_rows[column.rows]
         at = np.flatnonzero(rows >= 0)
@@ -39,45 +39,45 @@ class Entries:
         return len(self.at)
 
     def only(self, chosen: Mask | Positions) -> Entries:
-        """Some of them."""
+        """Select some entries."""
         return Entries(self.column, self.at[chosen], self.rows[chosen])
 
     @property
     def types(self) -> NDArray[np.uint8]:
-        """Of each: a whole number is a number, however large."""
-        found = self.column.types[self.at]
-        return np.where(found == Type.WHOLE, np.uint8(Type.NUMBER), found)
+        """Return the type of each entry; a whole number of any size is a number."""
+        types = self.column.types[self.at]
+        return np.where(types == Type.WHOLE, np.uint8(Type.NUMBER), types)
 
     @property
     def whole(self) -> Mask:
-        """Which are whole numbers that are too large for float64 to be exact."""
+        """Return which entries are whole numbers too large for an exact float64."""
         return np.asarray(self.column.types[self.at] == Type.WHOLE)
 
     @property
     def codes(self) -> Positions:
-        """Positions in the column's texts; 0 or 1 for booleans; 0 for the others that are no numbers."""
+        """Return positions in the column's texts; 0 or 1 for booleans; 0 for other types."""
         return self.column.numbers[self.at].astype(np.int64)
 
     def numbers(self) -> Floats:
-        """Where all are numbers."""
-        found = self.column.numbers[self.at]
-        for place in np.flatnonzero(self.whole).tolist():
-            found[place] = nearest(self.exact(place))
-        return found
+        """Return the numbers; every entry has to be a number."""
+        numbers = self.column.numbers[self.at]
+        for position in np.flatnonzero(self.whole).tolist():
+            numbers[position] = nearest(self.exact(position))
+        return numbers
 
-    def exact(self, place: int) -> Fraction:
-        """One of them, if it is a number and finite."""
-        return Fraction(self.column.value(int(self.at[place])))
+    def exact(self, position: int) -> Fraction:
+        """Return an entry, which has to be a finite number, exactly."""
+        return Fraction(self.column.value(int(self.at[position])))
 
     def values(self) -> list[Any]:
-        """As JSON."""
+        """Return the entries as JSON values."""
         if bool((self.column.types[self.at] == Type.NUMBER).all()):
             return list(self.column.numbers[self.at].tolist())
-        return [self.column.value(place) for place in self.at.tolist()]
+        return [self.column.value(entry) for entry in self.at.tolist()]
 
 
 def paired(a: Entries, b: Entries) -> tuple[Entries, Entries, Entries, Entries]:
-    """Those of rows in which both sides have one, and what is left of each."""
+    """Split entries into those of rows on both sides, and the rest of each side."""
     if np.array_equal(a.rows, b.rows):
         nothing = np.empty(0, np.int64)
         return a, b, a.only(nothing), b.only(nothing)
@@ -92,7 +92,7 @@ def _others(taken: Positions, count: int) -> Mask:
 
 
 def nearest(exact: Fraction) -> float:
-    """The nearest float; beyond them all the largest, since no number is infinite."""
+    """Round to the nearest float; a number beyond the floats becomes the largest one, never infinity."""
     try:
         return float(exact)
     except OverflowError:

@@ -1,4 +1,4 @@
-"""Asked: how the questions of each kind fared on both sides. What both refuse is no agreement by itself."""
+"""Counts of answers and refusals for each kind of question; a refusal by both sides is no agreement."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _EMPTY = (Type.EMPTY_LIST, Type.EMPTY_OBJECT)
 
 
 def by_kind(a: AnswerTable, b: AnswerTable, rows: Rows) -> tuple[KindCounts, ...]:
-    """The questions of each kind, in alphabetical order."""
+    """Count the questions of each kind, in alphabetical order."""
     kinds = dict(zip(b.ids, b.kinds, strict=True)) | dict(zip(a.ids, a.kinds, strict=True))
     of_rows = [a.kinds[row] for row in rows.a.tolist()]
     answered = np.array([a.statuses[row] < HTTPStatus.BAD_REQUEST for row in rows.a.tolist()], np.bool_)
-    empty = answered & ~_filled(a, b, rows, answered)
-    asked = Counter(kinds.values())
-    yes, no, nothing = (_counted(of_rows, chosen) for chosen in (answered, ~answered, empty))
-    refusals = _refusals(a, rows)
+    empty = answered & ~_rows_with_value(a, b, rows, answered)
+    totals = Counter(kinds.values())
+    yes, no, nothing = (_count_kinds(of_rows, chosen) for chosen in (answered, ~answered, empty))
+    refusals = _frequent_refusals(a, rows)
     return tuple(
-        KindCounts(kind, asked[kind], yes[kind], no[kind], nothing[kind], refusals.get(kind, ""))
-        for kind in sorted(asked)
+        KindCounts(kind, totals[kind], yes[kind], no[kind], nothing[kind], refusals.get(kind, ""))
+        for kind in sorted(totals)
     )
 
 
-def _refusals(a: AnswerTable, rows: Rows) -> dict[str, str]:
-    """What most questions of a kind were refused with."""
+def _frequent_refusals(a: AnswerTable, rows: Rows) -> dict[str, str]:
+    """Return the most frequent refusal of each kind."""
     codes: dict[str, Counter[str]] = {}
     for row in rows.a.tolist():
         if a.statuses[row] >= HTTPStatus.BAD_REQUEST:
@@ -41,33 +41,33 @@ def _refusals(a: AnswerTable, rows: Rows) -> dict[str, str]:
     return {kind: counts.most_common(1)[0][0] for kind, counts in codes.items()}
 
 
-def _counted(kinds: Sequence[str], chosen: Mask) -> Counter[str]:
+def _count_kinds(kinds: Sequence[str], chosen: Mask) -> Counter[str]:
     return Counter(kinds[row] for row in np.flatnonzero(chosen).tolist())
 
 
-def _filled(a: AnswerTable, b: AnswerTable, rows: Rows, answered: Mask) -> Mask:
-    """Rows in which either side has a value.
+def _rows_with_value(a: AnswerTable, b: AnswerTable, rows: Rows, answered: Mask) -> Mask:
+    """Return the rows in which either side has a value.
 
     Where a place has nothing but null and NaN in all rows, what is the same in all of them (a currency, a
     name) says nothing either.
     """
     filled = np.zeros(len(answered), np.bool_)
-    places = [
+    paths = [
         [_SideValues(table, path, positions, answered) for table, positions in ((a, rows.a), (b, rows.b))]
         for path in sorted(a.columns.keys() | b.columns.keys())
     ]
     silent = any(
-        any(one.missing for one in sides) and not any(len(one.filled) for one in sides) for sides in places
+        any(side.missing for side in sides) and not any(len(side.filled) for side in sides) for sides in paths
     )
-    for sides in places:
-        if not (silent and all(one.is_constant for one in sides)):
-            for one in sides:
-                filled[one.filled] = True
+    for sides in paths:
+        if not (silent and all(side.is_constant for side in sides)):
+            for side in sides:
+                filled[side.filled] = True
     return filled
 
 
 class _SideValues:
-    """What one side says at one place, in the rows that are answered."""
+    """The values of one side at one path, in the answered rows."""
 
     def __init__(self, table: AnswerTable, path: str, positions: Positions, answered: Mask) -> None:
         entries = Entries.of(table.columns.get(path), to_rows(positions, len(table.ids)))

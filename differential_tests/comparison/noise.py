@@ -1,4 +1,4 @@
-"""Noise: how much a side differs from itself, and which differences that excuses.
+"""Noise: how much a side differs from itself, and which differences it excuses.
 
 As in Diffy: what differs by chance within one side differs as often between two. A difference counts if its
 rate exceeds that of the noise by both margins, and a number moreover only if it exceeds the noise's quantile;
@@ -30,7 +30,7 @@ _ROW = ""
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """What the noise's numbers at one place do not exceed, but for a few: in their unit and in percent.
+    """The size that all but a few differences of the noise at one path do not exceed, in unit and percent.
 
     `reached` is the share of the noise's rows that came as far or farther.
     """
@@ -39,12 +39,14 @@ class Floor:
     percent: float
     reached: float
 
-    def above(self, found: Differences, times: float = 1.0) -> Mask:
-        """Which differences exceed it so many times."""
-        return (np.abs(found.differences) > times * self.size) | (found.percents > times * self.percent)
+    def above(self, differences: Differences, times: float = 1.0) -> Mask:
+        """Return which differences exceed the floor so many times."""
+        return (np.abs(differences.differences) > times * self.size) | (
+            differences.percents > times * self.percent
+        )
 
     def expected(self, rows: int) -> float:
-        """So many of `rows` exceed it by chance: with the same noise, 199 times of 200 not more.
+        """Return how many of `rows` exceed the floor by chance: not more in 199 of 200 repetitions.
 
         How many new values exceed the j-th largest of as many old ones is negative binomial, of j and 1/2:
         mean j, variance 2 j.
@@ -55,7 +57,7 @@ class Floor:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredNoise:
-    """The noise of one side: shares of rows that differ, by kind and path. `rows` 0: it was not measured."""
+    """The noise of one side: shares of differing rows by kind and path. `rows` is 0 without a measurement."""
 
     margins: Noise
     rows: int = 0
@@ -63,75 +65,77 @@ class MeasuredNoise:
     floors: Mapping[str, Floor] = field(default_factory=dict)
 
     def rate(self, kind: FindingKind, path: str) -> float:
-        """The share of rows that differed."""
+        """Return the share of rows that differ."""
         return self.rates.get((kind, path), 0.0)
 
     def exceeded(self, kind: FindingKind, path: str, rate: float) -> bool:
-        """Whether this rate of differences is more than noise."""
+        """Return whether this rate of differences is more than noise."""
         noise = self.rate(kind, path)
         return noise == 0 or (
             rate > noise * (1 + self.margins.relative) and rate > noise + self.margins.absolute
         )
 
-    def above(self, place: ComparedPath, found: Differences) -> Mask:
-        """Which of them are more than noise; numbers have to exceed it in their unit or in percent."""
-        is_more = self.exceeded(found.kind, place.path, len(found) / place.rows)
-        if found.kind is not FindingKind.NUMBER or place.path not in self.floors:
-            return np.full(len(found), is_more, np.bool_)
-        floor = self.floors[place.path]
-        above = floor.above(found)
+    def above(self, path: ComparedPath, differences: Differences) -> Mask:
+        """Return which differences are more than noise; a number must exceed it in its unit or in percent."""
+        is_more = self.exceeded(differences.kind, path.path, len(differences) / path.rows)
+        if differences.kind is not FindingKind.NUMBER or path.path not in self.floors:
+            return np.full(len(differences), is_more, np.bool_)
+        floor = self.floors[path.path]
+        above = floor.above(differences)
         # Where every row of the noise differs no rate can exceed it: there the sizes have to tell.
-        return above if is_more or above.sum() > floor.expected(place.rows) else floor.above(found, FAR)
+        return above if is_more or above.sum() > floor.expected(path.rows) else floor.above(differences, FAR)
 
 
-def measure_noise(rows: Rows, places: Iterable[ComparedPath], margins: Noise) -> MeasuredNoise:
-    """The noise, from a comparison of a side with itself."""
+def measure_noise(rows: Rows, paths: Iterable[ComparedPath], margins: Noise) -> MeasuredNoise:
+    """Measure the noise: how a side differs from itself."""
     counts = Counter(finding.kind for finding in rows.findings)
     rates = {(kind, _ROW): count / rows.total for kind, count in counts.items()}
     floors = {}
-    for place in places:
-        rates |= {(one.kind, place.path): len(one) / place.rows for one in place.differences}
-        if len(place.numbers):
-            sizes, percents = np.abs(place.numbers.differences), place.numbers.percents
+    for path in paths:
+        rates |= {
+            (differences.kind, path.path): len(differences) / path.rows for differences in path.differences
+        }
+        if len(path.numbers):
+            sizes, percents = np.abs(path.numbers.differences), path.numbers.percents
             size, percent = (_quantile(each, margins.quantile) for each in (sizes, percents))
-            reached = float(((sizes >= size) | (percents >= percent)).sum()) / place.rows
-            floors[place.path] = Floor(size, percent, reached)
+            reached = float(((sizes >= size) | (percents >= percent)).sum()) / path.rows
+            floors[path.path] = Floor(size, percent, reached)
     return MeasuredNoise(margins, rows.total, rates, floors)
 
 
 def _quantile(values: Floats, share: float) -> float:
-    """One that was seen, rather the larger: of fewer than 1,000 the p99.9 is the largest."""
+    """Return a quantile that is an observed value, the larger one if in doubt."""
     return float(np.quantile(values, share, method="higher"))
 
 
 class Sieve:
-    """Lets through what is more than noise, and tells as `facts` what it held back."""
+    """Filters differences that are noise, and reports the excused ones as `facts`."""
 
     def __init__(self, noise: MeasuredNoise) -> None:
         self.noise = noise
         self.excused, self.facts = 0, dict[str, str]()
 
-    def rows(self, rows: Rows) -> list[Finding]:
-        """Findings about whole rows: a changed code may be noise, a row that has no answer never is."""
+    def filter_rows(self, rows: Rows) -> list[Finding]:
+        """Select the findings about whole rows: a changed code may be noise, a missing answer never is."""
         refused = sum(finding.kind is FindingKind.REFUSAL for finding in rows.findings)
         if not refused or self.noise.exceeded(FindingKind.REFUSAL, _ROW, refused / rows.total):
             return list(rows.findings)
-        self._tell(FindingKind.REFUSAL, _ROW, refused, rows.total)
+        self._excuse(FindingKind.REFUSAL, _ROW, refused, rows.total)
         return [finding for finding in rows.findings if finding.kind is not FindingKind.REFUSAL]
 
-    def place(self, place: ComparedPath) -> list[Differences]:
-        """Differences at one place."""
-        return [self._above(place, one) for one in place.differences]
+    def filter_path(self, path: ComparedPath) -> list[Differences]:
+        """Select the differences at a path that are more than noise."""
+        return [self._more_than_noise(path, differences) for differences in path.differences]
 
-    def _above(self, place: ComparedPath, found: Differences) -> Differences:
-        above = self.noise.above(place, found)
+    def _more_than_noise(self, path: ComparedPath, differences: Differences) -> Differences:
+        above = self.noise.above(path, differences)
         if above.all():
-            return found
-        below = found.only(~above)
-        self._tell(found.kind, place.path, len(below), place.rows, _largest(below))
-        return found.only(above)
+            return differences
+        below = differences.only(~above)
+        self._excuse(differences.kind, path.path, len(below), path.rows, _largest(below))
+        return differences.only(above)
 
-    def _tell(self, kind: FindingKind, path: str, count: int, rows: int, largest: str = "") -> None:
+    def _excuse(self, kind: FindingKind, path: str, count: int, rows: int, largest: str = "") -> None:
         noise = self.noise.rate(kind, path)
         self.excused += count
         self.facts[f"noise: {kind} {path}".rstrip()] = (
@@ -139,7 +143,7 @@ class Sieve:
         )
 
 
-def _largest(found: Differences) -> str:
-    if found.kind is not FindingKind.NUMBER:
+def _largest(differences: Differences) -> str:
+    if differences.kind is not FindingKind.NUMBER:
         return ""
-    return f", up to {np.abs(found.differences).max():.4g} or {found.percents.max():.4g} %"
+    return f", up to {np.abs(differences.differences).max():.4g} or {differences.percents.max():.4g} %"

@@ -1,4 +1,4 @@
-"""Rows: two tables joined on the id, and what can be said of a row without looking at its value."""
+"""Join two tables on the id, and find differences of whole rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from differential_tests.findings import Finding, FindingKind
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows that both sides answered alike, so that their values are compared, by id: arrays of shape (n,).
+    """Rows that both sides answered alike and whose values are compared, by id: arrays of shape (n,).
 
     `a` and `b` are positions in the two tables. `total` counts the ids of either side; `findings` are about
     whole rows, in the order of Kind.
@@ -31,16 +31,16 @@ class Rows:
 
 
 def join_rows(a: AnswerTable, b: AnswerTable) -> Rows:
-    """Join on the id; of an id that a side has twice the first answer counts."""
-    first_a, first_b = _first(a.ids), _first(b.ids)
-    both = [(first_a[name], first_b[name]) for name in sorted(first_a.keys() & first_b.keys())]
-    unlike = [found for pair in both if (found := _unlike(a, b, *pair))]
-    told = {found.row for found in unlike}
-    alike = [pair for pair in both if a.ids[pair[0]] not in told]
+    """Join two tables on the id; of a repeated id the first answer counts."""
+    first_a, first_b = _first_positions(a.ids), _first_positions(b.ids)
+    pairs = [(first_a[name], first_b[name]) for name in sorted(first_a.keys() & first_b.keys())]
+    unlike = [finding for pair in pairs if (finding := _unlike_answers(a, b, *pair))]
+    unlike_ids = {finding.row for finding in unlike}
+    alike = [pair for pair in pairs if a.ids[pair[0]] not in unlike_ids]
     positions = np.array(alike, np.int64).reshape(-1, 2)
     alone = [
-        *_alone(FindingKind.MISSING, a, first_a, first_b),
-        *_alone(FindingKind.EXTRA, b, first_b, first_a),
+        *_one_sided(FindingKind.MISSING, a, first_a, first_b),
+        *_one_sided(FindingKind.EXTRA, b, first_b, first_a),
     ]
     return Rows(
         ids=[a.ids[row] for row, _ in alike],
@@ -50,43 +50,43 @@ def join_rows(a: AnswerTable, b: AnswerTable) -> Rows:
         total=len(first_a.keys() | first_b.keys()),
         findings=[
             *alone,
-            *_doubled(a, b),
-            *sorted(unlike, key=lambda found: found.kind is FindingKind.REFUSAL),
+            *_repeated_ids(a, b),
+            *sorted(unlike, key=lambda finding: finding.kind is FindingKind.REFUSAL),
         ],
     )
 
 
-def _first(ids: Sequence[str]) -> dict[str, int]:
+def _first_positions(ids: Sequence[str]) -> dict[str, int]:
     return {ids[row]: row for row in reversed(range(len(ids)))}
 
 
-def _alone(
-    kind: FindingKind, table: AnswerTable, here: dict[str, int], there: dict[str, int]
+def _one_sided(
+    kind: FindingKind, table: AnswerTable, own: dict[str, int], other: dict[str, int]
 ) -> Iterator[Finding]:
-    for name in sorted(here.keys() - there.keys()):
-        answer = (status_text(table, here[name]), None)
+    for name in sorted(own.keys() - other.keys()):
+        answer = (status_text(table, own[name]), None)
         a, b = answer if kind is FindingKind.MISSING else answer[::-1]
-        yield Finding(kind, name, a=a, b=b, segment=table.segments[here[name]])
+        yield Finding(kind, name, a=a, b=b, segment=table.segments[own[name]])
 
 
-def _doubled(a: AnswerTable, b: AnswerTable) -> Iterator[Finding]:
+def _repeated_ids(a: AnswerTable, b: AnswerTable) -> Iterator[Finding]:
     if len(set(a.ids)) == len(a.ids) and len(set(b.ids)) == len(b.ids):
         return
     times_a, times_b = Counter(a.ids), Counter(b.ids)
     for name in sorted(times_a | times_b):
-        one, other = times_a[name], times_b[name]
-        if max(one, other) > 1:
+        count_a, count_b = times_a[name], times_b[name]
+        if max(count_a, count_b) > 1:
             yield Finding(
                 FindingKind.DOUBLED,
                 name,
-                a=one,
-                b=other,
+                a=count_a,
+                b=count_b,
                 detail="answers of each side; the first is compared",
             )
 
 
-def _unlike(a: AnswerTable, b: AnswerTable, row_a: int, row_b: int) -> Finding | None:
-    """A failure on either side, another status or error code, or a value that other clients cannot read."""
+def _unlike_answers(a: AnswerTable, b: AnswerTable, row_a: int, row_b: int) -> Finding | None:
+    """Report a failure, another status or error code, or a value that other clients cannot read."""
     failed = a.failures[row_a] or b.failures[row_b]
     statuses = a.statuses[row_a], b.statuses[row_b]
     if not failed and a.statuses[row_a] == b.statuses[row_b] and a.codes[row_a] == b.codes[row_b]:
@@ -103,5 +103,5 @@ def _unlike(a: AnswerTable, b: AnswerTable, row_a: int, row_b: int) -> Finding |
 
 
 def status_text(table: AnswerTable, row: int) -> str:
-    """A failure, or status and code, in one text."""
+    """Return the failure, or status and code, as one text."""
     return table.failures[row] or f"{table.statuses[row]} {table.codes[row]}".rstrip()

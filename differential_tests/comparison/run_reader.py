@@ -1,4 +1,4 @@
-"""Reading: runs from files, or tables as they are."""
+"""Read runs from files; pass tables through."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ REPORTED = 1000
 
 
 class DifferentQuestions(ValueError):
-    """Two runs that were not asked the same."""
+    """Two runs that answer different questions."""
 
 
 def header(run: Run) -> RunHeader | None:
-    """Who answered; raises InvalidRun or OSError."""
+    """Read the header of a run; raise InvalidRun or OSError."""
     return run_file.header(run) if isinstance(run, Path) else run.header
 
 
 def check_questions(a: RunHeader | None, b: RunHeader | None) -> None:
-    """Raises DifferentQuestions; tables without headers are taken as they are."""
+    """Raise DifferentQuestions if two headers differ; a table without a header passes."""
     if a is not None and b is not None and a.questions_sha256 != b.questions_sha256:
         raise DifferentQuestions(
             f"the runs answer different questions: {a.source} those with sha256 {a.questions_sha256 or '?'}, "
@@ -34,19 +34,19 @@ def check_questions(a: RunHeader | None, b: RunHeader | None) -> None:
 
 
 class RunReader:
-    """Reads several runs one after the other."""
+    """Reads several runs one after the other, with progress."""
 
-    def __init__(self, given: Sequence[Run], ignore: Sequence[str], progress: Progress) -> None:
+    def __init__(self, runs: Sequence[Run], ignore: Sequence[str], progress: Progress) -> None:
         self._ignore, self._progress = ignore, progress
-        self._done, self._total = 0, sum(map(_answers, given))
+        self._done, self._total = 0, sum(map(_answers, runs))
 
     def table(self, run: Run) -> AnswerTable:
-        """One of them; raises InvalidRun or OSError."""
+        """Read a run as a table; raise InvalidRun or OSError."""
         if isinstance(run, AnswerTable):
             return run
-        found = table(run_file.read(run), self._ignore, run_file.header(run), self._read)
+        answers = table(run_file.read(run), self._ignore, run_file.header(run), self._read)
         self._progress(self._done, self._total)
-        return found
+        return answers
 
     def _read(self) -> None:
         self._done += 1
@@ -55,7 +55,7 @@ class RunReader:
 
 
 def _answers(run: Run) -> int:
-    """Lines after the first."""
+    """Count the lines after the first."""
     if isinstance(run, AnswerTable):
         return 0
     with run.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Spreads: how large the differences of numbers are, in all and by segment, and a sample for plots."""
+"""Quantiles of numeric differences, in all and by segment, and a sample for plots."""
 
 from __future__ import annotations
 
@@ -17,28 +17,30 @@ SAMPLE = 2000
 
 
 class RowSegments:
-    """The segment of each row as a number: those without one are in none."""
+    """The segment of each row as a code; -1 without a segment."""
 
     def __init__(self, of_rows: Sequence[str]) -> None:
         self.names = sorted(set(of_rows) - {""})
-        places = {name: place for place, name in enumerate(self.names)} | {"": -1}
-        self.codes = np.array([places[name] for name in of_rows], np.int64)
+        codes = {name: code for code, name in enumerate(self.names)} | {"": -1}
+        self.codes = np.array([codes[name] for name in of_rows], np.int64)
 
 
-def spreads(place: ComparedPath, segments: RowSegments) -> Iterator[Spread]:
-    """Of all rows, then by segment in alphabetical order; nothing where there are no two numbers."""
-    numbers = place.numbers
+def spreads(compared: ComparedPath, segments: RowSegments) -> Iterator[Spread]:
+    """Yield the spread of all rows, then of each segment in alphabetical order."""
+    numbers = compared.numbers
     if not len(numbers):
         return
     everything = np.zeros(len(numbers), np.int64)
-    yield from _grouped(place.path, numbers, everything, [""])
+    yield from _spreads_by_group(compared.path, numbers, everything, [""])
     codes = segments.codes[numbers.rows]
     if (codes >= 0).any():
-        yield from _grouped(place.path, numbers, codes, segments.names)
+        yield from _spreads_by_group(compared.path, numbers, codes, segments.names)
 
 
-def _grouped(path: str, numbers: Numbers, codes: NDArray[np.int64], names: Sequence[str]) -> Iterator[Spread]:
-    """Quantiles by nearest rank: each is a difference that was seen."""
+def _spreads_by_group(
+    path: str, numbers: Numbers, codes: NDArray[np.int64], names: Sequence[str]
+) -> Iterator[Spread]:
+    """Compute quantiles by nearest rank, so that each is an observed difference."""
     all_sizes = np.abs(numbers.differences)
     in_one = np.flatnonzero(codes >= 0)
     codes = codes[in_one]
@@ -63,15 +65,15 @@ def _grouped(path: str, numbers: Numbers, codes: NDArray[np.int64], names: Seque
         )
 
 
-def pairs(place: ComparedPath, ids: Sequence[str]) -> Pairs:
-    """The numbers of at most SAMPLE rows: the WORST that differ most, the others evenly among all rows."""
-    order = np.argsort(place.numbers.rows)
-    finite = order[np.isfinite(place.numbers.a[order])]
-    percents = place.numbers.percents[finite]
+def pairs(compared: ComparedPath, ids: Sequence[str]) -> Pairs:
+    """Sample the numbers of at most SAMPLE rows: the WORST differences, the others evenly from all rows."""
+    order = np.argsort(compared.numbers.rows)
+    finite = order[np.isfinite(compared.numbers.a[order])]
+    percents = compared.numbers.percents[finite]
     worst = finite[np.argsort(-percents, kind="stable")[:WORST]]
     evenly = finite[np.linspace(0, len(finite) - 1, min(len(finite), SAMPLE - WORST)).astype(np.int64)]
     chosen = np.union1d(worst, evenly)
-    rows = place.numbers.rows[chosen]
+    rows = compared.numbers.rows[chosen]
     return Pairs(
-        place.path, tuple(ids[row] for row in rows), place.numbers.a[chosen], place.numbers.b[chosen]
+        compared.path, tuple(ids[row] for row in rows), compared.numbers.a[chosen], compared.numbers.b[chosen]
     )

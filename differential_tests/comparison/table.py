@@ -1,4 +1,4 @@
-"""Tables: the answers of one side as columns, one for every place of a value.
+"""Answers of one side as a table with a column for every path.
 
 A column has an entry for those rows only where there is something at its place, so that a table is as large
 as the answers together, whatever their form.
@@ -19,18 +19,18 @@ from differential_tests.run_file import InvalidRun, RunHeader, SideAnswer
 from differential_tests.settings import json_path
 from differential_tests.settings.json_path import Pattern
 
-MOST_PLACES = 10_000
+MOST_PATHS = 10_000
 """A column costs more than its entries: answers in which every row has keys of its own are no table."""
 EXACT = 2**53
 """Up to here every whole number is one of float64."""
 
 
-class TooManyPlaces(ValueError):
-    """Answers that have too many different keys, or too long lists, to be compared place by place."""
+class TooManyPaths(ValueError):
+    """Answers with too many different keys, or too long lists, for a comparison by path."""
 
 
 class Type(IntEnum):
-    """What is at a place. 1 and 1.0 are the same number; true is none."""
+    """Type of a value. 1 and 1.0 are the same number; true is none."""
 
     NULL = 0
     BOOLEAN = 1
@@ -43,7 +43,7 @@ class Type(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class AnswerColumn:
-    """What is at one place, in the order of the rows; arrays of shape (entries,).
+    """Values at one path, in the order of the rows; arrays of shape (entries,).
 
     `rows` are positions in the table, `types` say what there is, `numbers` are the numbers, 0 or 1 for
     booleans, and for texts the position in `texts`, in which each text stands once.
@@ -55,7 +55,7 @@ class AnswerColumn:
     texts: Sequence[str]
 
     def value(self, entry: int) -> Any:
-        """One entry as JSON."""
+        """Return an entry as a JSON value."""
         number = float(self.numbers[entry])
         match self.types[entry]:
             case Type.NULL:
@@ -95,7 +95,7 @@ def table(
     header: RunHeader | None = None,
     read: Callable[[], None] = lambda: None,
 ) -> AnswerTable:
-    """Answers as a table, without the places that are ignored; `read` is called after each answer.
+    """Build a table of answers without the ignored paths; call `read` after each answer.
 
     Raises InvalidPath for what `ignore` cannot mean, InvalidRun for an answer that is none.
     """
@@ -107,7 +107,7 @@ def table(
 
 
 class _ColumnBuilder:
-    """A column that is still growing."""
+    """Collects the entries of a column."""
 
     __slots__ = ("known", "numbers", "rows", "types")
 
@@ -116,7 +116,7 @@ class _ColumnBuilder:
         self.known: dict[str, int] = {}
 
     def add(self, row: int, value: Any) -> None:
-        kind, number = (Type.NUMBER, value) if isinstance(value, float) else _coded(value)
+        kind, number = (Type.NUMBER, value) if isinstance(value, float) else _type_and_code(value)
         if isinstance(number, str):
             number = self.known.setdefault(number, len(self.known))
         self.rows.append(row)
@@ -132,8 +132,8 @@ class _ColumnBuilder:
         )
 
 
-def _coded(value: Any) -> tuple[Type, float | str]:
-    """Type, and number or text, of what has no parts or none that counts."""
+def _type_and_code(value: Any) -> tuple[Type, float | str]:
+    """Return the type, and the number or text, of a value without children."""
     if isinstance(value, str):
         return Type.TEXT, value
     if isinstance(value, bool):
@@ -146,20 +146,20 @@ def _coded(value: Any) -> tuple[Type, float | str]:
 
 
 class _ChildPaths(dict[str | int, str]):
-    """The place of each child of one place, by its name or number; empty: ignored. Worked out once each."""
+    """The path of each child of a path, by name or index, cached; "" for an ignored one."""
 
     def __init__(self, above: str, ignored: Sequence[Pattern]) -> None:
         super().__init__()
         self._above, self._ignored = above, ignored
 
     def __missing__(self, key: str | int) -> str:
-        place = self._above + (json_path.member(key) if isinstance(key, str) else json_path.element(key))
-        ignored = json_path.first(self._ignored, json_path.steps(place))
-        return self.setdefault(key, "" if ignored else place)
+        path = self._above + (json_path.member(key) if isinstance(key, str) else json_path.element(key))
+        ignored = json_path.first(self._ignored, json_path.steps(path))
+        return self.setdefault(key, "" if ignored else path)
 
 
 class _TableBuilder:
-    """A table that is still growing."""
+    """Collects answers into a table."""
 
     def __init__(self, ignored: Sequence[Pattern]) -> None:
         self._ignored = ignored
@@ -178,15 +178,15 @@ class _TableBuilder:
         _check(answer)
         row = len(self._ids)
         self._ids.append(answer.id)
-        self._kinds.append(self._shared(answer.kind))
-        self._segments.append(self._shared(answer.segment))
+        self._kinds.append(self._interned(answer.kind))
+        self._segments.append(self._interned(answer.segment))
         self._statuses.append(answer.status)
-        self._codes.append(self._shared(answer.code))
-        self._failures.append(self._shared(answer.failure))
+        self._codes.append(self._interned(answer.code))
+        self._failures.append(self._interned(answer.failure))
         if answer.detail:
-            self._details[row] = self._shared(answer.detail)
+            self._details[row] = self._interned(answer.detail)
         if not answer.failure:
-            self._take_apart(row, answer.value)
+            self._add_leaves(row, answer.value)
 
     def table(self, header: RunHeader | None) -> AnswerTable:
         return AnswerTable(
@@ -197,47 +197,47 @@ class _TableBuilder:
             codes=self._codes,
             failures=self._failures,
             details=self._details,
-            columns={place: growing.column() for place, growing in sorted(self._columns.items())},
+            columns={path: growing.column() for path, growing in sorted(self._columns.items())},
             header=header,
         )
 
-    def _take_apart(self, row: int, value: Any) -> None:
-        """Not recursive: JSON may be nested as deep as Python can read."""
+    def _add_leaves(self, row: int, value: Any) -> None:
+        """Split a value into its leaves without recursion, for JSON may be nested deeply."""
         rest = [(json_path.ROOT, value)]
         while rest:
-            place, value = rest.pop()
-            if children := self._children(place, value):
+            path, value = rest.pop()
+            if children := self._children(path, value):
                 rest += children
             else:
-                self._column(place).add(row, value)
+                self._column(path).add(row, value)
 
-    def _children(self, place: str, value: Any) -> Sequence[tuple[str, Any]]:
-        """The parts of a value that are not ignored, each with its place."""
+    def _children(self, path: str, value: Any) -> Sequence[tuple[str, Any]]:
+        """Return the children of a value that are not ignored, each with its path."""
         if isinstance(value, dict):
-            parts: Iterable[tuple[str | int, Any]] = value.items()
+            children: Iterable[tuple[str | int, Any]] = value.items()
         elif isinstance(value, list):
-            parts = enumerate(value)
+            children = enumerate(value)
         else:
             return ()
         try:
-            below = self._below[place]
+            below = self._below[path]
         except KeyError:
-            below = self._below[place] = _ChildPaths(place, self._ignored)
-        return [(where, part) for key, part in parts if (where := below[key])]
+            below = self._below[path] = _ChildPaths(path, self._ignored)
+        return [(child_path, child) for key, child in children if (child_path := below[key])]
 
-    def _column(self, place: str) -> _ColumnBuilder:
+    def _column(self, path: str) -> _ColumnBuilder:
         try:
-            return self._columns[place]
+            return self._columns[path]
         except KeyError:
-            if len(self._columns) == MOST_PLACES:
-                raise TooManyPlaces(
-                    f"answers with more than {MOST_PLACES:,} places, the next one {place[:80]!r}: expected "
+            if len(self._columns) == MOST_PATHS:
+                raise TooManyPaths(
+                    f"answers with more than {MOST_PATHS:,} places, the next one {path[:80]!r}: expected "
                     'the same keys in every row; `ignore` leaves out what changes: ["$.explanation.*"]'
                 ) from None
-            return self._columns.setdefault(place, _ColumnBuilder())
+            return self._columns.setdefault(path, _ColumnBuilder())
 
-    def _shared(self, text: str) -> str:
-        """The same text for all rows that say it: each is in memory once."""
+    def _interned(self, text: str) -> str:
+        """Intern a text, so that each distinct text is in memory once."""
         return self._texts.setdefault(text, text)
 
 

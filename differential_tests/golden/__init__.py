@@ -1,4 +1,4 @@
-"""Golden answers: questions, small models, and what the previous release answered; D3 asks the code of now.
+"""Golden answers: questions, small models, and the answers of the previous release, for D3.
 
 A directory holds questions.jsonl, models/NAME/VERSION and NAME.jsonl, the run of that model. This one is of
 made-up houses; yours may hold what was harvested (python -m differential_tests harvest).
@@ -19,7 +19,7 @@ QUESTIONS, CHANGES = "questions.jsonl", "expected_change.toml"
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """One golden model: its artifact, and the run of what it has to answer."""
+    """One golden model: its artifact and the run with its expected answers."""
 
     name: str
     artifact: Path
@@ -27,7 +27,7 @@ class Golden:
 
 
 def list_models(directory: Path = DIRECTORY) -> list[Golden]:
-    """The golden models, the newest version of each name."""
+    """List the golden models, the newest version of each name."""
     models = directory / "models"
     newest = dict(artifact.listing(models))
     return [
@@ -36,5 +36,5 @@ def list_models(directory: Path = DIRECTORY) -> list[Golden]:
 
 
 def read_questions(directory: Path = DIRECTORY) -> list[Question]:
-    """The golden questions; raises InvalidQuestions or OSError."""
+    """Read the golden questions; raise InvalidQuestions or OSError."""
     return list(questions.read(directory / QUESTIONS))

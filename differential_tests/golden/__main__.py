@@ -31,8 +31,8 @@ def main(directory: Path, *, questions: bool, train: bool) -> None:
         terminal.say(f"{len(recording.choose(directory))} questions")
     if train:
         recording.train(directory / "models")
-    for one in recording.record(directory):
-        terminal.say(f"{one.answers}: {one.artifact.parent.name}@{one.artifact.name}")
+    for golden in recording.record(directory):
+        terminal.say(f"{golden.answers}: {golden.artifact.parent.name}@{golden.artifact.name}")
 
 
 if __name__ == "__main__":

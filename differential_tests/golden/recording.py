@@ -1,4 +1,4 @@
-"""Recording the golden answers: the same files, to the byte, as long as the code answers the same."""
+"""Record the golden answers: byte for byte the same files while the code answers the same."""
 
 from __future__ import annotations
 
@@ -22,22 +22,24 @@ _NO_TIME = datetime(2006, 1, 1, tzinfo=UTC)
 
 
 def choose(directory: Path) -> list[Question]:
-    """Write the golden questions anew: of the corpus what fits a few lines, and ways to be wrong."""
-    chosen = [one for one in corpus.questions(SEED, ORDINARY) if _is_wanted(one)]
+    """Choose the golden questions from the corpus: short ones, and ways to be wrong."""
+    chosen = [question for question in corpus.questions(SEED, ORDINARY) if _is_wanted(question)]
     questions.write(directory / QUESTIONS, chosen)
     return chosen
 
 
-def _is_wanted(one: Question) -> bool:
-    if one.kind in ("ordinary", "category", "boundary", "null"):
+def _is_wanted(question: Question) -> bool:
+    if question.kind in ("ordinary", "category", "boundary", "null"):
         return True
-    if one.body is not None:
-        return len(one.body) < LONGEST
-    return one.id.startswith(("unseen-", "missing-")) and one.id.endswith(("-code", "_area", "_sold"))
+    if question.body is not None:
+        return len(question.body) < LONGEST
+    return question.id.startswith(("unseen-", "missing-")) and question.id.endswith(
+        ("-code", "_area", "_sold")
+    )
 
 
 def train(models: Path) -> None:
-    """Another version of both recipes, small, without times; the versions before are removed."""
+    """Train a small new version of both recipes without times, and remove the old versions."""
     sales = split(synthetic(HOUSES, SEED))
     for name in ("linear", "gbm"):
         fitted = recipes.get(name).train(sales.train.rows, sales.train.prices, SEED)
@@ -62,18 +64,18 @@ def _first_trees(text: bytes) -> bytes:
 
 
 def record(directory: Path) -> list[Golden]:
-    """Let every golden model answer the golden questions; gives what was recorded."""
+    """Record the answers of every golden model to the golden questions."""
     asking = read_questions(directory)
     models = list_models(directory)
-    for one in models:
-        _record(one, asking)
+    for golden in models:
+        _record(golden, asking)
     return models
 
 
-def _record(one: Golden, asking: Sequence[Question]) -> None:
-    side = sides.open_side(str(one.artifact))
+def _record(golden: Golden, asking: Sequence[Question]) -> None:
+    side = sides.open_side(str(golden.artifact))
     answers = in_requests(side, asking)
     # When and where it was recorded git knows; here it would be a difference.
-    told = side.header(questions.digest(asking), _NO_TIME)
-    source = "/".join(one.artifact.parts[-3:])
-    run_file.write(one.answers, replace(told, source=source, recorded_at="", facts={}), answers)
+    header = side.header(questions.digest(asking), _NO_TIME)
+    source = "/".join(golden.artifact.parts[-3:])
+    run_file.write(golden.answers, replace(header, source=source, recorded_at="", facts={}), answers)

@@ -1,4 +1,4 @@
-"""Levels: which two things are held against each other. The first level that fails says where to look."""
+"""Levels of comparison; the first level that fails shows where to look."""
 
 from differential_tests.levels.candidate import candidate
 from differential_tests.levels.metamorphic import relations

@@ -1,4 +1,4 @@
-"""D4: the live model against a candidate. Two good models disagree a lot, so only the absurd is a finding.
+"""D4: the live model against a candidate. Good models disagree a lot, so only absurd answers are findings.
 
 What they agree on is described (statistics.md 3.6), and whether that proves the candidate no worse is said.
 """
@@ -26,7 +26,7 @@ FACTOR_2_PERCENT = 50.0
 
 @dataclass(frozen=True, slots=True)
 class CandidateLimits:
-    """What is absurd. `share`: of houses more than a factor of 2 apart; prices in US dollars.
+    """Limits of absurdity. `share`: of houses more than a factor of 2 apart; prices in US dollars.
 
     `distinct`: the least share of different answers, or all houses would cost the same. `margin` (log units),
     `cap` and `alpha` are those of the certificate.
@@ -69,32 +69,34 @@ def candidate(
     return replace(check, findings=(*rows, *absurd), facts=check.facts | facts(houses, limits))
 
 
-def _apart(found: Sequence[Finding], houses: int, limits: CandidateLimits) -> tuple[Finding, ...]:
-    """More houses a factor of 2 apart than chance explains."""
-    if not exceeds(len(found), houses, limits.share):
+def _apart(findings: Sequence[Finding], houses: int, limits: CandidateLimits) -> tuple[Finding, ...]:
+    """Report more houses a factor of 2 apart than chance explains."""
+    if not exceeds(len(findings), houses, limits.share):
         return ()
-    said = f"{len(found)} of {houses} houses are more than a factor of 2 apart: {limits.share:.1%} is allowed"
-    return (_budget(PRICE, said, a=limits.share, b=len(found) / houses), *found)
+    detail = (
+        f"{len(findings)} of {houses} houses are more than a factor of 2 apart: {limits.share:.1%} is allowed"
+    )
+    return (_budget(PRICE, detail, a=limits.share, b=len(findings) / houses), *findings)
 
 
 def _outside(houses: JoinedPrices, limits: CandidateLimits) -> list[Finding]:
     wrong = ~((houses.b >= limits.lowest) & (houses.b <= limits.highest))
-    said = f"expected {limits.lowest:,.0f} to {limits.highest:,.0f} dollars"
+    detail = f"expected {limits.lowest:,.0f} to {limits.highest:,.0f} dollars"
     return [
         Finding(
-            FindingKind.BUDGET, houses.ids[at], PRICE, float(houses.a[at]), float(houses.b[at]), detail=said
+            FindingKind.BUDGET, houses.ids[at], PRICE, float(houses.a[at]), float(houses.b[at]), detail=detail
         )
         for at in np.flatnonzero(wrong).tolist()
     ]
 
 
 def _constant(houses: JoinedPrices, limits: CandidateLimits) -> list[Finding]:
-    asked, told = len(np.unique(houses.a)), len(np.unique(houses.b))
-    if told >= limits.distinct * asked:
+    live, other = len(np.unique(houses.a)), len(np.unique(houses.b))
+    if other >= limits.distinct * live:
         return []
     common, count = Counter(houses.b.tolist()).most_common(1)[0]
-    said = f"{told} different prices where the live model has {asked}; {count} houses cost {common:,.0f}"
-    return [_budget(PRICE, said, a=asked, b=told)]
+    detail = f"{other} different prices where the live model has {live}; {count} houses cost {common:,.0f}"
+    return [_budget(PRICE, detail, a=live, b=other)]
 
 
 def _budget(path: str, detail: str, a: object, b: object) -> Finding:
@@ -102,43 +104,43 @@ def _budget(path: str, detail: str, a: object, b: object) -> Finding:
 
 
 def facts(houses: JoinedPrices, limits: CandidateLimits) -> dict[str, str]:
-    """How far the two agree, and what that proves."""
+    """Describe how far the two models agree, and what that proves."""
     usable = (houses.a > 0) & (houses.b > 0) & np.isfinite(houses.a) & np.isfinite(houses.b)
     live, other = houses.a[usable], houses.b[usable]
     loss_limits = sums.Terms(cap=limits.cap, margin=limits.margin)
     added = sums.sums_of(live, other, np.full(len(live), np.nan), loss_limits)
     proof = comparison.certificate([added], limits.margin, limits.alpha)
     return _agreement(comparison.agreement(added)) | {
-        "rank correlation": _shown(comparison.spearman(live, other) if len(live) > 1 else None),
-        "largest prices": f"live {_largest(live):,.0f}, candidate {_largest(other):,.0f} dollars",
+        "rank correlation": _number_text(comparison.spearman(live, other) if len(live) > 1 else None),
+        "largest prices": f"live {_largest_price(live):,.0f}, candidate {_largest_price(other):,.0f} dollars",
         f"proved no worse than {limits.margin:g} without outcomes": "yes" if proof.holds else "no",
     }
 
 
-def _agreement(found: comparison.Agreement) -> dict[str, str]:
-    low, high = (found.limits.lower, found.limits.upper) if found.limits else (None, None)
+def _agreement(agreement: comparison.Agreement) -> dict[str, str]:
+    low, high = (agreement.limits.lower, agreement.limits.upper) if agreement.limits else (None, None)
     return {
-        "houses that both answered": str(found.pairs),
-        "bias of the candidate": _shown(found.bias),
-        "mean difference": _shown(found.mad),
-        "largest difference": _shown(found.max),
-        "95 % limits of agreement": f"{_shown(low)} to {_shown(high)}",
-        "slope on the price": _shown(found.slope),
-        "concordance": _shown(found.concordance),
+        "houses that both answered": str(agreement.pairs),
+        "bias of the candidate": _number_text(agreement.bias),
+        "mean difference": _number_text(agreement.mad),
+        "largest difference": _number_text(agreement.max),
+        "95 % limits of agreement": f"{_number_text(low)} to {_number_text(high)}",
+        "slope on the price": _number_text(agreement.slope),
+        "concordance": _number_text(agreement.concordance),
         "more than 5, 10, 20 % apart": ", ".join(
-            map(_percent, (found.beyond_5, found.beyond_10, found.beyond_20))
+            map(_percent_text, (agreement.beyond_5, agreement.beyond_10, agreement.beyond_20))
         ),
-        "more than a factor of 2 apart": _percent(found.absurd),
+        "more than a factor of 2 apart": _percent_text(agreement.absurd),
     }
 
 
-def _shown(number: float | None) -> str:
+def _number_text(number: float | None) -> str:
     return "not defined" if number is None else f"{number:.4g}"
 
 
-def _percent(share: float | None) -> str:
+def _percent_text(share: float | None) -> str:
     return "not defined" if share is None else f"{share:.2%}"
 
 
-def _largest(prices: NDArray[np.float64]) -> float:
+def _largest_price(prices: NDArray[np.float64]) -> float:
     return float(prices.max(initial=-inf))

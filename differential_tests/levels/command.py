@@ -1,4 +1,4 @@
-"""`python -m differential_tests.levels`: all levels for one model, with what is there to compare it with."""
+"""The command `levels`: run every level that has something to compare a model with."""
 
 from __future__ import annotations
 
@@ -36,7 +36,12 @@ FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
     type=click.Choice([level.value for level in Level]),
     help="Only these; may be repeated.",
 )
-@click.option("--found", type=options.FILE, help="Add the houses that broke a relation to this corpus.")
+@click.option(
+    "--found",
+    "corpus",
+    type=options.FILE,
+    help="Add the houses that broke a relation to this corpus.",
+)
 @options.TERMS
 @options.report_options
 def levels(
@@ -44,8 +49,8 @@ def levels(
     terms: Path | None,
     payloads: Path | None,
     levels: tuple[str, ...],
-    found: Path | None,
-    **given: Any,
+    corpus: Path | None,
+    **choices: Any,
 ) -> int:
     """Climb from D0 to D5 with the artifact PACKAGE; the first level that fails says where to look.
 
@@ -55,15 +60,15 @@ def levels(
     """
     from differential_tests.levels.suite import Suite  # noqa: PLC0415 (hypothesis is for this alone)
 
-    reports = ReportOptions(**{name: given.pop(name) for name in ReportOptions.__slots__})
+    reports = ReportOptions(**{name: choices.pop(name) for name in ReportOptions.__slots__})
     wanted = frozenset(map(Level, levels)) or frozenset(Level)
     asking = list(options.payloads(payloads)) if payloads else None
-    ladder = Suite(package, options.read_terms(terms), questions=asking, levels=wanted, **given)
-    with options.step() as begun:
-        checks = list(ladder.checks(begun))
-    if found and ladder.found:
-        known = list(questions.read(found)) if found.exists() else []
-        questions.write(found, [*known, *ladder.found])
+    suite = Suite(package, options.read_terms(terms), questions=asking, levels=wanted, **choices)
+    with options.step() as on_step:
+        checks = list(suite.checks(on_step))
+    if corpus and suite.new_questions:
+        known = list(questions.read(corpus)) if corpus.exists() else []
+        questions.write(corpus, [*known, *suite.new_questions])
     reports.write(checks)
     reports.show(checks)
     return findings.exit_status(tuple(checks))

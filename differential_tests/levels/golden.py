@@ -1,4 +1,4 @@
-"""D3: this release against the golden answers of the previous one.
+"""D3: this release against the golden answers of the previous release.
 
 Does the code of now answer as recorded, with the very same model; and were the recorded answers changed since
 the base branch without approval.
@@ -34,72 +34,76 @@ WORDING = ("$.errors[*].expected", "$.errors[*].got")
 
 
 class NoBase(RuntimeError):
-    """The golden answers of the base branch cannot be had."""
+    """The golden answers of the base branch are not available."""
 
 
 def compare_recorded(directory: Path, tolerances: Tolerances) -> list[Check]:
-    """The golden answers against what the code of now says with the golden models: a check for each."""
-    asking, release = golden.read_questions(directory), _of_releases(tolerances)
-    return [_now(one, asking, release) for one in golden.list_models(directory)]
+    """Compare the golden answers with what the golden models answer now: one check per model."""
+    asking, release = golden.read_questions(directory), _release_tolerances(tolerances)
+    return [_compare_model(model, asking, release) for model in golden.list_models(directory)]
 
 
-def _of_releases(tolerances: Tolerances) -> Tolerances:
+def _release_tolerances(tolerances: Tolerances) -> Tolerances:
     return tolerances.within(percent=PERCENT).model_copy(update={"ignore": (*tolerances.ignore, *WORDING)})
 
 
-def _now(one: Golden, asking: Sequence[Question], tolerances: Tolerances) -> Check:
+def _compare_model(model: Golden, asking: Sequence[Question], tolerances: Tolerances) -> Check:
     try:
-        side = sides.open_side(str(one.artifact))
+        side = sides.open_side(str(model.artifact))
     except (InvalidArtifact, AlteredArtifact, UnknownRecipe) as fault:
-        return _unreadable(one, len(asking), fault)
-    before = table(run_file.read(one.answers), tolerances.ignore)
+        return _refused_model(model, len(asking), fault)
+    before = table(run_file.read(model.answers), tolerances.ignore)
     now = answer_table(side, asking, tolerances)
-    return compare(before, now, tolerances, level=Level.D3, name=f"{one.name} as recorded", dataset="golden")
+    return compare(
+        before, now, tolerances, level=Level.D3, name=f"{model.name} as recorded", dataset="golden"
+    )
 
 
-def _unreadable(one: Golden, rows: int, fault: Exception) -> Check:
-    said = f"the code of now refuses the artifact of the release before: {fault}"
-    finding = Finding(FindingKind.FAILURE, "all", b=type(fault).__name__, detail=said)
-    return Check(Level.D3, f"{one.name} as recorded", "golden", rows, findings=(finding,))
+def _refused_model(model: Golden, rows: int, fault: Exception) -> Check:
+    detail = f"the code of now refuses the artifact of the release before: {fault}"
+    finding = Finding(FindingKind.FAILURE, "all", b=type(fault).__name__, detail=detail)
+    return Check(Level.D3, f"{model.name} as recorded", "golden", rows, findings=(finding,))
 
 
 def compare_base(
     base: Path, now: Path, tolerances: Tolerances, changes: Sequence[ExpectedChange], dataset: str = "golden"
 ) -> list[Check]:
-    """The golden answers of the base branch against those of now: other numbers need an approved change.
+    """Compare the golden answers of the base branch with the present ones; a change needs approval.
 
     Compared are the questions that both have: one that was dropped is seen in the pull request.
     """
-    release = _of_releases(tolerances)
-    same = _common(base, now)
-    before = {one.name: one for one in golden.list_models(base)}
+    release = _release_tolerances(tolerances)
+    same = _common_ids(base, now)
+    before = {model.name: model for model in golden.list_models(base)}
     return [
         expected_change.judge(
             compare(
-                _only(before[one.name].answers, same, release),
-                _only(one.answers, same, release),
+                _answers_to(before[model.name].answers, same, release),
+                _answers_to(model.answers, same, release),
                 release,
                 level=Level.D3,
-                name=f"{one.name} since the base",
+                name=f"{model.name} since the base",
                 dataset=dataset,
             ),
             changes,
         )
-        for one in golden.list_models(now)
-        if one.name in before
+        for model in golden.list_models(now)
+        if model.name in before
     ]
 
 
-def _common(base: Path, now: Path) -> frozenset[str]:
-    """The ids of the questions that are the same in both."""
-    before = {one.id: one for one in golden.read_questions(base)}
-    return frozenset(one.id for one in golden.read_questions(now) if before.get(one.id) == one)
+def _common_ids(base: Path, now: Path) -> frozenset[str]:
+    """Return the ids of the questions that both directories share."""
+    before = {question.id: question for question in golden.read_questions(base)}
+    return frozenset(
+        question.id for question in golden.read_questions(now) if before.get(question.id) == question
+    )
 
 
-def _only(run: Path, ids: frozenset[str], tolerances: Tolerances) -> AnswerTable:
-    """The answers to these questions; both runs were asked them all, so that their headers agree."""
+def _answers_to(run: Path, ids: frozenset[str], tolerances: Tolerances) -> AnswerTable:
+    """Read the answers to these questions, with a header that agrees between the runs."""
     header = replace(run_file.header(run), questions_sha256=_DIGEST)
-    return table((one for one in run_file.read(run) if one.id in ids), tolerances.ignore, header)
+    return table((answer for answer in run_file.read(run) if answer.id in ids), tolerances.ignore, header)
 
 
 _DIGEST = questions.digest([])
@@ -107,18 +111,18 @@ _DIGEST = questions.digest([])
 
 @contextmanager
 def golden_at_commit(commit: str, directory: Path = golden.DIRECTORY) -> Iterator[Path]:
-    """The golden directory as it was at a commit, while the context lasts; raises NoBase."""
+    """Extract the golden directory of a commit for the time of the context; raise NoBase."""
     top = Path(_git(directory, "rev-parse", "--show-toplevel").decode().strip())
     inner = directory.resolve().relative_to(top)
     data = _git(top, "archive", "--format=tar", commit, "--", str(inner))
-    with TemporaryDirectory() as place, tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        archive.extractall(place, filter="data")
-        yield Path(place) / inner
+    with TemporaryDirectory() as folder, tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        archive.extractall(folder, filter="data")
+        yield Path(folder) / inner
 
 
 def _git(where: Path, *arguments: str) -> bytes:
     try:
-        found = subprocess.run(
+        process = subprocess.run(
             ["git", "-c", "safe.directory=*", *arguments],  # noqa: S607  # whichever git there is
             cwd=where,
             capture_output=True,
@@ -126,6 +130,6 @@ def _git(where: Path, *arguments: str) -> bytes:
         )
     except OSError as fault:
         raise NoBase(f"git cannot be run: {fault}") from fault
-    if found.returncode:
-        raise NoBase(f"git {' '.join(arguments)}: {found.stderr.decode(errors='replace').strip()}")
-    return found.stdout
+    if process.returncode:
+        raise NoBase(f"git {' '.join(arguments)}: {process.stderr.decode(errors='replace').strip()}")
+    return process.stdout

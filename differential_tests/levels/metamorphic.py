@@ -1,4 +1,4 @@
-"""D5: relations that have to hold of one side, whatever the price: no second side is needed."""
+"""D5: metamorphic relations that one side has to satisfy at any price."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BODIES, REFUSED_OF = 100, 20
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A relation that does not hold of one house, and by how much in log units."""
+    """A relation that one house breaks, and by how much in log units."""
 
     size: float
     finding: Finding
@@ -48,34 +48,37 @@ def relations(
     agreed: Mapping[str, Budget] | None = None,
     dataset: str = "",
 ) -> list[Check]:
-    """Every relation on these houses, a check for each; `monotone` is what the artifact's card declares."""
+    """Check every relation on these houses; the artifact's card declares `monotone`."""
     agreed = budgets() if agreed is None else agreed
     exact = [*ALWAYS, *(increasing_in(name) for name in monotone)]
-    budgeted = [one for one in BUDGETED if one.field not in monotone]
+    budgeted = [relation for relation in BUDGETED if relation.field not in monotone]
     return [
         check_possible(side, houses, dataset),
-        *(check_relation(side, houses, one, Budget(), dataset) for one in exact),
-        *(check_relation(side, houses, one, agreed.get(one.name, Budget()), dataset) for one in budgeted),
-        *(check_refusal(side, houses[:REFUSED_OF], one, dataset) for one in REFUSED),
+        *(check_relation(side, houses, relation, Budget(), dataset) for relation in exact),
+        *(
+            check_relation(side, houses, relation, agreed.get(relation.name, Budget()), dataset)
+            for relation in budgeted
+        ),
+        *(check_refusal(side, houses[:REFUSED_OF], refusal, dataset) for refusal in REFUSED),
     ]
 
 
 def check_possible(side: Side, houses: Sequence[Question], dataset: str = "") -> Check:
-    """Every answer is a finite number above 0."""
+    """Check that every answer is a finite number above 0."""
     started = time.monotonic()
     answers = in_requests(side, houses)
     findings = tuple(
         Finding(
             FindingKind.RELATION,
-            one.id,
+            answer.id,
             PRICE,
             None,
-            price_or_code(one),
-            segment=one.segment,
+            price_or_code(answer),
+            segment=answer.segment,
             detail=_POSSIBLE,
         )
-        for one in answers
-        if not 0 < price(one) < inf
+        for answer in answers
+        if not 0 < price(answer) < inf
     )
     seconds = time.monotonic() - started
     return Check(Level.D5, "possible", dataset, len(answers), findings=findings, seconds=seconds)
@@ -85,77 +88,88 @@ _POSSIBLE = "expected a finite number of dollars above 0"
 
 
 def check_relation(
-    side: Side, houses: Sequence[Question], one: Relation, budget: Budget, dataset: str = ""
+    side: Side, houses: Sequence[Question], relation: Relation, budget: Budget, dataset: str = ""
 ) -> Check:
-    """One relation on every house that it speaks of, within its budget."""
+    """Check a relation on every house it applies to, within its budget."""
     started = time.monotonic()
-    asking = pairs(houses[:BODIES] if one.content_type else houses, one)
-    if not asking:
+    asked_pairs = pairs(houses[:BODIES] if relation.content_type else houses, relation)
+    if not asked_pairs:
         return Check(
-            Level.D5, one.name, dataset, 0, error=f"{one.statement}: it speaks of none of the houses"
+            Level.D5,
+            relation.name,
+            dataset,
+            0,
+            error=f"{relation.statement}: it speaks of none of the houses",
         )
-    found = violations(side, asking, one)
-    noticed = sum(violation.size > budget.unnoticed for violation in found)
-    worst = max((violation.size for violation in found), default=0.0)
+    broken = violations(side, asked_pairs, relation)
+    noticed = sum(violation.size > budget.unnoticed for violation in broken)
+    worst = max((violation.size for violation in broken), default=0.0)
     return Check(
         Level.D5,
-        one.name,
+        relation.name,
         dataset,
-        len(asking),
-        findings=(*_over(noticed, len(asking), one, budget), *_beyond(found, budget)),
+        len(asked_pairs),
+        findings=(
+            *_over_budget(noticed, len(asked_pairs), relation, budget),
+            *_worst_findings(broken, budget),
+        ),
         facts={
-            "relation": one.statement,
-            "broken by": f"{noticed / len(asking):.2%} of the houses, at most {worst:.4g} (log)",
+            "relation": relation.statement,
+            "broken by": f"{noticed / len(asked_pairs):.2%} of the houses, at most {worst:.4g} (log)",
             "budget": f"{budget.share:.2%}, {budget.worst:.4g}" if budget.share else "none",
         },
         seconds=time.monotonic() - started,
     )
 
 
-def check_refusal(side: Side, houses: Sequence[Question], one: RefusalRelation, dataset: str = "") -> Check:
-    """One way to spoil a house, on each of them."""
+def check_refusal(
+    side: Side, houses: Sequence[Question], refusal: RefusalRelation, dataset: str = ""
+) -> Check:
+    """Check that each house, spoiled in one way, is refused."""
     started = time.monotonic()
-    spoiled = [_asked(house, "spoiled", one.changed(_row(house))) for house in houses]
+    spoiled = [_changed_question(house, "spoiled", refusal.changed(_row(house))) for house in houses]
     answers = one_by_one(side, [question for question in spoiled if question is not None])
-    findings = tuple(not_refused(answer, one) for answer in answers if not has_error_code(answer))
+    findings = tuple(not_refused(answer, refusal) for answer in answers if not has_error_code(answer))
     seconds = time.monotonic() - started
-    return Check(Level.D5, one.name, dataset, len(answers), findings=findings, seconds=seconds)
+    return Check(Level.D5, refusal.name, dataset, len(answers), findings=findings, seconds=seconds)
 
 
-def not_refused(answer: SideAnswer, one: RefusalRelation) -> Finding:
-    """What came instead of a refusal."""
+def not_refused(answer: SideAnswer, refusal: RefusalRelation) -> Finding:
+    """Report the answer that came instead of a refusal."""
     return Finding(
         FindingKind.RELATION,
         answer.id,
         PRICE,
-        one.statement,
+        refusal.statement,
         price_or_code(answer),
         segment=answer.segment,
-        detail=one.statement,
+        detail=refusal.statement,
     )
 
 
 def has_error_code(answer: SideAnswer) -> bool:
-    """Whether it is a refusal with a code; a fault of the side itself (500) is none."""
+    """Return whether an answer is a refusal with a code; a server error (500) is none."""
     return not answer.failure and bool(answer.code) and answer.status < 500
 
 
-def violations(side: Side, asking: Sequence[tuple[Question, Question]], one: Relation) -> list[Violation]:
-    """The houses, each with its changed one, of which the relation does not hold."""
-    befores = in_requests(side, [before for before, _ in asking])
-    afters = in_requests(side, [after for _, after in asking])
-    judged = (judge(before, after, one) for before, after in zip(befores, afters, strict=True))
+def violations(
+    side: Side, asked_pairs: Sequence[tuple[Question, Question]], relation: Relation
+) -> list[Violation]:
+    """Return a violation for each pair of questions that breaks the relation."""
+    befores = in_requests(side, [before for before, _ in asked_pairs])
+    afters = in_requests(side, [after for _, after in asked_pairs])
+    judged = (judge(before, after, relation) for before, after in zip(befores, afters, strict=True))
     return [violation for violation in judged if violation is not None]
 
 
-def judge(before: SideAnswer, after: SideAnswer, one: Relation) -> Violation | None:
-    """What two answers say of a relation."""
-    asked, changed = price(before), price(after)
-    size = one.violation(log_ratio(asked, changed))
+def judge(before: SideAnswer, after: SideAnswer, relation: Relation) -> Violation | None:
+    """Judge two answers by a relation."""
+    original, changed = price(before), price(after)
+    size = relation.violation(log_ratio(original, changed))
     if not size:
         return None
-    difference = changed - asked if isfinite(changed) and isfinite(asked) else None
-    percent = None if difference is None else 100 * abs(difference) / max(abs(changed), abs(asked))
+    difference = changed - original if isfinite(changed) and isfinite(original) else None
+    percent = None if difference is None else 100 * abs(difference) / max(abs(changed), abs(original))
     return Violation(
         size,
         Finding(
@@ -167,24 +181,24 @@ def judge(before: SideAnswer, after: SideAnswer, one: Relation) -> Violation | N
             difference,
             percent,
             before.segment,
-            one.statement,
+            relation.statement,
         ),
     )
 
 
-def log_ratio(asked: float, changed: float) -> float:
-    """ln(changed / asked); NaN where either is no amount."""
-    return log(changed / asked) if 0 < asked < inf and 0 < changed < inf else float("nan")
+def log_ratio(original: float, changed: float) -> float:
+    """Return ln(changed / original); NaN if either is no amount."""
+    return log(changed / original) if 0 < original < inf and 0 < changed < inf else float("nan")
 
 
 def price(answer: SideAnswer) -> float:
-    """Dollars; NaN where there is no number."""
-    found = price_or_code(answer)
-    return float(found) if isinstance(found, int | float) else float("nan")
+    """Return the price in dollars; NaN without a number."""
+    value = price_or_code(answer)
+    return float(value) if isinstance(value, int | float) else float("nan")
 
 
 def price_or_code(answer: SideAnswer) -> Any:
-    """The price, or what came in its place, in words."""
+    """Return the price, or the failure, code or value that came instead."""
     if answer.failure or answer.code:
         return answer.failure or answer.code
     # A body has a list of answers, of one house here.
@@ -195,15 +209,15 @@ def price_or_code(answer: SideAnswer) -> Any:
         return value
 
 
-def pairs(houses: Iterable[Question], one: Relation) -> list[tuple[Question, Question]]:
-    """The houses that a relation speaks of, each with the changed one."""
-    found = ((house, _asked(house, "ordinary", one.start(_row(house)))) for house in houses)
-    both = [
-        (start, _asked(house, "ordinary", one.changed(_row(start)), one.content_type))
-        for house, start in found
+def pairs(houses: Iterable[Question], relation: Relation) -> list[tuple[Question, Question]]:
+    """Pair each house that a relation applies to with its changed copy."""
+    starts = ((house, _changed_question(house, "ordinary", relation.start(_row(house)))) for house in houses)
+    changes = [
+        (start, _changed_question(house, "ordinary", relation.changed(_row(start)), relation.content_type))
+        for house, start in starts
         if start is not None
     ]
-    return [(start, changed) for start, changed in both if changed is not None]
+    return [(start, changed) for start, changed in changes if changed is not None]
 
 
 def _row(house: Question) -> Row:
@@ -212,7 +226,9 @@ def _row(house: Question) -> Row:
     return dict(house.row)
 
 
-def _asked(house: Question, kind: str, changed: Row | str | None, content_type: str = "") -> Question | None:
+def _changed_question(
+    house: Question, kind: str, changed: Row | str | None, content_type: str = ""
+) -> Question | None:
     if changed is None:
         return None
     if isinstance(changed, str):
@@ -220,14 +236,17 @@ def _asked(house: Question, kind: str, changed: Row | str | None, content_type: 
     return Question(house.id, kind, house.segment, row=changed)
 
 
-def _over(noticed: int, houses: int, one: Relation, budget: Budget) -> list[Finding]:
+def _over_budget(noticed: int, houses: int, relation: Relation, budget: Budget) -> list[Finding]:
     if not budget.share or not exceeds(noticed, houses, budget.share):
         return []
-    detail = f"{one.statement}: broken by {noticed} of {houses} houses, {budget.share:.2%} are allowed"
+    detail = f"{relation.statement}: broken by {noticed} of {houses} houses, {budget.share:.2%} are allowed"
     return [Finding(FindingKind.BUDGET, "all", PRICE, budget.share, noticed / houses, detail=detail)]
 
 
-def _beyond(found: Iterable[Violation], budget: Budget) -> list[Finding]:
-    """The worst first."""
-    beyond = sorted((one for one in found if one.size > budget.worst), key=lambda one: -one.size)
-    return [one.finding for one in beyond]
+def _worst_findings(violations: Iterable[Violation], budget: Budget) -> list[Finding]:
+    """Return violations beyond the budget, the worst first."""
+    beyond = sorted(
+        (violation for violation in violations if violation.size > budget.worst),
+        key=lambda violation: -violation.size,
+    )
+    return [violation.finding for violation in beyond]

@@ -1,4 +1,4 @@
-"""D0: one side against itself. What differs here is noise, and hides as much in the level above."""
+"""D0: one side against itself. A difference here is noise, and hides as much at higher levels."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ def noise(
     tolerances: Tolerances,
     *,
     dataset: str = "",
-    ways: Mapping[str, Strategy] = WAYS,
+    strategies: Mapping[str, Strategy] = WAYS,
 ) -> list[Check]:
-    """Ask the same in every way: a check for each, against one call with all rows."""
+    """Ask with every strategy and compare each with one call of all rows."""
     first = answer_table(side, houses, tolerances)
     return [
-        _check(first, answer_table(side, houses, tolerances, way), tolerances, name, dataset)
-        for name, way in ways.items()
+        _check(first, answer_table(side, houses, tolerances, strategy), tolerances, name, dataset)
+        for name, strategy in strategies.items()
     ]
 
 
 def pair(
     side: Side, questions: Sequence[Question], tolerances: Tolerances
 ) -> tuple[AnswerTable, AnswerTable]:
-    """Two calls: the noise that a comparison of this side with another has to exceed."""
+    """Ask twice: the noise that a comparison with another side has to exceed."""
     return answer_table(side, questions, tolerances), answer_table(side, questions, tolerances)
 
 
-def _check(first: AnswerTable, again: AnswerTable, tolerances: Tolerances, name: str, dataset: str) -> Check:
+def _check(first: AnswerTable, second: AnswerTable, tolerances: Tolerances, name: str, dataset: str) -> Check:
     check = compare(
-        first, again, tolerances.within(percent=PERCENT), level=Level.D0, name=name, dataset=dataset
+        first, second, tolerances.within(percent=PERCENT), level=Level.D0, name=name, dataset=dataset
     )
-    return add_price_gaps(check, first, again, tolerances)
+    return add_price_gaps(check, first, second, tolerances)

@@ -1,4 +1,4 @@
-"""Prices of two runs, joined on the houses that both have answered with a number."""
+"""Prices of two runs, joined on the houses that both answered with a number."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PRICE = "$.price_dollars"
 
 @dataclass(frozen=True, slots=True)
 class JoinedPrices:
-    """What both sides said of the same houses: arrays of shape (n,), US dollars."""
+    """Prices of both sides for the same houses: arrays of shape (n,), US dollars."""
 
     ids: list[str]
     a: NDArray[np.float64]
@@ -27,14 +27,14 @@ class JoinedPrices:
 
     @property
     def gaps(self) -> NDArray[np.float64]:
-        """|ln(b / a)|, shape (n,); NaN where a price is no positive number."""
+        """Return |ln(b / a)|, shape (n,); NaN where a price is no positive number."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.abs(np.log(self.b / self.a))
 
 
-def join_prices(one: Run, other: Run, tolerances: Tolerances, path: str = PRICE) -> JoinedPrices:
-    """The rows with a number at `path` on both sides, in the order of the first."""
-    first, second = _prices(one, tolerances, path), _prices(other, tolerances, path)
+def join_prices(a: Run, b: Run, tolerances: Tolerances, path: str = PRICE) -> JoinedPrices:
+    """Join the rows with a number at `path` on both sides, in the order of side a."""
+    first, second = _prices(a, tolerances, path), _prices(b, tolerances, path)
     ids = [row for row in first if row in second]
     return JoinedPrices(ids, np.array([first[row] for row in ids]), np.array([second[row] for row in ids]))
 
@@ -44,22 +44,22 @@ def _prices(run: Run, tolerances: Tolerances, path: str) -> dict[str, float]:
     column = read.columns.get(path)
     if column is None:
         return {}
-    told = zip(column.rows.tolist(), column.types.tolist(), column.numbers.tolist(), strict=True)
-    return {read.ids[row]: number for row, kind, number in told if kind == Type.NUMBER}
+    entries = zip(column.rows.tolist(), column.types.tolist(), column.numbers.tolist(), strict=True)
+    return {read.ids[row]: number for row, kind, number in entries if kind == Type.NUMBER}
 
 
 def _table(run: Path, tolerances: Tolerances) -> AnswerTable:
     return table(run_file.read(run), tolerances.ignore, run_file.header(run))
 
 
-def add_price_gaps(check: Check, one: Run, other: Run, tolerances: Tolerances) -> Check:
-    """The check with the facts how far prices are apart at most, and but for a few."""
-    gaps = join_prices(one, other, tolerances).gaps if not check.error else np.empty(0)
+def add_price_gaps(check: Check, a: Run, b: Run, tolerances: Tolerances) -> Check:
+    """Add the largest and the quantile |ln ratio| to the facts of a check."""
+    gaps = join_prices(a, b, tolerances).gaps if not check.error else np.empty(0)
     if not len(gaps):
         return check
     floor = float(np.quantile(gaps, tolerances.noise.quantile, method="higher"))
-    told = {
+    facts = {
         "largest |ln ratio|": f"{gaps.max():.3g}",
         f"|ln ratio| at {tolerances.noise.quantile:g}": f"{floor:.3g}",
     }
-    return replace(check, facts=check.facts | told)
+    return replace(check, facts=check.facts | facts)

@@ -1,4 +1,4 @@
-"""D1: the research pipeline, as it was fitted, against the package: the same data, the same seed.
+"""D1: the fitted research pipeline against the package, with the same data and seed.
 
 The two share code: `model_package.recipes.linear_features.LOGGED` (which sizes are logged),
 `features.encoder` (the form of what was learned), `recipes.frame` and `schema` (fields and codes). A fault
@@ -38,7 +38,7 @@ Research = Callable[[Sequence[Row]], NDArray[np.float64]]
 
 @dataclass(frozen=True, slots=True)
 class Refitted:
-    """A recipe fitted again: its pipeline, and the artifact that was saved of it."""
+    """A refitted recipe: its pipeline and the artifact saved from it."""
 
     recipe: str
     fitted: Fitted
@@ -54,12 +54,12 @@ def research(
     name: str,
     dataset: str = "",
 ) -> Check:
-    """What the fitted pipeline says of rows, against what the package says of them as a request."""
-    one, other = _table(pipeline, houses), answer_table(package, houses, tolerances)
+    """Compare the predictions of the fitted pipeline with the answers of the package."""
+    researched, packaged = _table(pipeline, houses), answer_table(package, houses, tolerances)
     check = compare(
-        one, other, tolerances.within(percent=PERCENT), level=Level.D1, name=name, dataset=dataset
+        researched, packaged, tolerances.within(percent=PERCENT), level=Level.D1, name=name, dataset=dataset
     )
-    return add_price_gaps(check, one, other, tolerances)
+    return add_price_gaps(check, researched, packaged, tolerances)
 
 
 def refit(recipe: str, sales: Split, seed: int, models: Path) -> Refitted:
@@ -75,7 +75,7 @@ def refit(recipe: str, sales: Split, seed: int, models: Path) -> Refitted:
 
 
 def is_trained_on(card: Mapping[str, Any], sales: Split, seed: int) -> bool:
-    """Whether the artifact with this card comes of these data and this seed: others are not compared."""
+    """Return whether the artifact with this card was trained on these data with this seed."""
     data = card.get("data")
     return (
         card.get("seed") == seed and isinstance(data, dict) and data["sha256"]["train"] == sales.train.digest

@@ -1,4 +1,4 @@
-"""D5 with houses that hypothesis makes: what holds always, and where two models disagree most.
+"""D5 with houses from hypothesis: exact relations, and the worst disagreement of two models.
 
 The same examples each time (`derandomize`); a house that breaks a relation is made as plain as it can be.
 """
@@ -29,7 +29,7 @@ MOST_HOUSES = 5
 
 
 class Broken(AssertionError):
-    """A relation that does not hold of these houses."""
+    """A relation that these houses break."""
 
     def __init__(self, finding: Finding, houses: Sequence[Row]) -> None:
         super().__init__(finding.detail)
@@ -38,7 +38,7 @@ class Broken(AssertionError):
 
 @dataclass(slots=True)
 class SearchResult:
-    """A check, and the houses that broke it, to be added to a corpus."""
+    """A check, and the houses that broke it, for a corpus."""
 
     check: Check
     houses: list[Question] = field(default_factory=list)
@@ -47,18 +47,18 @@ class SearchResult:
 def search_relations(
     side: Side, ordinary: Sequence[Row], *, monotone: Collection[str] = (), examples: int = EXAMPLES
 ) -> SearchResult:
-    """The relations that have to hold exactly, and the refusals, of any house at all."""
+    """Search for a house that breaks an exact relation or a refusal."""
     exact = [*ALWAYS, *(increasing_in(name) for name in monotone)]
 
     def holds(row: Row) -> None:
-        for finding in _broken(side, row, exact):
+        for finding in _broken_relations(side, row, exact):
             raise Broken(finding, [row])
 
-    return _searched("any house", house(ordinary), holds, examples)
+    return _search("any house", house(ordinary), holds, examples)
 
 
 def search_company(side: Side, ordinary: Sequence[Row], *, examples: int = EXAMPLES) -> SearchResult:
-    """An answer depends on its house alone: not on the others, their order, or on being asked twice."""
+    """Search for a request in which an answer depends on more than its own house."""
 
     def holds(rows: list[Row]) -> None:
         questions = _questions(rows)
@@ -68,62 +68,64 @@ def search_company(side: Side, ordinary: Sequence[Row], *, examples: int = EXAMP
             "in another order": list(reversed(side.ask(questions[::-1]))),
             "twice": side.ask([*questions, *questions])[len(rows) :],
         }
-        for way, answers in others.items():
-            for one, other in zip(together, answers, strict=True):
+        for variation, answers in others.items():
+            for answer, varied in zip(together, answers, strict=True):
                 if violation := judge(
-                    one, other, Relation(way, f"asked {way}, the answer is the same", dict)
+                    answer, varied, Relation(variation, f"asked {variation}, the answer is the same", dict)
                 ):
                     raise Broken(violation.finding, rows)
 
     several = strategies.lists(house(ordinary), min_size=2, max_size=MOST_HOUSES)
-    return _searched("any company", several, holds, examples)
+    return _search("any company", several, holds, examples)
 
 
 def search_disagreement(
     live: Side, candidate: Side, ordinary: Sequence[Row], *, examples: int = EXAMPLES
 ) -> SearchResult:
-    """Climb to the house on which two models are furthest apart: facts of D4, never a finding."""
+    """Search for the house on which two models differ most: facts of D4, never a finding."""
     worst: list[tuple[float, Row]] = []
 
     def climb(row: Row) -> None:
         gap = _gap(row, live, candidate)
         if isfinite(gap):
             target(gap)
-            worst[:] = [max([*worst, (gap, row)], key=lambda one: one[0])]
+            worst[:] = [max([*worst, (gap, row)], key=lambda candidate: candidate[0])]
 
-    found = _searched("worst disagreement", house(ordinary), climb, examples, Level.D4)
+    result = _search("worst disagreement", house(ordinary), climb, examples, Level.D4)
     if not worst:
         return SearchResult(
-            replace(found.check, error="the two models answered none of the houses that were tried")
+            replace(result.check, error="the two models answered none of the houses that were tried")
         )
     (gap, row), *_ = worst
-    changed = _changes(row, ordinary)
+    changed = _difference_text(row, ordinary)
     facts = {"largest |ln ratio|": f"{gap:.4g}", "an ordinary house, but": changed or "nothing"}
-    return SearchResult(replace(found.check, facts=facts), [Question("disagreement", "given", row=row)])
+    return SearchResult(replace(result.check, facts=facts), [Question("disagreement", "given", row=row)])
 
 
 def _gap(row: Row, live: Side, candidate: Side) -> float:
-    """|ln(candidate / live)|; NaN where one of them gave no price."""
-    (one,), (other,) = live.ask(_questions([row])), candidate.ask(_questions([row]))
-    return abs(log_ratio(price(one), price(other)))
+    """Return |ln(candidate / live)|; NaN if either gave no price."""
+    (live_answer,), (candidate_answer,) = live.ask(_questions([row])), candidate.ask(_questions([row]))
+    return abs(log_ratio(price(live_answer), price(candidate_answer)))
 
 
-def _changes(row: Row, ordinary: Sequence[Row]) -> str:
-    """How a house differs from the ordinary one that is most like it."""
-    differing = [{name: value for name, value in row.items() if value != one.get(name)} for one in ordinary]
+def _difference_text(row: Row, ordinary: Sequence[Row]) -> str:
+    """Describe how a house differs from the most similar ordinary one."""
+    differing = [
+        {name: value for name, value in row.items() if value != neighbour.get(name)} for neighbour in ordinary
+    ]
     return ", ".join(f"{name} {value}" for name, value in min(differing, key=len).items())
 
 
-def _broken(side: Side, row: Row, exact: Sequence[Relation]) -> list[Finding]:
-    """What does not hold of one house: rows share a request, bodies and refusals have one each."""
-    asking = [(one, *pair) for one in exact for pair in pairs(_questions([row]), one)]
+def _broken_relations(side: Side, row: Row, exact: Sequence[Relation]) -> list[Finding]:
+    """Return the relations that one house breaks; rows share a request, bodies and refusals do not."""
+    asking = [(relation, *pair) for relation in exact for pair in pairs(_questions([row]), relation)]
     befores = side.ask([before for _, before, _ in asking])
     afters = side.ask([after for *_, after in asking])
     answers = zip(asking, befores, afters, strict=True)
-    judged = (judge(before, after, one) for (one, *_), before, after in answers)
-    spoiled = ((one, side.ask(_questions([one.changed(row)]))[0]) for one in REFUSED)
+    judged = (judge(before, after, relation) for (relation, *_), before, after in answers)
+    spoiled = ((refusal, side.ask(_questions([refusal.changed(row)]))[0]) for refusal in REFUSED)
     return [violation.finding for violation in judged if violation] + [
-        not_refused(answer, one) for one, answer in spoiled if not has_error_code(answer)
+        not_refused(answer, refusal) for refusal, answer in spoiled if not has_error_code(answer)
     ]
 
 
@@ -131,14 +133,14 @@ def _questions(rows: Sequence[Row]) -> list[Question]:
     return [Question(str(number), "ordinary", row=row) for number, row in enumerate(rows)]
 
 
-def _searched(
+def _search(
     name: str,
     strategy: SearchStrategy[Any],
     holds: Callable[[Any], None],
     examples: int,
     level: Level = Level.D5,
 ) -> SearchResult:
-    """Try so many examples; one that breaks becomes a finding."""
+    """Try examples; a broken relation becomes a finding."""
     started = time.monotonic()
     tried = 0
     seen: list[Broken] = []
@@ -162,7 +164,7 @@ def _searched(
             seen.append(broken)
             raise
 
-    broken = _broken_by(search, seen)
+    broken = _run_search(search, seen)
     findings = (broken.finding,) if broken else ()
     houses = (
         [Question(f"broken: {broken.finding.detail}", "given", row=row) for row in broken.houses]
@@ -173,8 +175,8 @@ def _searched(
     return SearchResult(Check(level, name, "", tried, findings=findings, seconds=seconds), houses)
 
 
-def _broken_by(search: Callable[[], None], seen: Sequence[Broken]) -> Broken | None:
-    """What the search has come upon, also if it was gone, or another, when hypothesis looked again."""
+def _run_search(search: Callable[[], None], seen: Sequence[Broken]) -> Broken | None:
+    """Run the search and return what broke, even if hypothesis could not reproduce it."""
     try:
         search()
     except Broken as broken:
@@ -182,11 +184,11 @@ def _broken_by(search: Callable[[], None], seen: Sequence[Broken]) -> Broken | N
     except Flaky as fault:
         if not seen:
             raise
-        return _now_and_then(seen[-1], fault)
+        return _flaky_finding(seen[-1], fault)
     return seen[-1] if seen else None
 
 
-def _now_and_then(broken: Broken, fault: Flaky) -> Broken:
-    said = " ".join(str(fault).split()).rpartition(": ")[2]  # what goes before is the whole house
-    detail = f"{broken.finding.detail}: broken only now and then; hypothesis: {said}"
+def _flaky_finding(broken: Broken, fault: Flaky) -> Broken:
+    message = " ".join(str(fault).split()).rpartition(": ")[2]  # what goes before is the whole house
+    detail = f"{broken.finding.detail}: broken only now and then; hypothesis: {message}"
     return Broken(replace(broken.finding, detail=detail), broken.houses)

@@ -31,40 +31,42 @@ def service(
     noise: tuple[AnswerTable, AnswerTable] | None = None,
     dataset: str = "",
 ) -> list[Check]:
-    """A check for rows in batches, one by one, and as CSV; `noise`: the service twice, from D0.
+    """Compare rows in batches, one by one and as CSV; `noise` is the service twice, from D0.
 
     What is refused is asked alone in every way, so that it is not asked again one by one.
     """
-    accepted = [one for one in questions if one.row is not None and one.kind in TOGETHER]
-    ways: list[tuple[str, Sequence[Question], Strategy]] = [
+    accepted = [question for question in questions if question.row is not None and question.kind in TOGETHER]
+    variants: list[tuple[str, Sequence[Question], Strategy]] = [
         ("batches", questions, in_requests),
         ("one by one", accepted, one_by_one),
         ("CSV", csv_bodies(questions), in_requests),
     ]
     within = tolerances.within(percent=PERCENT)
     checks = []
-    for name, asking, way in ways:
-        one, two = (
-            answer_table(package, asking, tolerances, way),
-            answer_table(other, asking, tolerances, way),
+    for name, asking, strategy in variants:
+        packaged, served = (
+            answer_table(package, asking, tolerances, strategy),
+            answer_table(other, asking, tolerances, strategy),
         )
         floor = noise if name == "batches" else None
-        check = compare(one, two, within, noise=floor, level=Level.D2, name=name, dataset=dataset)
-        checks.append(add_price_gaps(check, one, two, tolerances))
+        check = compare(packaged, served, within, noise=floor, level=Level.D2, name=name, dataset=dataset)
+        checks.append(add_price_gaps(check, packaged, served, tolerances))
     return checks
 
 
 def csv_bodies(questions: Sequence[Question], rows: int = ROWS_OF_CSV) -> list[Question]:
-    """Rows as tables of so many; an unseen code, and what is outside a range, as tables of one.
+    """Write rows as CSV bodies; a row with an unseen code or out of range is alone.
 
     Rows with lists, NaN and the like are of JSON alone.
     """
-    written = [one for one in questions if one.row is not None and one.kind in TOGETHER | ALONE]
+    written = [
+        question for question in questions if question.row is not None and question.kind in TOGETHER | ALONE
+    ]
     return [_csv(chunk) for chunk in requests(written, rows)]
 
 
 def _csv(houses: Sequence[Question]) -> Question:
-    """One body; a null is an empty cell."""
+    """Write one CSV body; a null is an empty cell."""
     text = io.StringIO(newline="")
     rows = [house.row or {} for house in houses]
     writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))

@@ -1,4 +1,4 @@
-"""Chance: whether a share is exceeded, or only happened to be in the houses that were asked."""
+"""Significance: tell an exceeded share from chance."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ UNLIKELY = 0.01
 
 
 def exceeds(count: int, houses: int, share: float, unlikely: float = UNLIKELY) -> bool:
-    """Whether so many of these houses would be unlikely, were `share` that of all (one-sided binomial test).
+    """Test whether a count exceeds `share` of the houses (one-sided binomial test).
 
     >>> exceeds(1, 648, 0.001), exceeds(4, 648, 0.001)
     (False, True)

@@ -1,4 +1,4 @@
-"""The ladder: every level for which there is what it takes, from D0 to D5."""
+"""The suite: every level from D0 to D5 that has something to compare."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ Step = Callable[[], Iterable[Check]]
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """What is there to be compared. `package` is the artifact of the live model, `service` where it answers.
+    """What to compare. `package` is the artifact of the live model, `service` the address where it answers.
 
     `sales` (CSV) are what the recipes are fitted to again, `questions` what is asked (else: the held-out
     sales and the corpus), `candidate` an artifact or a service, `base` the commit whose golden answers count,
@@ -78,24 +78,24 @@ class Suite:
     recipes: Sequence[str] = ()
     examples: int = EXAMPLES
     levels: frozenset[Level] = frozenset(Level)
-    found: list[Question] = field(default_factory=list)
+    new_questions: list[Question] = field(default_factory=list)
 
-    def checks(self, begun: Callable[[str], None] = lambda _: None) -> Iterator[Check]:
-        """All of them, in the order of the levels; what cannot be run is a check with an error.
+    def checks(self, on_step: Callable[[str], None] = lambda _: None) -> Iterator[Check]:
+        """Run the levels in order; a step that cannot run becomes a check with an error.
 
-        `begun` is told the name of each step, some of which take minutes.
+        Call `on_step` with the name of each step, for some take minutes.
         """
         with TemporaryDirectory() as models:
-            climb = _SuiteRun(self, Path(models))
-            for level, steps in climb.steps().items():
+            run = _SuiteRun(self, Path(models))
+            for level, steps in run.steps().items():
                 if level in self.levels:
                     for step in steps:
-                        begun(f"{level} {_name(step)}")
-                        yield from _tried(level, step)
+                        on_step(f"{level} {_name(step)}")
+                        yield from _run_step(level, step)
 
 
-def _tried(level: Level, step: Step) -> Iterator[Check]:
-    """The checks of a step; what ends it costs no check that was made, there or at another level."""
+def _run_step(level: Level, step: Step) -> Iterator[Check]:
+    """Yield the checks of a step; an error becomes one more check and loses none of the others."""
     ended = Check(level, _name(step), "", 0)
     try:
         yield from map(require_answers, step())
@@ -111,21 +111,21 @@ def _name(step: Step) -> str:
 
 
 class _SuiteRun:
-    """One way up. What is loaded or fitted is kept, for several levels need it."""
+    """One run of a suite; caches loaded and fitted models, for several levels need them."""
 
-    def __init__(self, ladder: Suite, models: Path) -> None:
-        self._ladder, self._tolerances, self._models = ladder, ladder.tolerances, models
+    def __init__(self, suite: Suite, models: Path) -> None:
+        self._suite, self._tolerances, self._models = suite, suite.tolerances, models
 
     def steps(self) -> Mapping[Level, Sequence[Step]]:
-        """What there is to do."""
-        ladder = self._ladder
-        over_http, fitted = bool(ladder.service), ladder.sales is not None
+        """Return the steps of each level that can run."""
+        suite = self._suite
+        over_http, fitted = bool(suite.service), suite.sales is not None
         return {
             Level.D0: [self.noise, *([self.noise_of_service] if over_http else [])],
             Level.D1: [self.research] if fitted else [],
             Level.D2: [self.service] if over_http else [],
-            Level.D3: [self.recorded, *([self.since_base] if ladder.base else [])],
-            Level.D4: [self.candidates] if ladder.candidate or fitted else [],
+            Level.D3: [self.recorded, *([self.since_base] if suite.base else [])],
+            Level.D4: [self.candidates] if suite.candidate or fitted else [],
             Level.D5: [self.relations, *([self.relations_of_service] if over_http else [])],
         }
 
@@ -136,83 +136,89 @@ class _SuiteRun:
         return noise(self._service, self._houses[:NOISE_ROWS], self._tolerances, dataset="service")
 
     def research(self) -> Iterator[Check]:
-        """Each recipe fitted again against what is saved of it, and against the package if that is it."""
-        for one in self._refitted:
-            pipeline, fresh = one.fitted.research, _side(one.directory)
-            yield research(pipeline, fresh, self._houses, self._tolerances, name=one.recipe, dataset="sales")
-            if one.recipe == self._model.name and is_trained_on(self._model.card, self._split, self._seed):
-                name = f"{one.recipe} as it was saved"
+        """Compare each refitted recipe with its saved artifact, and with the package if it is the same."""
+        for refitted in self._refitted:
+            pipeline, fresh = refitted.fitted.research, _side(refitted.directory)
+            yield research(
+                pipeline, fresh, self._houses, self._tolerances, name=refitted.recipe, dataset="sales"
+            )
+            if refitted.recipe == self._model.name and is_trained_on(
+                self._model.card, self._split, self._seed
+            ):
+                name = f"{refitted.recipe} as it was saved"
                 yield research(
                     pipeline, self._package, self._houses, self._tolerances, name=name, dataset="sales"
                 )
 
     def service(self) -> list[Check]:
-        asking = [*self._houses, *(one for one in self._questions if not _is_house(one))]
+        asking = [*self._houses, *(question for question in self._questions if not _is_house(question))]
         noisy = pair(self._service, self._houses, self._tolerances)
         return service(
             self._package, self._service, asking, self._tolerances, noise=noisy, dataset="houses, edges"
         )
 
     def recorded(self) -> list[Check]:
-        return compare_recorded(self._ladder.golden, self._tolerances)
+        return compare_recorded(self._suite.golden, self._tolerances)
 
     def since_base(self) -> list[Check]:
-        changes = self._ladder.golden / golden.CHANGES
+        changes = self._suite.golden / golden.CHANGES
         approvals = expected_change.read(changes) if changes.is_file() else ()
-        with golden_at_commit(self._ladder.base, self._ladder.golden) as base:
-            return compare_base(base, self._ladder.golden, self._tolerances, approvals)
+        with golden_at_commit(self._suite.base, self._suite.golden) as base:
+            return compare_base(base, self._suite.golden, self._tolerances, approvals)
 
     def candidates(self) -> Iterator[Check]:
-        """The live model against the candidate that was named, else against all that was fitted again."""
-        named = self._ladder.candidate
-        others = {named: sides.open_side(named, self._tolerances.service)} if named else self._fresh
+        """Compare the live model with the named candidate, or with every recipe fitted again."""
+        named = self._suite.candidate
+        others = {named: sides.open_side(named, self._tolerances.service)} if named else self._refitted_sides
         live = answer_table(self._package, self._houses, self._tolerances)
         for name, side in others.items():
             yield candidate(
                 live, answer_table(side, self._houses, self._tolerances), self._tolerances, dataset=name
             )
         for name, side in others.items():
-            worst = search_disagreement(self._package, side, self._rows, examples=self._ladder.examples)
-            yield self._kept(worst, name)
+            worst = search_disagreement(self._package, side, self._search_rows, examples=self._suite.examples)
+            yield self._collect(worst, name)
 
     def relations(self) -> Iterator[Check]:
-        return self._related(self._package, self._houses, self._ladder.examples, "package")
+        return self._check_relations(self._package, self._houses, self._suite.examples, "package")
 
     def relations_of_service(self) -> Iterator[Check]:
-        few = max(1, self._ladder.examples // SERVICE_SHARE)
-        return self._related(self._service, self._houses[:SERVICE_ROWS], few, "service")
+        few = max(1, self._suite.examples // SERVICE_SHARE)
+        return self._check_relations(self._service, self._houses[:SERVICE_ROWS], few, "service")
 
-    def _related(
+    def _check_relations(
         self, side: Side, houses: Sequence[Question], examples: int, dataset: str
     ) -> Iterator[Check]:
         monotone = self._model.card.get("monotone", ())
         yield from relations(side, houses, monotone=monotone, dataset=dataset)
-        yield self._kept(search_relations(side, self._rows, monotone=monotone, examples=examples), dataset)
-        yield self._kept(search_company(side, self._rows, examples=examples), dataset)
+        yield self._collect(
+            search_relations(side, self._search_rows, monotone=monotone, examples=examples), dataset
+        )
+        yield self._collect(search_company(side, self._search_rows, examples=examples), dataset)
 
-    def _kept(self, one: SearchResult, dataset: str) -> Check:
-        self._ladder.found.extend(one.houses)
-        return replace(one.check, dataset=f"{dataset}, by hypothesis")
+    def _collect(self, result: SearchResult, dataset: str) -> Check:
+        self._suite.new_questions.extend(result.houses)
+        return replace(result.check, dataset=f"{dataset}, by hypothesis")
 
     @cached_property
     def _model(self) -> Model:
-        return artifact.load(self._ladder.package.resolve())
+        return artifact.load(self._suite.package.resolve())
 
     @cached_property
     def _package(self) -> Side:
-        return _side(self._ladder.package)
+        return _side(self._suite.package)
 
     @cached_property
     def _service(self) -> Side:
-        told = self._tolerances.service
-        headers = {"Accept": JSON, **told.get("headers", {})}  # of CSV, too, the answer is wanted as JSON
-        return sides.open_side(self._ladder.service, {**told, "headers": headers})
+        service = self._tolerances.service
+        headers = {"Accept": JSON, **service.get("headers", {})}  # of CSV, too, the answer is wanted as JSON
+        return sides.open_side(self._suite.service, {**service, "headers": headers})
 
     @cached_property
     def _split(self) -> Split:
-        if self._ladder.sales is None:
+        if self._suite.sales is None:
             raise InvalidDataset("no sales were named: nothing can be fitted again")
-        return dataset.split(dataset.read_csv(self._ladder.sales))
+        return dataset.split(dataset.read_csv(self._suite.sales))
 
     @property
     def _seed(self) -> int:
@@ -220,32 +226,32 @@ class _SuiteRun:
 
     @cached_property
     def _refitted(self) -> list[Refitted]:
-        names = self._ladder.recipes or recipes.names()
+        names = self._suite.recipes or recipes.names()
         return [refit(name, self._split, self._seed, self._models) for name in names]
 
     @property
-    def _fresh(self) -> dict[str, Side]:
-        return {f"{one.recipe}, fitted again": _side(one.directory) for one in self._refitted}
+    def _refitted_sides(self) -> dict[str, Side]:
+        return {f"{refitted.recipe}, fitted again": _side(refitted.directory) for refitted in self._refitted}
 
     @cached_property
     def _questions(self) -> Sequence[Question]:
-        return corpus.questions() if self._ladder.questions is None else self._ladder.questions
+        return corpus.questions() if self._suite.questions is None else self._suite.questions
 
     @cached_property
     def _houses(self) -> list[Question]:
-        """Rows that are answered: the held-out sales, else the ordinary ones of the questions."""
-        if self._ladder.sales is None:
-            return [one for one in self._questions if _is_house(one)]
+        """Return rows with an answer: the held-out sales, or the ordinary questions."""
+        if self._suite.sales is None:
+            return [question for question in self._questions if _is_house(question)]
         rows = self._split.held_out.rows
         return [Question(f"sale-{number:05d}", "ordinary", row=row) for number, row in enumerate(rows)]
 
     @property
-    def _rows(self) -> list[Row]:
-        return [dict(one.row) for one in self._houses[:SEARCHED_FROM] if one.row is not None]
+    def _search_rows(self) -> list[Row]:
+        return [dict(house.row) for house in self._houses[:SEARCHED_FROM] if house.row is not None]
 
 
-def _is_house(one: Question) -> bool:
-    return one.kind in HOUSES and one.row is not None
+def _is_house(question: Question) -> bool:
+    return question.kind in HOUSES and question.row is not None
 
 
 def _side(directory: Path) -> Side:

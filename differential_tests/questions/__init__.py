@@ -1,4 +1,4 @@
-"""Questions: what every side is asked."""
+"""Questions for every side."""
 
 from differential_tests.questions.question import (
     JSON,

@@ -1,4 +1,4 @@
-"""The corpus: questions made from the schema, each with an id that says what it is. Deterministic by seed."""
+"""The corpus: questions generated from the schema, each with a descriptive id. Deterministic by seed."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ def questions(
     example: Row = EXAMPLE,
     houses: Callable[[int, int], Sequence[Row]] | None = None,
 ) -> list[Question]:
-    """All of it: `ordinary` rows that `houses(n, seed)` draws, then what can be made of the fields.
+    """Make the corpus: `ordinary` rows from `houses(n, seed)`, then variants of every field.
 
     `example` is a valid row, of which one field at a time is changed.
     """
     drawn = (houses or _houses)(ordinary, seed)
     return [
         *(Question(f"ordinary-{number:05d}", "ordinary", row=row) for number, row in enumerate(drawn)),
-        *_changed("category", "category", _codes, fields, example),
-        *_changed("boundary", "boundary", _bounds, fields, example),
+        *_with_field("category", "category", _codes, fields, example),
+        *_with_field("boundary", "boundary", _bounds, fields, example),
         *_nulls(fields, example),
-        *_changed("outside", "boundary", _outside, fields, example),
-        *_changed("unseen", "unseen", _unseen, fields, example),
-        *_changed("malformed", "type", _types, fields, example),
-        *_changed("malformed", "number", _numbers, fields, example),
+        *_with_field("outside", "boundary", _outside, fields, example),
+        *_with_field("unseen", "unseen", _unseen_codes, fields, example),
+        *_with_field("malformed", "type", _wrong_types, fields, example),
+        *_with_field("malformed", "number", _extreme_numbers, fields, example),
         *_incomplete(fields, example),
         *_bodies(drawn[:3] or [example], example),
     ]
@@ -61,10 +61,10 @@ def _houses(n: int, seed: int) -> list[Row]:
     return list(synthetic(n, seed).rows) if n else []
 
 
-def _changed(
+def _with_field(
     kind: str, word: str, values: FieldCases, fields: Sequence[Field], example: Row
 ) -> Iterator[Question]:
-    """One field has another value; ids are like `boundary-lot_area-max`."""
+    """Yield rows with one field changed; ids are like `boundary-lot_area-max`."""
     for field in fields:
         for name, value in values(field):
             yield Question(f"{word}-{field.name}-{name}", kind, row={**example, field.name: value})
@@ -75,35 +75,38 @@ def _codes(field: Field) -> Iterator[tuple[str, Any]]:
 
 
 def _bounds(field: Field) -> Iterator[tuple[str, Any]]:
-    """Both ends, and just inside them."""
+    """Yield both ends of the range, and the values just inside."""
     if field.minimum is None or field.maximum is None:
         return
     low, high = _typed(field, field.minimum), _typed(field, field.maximum)
     yield from (("min", low), ("max", high))
-    yield from (("above-min", _next(field, low, high)), ("below-max", _next(field, high, low)))
+    yield from (("above-min", _neighbour(field, low, high)), ("below-max", _neighbour(field, high, low)))
 
 
 def _outside(field: Field) -> Iterator[tuple[str, Any]]:
-    """The nearest values that are not allowed any more."""
+    """Yield the nearest values outside the range."""
     if field.minimum is None or field.maximum is None:
         return
     low, high = _typed(field, field.minimum), _typed(field, field.maximum)
-    yield from (("below-min", _next(field, low, -math.inf)), ("above-max", _next(field, high, math.inf)))
+    yield from (
+        ("below-min", _neighbour(field, low, -math.inf)),
+        ("above-max", _neighbour(field, high, math.inf)),
+    )
 
 
 def _typed(field: Field, value: float) -> float:
     return int(value) if field.kind == "whole" else float(value)
 
 
-def _next(field: Field, value: float, towards: float) -> float:
-    """The neighbour of a value: the next whole number, or the next float."""
+def _neighbour(field: Field, value: float, towards: float) -> float:
+    """Return the next whole number or the next float."""
     if field.kind == "whole":
         return value + (1 if towards > value else -1)
     return math.nextafter(value, towards)
 
 
 def _nulls(fields: Sequence[Field], example: Row) -> Iterator[Question]:
-    """Each nullable field null and left out, then all of them."""
+    """Yield rows with each nullable field null and missing, then all of them."""
     nullable = [field.name for field in fields if field.nullable]
     for name in nullable:
         yield Question(f"null-{name}", "null", row={**example, name: None})
@@ -116,7 +119,7 @@ def _without(row: Row, *names: str) -> Row:
     return {name: value for name, value in row.items() if name not in names}
 
 
-def _unseen(field: Field) -> Iterator[tuple[str, Any]]:
+def _unseen_codes(field: Field) -> Iterator[tuple[str, Any]]:
     if not field.categories:
         return
     code = field.categories[0]
@@ -126,8 +129,8 @@ def _unseen(field: Field) -> Iterator[tuple[str, Any]]:
     yield "unicode", f"{code}\u0301 \U0001f3e0"
 
 
-def _types(field: Field) -> Iterator[tuple[str, Any]]:
-    """A value of each type that is not the field's."""
+def _wrong_types(field: Field) -> Iterator[tuple[str, Any]]:
+    """Yield a value of every type but the field's own."""
     if field.categories:
         yield from (("number", 7), ("boolean", True), ("list", [field.categories[0]]))
         return
@@ -136,8 +139,8 @@ def _types(field: Field) -> Iterator[tuple[str, Any]]:
         yield from (("fraction", field.minimum + 0.5), ("float", float(field.minimum)))
 
 
-def _numbers(field: Field) -> Iterator[tuple[str, Any]]:
-    """Numbers at the edges of what can be written."""
+def _extreme_numbers(field: Field) -> Iterator[tuple[str, Any]]:
+    """Yield numbers at the edges of float64."""
     if field.categories:
         return
     yield from (("nan", math.nan), ("infinity", math.inf), ("minus-infinity", -math.inf))
@@ -145,7 +148,7 @@ def _numbers(field: Field) -> Iterator[tuple[str, Any]]:
 
 
 def _incomplete(fields: Sequence[Field], example: Row) -> Iterator[Question]:
-    """What a row has too little or too much of."""
+    """Yield rows with missing or unknown fields."""
     required = [field.name for field in fields if not field.nullable]
     for name in required:
         yield Question(f"missing-{name}", "malformed", row=_without(example, name))
@@ -166,9 +169,9 @@ def _incomplete(fields: Sequence[Field], example: Row) -> Iterator[Question]:
 
 
 def _bodies(rows: Sequence[Row], example: Row) -> Iterator[Question]:
-    """Whole bodies, torn or of another shape, and those of several rows."""
+    """Yield whole bodies: truncated, of another shape, and of several rows."""
     text, table = json.dumps(example), csv_of(rows)
-    found = [
+    bodies = [
         *(("json", word, body, JSON) for word, body in _json_bodies(rows, example).items()),
         *(("csv", word, body, CSV) for word, body in _csv_bodies(table, example).items()),
         ("type", "text", text, "text/plain"),
@@ -177,7 +180,7 @@ def _bodies(rows: Sequence[Row], example: Row) -> Iterator[Question]:
         ("type", "csv-of-json", text, CSV),
         ("type", "json-of-csv", table, JSON),
     ]
-    for group, word, body, content_type in found:
+    for group, word, body, content_type in bodies:
         yield Question(f"body-{group}-{word}", "malformed", body=body, content_type=content_type)
 
 
@@ -235,7 +238,7 @@ def _csv_bodies(table: str, example: Row) -> dict[str, str]:
 
 
 def csv_of(rows: Sequence[Row]) -> str:
-    """Rows as CSV: a header, an empty cell for null."""
+    """Write rows as CSV with a header and an empty cell for null."""
     out = io.StringIO(newline="")
     writer = csv.DictWriter(out, list(rows[0]))
     writer.writeheader()

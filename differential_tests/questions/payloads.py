@@ -1,4 +1,4 @@
-"""Payloads: the questions that people bring, as this tool writes them, or as rows of their own."""
+"""Payloads: questions of a user, as this tool writes them, or as plain rows."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Read = Callable[[BinaryIO, Path], Iterator[Question]]
 
 
 class Payloads:
-    """The questions of a file, read anew each time they are gone through: there may be millions.
+    """Questions of a file, read again on each iteration, for there may be millions.
 
     JSON lines of questions; or rows: JSON lines, a JSON list, or CSV with a header. What a row's `id` says is
     its id and no part of the row; without one it is `row-` and its number, from 1. A pipe is copied first.
     """
 
     def __init__(self, path: Path, waiting: Callable[[str], None] = lambda _: None) -> None:
-        """Go through the file once; raises InvalidQuestions or OSError.
+        """Read the file once; raise InvalidQuestions or OSError.
 
         `waiting` is told in words when it is a pipe.
         """
@@ -56,10 +56,10 @@ def _refusal(path: Path, fault: InvalidTable) -> InvalidQuestions:
     return InvalidQuestions(f"{path}{line}: {fault.words} (expected JSON lines, JSON or CSV, in UTF-8)")
 
 
-def _count(found: Iterable[Question], path: Path) -> int:
-    """How many, each with an id of its own."""
+def _count(questions_of_file: Iterable[Question], path: Path) -> int:
+    """Count the questions; refuse a repeated id."""
     seen: set[str] = set()
-    for question in found:
+    for question in questions_of_file:
         if question.id in seen:
             raise InvalidQuestions(f"{path}: expected each id once, got {question.id!r} again")
         seen.add(question.id)
@@ -69,7 +69,7 @@ def _count(found: Iterable[Question], path: Path) -> int:
 
 
 def _reader(file: BinaryIO) -> Read:
-    """By what the file begins with, whatever its name ends with."""
+    """Choose the reader by how the file begins, not by its name."""
     first = next((line.strip() for line in text_lines(file) if line.strip()), "")
     if not first.startswith(("{", "[")):
         return _of_csv
@@ -85,7 +85,7 @@ def _is_question(line: str) -> bool:
 
 
 def _questions(file: BinaryIO, path: Path) -> Iterator[Question]:
-    """As `questions` and `harvest` write them."""
+    """Read questions as `questions` and `harvest` write them."""
     for number_of, question in enumerate(questions.of_lines(file, path), start=1):
         texts = (question.kind, question.segment, question.content_type, question.body or "")
         if not all(isinstance(text, str) for text in texts) or not isinstance(question.row or {}, dict):
@@ -106,19 +106,19 @@ def _of_list(file: BinaryIO, path: Path) -> Iterator[Question]:
     return (_question(row, row_number, path) for row_number, row in enumerate(rows, start=1))
 
 
-def _parsed(text: str, place: str) -> Any:
+def _parsed(text: str, location: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as fault:
-        raise InvalidQuestions(f"{place}: expected JSON: {fault}") from fault
+        raise InvalidQuestions(f"{location}: expected JSON: {fault}") from fault
 
 
 def _of_csv(file: BinaryIO, path: Path) -> Iterator[Question]:
     table = tables.of_file(file)
     for name, times in Counter(table.header).items():
         if times > 1 or not name:
-            told = f"{name!r:.100}, {times} times"
-            raise InvalidQuestions(f"{path}:1: expected each column once, with a name, got {told}")
+            repeated = f"{name!r:.100}, {times} times"
+            raise InvalidQuestions(f"{path}:1: expected each column once, with a name, got {repeated}")
     for row_number, line in enumerate(table, start=1):
         table.require_fit(line)
         named = zip(table.header, line.cells, strict=True)
@@ -126,13 +126,13 @@ def _of_csv(file: BinaryIO, path: Path) -> Iterator[Question]:
 
 
 def _cell(name: str, text: str) -> float | int | str | None:
-    """A number as JSON writes it; else the text it is, as the codes of categories are in any case."""
+    """Parse a cell: a number where it is one, else the text; codes of categories are always texts."""
     if text == "":
         return None
     if name == ID or (name in BY_NAME and BY_NAME[name].categories):
         return text
-    found = number(text)
-    return int(text) if isinstance(found, float) and text.removeprefix("-").isdigit() else found
+    parsed = number(text)
+    return int(text) if isinstance(parsed, float) and text.removeprefix("-").isdigit() else parsed
 
 
 def _question(row: Any, row_number: int, path: Path) -> Question:

@@ -1,4 +1,4 @@
-"""Questions: what both sides are asked, each with an id by which the answers are joined."""
+"""Questions for both sides, each with an id that joins the answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class InvalidQuestions(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One row to be asked about, or one `body` to be sent exactly as it is.
+    """One `row` to predict, or one `body` to send exactly as it is.
 
     `kind` says why it is asked (ordinary, category, boundary, outside, null, unseen,
     malformed, harvested, given), `segment`
@@ -38,19 +38,19 @@ class Question:
 
 
 def write(path: Path, questions: Iterable[Question]) -> None:
-    """One JSON object per line."""
+    """Write one JSON object per line."""
     with path.open("w", encoding="utf-8") as file:
         file.writelines(_line(question) for question in questions)
 
 
 def read(path: Path) -> Iterator[Question]:
-    """The questions of a file, in its order; raises InvalidQuestions naming file and line."""
+    """Read the questions of a file in order; raise InvalidQuestions naming file and line."""
     with path.open("rb") as file:
         yield from of_lines(file, path)
 
 
 def of_lines(file: BinaryIO, path: Path) -> Iterator[Question]:
-    """The questions of an open file; raises InvalidQuestions naming `path` and line."""
+    """Read the questions of an open file; raise InvalidQuestions naming `path` and line."""
     try:
         for number, line in enumerate(text_lines(file), start=1):
             if line.strip():
@@ -60,24 +60,27 @@ def of_lines(file: BinaryIO, path: Path) -> Iterator[Question]:
 
 
 def digest(questions: Iterable[Question]) -> str:
-    """SHA-256 of what is asked: runs over other questions are not compared."""
-    told = sha256()
+    """Return the SHA-256 of the questions; runs over other questions are not compared."""
+    hashed = sha256()
     for question in questions:
-        told.update(_line(question).encode())
-    return told.hexdigest()
+        hashed.update(_line(question).encode())
+    return hashed.hexdigest()
 
 
 def _line(question: Question) -> str:
     return json.dumps({key: value for key, value in asdict(question).items() if value is not None}) + "\n"
 
 
-def _question(line: str, place: str) -> Question:
+def _question(line: str, location: str) -> Question:
     try:
         question = Question(**json.loads(line))
     except (ValueError, TypeError) as error:
         raise InvalidQuestions(
-            f'{place}: expected a line like {{"id": "r1", "kind": "ordinary", "row": {{...}}}}, got {error}'
+            f'{location}: expected a line like {{"id": "r1", "kind": "ordinary", "row": {{...}}}}, '
+            f"got {error}"
         ) from error
     if not isinstance(question.id, str) or (question.row is None) == (question.body is None):
-        raise InvalidQuestions(f"{place}: expected a text `id` and either `row` or `body`, got {line[:80]!r}")
+        raise InvalidQuestions(
+            f"{location}: expected a text `id` and either `row` or `body`, got {line[:80]!r}"
+        )
     return question

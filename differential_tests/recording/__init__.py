@@ -1,4 +1,4 @@
-"""Recording: the answers of one side to many questions, in a file."""
+"""Record the answers of one side to many questions in a file."""
 
 from differential_tests.recording.record import (
     GIVEN_UP_AFTER,

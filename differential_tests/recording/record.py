@@ -1,4 +1,4 @@
-"""Recording: a side is asked all questions, some requests at once, and what it answers becomes a run."""
+"""Record a run: ask a side all questions, several requests at once, and write its answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from differential_tests.sides import Side
 
 
 class Questions(Protocol):
-    """Questions that can be gone through more than once: a list, or a file of them."""
+    """Questions that allow several iterations: a list or a file."""
 
     def __len__(self) -> int: ...
 
@@ -41,12 +41,12 @@ REFUSED = 400
 
 
 class SideDead(RuntimeError):
-    """A side from which nothing of use comes (any more); the message says what has been seen of it."""
+    """A side without useful replies; the message describes what came from it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
-    """A run that was written, and how many of its answers are what."""
+    """A written run, with counts of its answers by state."""
 
     path: Path
     header: RunHeader
@@ -55,7 +55,7 @@ class RecordedRun:
     failed: int
 
 
-def _silent(done: int, total: int) -> None:
+def _no_progress(done: int, total: int) -> None:
     del done, total
 
 
@@ -68,15 +68,15 @@ def record(
     rows_per_request: int = 1,
     concurrency: int = 4,
     segment: str = "",
-    progress: Progress = _silent,
+    progress: Progress = _no_progress,
 ) -> RecordedRun:
-    """Ask, and write the run: whole, or (if this raises or is interrupted) not at all.
+    """Ask the questions and write the run: complete, or after an error not at all.
 
     `segment` is the field of a row by which answers are grouped, where a question does not say itself. Raises
     SideDead or OSError.
     """
     with atomic_write(path) as partial:
-        found = list(
+        recorded = list(
             answers(
                 side,
                 questions,
@@ -86,27 +86,27 @@ def record(
                 progress=progress,
             )
         )
-        _require_sense(found)
+        _require_usable_answer(recorded)
         header = side.header(asked.digest(questions), now)
         header = replace(header, facts={**header.facts, "rows per request": str(rows_per_request)})
-        run_file.write(partial, header, found)
-    states = Counter(map(_state, found))
+        run_file.write(partial, header, recorded)
+    states = Counter(map(_state, recorded))
     return RecordedRun(path, header, states["answered"], states["refused"], states["failed"])
 
 
-def _require_sense(found: Sequence[SideAnswer]) -> None:
+def _require_usable_answer(recorded: Sequence[SideAnswer]) -> None:
     """Raise SideDead when no question has a value, or a refusal as it should be: no data is never a pass."""
-    said = Counter(filter(None, map(_nonsense, found)))
-    if found and said.total() == len(found):
-        (words, count), *_ = said.most_common(1)
+    replies = Counter(filter(None, map(_unusable_reply, recorded)))
+    if recorded and replies.total() == len(recorded):
+        (reply, count), *_ = replies.most_common(1)
         raise SideDead(
-            f"none of {len(found)} questions was answered with a value, or refused as [service] of the terms "
-            f"has it; {count} times came {words}. Is it the right address, and the right [service]?"
+            f"none of {len(recorded)} questions was answered with a value, or refused as [service] of the "
+            f"terms has it; {count} times came {reply}. Is it the right address, and the right [service]?"
         )
 
 
-def _nonsense(answer: SideAnswer) -> str:
-    """What came instead of a value or a refusal; a refusal that is none of this service has details."""
+def _unusable_reply(answer: SideAnswer) -> str:
+    """Describe a reply that is neither a value nor a refusal of this service; else return ""."""
     if not answer.failure and not answer.detail:
         return ""
     return f"{answer.failure or 'a refusal'}, status {answer.status}: {answer.detail}"
@@ -123,43 +123,45 @@ def answers(
     rows_per_request: int = 1,
     concurrency: int = 4,
     segment: str = "",
-    progress: Progress = _silent,
+    progress: Progress = _no_progress,
 ) -> Iterator[SideAnswer]:
-    """The answers, in the order of the questions; raises SideDead."""
-    pulse = _Liveness(len(questions))
-    grouped = requests((_segmented(one, segment) for one in questions), rows_per_request)
+    """Ask the questions and yield the answers in their order; raise SideDead."""
+    liveness = _Liveness(len(questions))
+    grouped = requests((_with_segment(question, segment) for question in questions), rows_per_request)
     done = 0
-    with closing(_in_order(side, grouped, concurrency)) as replies:
-        for found in replies:
+    with closing(_answers_in_order(side, grouped, concurrency)) as replies:
+        for batch in replies:
             try:
-                pulse.feel(found)
+                liveness.observe(batch)
             except SideDead:
                 side.close()  # what is still being asked would only be waited for
                 raise
-            done += len(found)
+            done += len(batch)
             progress(done, len(questions))
-            yield from found
-    pulse.end()
+            yield from batch
+    liveness.require_answer()
 
 
 def requests(questions: Iterable[Question], rows: int) -> Iterator[tuple[Question, ...]]:
-    """What is asked together: up to so many neighbouring rows, and all that will be refused alone."""
-    for together, group in groupby(questions, lambda one: one.body is None and one.kind in TOGETHER):
+    """Group neighbouring rows into requests; a question that will be refused is alone."""
+    for together, group in groupby(
+        questions, lambda question: question.body is None and question.kind in TOGETHER
+    ):
         rest = iter(group)
         while request := tuple(islice(rest, rows if together else 1)):
             yield request
 
 
-def _segmented(question: Question, field: str) -> Question:
+def _with_segment(question: Question, field: str) -> Question:
     if question.segment or question.row is None or question.row.get(field) is None:
         return question
     return replace(question, segment=str(question.row[field]))
 
 
-def _in_order(
+def _answers_in_order(
     side: Side, grouped: Iterator[tuple[Question, ...]], concurrency: int
 ) -> Generator[list[SideAnswer], None, None]:
-    """Several requests at once, a few more waiting; what is waited for is always the oldest."""
+    """Send several requests at once, and yield the replies in order."""
     waiting: deque[Future[list[SideAnswer]]] = deque()
     pool = ThreadPoolExecutor(concurrency, "ask")
     try:
@@ -178,34 +180,34 @@ def _in_order(
 
 
 class _Liveness:
-    """Whether a side lives: nothing comes from it any more after so many questions in a row, or at all."""
+    """Detects a dead side: too many failures in a row, or nothing but failures."""
 
     def __init__(self, total: int) -> None:
-        self._total, self._seen, self._heard, self._missed = total, 0, 0, 0
+        self._total, self._seen, self._answered, self._missed = total, 0, 0, 0
         self._last = ""
         self._silence = SILENCE | {TOO_LARGE}
 
-    def feel(self, found: Sequence[SideAnswer]) -> None:
-        """Look at the answers to one request."""
-        self._seen += len(found)
-        if any(not one.failure for one in found):
+    def observe(self, batch: Sequence[SideAnswer]) -> None:
+        """Record the answers to one request; raise SideDead after too many failures."""
+        self._seen += len(batch)
+        if any(not answer.failure for answer in batch):
             self._silence = SILENCE
-        if all(one.failure in self._silence for one in found):
+        if all(answer.failure in self._silence for answer in batch):
             self._missed += 1
-            self._last = f"{found[-1].failure}: {found[-1].detail}"
+            self._last = f"{batch[-1].failure}: {batch[-1].detail}"
         else:
-            self._missed, self._heard = 0, self._heard + len(found)
+            self._missed, self._answered = 0, self._answered + len(batch)
         if self._missed >= GIVEN_UP_AFTER:
             raise self._dead(f"{self._missed} requests in a row")
 
-    def end(self) -> None:
-        """No question was answered: no data is never a pass."""
-        if self._missed and not self._heard:
+    def require_answer(self) -> None:
+        """Raise SideDead if no question was answered: no data is never a pass."""
+        if self._missed and not self._answered:
             raise self._dead("every request")
 
     def _dead(self, failed: str) -> SideDead:
         return SideDead(
-            f"nothing of use came back from {failed}, the last: {self._last}; {self._heard} of the "
+            f"nothing of use came back from {failed}, the last: {self._last}; {self._answered} of the "
             f"{self._seen} questions asked ({self._total} in all) had an answer before. Is the service "
             "running, and is --timeout long enough for it?"
         )
@@ -213,7 +215,7 @@ class _Liveness:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Where to write first: the name itself is given to what is whole, and to nothing else."""
+    """Write to a partial file, and rename it when it is complete."""
     if path.exists() and not path.is_file():
         raise IsADirectoryError(f"{path}: expected the name of a plain file")
     if not path.absolute().parent.is_dir():

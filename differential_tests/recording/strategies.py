@@ -1,4 +1,4 @@
-"""Ways of asking one side the same: whatever the way, the answers have to be the same."""
+"""Strategies for asking a side; the answers must not depend on the strategy."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ AT_ONCE = 8
 
 
 def in_requests(side: Side, questions: Sequence[Question], rows: int = ROWS) -> list[SideAnswer]:
-    """So many rows in each request; raises recording.SideDead."""
+    """Ask so many rows in each request; raise recording.SideDead."""
     return list(recording.answers(side, questions, rows_per_request=rows, concurrency=1))
 
 
 def one_by_one(side: Side, questions: Sequence[Question]) -> list[SideAnswer]:
-    """Each alone."""
+    """Ask each question alone."""
     return in_requests(side, questions, rows=1)
 
 
 def at_once(side: Side, questions: Sequence[Question]) -> list[SideAnswer]:
-    """Each alone, several at a time, so that every worker of a service answers some of them."""
+    """Ask each question alone, several at a time, so that every worker of a service answers some."""
     return list(recording.answers(side, questions, rows_per_request=1, concurrency=AT_ONCE))
 
 
 def shuffled(side: Side, questions: Sequence[Question], seed: int = 0) -> list[SideAnswer]:
-    """In another order; the answers come in that order, too."""
+    """Ask in another order, which is the order of the answers."""
     return in_requests(side, Random(seed).sample(questions, len(questions)))  # noqa: S311  # no secret
 
 
 def doubled(side: Side, questions: Sequence[Question]) -> list[SideAnswer]:
-    """Each with a copy of itself in the same request: the answers to the copies."""
+    """Ask each question twice in a request; return the answers to the copies."""
     half = ROWS // 2
     chunks = (questions[first : first + half] for first in range(0, len(questions), half))
     return [answer for chunk in chunks for answer in side.ask([*chunk, *chunk])[len(chunk) :]]
 
 
 def answer_table(
-    side: Side, questions: Sequence[Question], tolerances: Tolerances, way: Strategy = in_requests
+    side: Side, questions: Sequence[Question], tolerances: Tolerances, strategy: Strategy = in_requests
 ) -> AnswerTable:
-    """What a side answers, as a table."""
-    return table(way(side, questions), tolerances.ignore)
+    """Ask a side and return its answers as a table."""
+    return table(strategy(side, questions), tolerances.ignore)

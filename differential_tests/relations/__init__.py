@@ -1,4 +1,4 @@
-"""Relations: what has to hold between a model's answers to a house and to one like it, whatever the price."""
+"""Metamorphic relations between a model's answers to a house and to a changed copy."""
 
 from differential_tests.relations.changes import ALWAYS, BUDGETED, REFUSED, increasing_in
 from differential_tests.relations.relation import Budget, RefusalRelation, Relation, budgets

@@ -1,4 +1,4 @@
-"""Houses for hypothesis, made from the schema."""
+"""Houses for hypothesis, generated from the schema."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from model_package.schema import FIELDS, Field, Row, Value
 
 
 def value(field: Field) -> SearchStrategy[Value]:
-    """Every value that a field may have: its codes, its range with both ends, null where that is allowed."""
+    """Generate every value of a field: its codes, its range with both ends, null if allowed."""
     known = _known(field)
     return strategies.none() | known if field.nullable else known
 
@@ -27,6 +27,6 @@ def _known(field: Field) -> SearchStrategy[Any]:
 
 
 def house(ordinary: Sequence[Row]) -> SearchStrategy[Row]:
-    """An ordinary house of which any fields have any other values: it shrinks to one with few of them."""
+    """Generate an ordinary house with any fields changed; shrink to few changes."""
     anything = strategies.fixed_dictionaries({}, optional={field.name: value(field) for field in FIELDS})
     return strategies.builds(lambda row, other: row | other, strategies.sampled_from(ordinary), anything)

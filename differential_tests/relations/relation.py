@@ -1,4 +1,4 @@
-"""The nouns: a relation, a refusal that has to follow, and how much of a violation is agreed upon."""
+"""Relation, refusal and budget."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Relation:
     content_type: str = ""
 
     def violation(self, gap: float) -> float:
-        """How far a log ratio lies outside, 0 within; infinite for what is no number.
+        """Return how far a log ratio lies outside the limits; infinity for NaN.
 
         >>> Relation("same", "the same", dict).violation(0.25)
         0.25
@@ -51,7 +51,7 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class RefusalRelation:
-    """A house spoiled in this way is refused, with a code: never answered, never a fault of the service."""
+    """A house spoiled in this way has to be refused with a code; an answer or a server error is a finding."""
 
     name: str
     statement: str
@@ -60,7 +60,7 @@ class RefusalRelation:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What is agreed upon where a model promises nothing: the share of houses, and how far at most (log).
+    """The agreed limits of a relation without promise: the share of houses, and the largest violation (log).
 
     What is off by `unnoticed` or less is not counted.
     """
@@ -71,16 +71,16 @@ class Budget:
 
 
 def budgets(path: Path = BUDGETS) -> Mapping[str, Budget]:
-    """Budgets by the name of their relation; raises InvalidBudget or OSError."""
-    found = tomllib.loads(path.read_text(encoding="utf-8"))
-    return {name: _budget(name, told) for name, told in found.items()}
+    """Read the budget of each relation by name; raise InvalidBudget or OSError."""
+    tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    return {name: _budget(name, table) for name, table in tables.items()}
 
 
-def _budget(name: str, told: object) -> Budget:
+def _budget(name: str, table: object) -> Budget:
     keys = Budget.__slots__
-    if not isinstance(told, dict) or set(told) != set(keys):
-        raise InvalidBudget(f"[{name}] {told!r}: expected the keys {', '.join(keys)}")
-    budget = Budget(*(float(told[key]) for key in keys))
+    if not isinstance(table, dict) or set(table) != set(keys):
+        raise InvalidBudget(f"[{name}] {table!r}: expected the keys {', '.join(keys)}")
+    budget = Budget(*(float(table[key]) for key in keys))
     if not (0 < budget.share <= 1 and 0 <= budget.unnoticed <= budget.worst < inf):
-        raise InvalidBudget(f"[{name}] {told!r}: expected a share above 0, and log ratios from 0")
+        raise InvalidBudget(f"[{name}] {table!r}: expected a share above 0, and log ratios from 0")
     return budget

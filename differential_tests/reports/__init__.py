@@ -1,1 +1,1 @@
-"""Reports: the same checks for a build server, a browser, a program, a pull request and a terminal."""
+"""Reports of checks for a build server, a browser, a program, a pull request and a terminal."""

@@ -1,4 +1,4 @@
-"""Lines: every finding as JSON lines, each check's own line before those of its findings.
+"""JSON lines: the line of a check, then a line for each of its findings.
 
 Strict readers (jq, orjson) know no NaN: it is the text "NaN", and `not_finite` says where such texts are
 numbers. Half a surrogate pair, which is no character, is written as the escape it came as.
@@ -28,11 +28,11 @@ def write(path: Path, checks: Sequence[Check]) -> None:
 
 
 def read(path: Path) -> Iterator[Mapping[str, Any] | Finding]:
-    """The checks (as objects) and their findings, as they were written."""
+    """Read the checks (as objects) and their findings."""
     with path.open(encoding="utf-8") as file:
         for text in file:
-            told = _restored(json.loads(text))
-            yield told if "check" in told else Finding(**told | {"kind": FindingKind(told["kind"])})
+            record = _restore(json.loads(text))
+            yield record if "check" in record else Finding(**record | {"kind": FindingKind(record["kind"])})
 
 
 def _lines(checks: Iterable[Check]) -> Iterator[str]:
@@ -60,42 +60,45 @@ def _header(check: Check) -> dict[str, Any]:
     }
 
 
-def _line(told: dict[str, Any]) -> str:
-    return (_as_it_is(told) or _told_apart(told)) + "\n"
+def _line(record: dict[str, Any]) -> str:
+    return (_encoded(record) or _without_nan(record)) + "\n"
 
 
-def _as_it_is(told: dict[str, Any]) -> str:
-    """JSON, or nothing when something in it needs care; there may be a million lines."""
+def _encoded(record: dict[str, Any]) -> str:
+    """Encode a record as JSON; return "" if it needs `_without_nan`."""
     try:
-        text = _JSON.encode(told)
+        text = _JSON.encode(record)
     except ValueError:
         return ""
     return "" if r"\ud" in text else text
 
 
-def _told_apart(told: dict[str, Any]) -> str:
-    places: list[Steps] = []
-    plain = _plain(told, [], places)
-    return _JSON.encode(plain | ({"not_finite": places} if places else {}))
+def _without_nan(record: dict[str, Any]) -> str:
+    not_finite: list[Steps] = []
+    plain = _replace_nan(record, [], not_finite)
+    return _JSON.encode(plain | ({"not_finite": not_finite} if not_finite else {}))
 
 
-def _plain(found: Any, place: Steps, places: list[Steps]) -> Any:
-    if isinstance(found, float) and not math.isfinite(found):
-        places.append(place)
-        return _TEXTS.get(found, "NaN")
-    if isinstance(found, str):
-        return found.encode("utf-8", "backslashreplace").decode()
-    if isinstance(found, Mapping):
-        return {_plain(key, place, []): _plain(one, [*place, key], places) for key, one in found.items()}
-    if isinstance(found, list | tuple):
-        return [_plain(one, [*place, index], places) for index, one in enumerate(found)]
-    return found
+def _replace_nan(value: Any, steps: Steps, not_finite: list[Steps]) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        not_finite.append(steps)
+        return _TEXTS.get(value, "NaN")
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {
+            _replace_nan(key, steps, []): _replace_nan(child, [*steps, key], not_finite)
+            for key, child in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_replace_nan(child, [*steps, index], not_finite) for index, child in enumerate(value)]
+    return value
 
 
-def _restored(told: dict[str, Any]) -> dict[str, Any]:
-    for *where, last in told.pop("not_finite", ()):
-        holder: Any = told
+def _restore(record: dict[str, Any]) -> dict[str, Any]:
+    for *where, last in record.pop("not_finite", ()):
+        holder: Any = record
         for step in where:
             holder = holder[step]
         holder[last] = float(holder[last])
-    return told
+    return record

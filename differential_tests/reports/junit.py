@@ -47,8 +47,8 @@ def _case(suite: Element, check: Check) -> None:
         message = f"{count(len(check.findings), 'finding')} in {count(check.rows, 'row')}"
         failure = SubElement(case, "failure", {"type": check.findings[0].kind, "message": message})
         failure.text = "\n".join(_worst(check))
-    if said := summary.unanswered(check):
-        SubElement(case, "system-out").text = visible(said)
+    if note := summary.unanswered(check):
+        SubElement(case, "system-out").text = visible(note)
 
 
 def _worst(check: Check) -> list[str]:

@@ -18,7 +18,7 @@ _MARKS = {State.SAME: "✅", State.FINDINGS: "❌", State.ERROR: "⚠️"}
 
 
 def text(checks: Sequence[Check]) -> str:
-    """The summary; its length is bounded, however many checks and findings there are."""
+    """Write the summary; its length has a limit for any number of checks and findings."""
     return "\n".join(_lines(checks)) + "\n"
 
 
@@ -35,17 +35,17 @@ def _lines(checks: Sequence[Check]) -> Iterator[str]:
 def _levels(checks: Sequence[Check]) -> Iterator[str]:
     yield "| level | | checks | rows | findings | could not run | seconds |"
     yield "| --- | --- | ---: | ---: | ---: | ---: | ---: |"
-    for one in summary.levels(checks):
-        name = f"{_MARKS[one.state]} **{one.level}** {one.level.purpose}"
-        counts = f"{one.checks:,} | {one.rows:,} | {one.findings:,} | {one.errors:,} | {one.seconds:.1f}"
-        yield f"| {name} | {one.state} | {counts} |"
+    for row in summary.levels(checks):
+        name = f"{_MARKS[row.state]} **{row.level}** {row.level.purpose}"
+        counts = f"{row.checks:,} | {row.rows:,} | {row.findings:,} | {row.errors:,} | {row.seconds:.1f}"
+        yield f"| {name} | {row.state} | {counts} |"
 
 
 def _errors(failed: Sequence[Check]) -> Iterator[str]:
     if failed:
         yield "\nCould not run:\n"
     for check in failed[:ERRORS]:
-        yield f"- {check.level} {_code(summary.title(check))}: {_code(check.error, 300)}"
+        yield f"- {check.level} {_code_span(summary.title(check))}: {_code_span(check.error, 300)}"
     if len(failed) > ERRORS:
         yield f"- and {len(failed) - ERRORS:,} more"
 
@@ -54,47 +54,48 @@ def _unanswered(silent: Sequence[Check]) -> Iterator[str]:
     if silent:
         yield "\nNot answered:\n"
     for check in silent[:ERRORS]:
-        yield f"- {check.level} {_code(summary.title(check))}: {_code(summary.unanswered(check), 300)}"
+        unanswered = _code_span(summary.unanswered(check), 300)
+        yield f"- {check.level} {_code_span(summary.title(check))}: {unanswered}"
     if len(silent) > ERRORS:
         yield f"- and {len(silent) - ERRORS:,} more"
 
 
 def _worst(checks: Sequence[Check]) -> Iterator[str]:
-    found = summary.worst(checks, WORST)
-    if not found:
+    worst = summary.worst(checks, WORST)
+    if not worst:
         return
     total = sum(len(check.findings) for check in checks)
-    yield f"\n<details><summary>The worst {len(found)} of {total:,}</summary>\n"
+    yield f"\n<details><summary>The worst {len(worst)} of {total:,}</summary>\n"
     yield "| level | check | row | path | kind | a | b | difference | % | detail |"
     yield "| --- | --- | --- | --- | --- | ---: | ---: | ---: | ---: | --- |"
-    for check, finding in found:
-        yield f"| {check.level} | {_code(summary.title(check))} | {_finding(finding)} |"
-    sides = dict.fromkeys(summary.sides_sentence(check) for check, _ in found)
-    yield "\n" + "; ".join(_code(said, 300) for said in list(sides)[:ERRORS])
+    for check, finding in worst:
+        yield f"| {check.level} | {_code_span(summary.title(check))} | {_finding(finding)} |"
+    sides = dict.fromkeys(summary.sides_sentence(check) for check, _ in worst)
+    yield "\n" + "; ".join(_code_span(sentence, 300) for sentence in list(sides)[:ERRORS])
     yield "\n</details>"
 
 
 def _finding(finding: Finding) -> str:
     texts = (line(finding.row), line(finding.path), finding.kind, *summary.sides(finding))
     numbers = number(finding.difference), number(finding.percent)
-    return " | ".join([*map(_code, texts), *numbers, _code(finding.detail, 200)])
+    return " | ".join([*map(_code_span, texts), *numbers, _code_span(finding.detail, 200)])
 
 
 def _facts(checks: Sequence[Check]) -> Iterator[str]:
-    told: dict[tuple[str, str], dict[Level, None]] = {}
+    levels_of_fact: dict[tuple[str, str], dict[Level, None]] = {}
     for check in checks:
         for fact in summary.facts(check).items():
-            told.setdefault(fact, {})[check.level] = None
+            levels_of_fact.setdefault(fact, {})[check.level] = None
     yield "\n<details><summary>Tolerances and hashes</summary>\n"
     yield "| levels | | |\n| --- | --- | --- |"
-    for (name, known), levels in list(told.items())[:FACTS]:
-        yield f"| {', '.join(levels)} | {_code(line(name))} | {_code(line(known))} |"
-    if len(told) > FACTS:
-        yield f"\nand {len(told) - FACTS:,} more, which stand in the other reports."
+    for (name, known), levels in list(levels_of_fact.items())[:FACTS]:
+        yield f"| {', '.join(levels)} | {_code_span(line(name))} | {_code_span(line(known))} |"
+    if len(levels_of_fact) > FACTS:
+        yield f"\nand {len(levels_of_fact) - FACTS:,} more, which stand in the other reports."
     yield "\n</details>"
 
 
-def _code(told: str, most: int = SHOWN_CHARACTERS) -> str:
-    """A text in a code span."""
-    safe = cut("".join(escaped(each) if each in "`|" else each for each in visible(told)), most)
+def _code_span(text: str, most: int = SHOWN_CHARACTERS) -> str:
+    """Write a text in a code span."""
+    safe = cut("".join(escaped(each) if each in "`|" else each for each in visible(text)), most)
     return f"`{safe}`" if safe.strip() else ""

@@ -1,4 +1,4 @@
-"""Page: one HTML file that needs nothing but itself, without any script."""
+"""HTML page: one self-contained file without scripts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def write(path: Path, checks: Sequence[Check]) -> None:
 
 
 def html(checks: Sequence[Check]) -> str:
-    """The page as text; whatever is put into it is escaped."""
+    """Render the page as text with every value escaped."""
     environment = Environment(
         loader=PackageLoader("differential_tests.reports", "."),
         autoescape=True,

@@ -35,7 +35,7 @@ class Plot:
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawn:
+class _DrawnPairs:
     """Pairs of a size to draw: arrays of shape (n,); `means` and `gaps` are for Bland-Altman."""
 
     rows: Sequence[str]
@@ -52,11 +52,11 @@ class _Drawn:
 
 
 def of(pairs: Pairs | None, names: tuple[str, str] = ("A", "B")) -> list[Plot]:
-    """One side against the other, Bland-Altman and the histogram of the differences.
+    """Draw one side against the other, Bland-Altman, and a histogram of the differences.
 
     `names` are those of the sides. Empty if there is nothing to draw.
     """
-    drawn = None if pairs is None else _drawn(pairs, names)
+    drawn = None if pairs is None else _drawable(pairs, names)
     if pairs is None or drawn is None:
         return []
     left_out = len(pairs.a) - len(drawn.a)
@@ -66,7 +66,7 @@ def of(pairs: Pairs | None, names: tuple[str, str] = ("A", "B")) -> list[Plot]:
     return [_scatter(drawn, note), _bland_altman(drawn), _histogram(drawn)]
 
 
-def _drawn(pairs: Pairs, names: tuple[str, str]) -> _Drawn | None:
+def _drawable(pairs: Pairs, names: tuple[str, str]) -> _DrawnPairs | None:
     keep = (np.abs(pairs.a) < _LARGEST) & (np.abs(pairs.b) < _LARGEST)
     a, b = pairs.a[keep], pairs.b[keep]
     if not len(a):
@@ -74,13 +74,13 @@ def _drawn(pairs: Pairs, names: tuple[str, str]) -> _Drawn | None:
     rows = [pairs.rows[index] for index in np.flatnonzero(keep)]
     if min(a.min(), b.min()) > 1 / _LARGEST:
         log_a, log_b = np.log(a), np.log(b)
-        return _Drawn(rows, a, b, np.exp(log_a / 2 + log_b / 2), 100 * (log_b - log_a), " %", names)
-    return _Drawn(rows, a, b, a / 2 + b / 2, b - a, "", names)
+        return _DrawnPairs(rows, a, b, np.exp(log_a / 2 + log_b / 2), 100 * (log_b - log_a), " %", names)
+    return _DrawnPairs(rows, a, b, a / 2 + b / 2, b - a, "", names)
 
 
-def _scatter(drawn: _Drawn, note: str) -> Plot:
-    both = np.concatenate([drawn.a, drawn.b])
-    x, y = (_axis(both, vertical, drawn.is_log) for vertical in (False, True))
+def _scatter(drawn: _DrawnPairs, note: str) -> Plot:
+    numbers = np.concatenate([drawn.a, drawn.b])
+    x, y = (_axis(numbers, vertical, drawn.is_log) for vertical in (False, True))
     name = " against ".join(drawn.names)
     canvas = Canvas(name, x, y, drawn.names)
     canvas.line(x.low, y.low, x.high, y.high, "same")
@@ -88,7 +88,7 @@ def _scatter(drawn: _Drawn, note: str) -> Plot:
     return Plot(name, f"{note}; on the line both say the same", _svg(canvas))
 
 
-def _bland_altman(drawn: _Drawn) -> Plot:
+def _bland_altman(drawn: _DrawnPairs) -> Plot:
     gaps = drawn.gaps
     mean, limit = float(gaps.mean()), 1.96 * float(gaps.std(ddof=1 if len(gaps) > 1 else 0))
     x = _axis(drawn.means, False, drawn.is_log)
@@ -97,11 +97,13 @@ def _bland_altman(drawn: _Drawn) -> Plot:
     for level, style in ((mean, "mean"), (mean - limit, "limit"), (mean + limit, "limit")):
         canvas.line(x.low, level, x.high, level, style)
     _points(canvas, drawn, drawn.means, drawn.gaps)
-    told = [number(found, drawn.unit) for found in (mean, mean - limit, mean + limit)]
-    return Plot("Bland-Altman", f"mean {told[0]}, limits of agreement {told[1]} to {told[2]}", _svg(canvas))
+    texts = [number(figure, drawn.unit) for figure in (mean, mean - limit, mean + limit)]
+    return Plot(
+        "Bland-Altman", f"mean {texts[0]}, limits of agreement {texts[1]} to {texts[2]}", _svg(canvas)
+    )
 
 
-def _histogram(drawn: _Drawn) -> Plot:
+def _histogram(drawn: _DrawnPairs) -> Plot:
     gaps = drawn.gaps
     x = axis(np.array([*gaps, 0.0]), vertical=False)
     counts, edges = np.histogram(gaps, bins=BINS, range=(x.low, x.high))
@@ -112,7 +114,7 @@ def _histogram(drawn: _Drawn) -> Plot:
     return Plot("Differences", f"{same:,} of {len(gaps):,} are exactly nought", _svg(canvas))
 
 
-def _difference(drawn: _Drawn) -> str:
+def _difference(drawn: _DrawnPairs) -> str:
     a, b = drawn.names
     return f"ln({b} / {a}), %" if drawn.is_log else f"{b} - {a}"
 
@@ -122,16 +124,16 @@ def _axis(numbers: Numbers, vertical: bool, positive: bool) -> PlotAxis:
     return axis(numbers, vertical=vertical, log=log)
 
 
-def _points(canvas: Canvas, drawn: _Drawn, x: Numbers, y: Numbers) -> None:
-    """Evenly thinned; the largest differences tell who they are when they are pointed at."""
+def _points(canvas: Canvas, drawn: _DrawnPairs, x: Numbers, y: Numbers) -> None:
+    """Draw evenly thinned dots; label the largest differences."""
     (name_a, name_b), sizes = drawn.names, np.abs(drawn.gaps)
-    some = np.unique(np.linspace(0, len(x) - 1, POINTS).astype(np.int64))
-    canvas.dots(x[some], y[some])
+    sample = np.unique(np.linspace(0, len(x) - 1, POINTS).astype(np.int64))
+    canvas.dots(x[sample], y[sample])
     for index in np.argsort(-sizes, kind="stable")[:WORST]:
         if sizes[index] > 0:
             a, b = number(drawn.a[index]), number(drawn.b[index])
-            told = f"{line(drawn.rows[index])}: {name_a} {a}, {name_b} {b}"
-            canvas.labelled_dot(float(x[index]), float(y[index]), told)
+            label = f"{line(drawn.rows[index])}: {name_a} {a}, {name_b} {b}"
+            canvas.labelled_dot(float(x[index]), float(y[index]), label)
 
 
 def _svg(canvas: Canvas) -> Markup:

@@ -1,4 +1,4 @@
-"""Summary: the figures and the words that all reports have in common, counted once."""
+"""Figures and sentences that all reports share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itertools import islice
 from math import inf, isnan
 
 from differential_tests.findings import Check, Finding, FindingKind, KindCounts, Level
-from differential_tests.reports.formatting import apart, count, line, number, value
+from differential_tests.reports.formatting import count, differing_digits, line, number, value
 
 _WHOLE_ROW = frozenset(
     {FindingKind.MISSING, FindingKind.EXTRA, FindingKind.DOUBLED, FindingKind.FAILURE, FindingKind.REFUSAL}
@@ -19,7 +19,7 @@ _WHOLE_ROW = frozenset(
 
 
 class State(StrEnum):
-    """How a check, or all of them, ended."""
+    """The state of a check, or of all checks."""
 
     SAME = "same"
     FINDINGS = "findings"
@@ -28,7 +28,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LevelCounts:
-    """The checks of one level added up."""
+    """Totals of the checks of one level."""
 
     level: Level
     checks: int
@@ -39,83 +39,83 @@ class LevelCounts:
 
     @property
     def state(self) -> State:
-        """The worst of its checks."""
+        """Return the worst state of the checks."""
         return State.ERROR if self.errors else State.FINDINGS if self.findings else State.SAME
 
 
 def state(check: Check) -> State:
-    """How one check ended."""
+    """Return the state of a check."""
     return State.ERROR if check.error else State.FINDINGS if check.findings else State.SAME
 
 
 def overall(checks: Sequence[Check]) -> State:
-    """How they ended together; nothing at all could not run, as in findings.exit_status."""
+    """Return the worst state; no check at all is an error, as in findings.exit_status."""
     states = {state(check) for check in checks} or {State.ERROR}
-    return next(one for one in (State.ERROR, State.FINDINGS, State.SAME) if one in states)
+    return next(candidate for candidate in (State.ERROR, State.FINDINGS, State.SAME) if candidate in states)
 
 
 def verdict(checks: Sequence[Check]) -> str:
-    """All of it in one line."""
+    """Write the verdict of all checks in one line."""
     if not checks:
         return "could not run: there was nothing to check"
     of, rows = count(len(checks), "check"), count(sum(check.rows for check in checks), "row")
-    found = sum(len(check.findings) for check in checks)
+    total = sum(len(check.findings) for check in checks)
     match overall(checks):
         case State.ERROR:
-            return f"could not run: {_errors(checks)} of {of}; {count(found, 'finding')} in all"
+            return f"could not run: {_count_errors(checks)} of {of}; {count(total, 'finding')} in all"
         case State.FINDINGS:
-            where = f"look first at {_first(checks)}"
-            return f"{count(found, 'finding')} in {_failed(checks)} of {of}; {where}{_silent(checks)}"
+            where = f"look first at {_first_level(checks)}{_unanswered_note(checks)}"
+            return f"{count(total, 'finding')} in {_count_failed(checks)} of {of}; {where}"
         case _:
-            return f"same: {of} of {rows}{_silent(checks)}"
+            return f"same: {of} of {rows}{_unanswered_note(checks)}"
 
 
-def _silent(checks: Sequence[Check]) -> str:
+def _unanswered_note(checks: Sequence[Check]) -> str:
     rows = sum(check.unanswered for check in checks if not check.error)
     return f"; not answered by either side, but should be: {count(rows, 'row')}" if rows else ""
 
 
-def _failed(checks: Sequence[Check]) -> int:
+def _count_failed(checks: Sequence[Check]) -> int:
     return sum(bool(check.findings) for check in checks)
 
 
-def _errors(checks: Sequence[Check]) -> int:
+def _count_errors(checks: Sequence[Check]) -> int:
     return sum(bool(check.error) for check in checks)
 
 
-def _first(checks: Sequence[Check]) -> str:
+def _first_level(checks: Sequence[Check]) -> str:
     first = min(check.level for check in checks if check.findings)
     return f"{first} ({first.purpose})"
 
 
 def levels(checks: Sequence[Check]) -> list[LevelCounts]:
-    """Those levels that were checked, in their order."""
-    return [_added(level, [c for c in checks if c.level is level]) for level in by_level(checks)]
+    """Add up the checks of each level, in order."""
+    return [_level_counts(level, [c for c in checks if c.level is level]) for level in by_level(checks)]
 
 
 def by_level(checks: Sequence[Check]) -> dict[Level, list[Check]]:
-    """The checks of each level that was checked, in its order and in theirs."""
-    found: dict[Level, list[Check]] = {level: [] for level in Level}
+    """Group the checks by level, in the order of the levels."""
+    members: dict[Level, list[Check]] = {level: [] for level in Level}
     for check in checks:
-        found[check.level].append(check)
-    return {level: members for level, members in found.items() if members}
+        members[check.level].append(check)
+    return {level: members for level, members in members.items() if members}
 
 
-def _added(level: Level, checks: Sequence[Check]) -> LevelCounts:
+def _level_counts(level: Level, checks: Sequence[Check]) -> LevelCounts:
     return LevelCounts(
         level=level,
         checks=len(checks),
         rows=sum(check.rows for check in checks),
         findings=sum(len(check.findings) for check in checks),
-        errors=_errors(checks),
+        errors=_count_errors(checks),
         seconds=sum(check.seconds for check in checks),
     )
 
 
 def worst(checks: Sequence[Check], most: int) -> list[tuple[Check, Finding]]:
-    """Of all checks: what concerns whole rows first, then the largest differences."""
-    found = ((check, finding) for check in checks for finding in islice(check.findings, most))
-    return nsmallest(most, found, key=lambda pair: _rank(pair[1]))
+    """Return the worst findings: those of whole rows first, then the largest differences."""
+    findings = ((check, finding) for check in checks for finding in islice(check.findings, most))
+    return nsmallest(most, findings, key=lambda pair: _rank(pair[1]))
 
 
 def _rank(finding: Finding) -> tuple[int, float]:
@@ -124,15 +124,15 @@ def _rank(finding: Finding) -> tuple[int, float]:
 
 
 def kinds(check: Check) -> dict[str, int]:
-    """How many findings there are of each kind."""
+    """Count the findings of each kind."""
     counts = Counter(finding.kind for finding in check.findings)
     return {str(kind): counts[kind] for kind in FindingKind if counts[kind]}
 
 
 def facts(check: Check) -> dict[str, str]:
-    """What is needed to make the check again: rows, tolerance, noise, and who was asked."""
-    told = {"rows": str(check.rows), **check.facts}
-    told |= {f"asked: {kind.kind}": _fared(kind) for kind in check.kind_counts}
+    """Collect what a reader needs to repeat the check: rows, tolerance, noise, sides."""
+    texts = {"rows": str(check.rows), **check.facts}
+    texts |= {f"asked: {kind.kind}": _kind_sentence(kind) for kind in check.kind_counts}
     for side, header in (("a", check.a), ("b", check.b)):
         if header is None:
             continue
@@ -144,12 +144,12 @@ def facts(check: Check) -> dict[str, str]:
             "recorded at": header.recorded_at,
             **header.facts,
         }
-        told |= {f"{side} {name}": text for name, text in known.items() if text}
-    return told
+        texts |= {f"{side} {name}": text for name, text in known.items() if text}
+    return texts
 
 
-def _fared(kind: KindCounts) -> str:
-    """How the questions of one kind fared."""
+def _kind_sentence(kind: KindCounts) -> str:
+    """Describe how the questions of a kind were answered."""
     empty = f" ({kind.empty:,} with nothing but null and NaN)" if kind.empty else ""
     refusal = f", most with {kind.refusal}" if kind.refusal else ""
     return (
@@ -159,17 +159,17 @@ def _fared(kind: KindCounts) -> str:
 
 
 def unanswered(check: Check) -> str:
-    """What should have been answered and was not, in one line; else an empty text."""
+    """Describe the questions without an answer in one line; return "" if there are none."""
     if not check.unanswered:
         return ""
     kinds = [kind for kind in check.kind_counts if kind.should_be_answered and kind.refused + kind.empty]
     return "should be answered and was not, by either side: " + "; ".join(
-        f"{line(kind.kind)}: {line(_fared(kind), 200)}" for kind in kinds
+        f"{line(kind.kind)}: {line(_kind_sentence(kind), 200)}" for kind in kinds
     )
 
 
 def names(check: Check) -> tuple[str, str]:
-    """What the two sides are called: by model, by source where that is the same, else A and B."""
+    """Name the two sides by model, by source if the model is the same, else A and B."""
     if check.a is None or check.b is None:
         return "A", "B"
     a, b = check.a, check.b
@@ -179,40 +179,40 @@ def names(check: Check) -> tuple[str, str]:
 
 
 def sides_sentence(check: Check) -> str:
-    """Which side is which, and what the percentages are of."""
-    said = [
+    """Name both sides and the base of the percentages."""
+    sentences = [
         f"{name} is {line(' '.join(filter(None, (header.model, header.source))))}"
         for name, header in zip(("A", "B"), (check.a, check.b), strict=True)
         if header is not None
     ]
-    return ", ".join([*said, "a difference is B - A, a percentage is of the larger of the two"])
+    return ", ".join([*sentences, "a difference is B - A, a percentage is of the larger of the two"])
 
 
 def title(check: Check) -> str:
-    """Its name with the data it was made on."""
+    """Return the name of a check with its dataset."""
     return line(f"{check.name} x {check.dataset}" if check.dataset else check.name, 120)
 
 
 def sides(finding: Finding) -> tuple[str, str]:
-    """What both said; two empty texts where the finding is not about what was said."""
+    """Write both answers; return two empty texts if the finding has none."""
     if finding.a is None and finding.b is None:
         return "", ""
     return value(finding.a), value(finding.b)
 
 
 def rounded(finding: Finding) -> tuple[str, str]:
-    """The same, but of two numbers the digits that matter."""
+    """Write both answers; round two numbers to the digits that differ."""
     if isinstance(finding.a, float | int) and isinstance(finding.b, float | int):
-        return apart(finding.a, finding.b)
+        return differing_digits(finding.a, finding.b)
     return sides(finding)
 
 
 def sentence(finding: Finding) -> str:
-    """One finding in one line: `r7 $.price_dollars: number 1.0 -> 2.0 (50 %)`."""
-    return "".join(_words(finding))
+    """Write a finding as one line: `r7 $.price_dollars: number 1.0 -> 2.0 (50 %)`."""
+    return "".join(_sentence_parts(finding))
 
 
-def _words(finding: Finding) -> Iterator[str]:
+def _sentence_parts(finding: Finding) -> Iterator[str]:
     yield f"{line(finding.row)} {line(finding.path)}".rstrip() + f": {finding.kind}"
     if any(sides(finding)):
         yield " " + " -> ".join(sides(finding))

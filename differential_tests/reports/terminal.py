@@ -1,4 +1,4 @@
-"""Terminal: the verdict, the levels and the worst rows as tables of rich."""
+"""Terminal report: the verdict, the levels and the worst rows as tables."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def show(console: Screen, checks: Sequence[Check]) -> None:
     for check in checks:
         if check.error:
             console.print(styled(f"{check.level} {summary.title(check)}: {line(check.error, 300)}", "yellow"))
-        elif said := summary.unanswered(check):
-            console.print(styled(f"{check.level} {summary.title(check)}: {said}", "yellow"))
-    found = summary.worst(checks, WORST)
-    if found:
-        console.print(_worst(found))
-        for said in list(dict.fromkeys(summary.sides_sentence(check) for check, _ in found))[:WORST]:
-            console.print(styled(said))
+        elif note := summary.unanswered(check):
+            console.print(styled(f"{check.level} {summary.title(check)}: {note}", "yellow"))
+    worst = summary.worst(checks, WORST)
+    if worst:
+        console.print(_worst(worst))
+        for note in list(dict.fromkeys(summary.sides_sentence(check) for check, _ in worst))[:WORST]:
+            console.print(styled(note))
     for remark in _remarks(checks):
         console.print(styled(remark))
     console.print(styled(summary.verdict(checks), f"bold {_STYLES[summary.overall(checks)]}"))
 
 
 def _remarks(checks: Sequence[Check]) -> Iterator[str]:
-    """What was excused and why; and the whole of a text that is there to be copied, as it is."""
+    """Yield what was excused and why, and in full each text to copy."""
     for check in checks:
         for name, text in check.facts.items():
             if name.startswith(_EXCUSES):
@@ -60,14 +60,14 @@ def _checks(checks: Sequence[Check]) -> Table:
     return table
 
 
-def _worst(found: Sequence[tuple[Check, Finding]]) -> Table:
-    table = Table("level", "row", "path", "kind", title=f"the worst {len(found)}", title_justify="left")
+def _worst(worst: Sequence[tuple[Check, Finding]]) -> Table:
+    table = Table("level", "row", "path", "kind", title=f"the worst {len(worst)}", title_justify="left")
     for name in ("a", "b", "difference", "%"):
         table.add_column(name, justify="right")
-    detailed = any(finding.detail for _, finding in found)
+    detailed = any(finding.detail for _, finding in worst)
     if detailed:
         table.add_column("detail")
-    for check, finding in found:
+    for check, finding in worst:
         texts = (line(finding.row), line(finding.path), finding.kind, *summary.sides(finding))
         numbers = number(finding.difference), number(finding.percent)
         detail = (line(finding.detail, 200),) if detailed else ()

@@ -1,4 +1,4 @@
-"""JSON paths: how places in a value are named, and patterns that name several of them.
+"""JSON paths, and patterns that match several of them.
 
 A place is written as RFC 9535 writes it, names without brackets where that is allowed: `$.a.b[0]['my key']`.
 A pattern may also say `[*]` or `.*` (every child) and `..name` (of that name at any depth), nothing else of
@@ -27,7 +27,7 @@ _ANY = "*"
 
 
 class InvalidPath(ValueError):
-    """A path that is not understood; `expected` says what would be."""
+    """A path that cannot be parsed; `expected` describes a valid one."""
 
     def __init__(self, path: str, expected: str) -> None:
         super().__init__(f"{path!r}: expected {expected}")
@@ -36,7 +36,7 @@ class InvalidPath(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One step of a pattern, `key` being a step as places are written, or any; `deep`: at any depth."""
+    """One step of a pattern; `key` is a step as in a path, or `*`; `deep`: at any depth."""
 
     key: str
     deep: bool = False
@@ -44,32 +44,32 @@ class _Step:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """The places that one path means."""
+    """A parsed path pattern."""
 
     text: str
     steps: tuple[_Step, ...]
 
-    def matches(self, place: Sequence[str]) -> bool:
-        """Whether it means the place with these steps, not one above or below it."""
-        return _matches(self.steps, place)
+    def matches(self, path_steps: Sequence[str]) -> bool:
+        """Return whether the pattern matches exactly the path with these steps."""
+        return _matches(self.steps, path_steps)
 
 
 def member(name: str) -> str:
-    r"""The step to a member of an object.
+    r"""Return the step to a member of an object.
 
     >>> member("price"), member("my key"), member("it's"), member("7")
     ('.price', "['my key']", "['it\\'s']", "['7']")
     """
-    return f".{name}" if _SHORTHAND.fullmatch(name) else _quoted(name)
+    return f".{name}" if _SHORTHAND.fullmatch(name) else _quote(name)
 
 
 def element(index: int) -> str:
-    """The step to an element of a list, from 0."""
+    """Return the step to an element of a list, from 0."""
     return f"[{index}]"
 
 
 def pattern(text: str) -> Pattern:
-    """Read a path; raises InvalidPath.
+    """Parse a path pattern; raise InvalidPath.
 
     >>> pattern("$..id").matches([".rows", "[3]", ".id"]), pattern("$.rows[*].id").matches([".rows", "[3]"])
     (True, False)
@@ -77,69 +77,71 @@ def pattern(text: str) -> Pattern:
     if not text.startswith(ROOT):
         raise InvalidPath(text, "a path that begins with $, as $.request_id")
     steps: list[_Step] = []
-    place = len(ROOT)
-    while place < len(text):
-        found = _STEP.match(text, place)
-        if found is None:
-            raise InvalidPath(text, _advice(text, place))
-        steps.append(_step(found))
-        place = found.end()
+    position = len(ROOT)
+    while position < len(text):
+        match = _STEP.match(text, position)
+        if match is None:
+            raise InvalidPath(text, _expectation(text, position))
+        steps.append(_step(match))
+        position = match.end()
     return Pattern(text, tuple(steps))
 
 
-def first(patterns: Iterable[Pattern], place: Sequence[str]) -> Pattern | None:
-    """The first of them that means this place."""
-    return next((one for one in patterns if one.matches(place)), None)
+def first(patterns: Iterable[Pattern], path_steps: Sequence[str]) -> Pattern | None:
+    """Return the first pattern that matches the path."""
+    return next((candidate for candidate in patterns if candidate.matches(path_steps)), None)
 
 
 def steps(path: str) -> list[str]:
-    """The steps of a place as this module writes it.
+    """Split a path, as this module writes it, into steps.
 
     >>> steps("$.a[0]['my key']")
     ['.a', '[0]', "['my key']"]
     """
-    return [found.group() for found in _STEP.finditer(path, len(ROOT))]
+    return [match.group() for match in _STEP.finditer(path, len(ROOT))]
 
 
-def _step(found: re.Match[str]) -> _Step:
-    if found["any"]:
+def _step(match: re.Match[str]) -> _Step:
+    if match["any"]:
         return _Step(_ANY)
-    if found["index"]:
-        return _Step(found.group())
-    name = found["name"] if found["name"] is not None else _unescaped(found["text"])
-    return _Step(member(name), bool(found["deep"]))
+    if match["index"]:
+        return _Step(match.group())
+    name = match["name"] if match["name"] is not None else _unescape(match["text"])
+    return _Step(member(name), bool(match["deep"]))
 
 
-def _matches(steps: Sequence[_Step], place: Sequence[str]) -> bool:
+def _matches(steps: Sequence[_Step], path_steps: Sequence[str]) -> bool:
     if not steps:
-        return not place
+        return not path_steps
     step, rest = steps[0], steps[1:]
     if step.deep:
-        return any(key == step.key and _matches(rest, place[at + 1 :]) for at, key in enumerate(place))
-    return bool(place) and step.key in (_ANY, place[0]) and _matches(rest, place[1:])
+        return any(
+            key == step.key and _matches(rest, path_steps[at + 1 :]) for at, key in enumerate(path_steps)
+        )
+    return bool(path_steps) and step.key in (_ANY, path_steps[0]) and _matches(rest, path_steps[1:])
 
 
-def _advice(text: str, place: int) -> str:
-    """What is expected where `text` ceases to be understood."""
-    dot = text.rfind(".", 0, place + 1)
+def _expectation(text: str, position: int) -> str:
+    """Describe what is expected where parsing of `text` stops."""
+    dot = text.rfind(".", 0, position + 1)
     named = _ANY_NAME.match(text, dot + 1) if dot > 0 else None
-    if named and named.end() > place:
-        return f"brackets and quotes around a name that is no plain word: {_quoted(named.group())}"
-    return f"`.name`, `['name']`, `[0]`, `[*]`, `.*` or `..name`, got {text[place:]!r}"
+    if named and named.end() > position:
+        return f"brackets and quotes around a name that is no plain word: {_quote(named.group())}"
+    return f"`.name`, `['name']`, `[0]`, `[*]`, `.*` or `..name`, got {text[position:]!r}"
 
 
-def _quoted(name: str) -> str:
-    return "['" + "".join(map(_escaped, name)) + "']"
+def _quote(name: str) -> str:
+    return "['" + "".join(map(_escape, name)) + "']"
 
 
-def _escaped(character: str) -> str:
+def _escape(character: str) -> str:
     return _ESCAPED.get(character) or (f"\\u{ord(character):04x}" if character < " " else character)
 
 
-def _unescaped(text: str) -> str:
-    return re.sub(r"\\(u[0-9A-Fa-f]{4}|.)", _character, text, flags=re.DOTALL)
+def _unescape(text: str) -> str:
+    return re.sub(r"\\(u[0-9A-Fa-f]{4}|.)", _unescape_match, text, flags=re.DOTALL)
 
 
-def _character(found: re.Match[str]) -> str:
-    told = found[1]
-    return chr(int(told[1:], 16)) if len(told) == 5 else _UNESCAPED.get(told, told)
+def _unescape_match(match: re.Match[str]) -> str:
+    escape = match[1]
+    return chr(int(escape[1:], 16)) if len(escape) == 5 else _UNESCAPED.get(escape, escape)

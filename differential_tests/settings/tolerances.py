@@ -1,4 +1,4 @@
-"""Terms: what counts as a difference, as one TOML file says it; read once, checked strictly."""
+"""Tolerances: what counts as a difference, from the strictly checked TOML file of the terms."""
 
 from __future__ import annotations
 
@@ -38,26 +38,26 @@ Ignored = Annotated[JSONPath, AfterValidator(_below_root)]
 
 
 class AllowedDifference(TomlTable):
-    """How far numbers may be apart: dollars + percent / 100 of the larger one."""
+    """The allowed difference of two numbers: dollars + percent / 100 of the larger one."""
 
     dollars: Size = 0.0
     percent: Size = 0.0
 
 
 class Tolerance(AllowedDifference):
-    """The same for every number, but for those at `paths`: of these the first that matches counts."""
+    """The allowed difference of every number, but for those at `paths`, where the first match counts."""
 
     paths: dict[JSONPath, AllowedDifference] = Field(default_factory=dict)
 
     def at(self, path: str) -> AllowedDifference:
-        """What is allowed at one place."""
+        """Return the allowed difference at a path."""
         steps = json_path.steps(path)
-        found = json_path.first(map(json_path.pattern, self.paths), steps)
-        return self.paths[found.text] if found else self
+        pattern = json_path.first(map(json_path.pattern, self.paths), steps)
+        return self.paths[pattern.text] if pattern else self
 
 
 class Noise(TomlTable):
-    """By how much differences must exceed those of a side with itself, to be findings.
+    """The margins by which differences must exceed the noise to be findings.
 
     Shares: `relative` of the rate of the noise, `absolute` of the rows; `quantile` of the noise's numbers.
     """
@@ -68,7 +68,7 @@ class Noise(TomlTable):
 
 
 class Tolerances(TomlTable):
-    """What is compared and how.
+    """What is compared, and with which tolerances.
 
     `segment` is the field of a row by whose values differences are grouped. `service` says how services are
     asked: differential_tests.sides.mapping reads it, for each side.
@@ -81,15 +81,15 @@ class Tolerances(TomlTable):
     service: dict[str, Any] = Field(default_factory=dict)
 
     def within(self, *, dollars: float = 0.0, percent: float = 0.0) -> Tolerances:
-        """The same terms with this tolerance for every number."""
+        """Return a copy with this tolerance for every number."""
         return self.model_copy(update={"tolerance": Tolerance(dollars=dollars, percent=percent)})
 
 
 def read(path: Path | None = None) -> Tolerances:
-    """The terms of a file, without one those shipped for Umbra; raises InvalidTerms or OSError."""
+    """Read a terms file, or the one for Umbra; raise InvalidTolerances or OSError."""
     return parse(toml_file.read_text(SHIPPED if path is None else path, InvalidTolerances))
 
 
 def parse(text: str) -> Tolerances:
-    """Terms from the text of a file; raises InvalidTerms."""
+    """Parse the text of a terms file; raise InvalidTolerances."""
     return toml_file.parse_document(Tolerances, text, InvalidTolerances)

@@ -1,4 +1,4 @@
-"""Documents: the TOML files that people write for these tests, read strictly."""
+"""Read TOML documents strictly."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class InvalidDocument(ValueError):
 
 
 class TomlTable(BaseModel):
-    """A table of a document: no other keys than its own, nothing coerced."""
+    """A table of a document, without unknown keys and without coercion."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 def unexpected(expected: str) -> PydanticCustomError:
-    """What a validator raises: `expected` says what would be right."""
+    """Build the error of a validator; `expected` describes a right value."""
     return PydanticCustomError("expected", "{words}", {"words": expected})
 
 
@@ -50,7 +50,7 @@ Document = TypeVar("Document", bound=TomlTable)
 
 
 def read_text(path: Path, invalid: type[InvalidDocument]) -> str:
-    """What a file says; raises `invalid` or OSError."""
+    """Read a file; raise `invalid` or OSError."""
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as fault:
@@ -58,7 +58,7 @@ def read_text(path: Path, invalid: type[InvalidDocument]) -> str:
 
 
 def parse_document(document: type[Document], text: str, invalid: type[InvalidDocument]) -> Document:
-    """The document that a text is; raises `invalid` with the first thing that is wrong."""
+    """Parse a document; raise `invalid` with the first fault."""
     try:
         # By way of JSON, in which a strict model takes a list for a tuple; a date of TOML becomes a text.
         return document.model_validate_json(json.dumps(tomllib.loads(text), default=repr))
@@ -70,7 +70,7 @@ def parse_document(document: type[Document], text: str, invalid: type[InvalidDoc
 
 def _first_fault(fault: ValidationError) -> tuple[str, object, str]:
     error = fault.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in error["loc"] if part != "[key]")
+    key = ".".join(str(step) for step in error["loc"] if step != "[key]")
     match error["type"]:
         case "missing":
             return key, None, "a value"

@@ -1,4 +1,4 @@
-"""Sides: what is asked. A service over HTTP, or the artifact of a model in this process."""
+"""Sides of a comparison: a service over HTTP, or the artifact of a model in this process."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ LETTERS: tuple[Letter, ...] = ("a", "b")
 
 
 class Side(Protocol):
-    """Somebody who is asked."""
+    """A side of a comparison."""
 
     def ask(self, questions: Sequence[Question]) -> list[SideAnswer]:
-        """Rows in one request (a question with a body has its own): the answers in their order.
+        """Ask rows in one request (a question with a body has its own); return answers in order.
 
         Never raises for what the side does wrong: then each answer is a failure. May be called by several
         threads at once.
@@ -45,11 +45,11 @@ class Side(Protocol):
         ...
 
     def header(self, questions_sha256: str, now: datetime) -> RunHeader:
-        """Who answered, as far as that has been seen until now."""
+        """Return who answered so far."""
         ...
 
     def close(self) -> None:
-        """End what is still being asked, and let go of everything."""
+        """End running requests and release all resources."""
         ...
 
 
@@ -61,11 +61,11 @@ def open_side(
     limits: RequestLimits | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Side:
-    """The side at an http(s) address, or the artifact in a directory with a manifest.
+    """Open the service at an http(s) address, or the artifact in a directory with a manifest.
 
     `service` is the section [service] of the terms, of which `letter` chooses the overrides; `environment`
     has the values of headers, and names modules of recipes as for Umbra itself. Raises UnknownSource,
-    terms.InvalidTerms, or what artifact.load raises.
+    InvalidTolerances, or what artifact.load raises.
     """
     understood = mapping.read(service or {}, letter)
     if is_service(source):

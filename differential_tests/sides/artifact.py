@@ -1,4 +1,4 @@
-"""An artifact, asked in this process: the very bytes a service would get, read by the schema's parser."""
+"""An artifact in this process: it gets the bytes of a service's request, read by the schema's parser."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ArtifactSide:
     def ask(self, questions: Sequence[Question]) -> list[SideAnswer]:
         """See Side."""
         return [
-            answer for asked in bodies.requests(questions, self._request) for answer in self._asked(asked)
+            answer for group in bodies.requests(questions, self._request) for answer in self._answer(group)
         ]
 
     def header(self, questions_sha256: str, now: datetime) -> RunHeader:
@@ -58,13 +58,13 @@ class ArtifactSide:
     def close(self) -> None:
         """See Side."""
 
-    def _asked(self, questions: Sequence[Question]) -> list[SideAnswer]:
+    def _answer(self, questions: Sequence[Question]) -> list[SideAnswer]:
         body = bodies.body(questions, self._request)
         try:
             values = self._values(body)
         except tuple(REFUSALS) as fault:
             status, code = REFUSALS[type(fault)]
-            return [_refusal(question, status, code, _faults(fault)) for question in questions]
+            return [_refusal(question, status, code, _fault_details(fault)) for question in questions]
         except _Unsupported:
             return [_refusal(question, *UNSUPPORTED, {}) for question in questions]
         except Exception as fault:  # noqa: BLE001 (whatever a model raises is what it has to say)
@@ -89,12 +89,16 @@ class ArtifactSide:
 
 
 class _Unsupported(Exception):
-    """A body of a type that is not read."""
+    """A body of an unsupported content type."""
 
 
 def _refusal(question: Question, status: int, code: str, faults: dict[str, Any]) -> SideAnswer:
     return replies.answer(question, status, code=code, value=faults)
 
 
-def _faults(fault: Exception) -> dict[str, Any]:
-    return {"errors": [asdict(one) for one in fault.faults]} if isinstance(fault, InvalidRows) else {}
+def _fault_details(fault: Exception) -> dict[str, Any]:
+    return (
+        {"errors": [asdict(row_fault) for row_fault in fault.faults]}
+        if isinstance(fault, InvalidRows)
+        else {}
+    )

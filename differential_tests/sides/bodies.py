@@ -1,4 +1,4 @@
-"""Bodies: questions as the bytes that a side is sent."""
+"""Request bodies: questions as bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from differential_tests.sides.mapping import RequestMapping
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What is sent. `rows` answers are expected; None: the sender of a body knows, not we."""
+    """The body of a request. `rows` answers are expected; None if only the author of the body knows."""
 
     data: bytes
     content_type: str
@@ -22,7 +22,7 @@ class Body:
 
 
 def requests(questions: Sequence[Question], request: RequestMapping) -> Iterator[Sequence[Question]]:
-    """What is asked together: neighbouring rows, as far as the service takes many; a body is always alone."""
+    """Group questions into requests: neighbouring rows if the service takes many, a body always alone."""
     for is_row, group in itertools.groupby(questions, lambda question: question.body is None):
         if is_row and request.many:
             yield tuple(group)
@@ -31,14 +31,14 @@ def requests(questions: Sequence[Question], request: RequestMapping) -> Iterator
 
 
 def body(questions: Sequence[Question], request: RequestMapping) -> Body:
-    """The body of one request."""
+    """Build the body of one request."""
     first = questions[0]
     if first.body is not None:
         content_type = first.content_type.encode("ascii", "backslashreplace").decode()
-        return Body(_encoded(first.body), content_type, None)
-    template = request.one if len(questions) == 1 and request.one else request.many
+        return Body(_encode(first.body), content_type, None)
+    template = request.single if len(questions) == 1 and request.single else request.many
     rows = [_row(question, request) for question in questions]
-    return Body(json.dumps(_filled(template, _values(rows, request))).encode(), JSON, len(rows))
+    return Body(json.dumps(_fill(template, _values(rows, request))).encode(), JSON, len(rows))
 
 
 def _row(question: Question, request: RequestMapping) -> dict[str, Any]:
@@ -47,22 +47,22 @@ def _row(question: Question, request: RequestMapping) -> dict[str, Any]:
 
 
 def _values(rows: Sequence[Mapping[str, Any]], request: RequestMapping) -> dict[str, Any]:
-    """What the placeholders stand for."""
+    """Return the value of each placeholder."""
     names = [request.fields.get(name, name) for name in request.columns] or list(rows[0])
     table = [[row.get(name) for name in names] for row in rows]
     return {"$row": rows[0], "$rows": rows, "$cells": table[0], "$table": table, "$names": names}
 
 
-def _filled(template: Any, values: Mapping[str, Any]) -> Any:
+def _fill(template: Any, values: Mapping[str, Any]) -> Any:
     if isinstance(template, str):
         return values.get(template, template)
     if isinstance(template, list):
-        return [_filled(part, values) for part in template]
-    return {k: _filled(v, values) for k, v in template.items()} if isinstance(template, dict) else template
+        return [_fill(child, values) for child in template]
+    return {k: _fill(v, values) for k, v in template.items()} if isinstance(template, dict) else template
 
 
-def _encoded(text: str) -> bytes:
-    r"""UTF-8; a lone "\udc80" to "\udcff" is that one byte, so that bodies need not be UTF-8."""
+def _encode(text: str) -> bytes:
+    r"""Encode as UTF-8; a lone "\udc80" to "\udcff" becomes that one byte."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:

@@ -1,7 +1,7 @@
-"""Deadlines: sockets on which a whole request ends in time, however slowly the other side goes on talking.
+"""Deadlines: sockets on which a whole request ends in time, however slowly the other side sends.
 
 A timeout for each read is none: a byte a second never exceeds it. So every read and write may take what is
-left until the deadline of the request that the thread makes.
+remaining until the deadline of the request that the thread makes.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ PIECE_BYTES = 1 << 14  # a large body to a slow reader is many waits
 
 
 class Deadlines(httpcore.NetworkBackend):
-    """Connects over TCP; `within` sets the deadline of what the calling thread does."""
+    """Connects over TCP; `within` sets the deadline of the calling thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._inner = httpcore.SyncBackend()
         self._clock = clock
-        self._mine = threading.local()
+        self._thread = threading.local()
         self._open: WeakSet[_Stream] = WeakSet()
         self._lock = threading.Lock()
-        self._over = False
+        self._interrupted = False
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Everything the thread does inside ends after so many seconds."""
-        self._mine.ends = self._clock() + seconds
+        """Limit what the thread does inside to so many seconds."""
+        self._thread.ends = self._clock() + seconds
         yield
 
-    def left(self, timeout: float | None) -> float:
-        """Seconds that may still be waited; raises httpcore.ReadTimeout (or ReadError, once it is over)."""
-        if self._over:
+    def remaining(self, timeout: float | None) -> float:
+        """Return the remaining seconds; raise httpcore.ReadTimeout, or ReadError once interrupted."""
+        if self._interrupted:
             raise httpcore.ReadError("interrupted")
-        left: float = self._mine.ends - self._clock()
-        if left <= 0:
+        remaining: float = self._thread.ends - self._clock()
+        if remaining <= 0:
             raise httpcore.ReadTimeout("the time for the whole request is over")
-        return left if timeout is None else min(left, timeout)
+        return remaining if timeout is None else min(remaining, timeout)
 
     def connect_tcp(
         self,
@@ -54,22 +54,22 @@ class Deadlines(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        """A connection whose reads and writes know the deadline."""
-        stream = self._inner.connect_tcp(host, port, self.left(timeout), local_address, socket_options)
-        return self._kept(stream)
+        """Open a connection whose reads and writes know the deadline."""
+        stream = self._inner.connect_tcp(host, port, self.remaining(timeout), local_address, socket_options)
+        return self._register(stream)
 
     def interrupt(self) -> None:
-        """End every read and write that is going on, in whatever thread, and let none begin."""
+        """End every running read and write in any thread, and refuse new ones."""
         with self._lock:
-            self._over = True
+            self._interrupted = True
             for stream in self._open:
                 stream.interrupt()
 
-    def _kept(self, stream: httpcore.NetworkStream) -> _Stream:
-        kept = _Stream(stream, self)
+    def _register(self, stream: httpcore.NetworkStream) -> _Stream:
+        registered = _Stream(stream, self)
         with self._lock:
-            self._open.add(kept)
-        return kept
+            self._open.add(registered)
+        return registered
 
 
 class _Stream(httpcore.NetworkStream):
@@ -77,11 +77,11 @@ class _Stream(httpcore.NetworkStream):
         self._inner, self._deadlines = inner, deadlines
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, self._deadlines.left(timeout))
+        return self._inner.read(max_bytes, self._deadlines.remaining(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         for first in range(0, len(buffer), PIECE_BYTES):
-            self._inner.write(buffer[first : first + PIECE_BYTES], self._deadlines.left(timeout))
+            self._inner.write(buffer[first : first + PIECE_BYTES], self._deadlines.remaining(timeout))
 
     def close(self) -> None:
         self._inner.close()
@@ -89,13 +89,13 @@ class _Stream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        left = self._deadlines.left(timeout)
-        return self._deadlines._kept(self._inner.start_tls(ssl_context, server_hostname, left))
+        remaining = self._deadlines.remaining(timeout)
+        return self._deadlines._register(self._inner.start_tls(ssl_context, server_hostname, remaining))
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
 
     def interrupt(self) -> None:
-        """Let whoever waits for this connection wait no more."""
+        """Wake every thread that waits for this connection."""
         with suppress(OSError):
             self._inner.get_extra_info("socket").shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""Mapping: how questions are put to a service and where its answers are: the section [service] of the terms.
+"""Mapping of questions to requests and of replies to answers: the section [service] of the terms.
 
 Every key has Umbra's way as its default.
 """
@@ -22,7 +22,7 @@ OF_ONE = frozenset({"$row", "$cells"})
 SECTIONS = ("a", "b")
 
 
-def _one_place(text: str) -> str:
+def _single_path(text: str) -> str:
     try:
         _steps(text)
     except json_path.InvalidPath as fault:
@@ -30,7 +30,7 @@ def _one_place(text: str) -> str:
     return text
 
 
-SinglePath = Annotated[str, AfterValidator(_one_place)]
+SinglePath = Annotated[str, AfterValidator(_single_path)]
 
 
 def _path(text: str) -> str:
@@ -43,7 +43,7 @@ URLPath = Annotated[str, AfterValidator(_path)]
 
 
 class RequestMapping(TomlTable):
-    """How rows become a body. In `one` and `many` a text that is a placeholder stands for:
+    """Mapping of rows to a body. In `one` and `many` a text that is a placeholder stands for:
 
     $row: the row as an object; $rows: a list of them; $cells: its values as a list; $table: a list of such
     lists; $names: the names of the columns. `one` is for a row that is asked alone, `many` for any number;
@@ -51,7 +51,7 @@ class RequestMapping(TomlTable):
     lists (all of the row, if empty), `id` names the field that carries the id of the question.
     """
 
-    one: Any = "$row"
+    single: Any = Field(default="$row", alias="one")
     many: Any = "$rows"
     fields: dict[str, str] = Field(default_factory=dict)
     columns: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class RequestMapping(TomlTable):
 
 
 class ResponseMapping(TomlTable):
-    """Where answers are: `many` is the list of them, `one` the answer to a row asked alone (if elsewhere).
+    """Paths of the answers: `many` is their list, `one` the answer to a row asked alone (if elsewhere).
 
     `id` is the place of the row's id in its answer; `ordered`: the answers have to come in the order of the
     rows even so. `omit` are keys of an answer that are left out. Of a refusal `code` is the place of the
@@ -67,7 +67,7 @@ class ResponseMapping(TomlTable):
     `version` are places in the whole document.
     """
 
-    one: SinglePath = ""
+    single: SinglePath = Field(default="", alias="one")
     many: SinglePath = "$.predictions"
     id: SinglePath = ""
     ordered: bool = True
@@ -80,7 +80,7 @@ class ResponseMapping(TomlTable):
 
 
 class ModelListing(TomlTable):
-    """Where a service lists its models, with the hashes of their artifacts; without `path` it is not asked.
+    """The list of models of a service, with hashes of their artifacts; without `path` it is not read.
 
     `models` is the place of the list, `name`, `version` and `sha256` are places in each of it.
     """
@@ -105,12 +105,12 @@ class ServiceMapping(TomlTable):
 
 
 def read(section: Mapping[str, Any], letter: str) -> ServiceMapping:
-    """The service of one side, with what its own section says in place of the common; raises InvalidTerms."""
+    """Read the mapping of one side: its own section over the common keys; raise InvalidTolerances."""
     try:
-        service = ServiceMapping.model_validate_json(json.dumps(_merged(section, letter), default=repr))
+        service = ServiceMapping.model_validate_json(json.dumps(_merge(section, letter), default=repr))
     except ValidationError as fault:
         raise _invalid(fault) from None
-    if not service.request.one and not service.request.many:
+    if not service.request.single and not service.request.many:
         raise InvalidTolerances("service.request", "", "`one`, `many`, or both: how a row becomes a body")
     if OF_ONE & set(_placeholders(service.request.many)):
         raise InvalidTolerances(
@@ -120,108 +120,108 @@ def read(section: Mapping[str, Any], letter: str) -> ServiceMapping:
 
 
 def resolve(key: str, texts: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Texts with the values of the variables they name; raises InvalidTerms, which never shows a value."""
-    return {name: _resolved(f"service.{key}.{name}", text, environment) for name, text in texts.items()}
+    """Substitute environment variables; raise InvalidTolerances, which never shows a value."""
+    return {name: _substitute(f"service.{key}.{name}", text, environment) for name, text in texts.items()}
 
 
 def secrets(service: ServiceMapping, environment: Mapping[str, str]) -> list[str]:
-    """The values of all variables that headers and query name."""
+    """Return the values of all variables that headers and query name."""
     texts = map(Template, [*service.headers.values(), *service.query.values()])
     return [environment[name] for text in texts for name in text.get_identifiers() if name in environment]
 
 
-def _resolved(key: str, text: str, environment: Mapping[str, str]) -> str:
+def _substitute(key: str, text: str, environment: Mapping[str, str]) -> str:
     try:
-        found = Template(text).substitute(environment)
+        text_of_variables = Template(text).substitute(environment)
     except KeyError as fault:
         raise InvalidTolerances(key, text, f"the environment variable {fault.args[0]} to be set") from None
     except ValueError:
         raise InvalidTolerances(key, text, "$NAME of an environment variable, or $$ for a dollar") from None
-    if not (found.isascii() and found.isprintable()):
+    if not (text_of_variables.isascii() and text_of_variables.isprintable()):
         raise InvalidTolerances(key, text, "printable ASCII text as its value")
-    return found
+    return text_of_variables
 
 
-def _merged(section: Mapping[str, Any], letter: str) -> dict[str, Any]:
-    """The common keys, those of the side's own section put over them, tables key by key."""
-    told = {key: value for key, value in section.items() if key not in SECTIONS}
+def _merge(section: Mapping[str, Any], letter: str) -> dict[str, Any]:
+    """Merge the side's own section over the common keys, table by table."""
+    merged = {key: value for key, value in section.items() if key not in SECTIONS}
     own = section.get(letter, {})
     if not isinstance(own, Mapping):
         raise InvalidTolerances(f"service.{letter}", own, "a table")
     for key, value in own.items():
-        both = isinstance(value, Mapping) and isinstance(told.get(key), Mapping)
-        told[key] = {**told[key], **value} if both else value
-    return told
+        are_tables = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = {**merged[key], **value} if are_tables else value
+    return merged
 
 
 def _placeholders(template: Any) -> Iterator[str]:
-    """Every text of a template."""
+    """Yield every text of a template."""
     if isinstance(template, str):
         yield template
     elif isinstance(template, dict | list):
-        for part in template.values() if isinstance(template, dict) else template:
-            yield from _placeholders(part)
+        for child in template.values() if isinstance(template, dict) else template:
+            yield from _placeholders(child)
 
 
 def _invalid(fault: ValidationError) -> InvalidTolerances:
-    """The first thing that is wrong."""
+    """Return the first fault as an error of the terms."""
     error = fault.errors(include_url=False)[0]
-    key = ".".join(("service", *(str(part) for part in error["loc"])))
+    key = ".".join(("service", *(str(step) for step in error["loc"])))
     if error["type"] == "extra_forbidden":
         return InvalidTolerances(key, error["input"], "no such key; docs/differential.md has those there are")
     return InvalidTolerances(key, error["input"], error["msg"].removeprefix("Input should be "))
 
 
-def value_at(place: str, document: Any) -> Any:
-    """What is at one place of a document; raises LookupError when nothing is."""
-    found = document
-    for step in _steps(place):
-        found = _child(found, step)
-    return found
+def value_at(path: str, document: Any) -> Any:
+    """Return the value at a path of a document; raise LookupError if there is none."""
+    value = document
+    for step in _steps(path):
+        value = _child(value, step)
+    return value
 
 
-def _child(found: Any, step: str | int) -> Any:
-    if isinstance(found, dict) and isinstance(step, str):
-        return found[step]
-    if isinstance(found, list) and isinstance(step, int):
-        return found[step]
+def _child(parent: Any, step: str | int) -> Any:
+    if isinstance(parent, dict) and isinstance(step, str):
+        return parent[step]
+    if isinstance(parent, list) and isinstance(step, int):
+        return parent[step]
     raise LookupError(step)
 
 
 def reference(name: SinglePath, version: SinglePath, document: Any) -> str:
-    """NAME@VERSION as a document has them in these places; empty when it has neither."""
+    """Return NAME@VERSION from these paths of a document; return "" if it has neither."""
     return "@".join(filter(None, (text_at(name, document), text_at(version, document))))
 
 
 def hash_of(model: str, document: Any, about: ModelListing) -> str:
-    """The hash of NAME@VERSION in a list of models; empty when it is not there."""
+    """Find the hash of NAME@VERSION in a list of models; return "" without it."""
     try:
         listed = value_at(about.models, document)
     except LookupError:
         return ""
-    found = (one for one in listed if reference(about.name, about.version, one) == model)
-    return text_at(about.sha256, next(found, None)) if isinstance(listed, list) else ""
+    matching = (entry for entry in listed if reference(about.name, about.version, entry) == model)
+    return text_at(about.sha256, next(matching, None)) if isinstance(listed, list) else ""
 
 
-def text_at(place: str, document: Any) -> str:
-    """The text (or whole number) at a place; empty when there is none."""
+def text_at(path: str, document: Any) -> str:
+    """Return the text (or whole number) at a path; return "" if there is none."""
     try:
-        found = value_at(place, document) if place else ""
+        value = value_at(path, document) if path else ""
     except LookupError:
         return ""
-    return str(found) if isinstance(found, str | int) else ""
+    return str(value) if isinstance(value, str | int) else ""
 
 
 @cache
-def _steps(place: str) -> tuple[str | int, ...]:
-    """The names and numbers of a path to one place; raises InvalidPath."""
-    found = json_path.pattern(place).steps if place else ()
-    if any(step.deep or step.key == "*" for step in found):
-        raise json_path.InvalidPath(place, "a path to one place, without * or ..")
-    return tuple(_bare(step.key) for step in found)
+def _steps(path: str) -> tuple[str | int, ...]:
+    """Split a path to a single value into names and indexes; raise InvalidPath."""
+    pattern_steps = json_path.pattern(path).steps if path else ()
+    if any(step.deep or step.key == "*" for step in pattern_steps):
+        raise json_path.InvalidPath(path, "a path to one place, without * or ..")
+    return tuple(_name_or_index(step.key) for step in pattern_steps)
 
 
-def _bare(step: str) -> str | int:
-    """`.name`, `['my name']` or `[0]` without what is around it."""
+def _name_or_index(step: str) -> str | int:
+    """Strip the punctuation of `.name`, `['my name']` or `[0]`."""
     bare: str | int = step[1:] if step.startswith(".") else ast.literal_eval(step)[0]
     return bare

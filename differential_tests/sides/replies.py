@@ -1,4 +1,4 @@
-"""Replies: what came back, as one answer for each question."""
+"""Turn a reply into one answer for each question."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OF_ANY_QUESTION = frozenset({401, 403, 404, 405})
 
 
 class Unanswered(Exception):
-    """No answer: `word` says what happened instead, `detail` more.
+    """A reply without an answer: `word` names the reason, `detail` says more.
 
     timeout, unreachable, broken (the connection), redirect, too-large, not-json, no-answer (none where they
     should be), row-count; by the ids that answers
@@ -34,151 +34,154 @@ class Unanswered(Exception):
 
 
 def failure(question: Question, fault: Unanswered) -> SideAnswer:
-    """That there is no answer, as one."""
+    """Return an answer that records a failure."""
     return answer(question, fault.status, failure=fault.word, detail=fault.detail[:SHOWN_CHARACTERS])
 
 
-def answer(question: Question, status: int, **told: Any) -> SideAnswer:
-    """An answer to this question."""
-    return SideAnswer(question.id, question.kind, question.segment, status, **told)
+def answer(question: Question, status: int, **fields: Any) -> SideAnswer:
+    """Build an answer to a question."""
+    return SideAnswer(question.id, question.kind, question.segment, status, **fields)
 
 
 def document(data: bytes, status: int) -> tuple[Any, str]:
-    """The JSON of a reply, and what many clients cannot read of it: another encoding, a mark, a key twice.
+    """Parse the JSON of a reply; name what many clients cannot read: encoding, mark, repeated key.
 
     NaN and the infinities are read. Raises Unanswered.
     """
     encoding, twice = json.detect_encoding(data), dict[str, None]()
 
-    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
-        read = dict(found)
-        if len(read) < len(found):
-            counts = Counter(key for key, _ in found)
+    def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        read = dict(members)
+        if len(read) < len(members):
+            counts = Counter(key for key, _ in members)
             twice.update((key, None) for key, times in counts.items() if times > 1)
         return read
 
     try:
         value = json.loads(data.decode(encoding, "surrogatepass"), object_pairs_hook=pairs)
     except (ValueError, RecursionError) as fault:
-        raise Unanswered("not-json", f"{fault}; it began with {_began(data)!r}", status) from fault
+        raise Unanswered("not-json", f"{fault}; it began with {_excerpt(data)!r}", status) from fault
     odd = [_ENCODINGS.get(encoding, encoding)] if encoding != "utf-8" else []
     odd += [f"key {key!r:.40} twice" for key in sorted(twice)[:MOST_KEYS]]
     return value, ", ".join(odd)
 
 
-def _began(data: bytes) -> str:
+def _excerpt(data: bytes) -> str:
     return data[:SHOWN_CHARACTERS].decode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer for each question, in their order, and who gave them, if that was said: NAME@VERSION."""
+    """One answer for each question, in order, and the model that gave them, if known: NAME@VERSION."""
 
     answers: list[SideAnswer]
     model: str = ""
 
 
 def read(
-    questions: Sequence[Question], rows: int | None, status: int, data: bytes, told: ResponseMapping
+    questions: Sequence[Question], rows: int | None, status: int, data: bytes, mapping: ResponseMapping
 ) -> Reply:
-    """What was replied to these questions; raises Unanswered when there is an answer to none of them."""
+    """Read a reply to these questions; raise Unanswered if it answers none of them."""
     if status >= REFUSED:
-        return Reply(_refusals(questions, status, data, told))
+        return Reply(_refusals(questions, status, data, mapping))
     if status >= REDIRECT:
         raise Unanswered("redirect", "to another address, which is not followed", status)
     content, odd = document(data, status)
-    model = reference(told.model, told.version, content)
-    answers = _answers(questions, rows, status, _found(content, rows, status, told), told)
-    return Reply([replace(one, code=odd) for one in answers] if odd else answers, model)
+    model = reference(mapping.model, mapping.version, content)
+    answers = _answers(questions, rows, status, _values_in(content, rows, status, mapping), mapping)
+    return Reply([replace(answer_of_row, code=odd) for answer_of_row in answers] if odd else answers, model)
 
 
 def _answers(
-    questions: Sequence[Question], rows: int | None, status: int, found: list[Any], response: ResponseMapping
+    questions: Sequence[Question], rows: int | None, status: int, values: list[Any], response: ResponseMapping
 ) -> list[SideAnswer]:
     if rows is None:
-        return [answer(questions[0], status, value=[_kept(one, response) for one in found])]
+        return [answer(questions[0], status, value=[_without_omitted(value, response) for value in values])]
     if response.id:
-        return _joined(questions, found, status, response)
-    if len(found) != rows:
-        raise Unanswered("row-count", f"{len(found)} answers to {rows} rows", status)
+        return _join_by_id(questions, values, status, response)
+    if len(values) != rows:
+        raise Unanswered("row-count", f"{len(values)} answers to {rows} rows", status)
     return [
-        answer(question, status, value=_kept(one, response))
-        for question, one in zip(questions, found, strict=True)
+        answer(question, status, value=_without_omitted(value, response))
+        for question, value in zip(questions, values, strict=True)
     ]
 
 
 def _refusals(
     questions: Sequence[Question], status: int, data: bytes, response: ResponseMapping
 ) -> list[SideAnswer]:
-    """A refusal is of the whole request. Where no place of a code is known, the status is all there is.
+    """Turn a refused request into a refusal of each question; without a code path only the status counts.
 
     `detail` tells of one that need not come from the service that was meant.
     """
-    told, odd = document(data, status) if response.code else ({}, "")
-    code = text_at(response.code, told).removeprefix(response.code_prefix)
-    faults = {key: told[key] for key in response.faults if key in told} if isinstance(told, dict) else {}
+    content, odd = document(data, status) if response.code else ({}, "")
+    code = text_at(response.code, content).removeprefix(response.code_prefix)
+    faults = (
+        {key: content[key] for key in response.faults if key in content} if isinstance(content, dict) else {}
+    )
     doubtful = not code and (response.code or status in OF_ANY_QUESTION or status >= BROKEN)
-    detail = f"no error code; it began with {_began(data)!r}" if doubtful else ""
-    shown, code = detail[:SHOWN_CHARACTERS], ", ".join(filter(None, (code, odd)))
-    return [answer(question, status, code=code, value=faults, detail=shown) for question in questions]
+    detail = f"no error code; it began with {_excerpt(data)!r}" if doubtful else ""
+    short_detail, code = detail[:SHOWN_CHARACTERS], ", ".join(filter(None, (code, odd)))
+    return [answer(question, status, code=code, value=faults, detail=short_detail) for question in questions]
 
 
-def _found(told: Any, rows: int | None, status: int, response: ResponseMapping) -> list[Any]:
-    """The answers in a document, as many as came."""
-    alone = response.one and (rows == 1 or not response.many)
-    place = response.one if alone else response.many
+def _values_in(content: Any, rows: int | None, status: int, response: ResponseMapping) -> list[Any]:
+    """Find the answers in a document."""
+    alone = response.single and (rows == 1 or not response.many)
+    path = response.single if alone else response.many
     try:
-        found = value_at(place, told)
+        values = value_at(path, content)
     except LookupError:
-        raise Unanswered("no-answer", f"nothing at {place}", status) from None
-    return found if isinstance(found, list) and not alone else [found]
+        raise Unanswered("no-answer", f"nothing at {path}", status) from None
+    return values if isinstance(values, list) and not alone else [values]
 
 
-def _kept(told: Any, response: ResponseMapping) -> Any:
-    if not isinstance(told, dict):
-        return told
-    return {key: value for key, value in told.items() if key not in response.omit}
+def _without_omitted(value: Any, response: ResponseMapping) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {key: value for key, value in value.items() if key not in response.omit}
 
 
-def _joined(
-    questions: Sequence[Question], found: Sequence[Any], status: int, response: ResponseMapping
+def _join_by_id(
+    questions: Sequence[Question], values: Sequence[Any], status: int, response: ResponseMapping
 ) -> list[SideAnswer]:
-    """By the id that each answer repeats."""
-    ids = [_id(one, response.id) for one in found]
-    named = dict(zip(ids, found, strict=True))
-    faults = _misplaced([question.id for question in questions], ids, status, ordered=response.ordered)
+    """Join answers to questions by the id that each answer repeats."""
+    ids = [_id_of(value, response.id) for value in values]
+    named = dict(zip(ids, values, strict=True))
+    faults = _find_misplaced([question.id for question in questions], ids, status, ordered=response.ordered)
     return [
         failure(question, faults[question.id])
         if question.id in faults
-        else answer(question, status, value=_kept(named[question.id], response))
+        else answer(question, status, value=_without_omitted(named[question.id], response))
         for question in questions
     ]
 
 
-def _misplaced(
-    asked: Sequence[str], came: Sequence[str], status: int, *, ordered: bool
+def _find_misplaced(
+    asked_ids: Sequence[str], answered_ids: Sequence[str], status: int, *, ordered: bool
 ) -> dict[str, Unanswered]:
-    """What is wrong with rows, by their id; raises Unanswered for answers to what was not asked."""
-    if strange := set(came) - set(asked):
+    """Find misplaced rows by id; raise Unanswered for an answer to an unknown id."""
+    if strange := set(answered_ids) - set(asked_ids):
         raise Unanswered("row-extra", f"answers with ids nobody asked about: {sorted(strange)}", status)
-    times = Counter(came)
+    times = Counter(answered_ids)
     faults = {
-        name: Unanswered("row-missing", "no answer has its id", status) for name in set(asked) - set(came)
+        name: Unanswered("row-missing", "no answer has its id", status)
+        for name in set(asked_ids) - set(answered_ids)
     }
     for name in times:
         if times[name] > 1:
             faults[name] = Unanswered("row-doubled", f"{times[name]} answers have its id", status)
     if ordered and not faults:
-        places = {name: place for place, name in enumerate(came)}
-        for place, name in enumerate(asked):
-            if places[name] != place:
-                words = f"asked as row {place}, answered as row {places[name]}"
-                faults[name] = Unanswered("row-order", words, status)
+        positions = {name: position for position, name in enumerate(answered_ids)}
+        for position, name in enumerate(asked_ids):
+            if positions[name] != position:
+                detail = f"asked as row {position}, answered as row {positions[name]}"
+                faults[name] = Unanswered("row-order", detail, status)
     return faults
 
 
-def _id(told: Any, place: str) -> str:
+def _id_of(value: Any, path: str) -> str:
     try:
-        return str(value_at(place, told))
+        return str(value_at(path, value))
     except LookupError:
         return ""

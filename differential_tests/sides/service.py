@@ -1,4 +1,4 @@
-"""A service over HTTP: one request each time, nothing is retried, and a whole request ends in time."""
+"""A service over HTTP: no retries, and a deadline for a whole request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LEAST_SECRET = 4
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """How long one request may take as a whole, and how much may come back; `connections` at once."""
+    """Limits of a request: seconds as a whole, bytes of the reply; `connections` at once."""
 
     seconds: float = 10.0
     most_bytes: int = 64 << 20
@@ -52,8 +52,8 @@ class ServiceSide:
         """See Side."""
         return [
             answer
-            for asked in bodies.requests(questions, self._service.request)
-            for answer in self._asked(asked)
+            for group in bodies.requests(questions, self._service.request)
+            for answer in self._request(group)
         ]
 
     def header(self, questions_sha256: str, now: datetime) -> RunHeader:
@@ -72,12 +72,12 @@ class ServiceSide:
         self._deadlines.interrupt()
         self._client.close()
 
-    def _asked(self, questions: Sequence[Question]) -> list[SideAnswer]:
-        """One request."""
+    def _request(self, questions: Sequence[Question]) -> list[SideAnswer]:
+        """Send one request."""
         service = self._service
         body = bodies.body(questions, service.request)
         try:
-            status, data = self._sent(service.method, service.path, body.data, body.content_type)
+            status, data = self._send(service.method, service.path, body.data, body.content_type)
             reply = replies.read(questions, body.rows, status, data, service.response)
         except Unanswered as fault:
             return [replies.failure(question, fault) for question in questions]
@@ -86,68 +86,68 @@ class ServiceSide:
         return reply.answers
 
     def _artifact(self) -> str:
-        """The hash of the artifact that answered, if it was one and the service says it; else empty."""
+        """Look up the hash of the artifact that answered; return "" for several or none."""
         about = self._service.about
         if not about.path or len(self._models) != 1:
             return ""
         try:
-            status, data = self._sent("GET", about.path)
+            status, data = self._send("GET", about.path)
             return mapping.hash_of(next(iter(self._models)), replies.document(data, status)[0], about)
         except Unanswered:
             return ""
 
-    def _sent(self, method: str, path: str, data: bytes = b"", content_type: str = "") -> tuple[int, bytes]:
-        """Status and body of a reply; raises Unanswered."""
+    def _send(self, method: str, path: str, data: bytes = b"", content_type: str = "") -> tuple[int, bytes]:
+        """Send a request and return status and body; raise Unanswered."""
         headers = {"content-type": content_type} if content_type else {}
         try:
             with self._deadlines.within(self._limits.seconds):
-                return self._exchanged(method, self._url(path), data, headers)
+                return self._exchange(method, self._url(path), data, headers)
         except httpx.TimeoutException as fault:
             word = f"no whole reply within {self._limits.seconds:g} s ({type(fault).__name__})"
             raise Unanswered("timeout", word) from fault
         except httpx.ConnectError as fault:
-            raise Unanswered("unreachable", self._hidden(str(fault))) from fault
+            raise Unanswered("unreachable", self._redact(str(fault))) from fault
         except (httpx.HTTPError, httpx.StreamError) as fault:
-            raise Unanswered("broken", self._hidden(f"{type(fault).__name__}: {fault}")) from fault
+            raise Unanswered("broken", self._redact(f"{type(fault).__name__}: {fault}")) from fault
 
-    def _exchanged(
+    def _exchange(
         self, method: str, url: httpx.URL, data: bytes, headers: dict[str, str]
     ) -> tuple[int, bytes]:
         most = self._limits.most_bytes
         received = bytearray()
-        asked = self._client.stream(method, url, params=self._query, content=data, headers=headers)
-        with asked as reply:
-            for part in reply.iter_bytes():
-                received += part
+        request = self._client.stream(method, url, params=self._query, content=data, headers=headers)
+        with request as reply:
+            for chunk in reply.iter_bytes():
+                received += chunk
                 if len(received) > most:
                     raise Unanswered("too-large", f"more than {most} bytes", reply.status_code)
-        return reply.status_code, self._without_secrets(bytes(received))
+        return reply.status_code, self._redact_bytes(bytes(received))
 
     def _url(self, path: str) -> httpx.URL:
         return self._base.copy_with(path=self._base.path.rstrip("/") + path)
 
-    def _without_secrets(self, data: bytes) -> bytes:
-        """A service may repeat a header: no run has its value."""
+    def _redact_bytes(self, data: bytes) -> bytes:
+        """Replace every secret: a service may repeat a header."""
         for secret in self._secrets:
             data = data.replace(secret, HIDDEN)
         return data
 
-    def _hidden(self, text: str) -> str:
-        return self._without_secrets(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+    def _redact(self, text: str) -> str:
+        return self._redact_bytes(text.encode("utf-8", "replace")).decode("utf-8", "replace")
 
 
 def _url(source: str) -> httpx.URL:
     try:
-        found = httpx.URL(source)
+        url = httpx.URL(source)
     except (httpx.InvalidURL, ValueError):
         raise UnknownSource(source) from None
-    if not found.host:
+    if not url.host:
         raise UnknownSource(source)
-    return found
+    return url
 
 
 def _client(deadlines: Deadlines, headers: dict[str, str], limits: RequestLimits) -> httpx.Client:
-    """Follows no redirect, keeps no cookie, heeds no proxy of the environment."""
+    """Build a client without redirects, cookies and proxies of the environment."""
     transport = httpx.HTTPTransport(trust_env=False)
     # httpx has no place for it: a pool whose sockets know the deadline of the whole request.
     transport._pool = httpcore.ConnectionPool(

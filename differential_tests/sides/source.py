@@ -1,4 +1,4 @@
-"""Sources: what is typed to say which side is meant."""
+"""Sources: the address or directory that names a side."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class UnknownSource(ValueError):
 
 
 def is_service(source: str) -> bool:
-    """Whether it is asked over HTTP."""
+    """Return whether a source is the address of a service."""
     return source.startswith(("http://", "https://"))
 
 
 def redacted(source: str) -> str:
-    """As runs and reports may have it: of an address without user, password, query and fragment."""
+    """Remove user, password, query and fragment from an address."""
     if not is_service(source):
         return source
     try:
-        parts = urlsplit(source)
+        url = urlsplit(source)
     except ValueError:
         return "an address that cannot be read"
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path, "", ""))

@@ -65,8 +65,8 @@ def test_each_side_has_its_own_over_what_both_share():
         "b": {"path": "/b", "headers": {"B": "2"}, "request": {"one": {"y": "$row"}}},
     }
     a, b = mapping.read(section, "a"), mapping.read(section, "b")
-    assert (a.path, a.headers, a.request.one) == ("/both", {"A": "1", "B": "1"}, {"x": "$row"})
-    assert (b.path, b.headers, b.request.one) == ("/b", {"A": "1", "B": "2"}, {"y": "$row"})
+    assert (a.path, a.headers, a.request.single) == ("/both", {"A": "1", "B": "1"}, {"x": "$row"})
+    assert (b.path, b.headers, b.request.single) == ("/b", {"A": "1", "B": "2"}, {"y": "$row"})
     assert a.request.id == b.request.id == "n"
 
 

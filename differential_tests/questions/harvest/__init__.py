@@ -1,4 +1,4 @@
-"""Harvest: from the store into the corpus, the houses that cover what was asked, and the hardest of them.
+"""Harvest questions from a store: houses that cover the traffic, and the hardest ones.
 
 Of N houses up to a tenth are such as a candidate had no answer to, up to a fifth those on which a candidate
 and the live model are furthest apart; the others cover what was asked (cover.py). The same store and corpus
@@ -31,7 +31,7 @@ _TIMES = 20  # as often the same house may have been asked about
 
 
 class NoStore(ValueError):
-    """There is no store where one was said to be."""
+    """No store at the given location."""
 
 
 FAULTS = (InvalidSetting, NoStore, StoreRefused, StoreUnavailable, UnknownField)
@@ -46,7 +46,7 @@ def harvest_questions(
     existing: Sequence[Question] = (),
     segment: str = SEGMENT,
 ) -> list[Question]:
-    """The existing questions, as they are, and after them up to `limit` new ones.
+    """Add up to `limit` new questions from a store to the existing ones.
 
     `store` is a URL or a data directory; of its houses the newest million are looked at. Raises NoStore,
     InvalidSetting, UnknownField, StoreUnavailable.
@@ -54,37 +54,42 @@ def harvest_questions(
     hidden = check_fields(masked)
     by = "" if segment in hidden else segment
     with closing(open_store(_url(store))) as opened, opened.reading() as connection:
-        rows = list(islice(_distinct(_rows(connection, limit, hidden, by)), limit))
+        rows = list(islice(_distinct(_candidate_rows(connection, limit, hidden, by)), limit))
     return merge(existing, [_question(row, hidden, by) for row in rows])
 
 
 def configured_mask() -> frozenset[str]:
-    """The fields that UMBRA_MASKED_FIELDS names; raises InvalidSetting."""
+    """Read the fields of UMBRA_MASKED_FIELDS; raise InvalidSetting."""
     return frozenset(Settings.from_environment().masked_fields)
 
 
-def merge(existing: Sequence[Question], found: Iterable[Question]) -> list[Question]:
-    """The existing questions and those found of which none of them has the content."""
+def merge(existing: Sequence[Question], harvested: Iterable[Question]) -> list[Question]:
+    """Add the harvested questions whose content no existing question has."""
     known = {content(question.row) for question in existing if question.row is not None}
     names = {question.id for question in existing}
-    new = [question for question in found if content(question.row or {}) not in known]
+    new = [question for question in harvested if content(question.row or {}) not in known]
     # A question that was edited by hand has kept its name: what it once was is not put back beside it.
-    return [*existing, *sorted((one for one in new if one.id not in names), key=lambda one: one.id)]
+    return [
+        *existing,
+        *sorted((question for question in new if question.id not in names), key=lambda question: question.id),
+    ]
 
 
-def _rows(connection: Connection, limit: int, masked: frozenset[str], segment: str) -> Iterator[Row]:
+def _candidate_rows(
+    connection: Connection, limit: int, masked: frozenset[str], segment: str
+) -> Iterator[Row]:
     for hard, share in ((stored.failed, 10), (stored.apart, 5)):
         most = limit // share
-        yield from islice(_distinct(_taken(hard(connection, most * _TIMES), masked)), most)
-    parts = coverage.edges(_taken(stored.newest(connection, FOR_PARTS), masked))
-    houses = Cover(parts, each=max(3, limit // 100), ordinary=limit)
-    for row in _taken(stored.newest(connection, NEWEST), masked):
+        yield from islice(_distinct(_masked_rows(hard(connection, most * _TIMES), masked)), most)
+    edges = coverage.edges(_masked_rows(stored.newest(connection, FOR_PARTS), masked))
+    houses = Cover(edges, each=max(3, limit // 100), ordinary=limit)
+    for row in _masked_rows(stored.newest(connection, NEWEST), masked):
         houses.add(row, str(row.get(segment, "")))
     yield from houses.chosen()
 
 
-def _taken(found: Iterable[Inputs], masked: frozenset[str]) -> Iterator[Row]:
-    return (row for inputs in found if (row := masked_row(inputs, masked)) is not None)
+def _masked_rows(inputs_of_captures: Iterable[Inputs], masked: frozenset[str]) -> Iterator[Row]:
+    return (row for inputs in inputs_of_captures if (row := masked_row(inputs, masked)) is not None)
 
 
 def _distinct(rows: Iterable[Row]) -> Iterator[Row]:
@@ -101,7 +106,7 @@ def _question(row: Row, masked: frozenset[str], segment: str) -> Question:
 
 
 def _url(store: str) -> str:
-    """The URL of a store, or of the one in a data directory; raises NoStore for an SQLite file not there."""
+    """Return the URL of a store or of a data directory; raise NoStore for a missing SQLite file."""
     name = "UMBRA_STORE_URL" if "://" in store else "UMBRA_DATA_DIR"
     url = Settings.from_environment({name: store}).store
     path = sqlite_path(url)

@@ -1,4 +1,4 @@
-"""Cover: few houses in which everything occurs that occurs in many.
+"""Cover the features of many houses by few houses.
 
 What is to occur: every code of every category, every part of every number's range (each value, if there are
 few; else tenths), its least and its largest value, every field and pair of fields without a value, and every
@@ -20,8 +20,8 @@ from model_package.schema import FIELDS, Row, Value
 
 FEW = 20  # different values, that is
 _TENTHS = np.arange(1, 10) / 10
-_NUMBERS = tuple(one.name for one in FIELDS if one.kind != "category")
-_NULLABLE = tuple(one.name for one in FIELDS if one.nullable)
+_NUMBERS = tuple(field.name for field in FIELDS if field.kind != "category")
+_NULLABLE = tuple(field.name for field in FIELDS if field.nullable)
 _ORDINARY = "any"
 Edges = Mapping[str, list[float]]
 RankedRow = tuple[float, str, Row]
@@ -29,93 +29,93 @@ RankedRow = tuple[float, str, Row]
 
 
 def edges(rows: Iterable[Row]) -> dict[str, list[float]]:
-    """Where the parts of every number's range begin, but for the first."""
+    """Return the inner edges of each numeric field's bins."""
     columns: dict[str, list[float]] = {name: [] for name in _NUMBERS}
     for row in rows:
         for name, column in columns.items():
             if isinstance(value := row[name], int | float):
                 column.append(float(value))
-    return {name: _parts(column) for name, column in columns.items()}
+    return {name: _bin_edges(column) for name, column in columns.items()}
 
 
-def _parts(column: list[float]) -> list[float]:
+def _bin_edges(column: list[float]) -> list[float]:
     values = sorted(set(column))
     if len(values) <= FEW:
         return [(low + high) / 2 for low, high in pairwise(values)]
     return sorted({float(edge) for edge in np.quantile(column, _TENTHS)})
 
 
-def features(row: Row, parts: Edges, segment: str) -> Iterator[str]:
-    """What occurs in a house, but for extremes."""
+def features(row: Row, edges: Edges, segment: str) -> Iterator[str]:
+    """Yield the features of a row, but for extremes."""
     for name, value in row.items():
-        if name in parts and value is not None:
-            yield f"{name} {bisect_right(parts[name], float(value))}"
+        if name in edges and value is not None:
+            yield f"{name} {bisect_right(edges[name], float(value))}"
         else:
             yield f"{name} {value}"
     nulls = [name for name in _NULLABLE if row[name] is None]
-    yield from (f"{one} {other}" for one, other in combinations(nulls, 2))
+    yield from (f"{first} {second}" for first, second in combinations(nulls, 2))
     yield f"segment {segment}"
 
 
 @dataclass(slots=True)
 class Cover:
-    """The houses that are held: `each` of every thing that occurs, and `ordinary` of all.
+    """Rows kept so far: `each` of every feature that occurs, and `ordinary` of all.
 
     Which these are depends on the houses alone, not on the order in which they come.
     """
 
-    parts: Edges
+    edges: Edges
     each: int
     ordinary: int
-    _held: dict[str, list[RankedRow]] = field(default_factory=dict)
+    _kept: dict[str, list[RankedRow]] = field(default_factory=dict)
 
     def add(self, row: Row, segment: str) -> None:
-        """Look at a house."""
+        """Add a house."""
         key = content(row)
-        self._hold(_ORDINARY, (0.0, key, row), self.ordinary)
-        for thing in features(row, self.parts, segment):
-            self._hold(thing, (0.0, key, row), self.each)
+        self._keep(_ORDINARY, (0.0, key, row), self.ordinary)
+        for feature in features(row, self.edges, segment):
+            self._keep(feature, (0.0, key, row), self.each)
         for name in _NUMBERS:
             if (value := row[name]) is not None:
-                self._hold(f"{name} least", (_number(value), key, row), 1)
-                self._hold(f"{name} largest", (-_number(value), key, row), 1)
+                self._keep(f"{name} least", (_number(value), key, row), 1)
+                self._keep(f"{name} largest", (-_number(value), key, row), 1)
 
-    def _hold(self, thing: str, house: RankedRow, most: int) -> None:
-        held = self._held.setdefault(thing, [])
+    def _keep(self, feature: str, house: RankedRow, most: int) -> None:
+        held = self._kept.setdefault(feature, [])
         if len(held) == most and not (held and house[:2] < held[-1][:2]):
             return
         # Twice the same house is one: equal numbers and contents, and no order of rows is asked for.
-        if not any(house[:2] == one[:2] for one in held):
+        if not any(house[:2] == kept_row[:2] for kept_row in held):
             insort(held, house, key=_rank)
             del held[most:]
 
     def chosen(self) -> Iterator[Row]:
-        """Houses until everything has occurred, each time the one that adds most; then ordinary ones.
+        """Yield houses until every feature has occurred, the one that adds most first; then ordinary ones.
 
         Greedy: at most ln(n) times as many as would be needed (Chvatal 1979).
         """
-        rows, adds = self._turned()
-        ordinary = [row for _, _, row in self._held.pop(_ORDINARY, [])]
-        waiting = [(-len(found), key) for key, found in adds.items()]
+        rows, adds = self._rows_and_features()
+        ordinary = [row for _, _, row in self._kept.pop(_ORDINARY, [])]
+        waiting = [(-len(features_of_row), key) for key, features_of_row in adds.items()]
         heapify(waiting)
         occurred: set[str] = set()
         while waiting:
-            said, key = heappop(waiting)
+            expected, key = heappop(waiting)
             gain = len(adds[key] - occurred)
-            if gain and gain < -said:  # others have come first meanwhile: what it adds has become less
+            if gain and gain < -expected:  # others have come first meanwhile: what it adds has become less
                 heappush(waiting, (-gain, key))
             elif gain:
                 occurred |= adds[key]
                 yield rows[key]
         yield from ordinary
 
-    def _turned(self) -> tuple[dict[str, Row], dict[str, set[str]]]:
+    def _rows_and_features(self) -> tuple[dict[str, Row], dict[str, set[str]]]:
         rows: dict[str, Row] = {}
         adds: dict[str, set[str]] = {}
-        for thing, held in self._held.items():
+        for feature, held in self._kept.items():
             for _, key, row in held:
                 rows[key] = row
-                adds.setdefault(key, set()).add(thing)
+                adds.setdefault(key, set()).add(feature)
         return rows, adds
 
 

@@ -1,4 +1,4 @@
-"""Houses: what is taken of a stored house into a corpus that anybody may read."""
+"""Mask stored rows for a corpus that anybody may read."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from model_package.schema import EXAMPLE, FIELDS, NAMES, Row
 
 
 class UnknownField(ValueError):
-    """A field to be masked that no house has: what was meant would not be masked."""
+    """A field to mask that no row has, so that the intended field would stay visible."""
 
 
 def check_fields(masked: Collection[str]) -> frozenset[str]:
-    """The fields to be masked; raises UnknownField."""
+    """Check that all masked fields exist; raise UnknownField."""
     for name in masked:
         if name not in NAMES:
             raise UnknownField(f"{name!r} is no field of a house; expected names from {', '.join(NAMES)}")
@@ -23,7 +23,7 @@ def check_fields(masked: Collection[str]) -> frozenset[str]:
 
 
 def masked_row(inputs: Mapping[str, Any], masked: Collection[str]) -> Row | None:
-    """The fields of today's schema and no others; a masked one has the value of the schema's example.
+    """Keep the fields of the current schema; replace a masked value by the schema's example.
 
     None: the house was asked about when a field was not yet required.
     """
@@ -33,5 +33,5 @@ def masked_row(inputs: Mapping[str, Any], masked: Collection[str]) -> Row | None
 
 
 def content(row: Mapping[str, Any]) -> str:
-    """SHA-256 of what is asked, whatever the order of its keys."""
+    """Return the SHA-256 of a row, independent of the order of its keys."""
     return sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()

@@ -65,7 +65,7 @@ def test_few_houses_are_held_however_many_come() -> None:
 
     def held(number: int) -> int:
         found = covered([small(chance) for _ in range(number)], ordinary=20)
-        return len({id(row) for houses in found._held.values() for _, _, row in houses})
+        return len({id(row) for houses in found._kept.values() for _, _, row in houses})
 
     assert held(3000) < 1.2 * held(300) < 150
 

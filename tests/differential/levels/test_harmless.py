@@ -136,10 +136,10 @@ def test_an_artifact_written_with_other_blanks_and_keys_is_no_finding(
 
     package = builds.artifact(models / "linear" / "1", tmp_path / "models", written_again)
     levels = frozenset({Level.D0, Level.D1, Level.D2, Level.D5})
-    ladder = Suite(
+    suite = Suite(
         package, TERMS, api.url, sales, QUESTIONS, recipes=builds.RECIPES, levels=levels, examples=5
     )
-    _nothing(list(ladder.checks()))
+    _nothing(list(suite.checks()))
 
 
 def test_a_function_written_otherwise_is_no_finding(models: Path, sales: Path, tmp_path: Path) -> None:

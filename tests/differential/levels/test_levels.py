@@ -88,7 +88,7 @@ def test_a_side_that_counts_its_calls_is_noisy_at_the_second() -> None:
     assert _kinds(noise(Made(later), HOUSES, TERMS)[0]) == {FindingKind.NUMBER}
 
 
-# -- the ladder
+# -- the suite
 
 
 def test_an_exception_nobody_foresaw_costs_the_checks_of_no_level(
@@ -309,13 +309,13 @@ def test_a_candidate_that_answers_the_same_is_proved_no_worse_without_outcomes()
     assert proved in proofs[1.0]
 
 
-# -- the ladder
+# -- the suite
 
 
 def test_what_cannot_be_run_is_a_check_with_an_error_and_the_others_go_on(models: Path) -> None:
     levels = frozenset({Level.D0, Level.D4})
-    ladder = Suite(models / "linear" / "1", TERMS, candidate="nobody", levels=levels, questions=HOUSES)
-    checks = list(ladder.checks())
+    suite_run = Suite(models / "linear" / "1", TERMS, candidate="nobody", levels=levels, questions=HOUSES)
+    checks = list(suite_run.checks())
     assert {check.level for check in checks if check.passed} == {Level.D0}
     (failed,) = [check for check in checks if check.level is Level.D4]
     assert "'nobody'" in failed.error

@@ -37,7 +37,7 @@ def _up_to(level: Level) -> list[Level]:
 
 def _first(package: Path, level: Level, sales: Path, **more: object) -> Level | None:
     """The first level that fails, of those up to `level`."""
-    ladder = Suite(
+    suite = Suite(
         package,
         tolerances.read(),
         sales=sales,
@@ -47,10 +47,10 @@ def _first(package: Path, level: Level, sales: Path, **more: object) -> Level | 
         examples=EXAMPLES,
         **more,  # type: ignore[arg-type]
     )
-    checks = list(ladder.checks())
+    checks = list(suite.checks())
     assert [check.error for check in checks if check.error] == []
     assert {check.level for check in checks} == set(_up_to(level)) - (
-        {Level.D2} if not ladder.service else set()
+        {Level.D2} if not suite.service else set()
     )
     return min((check.level for check in checks if check.findings), default=None)
 
