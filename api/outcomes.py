@@ -49,7 +49,7 @@ class Outcomes:
     def show(self) -> Response:
         """What is known of all answered houses."""
         known, counted_at = self._lookups.outcome_counts()
-        return _answer(HTTPStatus.OK, {**known.facts(), "counted_at": counted_at})
+        return _answer(HTTPStatus.OK, {**known.by_name(), "counted_at": counted_at})
 
 
 def _counts(taken: list[Outcome]) -> dict[str, int]:

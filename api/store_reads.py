@@ -18,10 +18,10 @@ from model_package.reference import InvalidReference, ModelRef
 from shadow.bounded import BackgroundCall, NotAnswered, Refreshed
 from shadow.records import Candidate, Deployment, Prediction
 from shadow.store import Store, StoreUnavailable, deployments, outcomes
-from shadow.store.outcomes import Counts
+from shadow.store.outcomes import OutcomeCounts
 from shadow.store.streams import documents, verdicts
 from shadow.store.streams.documents import DocumentKind, StreamDocuments
-from shadow.store.streams.verdicts import Recorded
+from shadow.store.streams.verdicts import RecordedVerdict
 
 Found = TypeVar("Found")
 _VERDICT: tuple[DocumentKind, ...] = ("verdict",)
@@ -37,7 +37,7 @@ class Judged:
     """
 
     stream: StreamDocuments
-    history: Sequence[Recorded]
+    history: Sequence[RecordedVerdict]
     is_over: bool
     ended_at: datetime | None
 
@@ -94,7 +94,7 @@ class Lookups:
         """A question of a page that takes the longer the more there is, in a thread of its own."""
         return self._refreshed(lambda: question(self._store), _SHORT_SECONDS, self._rest_seconds)
 
-    def outcome_counts(self) -> tuple[Counts, datetime]:
+    def outcome_counts(self) -> tuple[OutcomeCounts, datetime]:
         """What is known of answered houses, and when that was counted."""
         return self._counts.latest()
 
@@ -151,6 +151,6 @@ def _judged_one(store: Store, candidate: str, masked: Collection[str]) -> Judged
         return Judged(dossier, verdicts.history(connection, stream.id), dossier.is_over, stream.ended_at)
 
 
-def _count(store: Store) -> tuple[Counts, datetime]:
+def _count(store: Store) -> tuple[OutcomeCounts, datetime]:
     with store.reading() as connection:
         return outcomes.counts(connection), datetime.now(UTC)

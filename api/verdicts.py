@@ -12,7 +12,7 @@ from api.content import JSON
 from api.errors import UnknownCandidate
 from api.store_reads import Lookups
 from shadow.store.streams.documents import StreamDocuments
-from shadow.store.streams.verdicts import Recorded
+from shadow.store.streams.verdicts import RecordedVerdict
 
 
 class Verdicts:
@@ -57,7 +57,7 @@ def _verdict(about: StreamDocuments) -> dict[str, Any]:
     }
 
 
-def _history(changes: Sequence[Recorded]) -> list[dict[str, Any]]:
+def _history(changes: Sequence[RecordedVerdict]) -> list[dict[str, Any]]:
     return [
         {
             "id": one.id,

@@ -42,7 +42,7 @@ def situation(store: Store, kinds: Collection[DocumentKind], masked: Collection[
             deployments.newest(connection),
             tuple(candidates.present(connection)),
             tuple(documents.of_current_streams(connection, kinds, masked)),
-            purposes.recorded(connection),
+            purposes.find(connection),
         )
 
 

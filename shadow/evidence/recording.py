@@ -8,13 +8,13 @@ from monitoring import logs
 from shadow.store import Store
 from shadow.store.streams import documents, verdicts
 from shadow.store.streams.documents import StoredDocument
-from shadow.store.streams.verdicts import Recorded
+from shadow.store.streams.verdicts import RecordedVerdict
 from shadow.verdict.decision import Verdict
 
 _log = logging.getLogger("umbra.verdict")
 
 
-def keep(store: Store, verdict: Verdict, *, for_decision: bool = False) -> Recorded:
+def keep(store: Store, verdict: Verdict, *, for_decision: bool = False) -> RecordedVerdict:
     """Add the verdict to the store if its state is a new one; returns the row in force.
 
     What a decision is made on is added in any case: the deployment names the very numbers it rests on. It is
@@ -31,9 +31,9 @@ def keep(store: Store, verdict: Verdict, *, for_decision: bool = False) -> Recor
     return kept
 
 
-def _recorded(verdict: Verdict) -> Recorded:
+def _recorded(verdict: Verdict) -> RecordedVerdict:
     facts = verdict.facts
-    return Recorded(
+    return RecordedVerdict(
         stream_id=facts.stream_id,
         state=verdict.state,
         decided_at=facts.now,

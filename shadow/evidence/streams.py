@@ -13,7 +13,7 @@ from shadow.evidence.reference import Described, describe
 from shadow.policy import InvalidPolicy, Policy
 from shadow.records import Candidate, CandidateState, Deployment
 from shadow.store import Store, candidates, deployments, streams
-from shadow.store.streams import Stream, Terms
+from shadow.store.streams import Stream, StreamTerms
 
 _log = logging.getLogger("umbra.evidence")
 
@@ -79,8 +79,8 @@ def _terms(
     described: Described,
     policy: Policy,
     number: int,
-) -> Terms:
-    return Terms(
+) -> StreamTerms:
+    return StreamTerms(
         deployment_id=deployment.id,
         candidate_id=candidate.id,
         live=deployment.live,

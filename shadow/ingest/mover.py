@@ -38,7 +38,7 @@ from shadow.store import (
     outcomes,
     sources,
 )
-from shadow.store.sources import REFUSED, UNREAD, JournalFileProgress, ProgressDiffers, Source, Standing
+from shadow.store.sources import REFUSED, UNREAD, JournalFileProgress, ProgressDiffers, Source, SourceTotals
 
 _PEEK_BYTES = 1 << 16
 _CLEAR_SECONDS = 1.0
@@ -247,10 +247,10 @@ class Ingest:
             self._commit({})
             return
         with self._store.reading() as connection:
-            found = sources.standing(connection, self._directory_id)
+            found = sources.totals(connection, self._directory_id)
         length = sum(at.position for at in progress.values())
         dropped = sum(houses for counts in self._dropped.values() for houses in counts.values())
-        if found != Standing(source, len(progress), length, dropped):
+        if found != SourceTotals(source, len(progress), length, dropped):
             raise ProgressDiffers("the store is not where ingest left it")
         if source.lost + source.lost_outcomes and not self._again and not self._is_lack_told:
             self._is_lack_told = True
@@ -494,14 +494,14 @@ class Ingest:
                 source = stored.source
                 for name, move in moves.items():
                     sources.set_progress(connection, source, name, move.progress, known.get(name))
-                    record = sources.record_drops if name in known else sources.settle_drops
+                    record = sources.record_drops if name in known else sources.replace_drops
                     record(connection, source, name, move.lost, now)
                     lost += move.lost
                     if move.writer is not None:
                         lost += sources.record_new_drops(connection, source, move.writer, move.dropped, now)
                 for name, houses in refused_houses.items():
-                    sources.settle_drops(connection, source, name, {REFUSED: houses}, now)
-                sources.forget(connection, source, removed | refused_houses.keys())
+                    sources.replace_drops(connection, source, name, {REFUSED: houses}, now)
+                sources.delete_progress(connection, source, removed | refused_houses.keys())
                 if lost or refused_houses or moves.keys() - known.keys():
                     dropped = sources.dropped(connection, source)
         except StoreRefused:

@@ -105,7 +105,7 @@ def pinned(store: Store, models: Path, deployment: Deployment) -> Deployment:
         judged = streams.live_digest(connection, deployment.id)
     digest = judged or _verified(models, deployment.live)
     with store.writing() as connection:
-        named = deployments.pin(connection, deployment, digest)
+        named = deployments.set_artifact_digest(connection, deployment, digest)
     logs.event(
         _log,
         "deployment_pinned",
@@ -242,7 +242,7 @@ def _verified(models: Path, model: ModelRef) -> str:
 
 def _made(store: Store, seen: Deployment, decided: Deployment, *, policy_of: ModelRef) -> Deployment:
     with store.writing() as connection:
-        made = deployments.succeed(connection, seen, decided, policy_of)
+        made = deployments.append_if_current(connection, seen, decided, policy_of)
     _say(made)
     return made
 

@@ -43,7 +43,7 @@ class PurposeMismatch(CannotRun):
 def check(settings: Settings, store: Store, wanted: Purpose) -> None:
     """Raise PurposeMismatch unless directory and store are unused or have the purpose; changes nothing."""
     check_directory(settings, wanted)
-    _agree(_name(settings), purposes.of_store(store), wanted, _STORE_REMEDY[wanted])
+    _agree(_name(settings), purposes.find_in_store(store), wanted, _STORE_REMEDY[wanted])
 
 
 def check_directory(settings: Settings, wanted: Purpose) -> None:
@@ -59,7 +59,7 @@ def keep_apart(settings: Settings, store: Store) -> None:
     """
     wanted = _marked(settings)
     with suppress(StoreUnavailable):
-        purpose = purposes.of_store(store)
+        purpose = purposes.find_in_store(store)
         if wanted is not None:
             _agree(_name(settings), purpose, wanted, _STORE_REMEDY[wanted])
 
@@ -89,7 +89,7 @@ def of_directory(settings: Settings) -> Purpose | None:
         return purpose
     store = open_store(replace(settings, store_url="").store)
     try:
-        return purposes.of_store(store)
+        return purposes.find_in_store(store)
     except StoreUnavailable:  # an unreadable store must not stop live answers
         return None
     finally:
@@ -136,7 +136,7 @@ def _remedy(directory: Path, wanted: Purpose) -> str:
 
 
 def _name(settings: Settings) -> str:
-    return f"the store {purposes.place(settings.store)}"
+    return f"the store {purposes.location_of(settings.store)}"
 
 
 def _agree(holder: str, purpose: Purpose | None, wanted: Purpose, remedy: str) -> None:

@@ -112,5 +112,5 @@ def _store_state(store: Store, now: datetime) -> StoreState:
             outcomes=outcomes.counts(connection),
             accounts=tuple(ledger.account(connection, candidate) for candidate in present),
             lags={c.id: candidates.lag(connection, c, now)[1] for c in present},
-            purpose=purposes.recorded(connection),
+            purpose=purposes.find(connection),
         )

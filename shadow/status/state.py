@@ -39,7 +39,7 @@ class StoreState:
 
     deployment: Deployment | None
     intake: Intake
-    outcomes: outcomes.Counts
+    outcomes: outcomes.OutcomeCounts
     accounts: tuple[Account, ...]
     lags: dict[int, float]
     purpose: Purpose | None = None

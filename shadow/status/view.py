@@ -27,7 +27,7 @@ def as_json(status: Status) -> dict[str, object]:
         "journal": _journal(status.journal),
         "deployment": None if store is None or store.deployment is None else _deployment(store.deployment),
         "intake": None if store is None else _intake(store.intake),
-        "outcomes": None if store is None else store.outcomes.facts(),
+        "outcomes": None if store is None else store.outcomes.by_name(),
         "candidates": [] if store is None else [_account(a, store.lags) for a in store.accounts],
     }
 

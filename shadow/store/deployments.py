@@ -1,4 +1,4 @@
-"""Deployments: who has been live, since when, by whom and on what grounds; rows are only ever added."""
+"""Deployments: which model has been live, since when, by whom and why; rows are only ever added."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from shadow.store.database.tables import candidates, deployments
 
 
 class DeployedMeanwhile(RuntimeError):
-    """Somebody else has made a deployment since the one that a decision was about."""
+    """Somebody else has added a deployment since the one that a decision was based on."""
 
-    def __init__(self, seen: Deployment, found: Deployment | None) -> None:
-        now = "nothing" if found is None else f"{found.live} (deployment {found.id}, by {found.by})"
+    def __init__(self, expected: Deployment, current: Deployment | None) -> None:
+        now = "nothing" if current is None else f"{current.live} (deployment {current.id}, by {current.by})"
         super().__init__(
-            f"{seen.live} was live when this was decided, meanwhile it is {now}; "
+            f"{expected.live} was live when this was decided, meanwhile it is {now}; "
             "look at `umbra deployments` and decide again"
         )
-        self.seen = seen
-        self.found = found
+        self.expected = expected
+        self.current = current
 
 
 def newest(connection: Connection) -> Deployment | None:
-    """The deployment in force."""
+    """Return the deployment in force; None when no model has ever been live."""
     row = connection.execute(select(deployments).order_by(deployments.c.id.desc()).limit(1)).first()
     return None if row is None else _deployment(row)
 
 
 def history(connection: Connection) -> list[Deployment]:
-    """Every deployment there ever was, the oldest first."""
+    """Return every deployment, oldest first."""
     return [_deployment(row) for row in connection.execute(select(deployments).order_by(deployments.c.id))]
 
 
 def append(connection: Connection, deployment: Deployment) -> Deployment:
-    """Make `deployment` the one in force; returns it with its number."""
+    """Put `deployment` in force; returns it with its number."""
     values = {
         "live_name": deployment.live.name,
         "live_version": deployment.live.version,
@@ -55,54 +55,59 @@ def append(connection: Connection, deployment: Deployment) -> Deployment:
     return replace(deployment, id=number)
 
 
-def pin(connection: Connection, deployment: Deployment, digest: str) -> Deployment:
-    """Name the artifact of a deployment that was made before deployments named theirs."""
-    unnamed = (deployments.c.id == deployment.id) & deployments.c.artifact_digest.is_(None)
-    connection.execute(update(deployments).where(unnamed).values(artifact_digest=digest))
+def set_artifact_digest(connection: Connection, deployment: Deployment, digest: str) -> Deployment:
+    """Store the digest of the artifact for a deployment of a version that stored none; returns it with it."""
+    without_digest = (deployments.c.id == deployment.id) & deployments.c.artifact_digest.is_(None)
+    connection.execute(update(deployments).where(without_digest).values(artifact_digest=digest))
     return replace(deployment, artifact_digest=digest)
 
 
 def require_active(connection: Connection, model: ModelRef) -> None:
     """Raise CandidateConflict unless `model` is being scored in shadow."""
-    state = next((one.state for one in present(connection) if one.model == model), None)
+    states = {candidate.model: candidate.state for candidate in present(connection)}
+    state = states.get(model)
     if state is None:
         raise CandidateConflict(f"{model} is not a candidate; `umbra candidates` lists them")
     if state is not CandidateState.ACTIVE:
         raise CandidateConflict(f"{model} is {state.value}; `umbra candidates resume {model}` goes on first")
 
 
-def succeed(connection: Connection, seen: Deployment, decided: Deployment, policy_of: ModelRef) -> Deployment:
-    """Have `decided` follow `seen` as the deployment in force; returns it with its number.
+def append_if_current(
+    connection: Connection, expected: Deployment, new: Deployment, policy_of: ModelRef
+) -> Deployment:
+    """Put `new` in force after `expected`; returns it with its number.
 
-    Its model is no candidate any more. The one that was live becomes one at once, judged by the policy that
-    `policy_of` had when it was last a candidate; `decided` names that policy, unless it names one. Raises
-    DeployedMeanwhile, or CandidateConflict for a promotion of what is no active candidate.
+    The model of `new` stops being a candidate. The demoted model, which was live, becomes one at once, judged
+    by the policy that `policy_of` had when it was last a candidate; `new` names that policy, unless it names
+    one. Raises DeployedMeanwhile when `expected` is not in force any more, and CandidateConflict for a
+    promotion of a model that is no active candidate.
     """
     lock_deployments(connection)
-    found = newest(connection)
-    if found is None or found.id != seen.id:
-        raise DeployedMeanwhile(seen, found)
-    if decided.kind is DeploymentKind.PROMOTION:
-        require_active(connection, decided.live)
+    current = newest(connection)
+    if current is None or current.id != expected.id:
+        raise DeployedMeanwhile(expected, current)
+    if new.kind is DeploymentKind.PROMOTION:
+        require_active(connection, new.live)
     policy = _policy(connection, policy_of)
-    judged_by = decided.policy_sha256 or policy["policy_sha256"] or hash_of(policy["policy"])
-    made = append(connection, replace(decided, policy_sha256=judged_by))
-    for model in (decided.live, seen.live):
-        _retire(connection, model)
-    heir = add(connection, seen.live, 1.0, None, decided.since)
-    connection.execute(update(candidates).where(candidates.c.id == heir.id).values(policy))
-    return made
+    policy_sha256 = new.policy_sha256 or policy["policy_sha256"] or hash_of(policy["policy"])
+    appended = append(connection, replace(new, policy_sha256=policy_sha256))
+    for model in (new.live, expected.live):
+        _remove_candidate(connection, model)
+    demoted = add(connection, expected.live, 1.0, None, new.since)
+    connection.execute(update(candidates).where(candidates.c.id == demoted.id).values(policy))
+    return appended
 
 
 def _policy(connection: Connection, model: ModelRef) -> dict[str, str | None]:
+    """Return the policy columns of the newest candidate with this model."""
     query = select(candidates.c.policy, candidates.c.policy_sha256).where(_is(model))
     row = connection.execute(query.order_by(candidates.c.id.desc()).limit(1)).first()
     return {"policy": row and row.policy, "policy_sha256": row and row.policy_sha256}
 
 
-def _retire(connection: Connection, model: ModelRef) -> None:
-    there = _is(model) & (candidates.c.state != CandidateState.REMOVED)
-    connection.execute(update(candidates).where(there).values(state=CandidateState.REMOVED.value))
+def _remove_candidate(connection: Connection, model: ModelRef) -> None:
+    not_removed = _is(model) & (candidates.c.state != CandidateState.REMOVED)
+    connection.execute(update(candidates).where(not_removed).values(state=CandidateState.REMOVED.value))
 
 
 def _is(model: ModelRef) -> ColumnElement[bool]:

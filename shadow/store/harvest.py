@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
 from shadow.records import Inputs, ObservationState
-from shadow.store.database.dialects import take_time
+from shadow.store.database.dialects import allow_long_queries
 from shadow.store.database.tables import candidates, captures, observations
 
 AT_ONCE = 1000
@@ -19,7 +19,7 @@ _SMALLEST_DOLLARS, _LARGEST_DOLLARS = 1e-6, 1e15
 
 def newest(connection: Connection, most: int) -> Iterator[Inputs]:
     """What the last houses were asked with, the newest first."""
-    take_time(connection)
+    allow_long_queries(connection)
     query = select(captures.c.inputs).order_by(captures.c.id.desc()).limit(most)
     yield from connection.execute(query.execution_options(yield_per=AT_ONCE)).scalars()
 
@@ -58,7 +58,7 @@ def _is_price(dollars: ColumnElement[float]) -> ColumnElement[bool]:
 
 def _each(connection: Connection, query: Select[Any], most: int) -> Iterator[Inputs]:
     """The first `most` houses of a query, each once."""
-    take_time(connection)
+    allow_long_queries(connection)
     # A house is there at most once for each candidate.
     several = connection.execute(select(func.count()).select_from(candidates)).scalar_one() or 1
     seen: set[UUID] = set()

@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Row, and_, exists,
 
 from shadow.records import Outcome, OutcomeState, capture_time
 from shadow.store.database import bulk
-from shadow.store.database.dialects import take_time
+from shadow.store.database.dialects import allow_long_queries
 from shadow.store.database.tables import captures, outcomes
 from shadow.store.sources import Source
 
@@ -35,7 +35,7 @@ class _Report(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class OutcomeCounts:
     """Answered houses by what is known of them.
 
     `matched` houses have an outcome in force, `withdrawn` of them no price; `unmatched` ids have an outcome
@@ -52,8 +52,8 @@ class Counts:
         """Houses whose price is known."""
         return self.matched - self.withdrawn
 
-    def facts(self) -> dict[str, int]:
-        """All of it by name."""
+    def by_name(self) -> dict[str, int]:
+        """Return every count by its name."""
         return {
             "matched": self.matched,
             "sold": self.sold,
@@ -174,15 +174,15 @@ def _some(capture_ids: Sequence[UUID]) -> Iterator[list[UUID]]:
         yield names[start : start + _AT_ONCE]
 
 
-def counts(connection: Connection) -> Counts:
+def counts(connection: Connection) -> OutcomeCounts:
     """Count the whole ledger; takes as long as reading it does."""
-    take_time(connection)
+    allow_long_queries(connection)
     reports = select(outcomes.c.capture_id, func.count().label("reports"))
     by_house = reports.group_by(outcomes.c.capture_id).subquery()
     found = by_house.outerjoin(captures, captures.c.id == by_house.c.capture_id)
     every = select(func.count(), func.count(captures.c.id), func.sum(by_house.c.reports)).select_from(found)
     houses, matched, told = connection.execute(every).one()
-    return Counts(matched, _withdrawn(connection), houses - matched, int(told or 0) - houses)
+    return OutcomeCounts(matched, _withdrawn(connection), houses - matched, int(told or 0) - houses)
 
 
 def newest_matched(connection: Connection) -> datetime | None:

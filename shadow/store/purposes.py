@@ -1,4 +1,4 @@
-"""Purposes: the store's mark of what it holds, a demo or real houses; set at its first use, for good."""
+"""Purposes: the store's mark of what it holds, a demo or real rows; set when first used, for good."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from sqlalchemy.engine import make_url
 
 from shadow.records import Purpose
 from shadow.store.connection import Store
-from shadow.store.database.dialects import insert_new
+from shadow.store.database.dialects import insert_if_absent
 from shadow.store.database.tables import candidates, deployments, purposes
 
 _ROW = 1
 _DEMO_POLICY = "demo"
 
 
-def marked(connection: Connection) -> Purpose | None:
-    """The mark of a store that has the newest tables; None: not marked yet."""
-    found = connection.execute(select(purposes.c.purpose).where(purposes.c.id == _ROW)).scalar()
-    return None if found is None else Purpose(found)
+def find_mark(connection: Connection) -> Purpose | None:
+    """Return the mark of a store that has the newest tables; None when it is not marked yet."""
+    purpose = connection.execute(select(purposes.c.purpose).where(purposes.c.id == _ROW)).scalar()
+    return None if purpose is None else Purpose(purpose)
 
 
-def recorded(connection: Connection) -> Purpose | None:
-    """What any store holds, of whatever version; None: nothing yet.
+def find(connection: Connection) -> Purpose | None:
+    """Return what any store holds, of whatever revision; None when it holds nothing yet.
 
-    One that bears no mark, as those of 0.1.0, is what its first candidate's policy says.
+    A store without a mark, as of 0.1.0, holds what the policy of its first candidate is for.
     """
     tables = inspect(connection).get_table_names()
-    if purposes.name in tables and (found := marked(connection)) is not None:
-        return found
+    if purposes.name in tables and (purpose := find_mark(connection)) is not None:
+        return purpose
     if candidates.name not in tables:
         return None
     columns = {column["name"] for column in inspect(connection).get_columns(candidates.name)}
@@ -39,27 +39,27 @@ def recorded(connection: Connection) -> Purpose | None:
         first = connection.execute(select(candidates.c.policy).order_by(candidates.c.id).limit(1)).first()
         if first is not None:
             return Purpose.DEMO if _is_demo(first.policy) else Purpose.REAL
-    used = connection.execute(select(deployments.c.id).limit(1)).first() is not None
-    return Purpose.REAL if used else None
+    was_used = connection.execute(select(deployments.c.id).limit(1)).first() is not None
+    return Purpose.REAL if was_used else None
 
 
-def of_store(store: Store) -> Purpose | None:
-    """The same of a store that need not exist yet; raises StoreUnavailable."""
+def find_in_store(store: Store) -> Purpose | None:
+    """Return what a store holds that need not exist yet; raises StoreUnavailable."""
     address = make_url(store.url)
     if address.get_backend_name() == "sqlite" and not Path(address.database or "").is_file():
         return None
     with store.inspecting() as connection:
-        return recorded(connection)
+        return find(connection)
 
 
 def mark(connection: Connection, purpose: Purpose, now: datetime) -> Purpose:
-    """Mark the store, unless it is marked; returns the mark it bears."""
-    insert_new(connection, purposes, {"id": _ROW, "purpose": purpose.value, "since": now})
-    return marked(connection) or purpose
+    """Mark the store, unless it is marked; returns its mark."""
+    insert_if_absent(connection, purposes, {"id": _ROW, "purpose": purpose.value, "since": now})
+    return find_mark(connection) or purpose
 
 
-def place(url: str) -> str:
-    """Where the store of `url` is, without who reaches it and how."""
+def location_of(url: str) -> str:
+    """Return the database and host of a store's address, without user, password and options."""
     address = make_url(url)
     host = f" on {address.host}" if address.host else ""
     return f"{address.database}{host}"

@@ -42,7 +42,7 @@ from shadow.store import (
     streams,
 )
 from shadow.store.database.tables import observations as observed
-from shadow.store.streams import Stream, Terms, documents
+from shadow.store.streams import Stream, StreamTerms, documents
 from shadow.store.streams.documents import StoredDocument, StreamDocuments
 
 BROWSER = {"Accept": "text/html,*/*;q=0.8"}
@@ -204,7 +204,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
 
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
-TERMS = Terms(
+TERMS = StreamTerms(
     1,
     1,
     ModelRef("plain", "1"),

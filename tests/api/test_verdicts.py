@@ -11,9 +11,9 @@ import pytest
 from model_package.reference import ModelRef
 from shadow.records import CandidateState, DeploymentKind, VerdictState
 from shadow.store import candidates, deployments, streams
-from shadow.store.streams import Terms, documents, verdicts
+from shadow.store.streams import StreamTerms, documents, verdicts
 from shadow.store.streams.documents import StoredDocument
-from shadow.store.streams.verdicts import Recorded
+from shadow.store.streams.verdicts import RecordedVerdict
 
 BODY = {"state": "continue", "reasons": ["not yet"], "rules": []}
 
@@ -23,7 +23,7 @@ def judged(bench):
     """plain@2 is judged against plain@1; its state has changed once."""
     with bench.store.writing() as connection:
         candidate = candidates.add(connection, ModelRef("plain", "2"), 1.0, None, bench.now)
-        terms = Terms(
+        terms = StreamTerms(
             deployment_id=bench.live.serving().deployment.id,
             candidate_id=candidate.id,
             live=ModelRef("plain", "1"),
@@ -42,7 +42,9 @@ def judged(bench):
         for hour, state in enumerate((VerdictState.INSUFFICIENT, VerdictState.CONTINUE)):
             at = bench.now + timedelta(hours=hour)
             report = {"reasons": [f"it was {state}"]}
-            verdicts.append_change(connection, Recorded(stream.id, state, at, None, 3, "d" * 64, report))
+            verdicts.append_change(
+                connection, RecordedVerdict(stream.id, state, at, None, 3, "d" * 64, report)
+            )
     return bench
 
 
@@ -84,7 +86,7 @@ def test_of_what_is_no_candidate_any_more_it_is_told_where_it_stood(judged, how)
         else:
             seen = deployments.newest(connection)
             decided = replace(seen, live=ModelRef("plain", "2"), kind=DeploymentKind.PROMOTION)
-            made = deployments.succeed(connection, seen, decided, ModelRef("plain", "2"))
+            made = deployments.append_if_current(connection, seen, decided, ModelRef("plain", "2"))
             streams.end_older(connection, made)
     answer = judged.client.get("/v1/verdicts/plain@2")
     assert answer.status_code == 200

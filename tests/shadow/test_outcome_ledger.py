@@ -64,7 +64,7 @@ def rows(store: Store) -> list[tuple[int, UUID, float | None]]:
 
 def counts(store: Store) -> dict[str, int]:
     with store.reading() as connection:
-        return ledger.counts(connection).facts()
+        return ledger.counts(connection).by_name()
 
 
 @pytest.fixture

@@ -122,7 +122,7 @@ def test_two_directories_on_one_store_do_not_mix_a_demo_with_real_data(
     prepare(here, first)
     with pytest.raises(PurposeMismatch, match="UMBRA_STORE_URL") as caught:
         prepare(there, OTHER[first])
-    assert purposes.place(store_url) in str(caught.value)
+    assert purposes.location_of(store_url) in str(caught.value)
     prepare(there, first)
 
 
@@ -167,7 +167,7 @@ def test_a_store_of_0_1_0_that_is_refused_is_not_migrated(
 
 def test_a_store_that_nobody_has_used_bears_no_mark(store: Store) -> None:
     with store.reading() as connection:
-        assert purposes.recorded(connection) is None
+        assert purposes.find(connection) is None
 
 
 def test_a_mark_that_a_crash_left_empty_is_written_anew(settings: MakeSettings, models: Path) -> None:

@@ -19,7 +19,7 @@ from shadow.bounded import Refreshed
 from shadow.records import CandidateState, Capture, Deployment, Outcome, OutcomeState, new_capture_ids
 from shadow.settings import Settings
 from shadow.store import Store, candidates, captures, deployments, open_store, outcomes, sources, streams
-from shadow.store.streams import Terms, documents
+from shadow.store.streams import StreamTerms, documents
 from shadow.store.streams.documents import StoredDocument
 from shadow.worker import collectors
 from shadow.worker.collectors import JournalCollector, StoreCollector, StoreDiskCollector
@@ -194,7 +194,7 @@ def test_outcomes_that_cannot_be_counted_keep_no_alarm_from_being_told(filled: S
         digests = dict.fromkeys(
             ("live_digest", "candidate_digest", "schema_digest", "policy_sha256"), "0" * 64
         )
-        terms = Terms(
+        terms = StreamTerms(
             deployed.id,
             candidate.id,
             deployed.live,

@@ -33,7 +33,7 @@ from shadow.store import Store, candidates, deployments, open_store, streams
 from shadow.store.candidates import CandidateConflict
 from shadow.store.deployments import DeployedMeanwhile
 from shadow.store.schema import migrate
-from shadow.store.streams import Terms
+from shadow.store.streams import StreamTerms
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 AWAY = "postgresql://umbra:canary@127.0.0.1:1/umbra"
@@ -127,7 +127,7 @@ def test_a_deployment_of_before_digests_is_pinned_to_the_artifact_that_its_evide
     with live.writing() as connection:
         old = deployments.append(connection, Deployment(ONE, NOW, "somebody", "first deployment"))
         (candidate, _) = candidates.present(connection)
-        terms = Terms(
+        terms = StreamTerms(
             old.id, candidate.id, ONE, "a" * 64, "b" * 64, "c" * 64, demo_text(), "d" * 64, 1, 0.01, 0.05, 1
         )
         streams.open_stream(connection, terms, NOW)
@@ -430,7 +430,7 @@ def test_a_model_that_is_added_while_somebody_makes_it_live_is_refused(live: Sto
         seen = deployments.newest(connection)
         assert seen is not None
         deciding = replace(seen, live=TWO, id=0, kind=DeploymentKind.ROLLBACK)
-        deployments.succeed(connection, seen, deciding, policy_of=ONE)
+        deployments.append_if_current(connection, seen, deciding, policy_of=ONE)
         adding.start()
         while adding.is_alive() and not waits():
             pass

@@ -70,7 +70,7 @@ def add(model: str, sample: float, replay_from: datetime | None, policy_name: st
     chosen = None if policy_name is None else policy.chosen(policy_name)
     artifact.verify(artifact.existing(settings.models, reference))
     with open_store(settings.store).writing() as connection:
-        judged_by = _judged_by(chosen, purposes.recorded(connection))
+        judged_by = _judged_by(chosen, purposes.find(connection))
         stored.add(connection, reference, sample, replay_from, datetime.now(UTC), judged_by.text)
     terminal.say(
         f"{reference} is a candidate now, judged by the policy {Pace.of(judged_by.text).words}; a running "

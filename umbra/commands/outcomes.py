@@ -51,7 +51,7 @@ def outcomes(context: click.Context, limit: int, as_json: bool) -> None:
         counts, unmatched = stored.counts(connection), stored.unmatched(connection, limit)
     if as_json:
         ids = [str(capture_id) for capture_id in unmatched]
-        terminal.say_json({**counts.facts(), "unmatched_ids": ids})
+        terminal.say_json({**counts.by_name(), "unmatched_ids": ids})
         return
     terminal.say(outcomes_line(counts), *(f"  unmatched: {capture_id}" for capture_id in unmatched))
 

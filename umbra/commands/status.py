@@ -21,7 +21,7 @@ from shadow.source import purpose
 from shadow.status import JournalState, Status, StoreState, gather
 from shadow.status import as_json as view
 from shadow.store.ledger import Account
-from shadow.store.outcomes import Counts
+from shadow.store.outcomes import OutcomeCounts
 
 DEMO = "This is a demo: houses and sales are invented."
 
@@ -103,7 +103,7 @@ def _store(store: StoreState) -> list[RenderableType]:
     ]
 
 
-def outcomes_line(known: Counts) -> str:
+def outcomes_line(known: OutcomeCounts) -> str:
     """Write the counts of outcomes as one line."""
     return (
         f"Outcomes: {known.sold:,} sold, {known.withdrawn:,} withdrawn, {known.corrections:,} corrections, "

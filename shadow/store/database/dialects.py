@@ -88,7 +88,7 @@ def day_of(capture_id: ColumnElement[Any], day_seconds: int) -> ColumnElement[in
     return Milliseconds(capture_id) // (day_seconds * 1000)
 
 
-def take_time(connection: Connection) -> None:
+def allow_long_queries(connection: Connection) -> None:
     """Allow a query of this transaction minutes, where the store would give it seconds.
 
     Compiling such long queries to machine code takes Postgres longer than running them on a day; the memory
@@ -100,33 +100,28 @@ def take_time(connection: Connection) -> None:
         connection.exec_driver_sql("SET LOCAL work_mem = '64MB'")
 
 
-def insert_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> None:
-    """Insert a row, unless there is one with its key."""
-    insert_if_new(connection, table, values)
-
-
-def insert_if_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
-    """Insert a row, unless there is one with its key; says whether there was none."""
+def insert_if_absent(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
+    """Insert a row unless there is one with its key; returns whether it was inserted."""
     statement = _insert(connection, table).values(dict(values)).on_conflict_do_nothing()
     return connection.execute(statement).rowcount == 1
 
 
-def insert_new_from(connection: Connection, table: Table, rows: FromClause) -> None:
-    """Insert the rows of a query whose keys are not there yet."""
+def insert_absent_from(connection: Connection, table: Table, rows: FromClause) -> None:
+    """Insert the rows of a query whose keys are not in the table yet."""
     names = [column.name for column in rows.c]
     statement = _insert(connection, table).from_select(names, _unambiguous(rows)).on_conflict_do_nothing()
     connection.execute(statement)
 
 
 def add_from(
-    connection: Connection, table: Table, rows: FromClause, number: str, part: Mapping[str, Any]
+    connection: Connection, table: Table, rows: FromClause, number: str, parameters: Mapping[str, Any]
 ) -> None:
-    """Insert the rows of a query with parameters `part`; where a key is there, add to its `number`."""
+    """Insert the rows of a query with these parameters; where a key exists, add to its `number`."""
     names = [column.name for column in rows.c]
     statement = _insert(connection, table).from_select(names, _unambiguous(rows))
     added = {number: table.c[number] + statement.excluded[number]}
     key = list(table.primary_key.columns)
-    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=added), part)
+    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=added), parameters)
 
 
 def _unambiguous(rows: FromClause) -> Select[Any]:

@@ -36,10 +36,10 @@ from shadow.store.database.dialects import (
     TEXT,
     FieldType,
     add_from,
+    allow_long_queries,
     day_of,
     fenced,
-    insert_new,
-    take_time,
+    insert_if_absent,
     with_fields,
 )
 from shadow.store.database.tables import captures, cursors, field_counts, field_cursors, observations, sources
@@ -89,7 +89,7 @@ class FieldCounts:
 
         A source that has not been counted before begins with the first house asked about since then.
         """
-        take_time(connection)
+        allow_long_queries(connection)
         more = False
         for source_id in connection.execute(select(sources.c.id).order_by(sources.c.id)).scalars().all():
             place = self._place(connection, source_id, since)
@@ -108,7 +108,7 @@ class FieldCounts:
         after = connection.execute(found).scalar()
         if after is None:
             start = seq_before(connection, source_id, since)
-            insert_new(connection, field_cursors, here | {"capture_seq": start})
+            insert_if_absent(connection, field_cursors, here | {"capture_seq": start})
             after = connection.execute(found).scalar_one()
         return _Place(source_id, after, connection.execute(self._last(source_id)).scalar() or 0)
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Text, and_, cast, select,
 
 from model_package.reference import ModelRef
 from shadow.records import ObservationState, PendingCapture
-from shadow.store.database.dialects import insert_new
+from shadow.store.database.dialects import insert_if_absent
 from shadow.store.database.tables import candidates, captures, observations, replays
 
 
@@ -62,7 +62,7 @@ def record(connection: Connection, replay: Replay) -> None:
         "checked_at": replay.checked_at,
     }
     # Workers of two hosts may come at once: neither may fail because of the other.
-    insert_new(connection, replays, key | found)
+    insert_if_absent(connection, replays, key | found)
     connection.execute(update(replays).where(this).values(found))
 
 

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from shadow.store import streams
-from shadow.store.database.dialects import day_of, insert_new, insert_new_from, take_time
+from shadow.store.database.dialects import allow_long_queries, day_of, insert_absent_from, insert_if_absent
 from shadow.store.database.tables import captures, cursors, evidence_cursors, evidence_due, outcomes, sources
 from shadow.store.evidence.span import ids_in, milliseconds
 from shadow.store.retention import prunings
@@ -65,7 +65,7 @@ class _Place:
 def note_changes(connection: Connection, stream: Stream, at_once: int = AT_ONCE) -> bool:
     """Make days due that have changed; says whether there is more than was noted in this transaction."""
     streams.lock(connection, stream)
-    take_time(connection)
+    allow_long_queries(connection)
     _begin(connection, stream)
     there = list(_places(connection, stream))
     for place in there:
@@ -101,7 +101,7 @@ def _begin(connection: Connection, stream: Stream) -> None:
     reached = sources.c.last_outcome_seq.label("outcome_seq")
     places = select(_number(stream.id).label("stream_id"), sources.c.id.label("source_id"), start, reached)
     rows = places.outerjoin(cursors, _is_candidates(stream)).subquery("begin")
-    insert_new_from(connection, evidence_cursors, rows)
+    insert_absent_from(connection, evidence_cursors, rows)
 
 
 def _is_candidates(stream: Stream) -> ColumnElement[bool]:
@@ -133,7 +133,7 @@ def _note(connection: Connection, stream: Stream, place: _Place) -> None:
     whole = select(_number(stream.id).label("stream_id"), changed.c.day)
     if kept is not None:
         whole = whole.where(changed.c.day >= kept)
-    insert_new_from(connection, evidence_due, whole.subquery("due"))
+    insert_absent_from(connection, evidence_due, whole.subquery("due"))
     _move(connection, stream, place)
 
 
@@ -191,6 +191,6 @@ def _answered(asked: FromClause, stream: Stream) -> tuple[ColumnElement[bool], .
 def _move(connection: Connection, stream: Stream, place: _Place) -> None:
     here = {"stream_id": stream.id, "source_id": place.source_id}
     reached = {"capture_seq": place.captures_passed, "outcome_seq": place.outcomes_stored}
-    insert_new(connection, evidence_cursors, here | reached)
+    insert_if_absent(connection, evidence_cursors, here | reached)
     this = and_(evidence_cursors.c.stream_id == stream.id, evidence_cursors.c.source_id == place.source_id)
     connection.execute(update(evidence_cursors).where(this).values(reached))

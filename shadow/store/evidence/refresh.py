@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Insert, Select, Table, delete, insert, litera
 
 from shadow.store import streams
 from shadow.store.connection import Store
-from shadow.store.database.dialects import take_time
+from shadow.store.database.dialects import allow_long_queries
 from shadow.store.database.tables import evidence, gap_bins, outcome_delays, worst_gaps
 from shadow.store.evidence import rollup
 from shadow.store.evidence.due import due_days, first_kept_day, note_changes, settle
@@ -57,7 +57,7 @@ def refresh_day(connection: Connection, stream: Stream, day: int) -> None:
 
 
 def _compute(connection: Connection, stream: Stream, day: int) -> None:
-    take_time(connection)
+    allow_long_queries(connection)
     database = connection.dialect.name
     for table in (evidence, outcome_delays, gap_bins, worst_gaps):
         connection.execute(delete(table).where(table.c.stream_id == stream.id, table.c.day == day))

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, FromClause, Select, func, select
 
 from shadow.records import capture_time
 from shadow.store import outcomes
-from shadow.store.database.dialects import take_time
+from shadow.store.database.dialects import allow_long_queries
 from shadow.store.database.tables import captures, evidence, observations, worst_gaps
 from shadow.store.evidence.pairs import Scope, pairs
 from shadow.store.evidence.rollup import WHOLE
@@ -56,7 +56,7 @@ def _sampled(connection: Connection, stream: Stream, most: int) -> Iterator[Any]
     there = _newest(connection, stream)
     if there is None:
         return
-    take_time(connection)
+    allow_long_queries(connection)
     scope = Scope(stream, connection.dialect.name)
     query = _lowest_keys(_picked(scope, most, there), most).execution_options(yield_per=_AT_ONCE)
     yield from connection.execute(query, scope.part(there.days))
@@ -70,7 +70,7 @@ def mature_sample(connection: Connection, stream: Stream, before_day: int, most:
     there = _newest(connection, stream, before_day)
     if there is None:
         return
-    take_time(connection)
+    allow_long_queries(connection)
     scope = Scope(stream, connection.dialect.name)
     picked = _picked(scope, most, there)
     query = _lowest_keys(picked, most).add_columns(picked.c.inputs).where(picked.c.withdrawn == 0)

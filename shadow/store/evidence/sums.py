@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from monitoring.statistics.comparison import BIN_RATIO, quantile_of_bins
 from monitoring.statistics.sums import Sums, total
-from shadow.store.database.dialects import take_time
+from shadow.store.database.dialects import allow_long_queries
 from shadow.store.database.tables import evidence, gap_bins, outcome_delays
 from shadow.store.evidence import rollup
 from shadow.store.evidence.due import first_kept_day
@@ -133,7 +133,7 @@ def as_of(connection: Connection, stream: Stream, moment: datetime) -> Evidence:
 
 
 def _computed(connection: Connection, stream: Stream, days: Days, moment: datetime) -> Evidence:
-    take_time(connection)
+    allow_long_queries(connection)
     scope = Scope(stream, connection.dialect.name, moment)
     rows = houses(scope)
     sums, late, apart = rollup.sums(rows), rollup.delay_bins(rows), rollup.gap_bins(rows)

@@ -28,7 +28,7 @@ from sqlalchemy.exc import OperationalError
 from shadow.records import capture_time
 from shadow.store.connection import Store
 from shadow.store.database import partitions
-from shadow.store.database.dialects import take_time
+from shadow.store.database.dialects import allow_long_queries
 from shadow.store.database.errors import StoreUnavailable
 from shadow.store.database.tables import captures, observations, outcomes, prunings, sources, worst_gaps
 from shadow.store.retention.blockers import PruneRefused, refuse_pending
@@ -96,7 +96,7 @@ def bound(connection: Connection) -> UUID | None:
 def expected(connection: Connection, before: datetime) -> Extent:
     """Count what a prune would remove; raises PruneRefused as it would."""
     oldest = _bound(before)
-    take_time(connection)
+    allow_long_queries(connection)
     refuse_pending(connection, oldest)
     found = {
         key.table.name: connection.execute(select(func.count()).where(key < oldest)).scalar_one()
@@ -217,7 +217,7 @@ class _Prune:
         """Count and drop in one transaction: a crash leaves both undone, or neither."""
         by_source, observed = Counter[int](), 0
         with self._store.writing() as connection:
-            take_time(connection)
+            allow_long_queries(connection)
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
             for one in partitions.leaving(connection):
                 if one.table == captures.name:

@@ -3,7 +3,7 @@
 from shadow.store.streams.streams import (
     NotJudged,
     Stream,
-    Terms,
+    StreamTerms,
     current,
     end_older,
     find,
@@ -20,7 +20,7 @@ from shadow.store.streams.streams import (
 __all__ = [
     "NotJudged",
     "Stream",
-    "Terms",
+    "StreamTerms",
     "current",
     "end_older",
     "find",

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, Select, func, select, update
 
 from model_package.reference import ModelRef
 from shadow.records import CandidateState, Deployment
-from shadow.store.database.dialects import insert_new
+from shadow.store.database.dialects import insert_if_absent
 from shadow.store.database.tables import candidates, deployments, streams
 
 
@@ -25,7 +25,7 @@ class NotJudged(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class StreamTerms:
     """What is agreed on before the evidence comes: who is compared, by which policy, and how strictly.
 
     `policy` is the file's text. `margin` is in log units; `alpha` the share of worse candidates that may be
@@ -64,7 +64,7 @@ class Stream:
     """A stream as it is stored. It holds captures answered from `started_at` until `ended_at`."""
 
     id: int
-    terms: Terms
+    terms: StreamTerms
     candidate: ModelRef
     started_at: datetime
     ended_at: datetime | None
@@ -81,7 +81,7 @@ def next_number(connection: Connection, live_digest: str) -> int:
     return int(connection.execute(before).scalar_one()) + 1
 
 
-def open_stream(connection: Connection, terms: Terms, now: datetime) -> Stream:
+def open_stream(connection: Connection, terms: StreamTerms, now: datetime) -> Stream:
     """Begin a stream at `now`; one that has begun with the same key is returned as it is."""
     values = {
         "key": terms.key,
@@ -90,7 +90,7 @@ def open_stream(connection: Connection, terms: Terms, now: datetime) -> Stream:
         "started_at": now,
         **{name: getattr(terms, name) for name in _SAME_NAME},
     }
-    insert_new(connection, streams, values)
+    insert_if_absent(connection, streams, values)
     return _stream(connection.execute(_joined().where(streams.c.key == terms.key)).one())
 
 
@@ -185,7 +185,7 @@ def _joined() -> Select[Any]:
 
 
 def _stream(row: Row[Any]) -> Stream:
-    terms = Terms(
+    terms = StreamTerms(
         live=ModelRef(row.live_name, row.live_version), **{name: getattr(row, name) for name in _SAME_NAME}
     )
     candidate = ModelRef(row.candidate_name, row.candidate_version)

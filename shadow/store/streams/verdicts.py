@@ -16,7 +16,7 @@ _TURN = 7031
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedVerdict:
     """A verdict as it was when its state began; `id` is 0 until the store has given it one.
 
     `watermark_day` and `sold`: which days it knew, and how many sold houses of them. `report`: all of it.
@@ -32,7 +32,7 @@ class Recorded:
     id: int = 0
 
 
-def last(connection: Connection, stream_id: int) -> Recorded | None:
+def last(connection: Connection, stream_id: int) -> RecordedVerdict | None:
     """The newest row of a stream: the state it is in."""
     return _first(connection, _newest_first(stream_id).limit(1))
 
@@ -50,19 +50,19 @@ def state_as_of(
     return begun
 
 
-def by_id(connection: Connection, verdict_id: int) -> Recorded | None:
+def by_id(connection: Connection, verdict_id: int) -> RecordedVerdict | None:
     """One row: what a promotion was decided on."""
     return _first(connection, select(verdicts).where(verdicts.c.id == verdict_id))
 
 
-def history(connection: Connection, stream_id: int, most: int = 100) -> list[Recorded]:
+def history(connection: Connection, stream_id: int, most: int = 100) -> list[RecordedVerdict]:
     """The changes of a stream's state, newest first."""
     return [_recorded(row) for row in connection.execute(_newest_first(stream_id).limit(most))]
 
 
 def append_change(
-    connection: Connection, verdict: Recorded, *, always: bool = False
-) -> tuple[Recorded, Recorded | None]:
+    connection: Connection, verdict: RecordedVerdict, *, always: bool = False
+) -> tuple[RecordedVerdict, RecordedVerdict | None]:
     """Add a row if the state is another than the stream's last, or `always`.
 
     Returns the row in force and the one before; both are the last one when nothing was added. Several hosts
@@ -91,12 +91,12 @@ def _newest_first(stream_id: int) -> Select[Any]:
     return select(verdicts).where(verdicts.c.stream_id == stream_id).order_by(verdicts.c.id.desc())
 
 
-def _first(connection: Connection, query: Select[Any]) -> Recorded | None:
+def _first(connection: Connection, query: Select[Any]) -> RecordedVerdict | None:
     row = connection.execute(query).first()
     return None if row is None else _recorded(row)
 
 
-def _values(verdict: Recorded) -> dict[str, Any]:
+def _values(verdict: RecordedVerdict) -> dict[str, Any]:
     return {
         "stream_id": verdict.stream_id,
         "state": verdict.state.value,
@@ -108,9 +108,9 @@ def _values(verdict: Recorded) -> dict[str, Any]:
     }
 
 
-def _recorded(row: Row[Any]) -> Recorded:
+def _recorded(row: Row[Any]) -> RecordedVerdict:
     return _of(dict(row._mapping))
 
 
-def _of(values: Mapping[str, Any]) -> Recorded:
-    return Recorded(**{**values, "state": VerdictState(values["state"])})
+def _of(values: Mapping[str, Any]) -> RecordedVerdict:
+    return RecordedVerdict(**{**values, "state": VerdictState(values["state"])})

@@ -31,7 +31,7 @@ MakeSeason = Callable[..., Season]
 def told(season: Season, **masked: Any) -> dict[str, Any]:
     reading = StoreCollector(season.store, season.models, **masked)
     for lookup in (reading.state, reading.ledger, reading.outcomes, reading.evidence):
-        lookup.attempt()
+        lookup.refresh()
     return dict(reading())
 
 

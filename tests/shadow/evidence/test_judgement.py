@@ -116,7 +116,7 @@ def test_a_day_is_mature_when_it_and_the_time_outcomes_take_are_over(late: float
 def stream_of_seconds() -> streams.Stream:
     """A stream whose days are seconds."""
     text = demo_text()
-    terms = streams.Terms(1, 1, LIVE, "1", "2", "3", text, "4", 1, 0.004, 0.025, 1)
+    terms = streams.StreamTerms(1, 1, LIVE, "1", "2", "3", text, "4", 1, 0.004, 0.025, 1)
     return streams.Stream(1, terms, CANDIDATE, START, None)
 
 

@@ -19,7 +19,7 @@ from shadow import policy
 from shadow.policy import Policy
 from shadow.records import Capture, Deployment, NewObservation, Outcome, OutcomeState, new_capture_ids
 from shadow.store import Store, candidates, captures, deployments, observations, outcomes, sources, streams
-from shadow.store.streams import Stream, Terms
+from shadow.store.streams import Stream, StreamTerms
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
 LIVE, CANDIDATE = ModelRef("linear", "1"), ModelRef("gbm", "2")
@@ -116,9 +116,9 @@ class Town:
         self.score(lambda name: NewObservation(name, prediction_dollars=dollars), now)
 
 
-def terms(candidate_id: int, deployment_id: int, judged_by: Policy, number: int = 1) -> Terms:
+def terms(candidate_id: int, deployment_id: int, judged_by: Policy, number: int = 1) -> StreamTerms:
     """What a stream of the town is about."""
-    return Terms(
+    return StreamTerms(
         deployment_id=deployment_id,
         candidate_id=candidate_id,
         live=LIVE,
@@ -135,7 +135,7 @@ def terms(candidate_id: int, deployment_id: int, judged_by: Policy, number: int 
 
 
 @pytest.fixture
-def make_terms() -> Callable[..., Terms]:
+def make_terms() -> Callable[..., StreamTerms]:
     """What a stream between a candidate and a deployment is about, by the default policy."""
     return lambda candidate_id, deployment_id: terms(
         candidate_id, deployment_id, Policy.parse(policy.default_text())

@@ -11,7 +11,7 @@ from typing import Any
 from model_package.reference import ModelRef
 from shadow.records import CandidateState, Deployment
 from shadow.store import Store, candidates, deployments, open_store, streams
-from shadow.store.streams import Stream, Terms
+from shadow.store.streams import Stream, StreamTerms
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
 LIVE, CANDIDATE = ModelRef("linear", "1"), ModelRef("gbm", "2")
@@ -27,7 +27,7 @@ def add(store: Store, model: ModelRef = CANDIDATE) -> int:
         return candidates.add(connection, model, 1.0, None, START).id
 
 
-def open_one(store: Store, terms: Terms, now: datetime = START) -> Stream:
+def open_one(store: Store, terms: StreamTerms, now: datetime = START) -> Stream:
     with store.writing() as connection:
         return streams.open_stream(connection, terms, now)
 
@@ -37,7 +37,7 @@ def current(store: Store) -> list[Stream]:
         return streams.current(connection)
 
 
-def test_a_stream_is_stored_as_it_was_agreed_on(store: Store, make_terms: Callable[..., Terms]) -> None:
+def test_a_stream_is_stored_as_it_was_agreed_on(store: Store, make_terms: Callable[..., StreamTerms]) -> None:
     deployed = deploy(store)
     terms = make_terms(add(store), deployed.id)
     opened = open_one(store, terms)
@@ -53,7 +53,9 @@ def test_a_stream_is_stored_as_it_was_agreed_on(store: Store, make_terms: Callab
         assert streams.of_candidate(connection, terms.candidate_id) == [opened]
 
 
-def test_opening_it_again_returns_the_one_there_is(store: Store, make_terms: Callable[..., Terms]) -> None:
+def test_opening_it_again_returns_the_one_there_is(
+    store: Store, make_terms: Callable[..., StreamTerms]
+) -> None:
     terms = make_terms(add(store), deploy(store).id)
     opened = open_one(store, terms)
     assert open_one(store, replace(terms, number=2, alpha=0.001), START + timedelta(days=1)) == opened
@@ -61,7 +63,7 @@ def test_opening_it_again_returns_the_one_there_is(store: Store, make_terms: Cal
 
 
 def test_whatever_evidence_depends_on_makes_it_another_stream(
-    store: Store, make_terms: Callable[..., Terms]
+    store: Store, make_terms: Callable[..., StreamTerms]
 ) -> None:
     terms = make_terms(add(store), deploy(store).id)
     other = {
@@ -80,7 +82,7 @@ def test_whatever_evidence_depends_on_makes_it_another_stream(
 
 
 def test_current_are_those_of_active_candidates_against_the_newest_deployment(
-    store: Store, make_terms: Callable[..., Terms]
+    store: Store, make_terms: Callable[..., StreamTerms]
 ) -> None:
     deployed, one, two = deploy(store), add(store), add(store, ModelRef("gbm", "3"))
     streams_of = [open_one(store, make_terms(candidate, deployed.id)) for candidate in (one, two)]
@@ -97,7 +99,7 @@ def test_current_are_those_of_active_candidates_against_the_newest_deployment(
 
 
 def test_the_number_counts_every_stream_ever_opened_against_one_live_artifact(
-    store: Store, make_terms: Callable[..., Terms]
+    store: Store, make_terms: Callable[..., StreamTerms]
 ) -> None:
     deployed, candidate = deploy(store), add(store)
     terms = make_terms(candidate, deployed.id)
@@ -113,7 +115,7 @@ def test_the_number_counts_every_stream_ever_opened_against_one_live_artifact(
 
 
 def test_streams_opened_at_once_never_have_the_same_number(
-    store: Store, make_terms: Callable[..., Terms]
+    store: Store, make_terms: Callable[..., StreamTerms]
 ) -> None:
     terms = make_terms(add(store), deploy(store).id)
     others = [open_store(store.url) for _ in range(4)]
