@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from api.answers import Answer
+from api.answers import HttpAnswer
 from api.errors import CrossSiteRequest, MisdirectedRequest, UnreadableRequest
 from api.fast_path import Wsgi
 from api.hosts import Hosts
@@ -24,7 +24,7 @@ class Admission:
         self,
         inner: Wsgi,
         hosts: Hosts,
-        refuse: Callable[[Exception, dict[str, Any]], Answer],
+        refuse: Callable[[Exception, dict[str, Any]], HttpAnswer],
         prefix: str = "",
     ) -> None:
         self._inner = inner

@@ -13,7 +13,7 @@ _LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStat
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """One HTTP answer with its whole body."""
 
     body: bytes

@@ -14,26 +14,28 @@ from flask import Flask, Response, request
 
 from api import content, errors, live, middleware, model_watch, openapi
 from api.admission import Admission
-from api.answers import Answer
+from api.answers import HttpAnswer
+from api.capture_recorder import CaptureRecorder
 from api.clients import Clients
 from api.deployments import Deployments
-from api.fast_path import ENDPOINT, PATH, Front
+from api.fast_path import ENDPOINT, PATH, FastPath
 from api.health import Health
 from api.hosts import Hosts
 from api.identifiers import Identifiers, RandomBits
+from api.limits import RequestLimits
 from api.live import Live
 from api.models import Models
 from api.openapi import view as docs
 from api.outcomes import Outcomes
-from api.pages.routes import Site
-from api.predictions import Limits, Predictions, Recorder
+from api.pages.routes import Pages
+from api.predictions import Predictions
 from api.retries import Retries
-from api.store_reads import Lookups
+from api.store_reads import StoreReads
 from api.verdicts import Verdicts
 from monitoring import metrics
 from monitoring.metrics import ServingMetrics
 from shadow import status
-from shadow.journal.recorder import open_recorder
+from shadow.journal.recorder import DROP_REASONS, open_recorder
 from shadow.processes.handover import INSTANCE_VARIABLE
 from shadow.settings import Settings
 from shadow.status import Status
@@ -48,15 +50,15 @@ class PlainResponse(Response):
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Components:
     """What the application is made of."""
 
     live: Live
-    recorder: Recorder
-    lookups: Lookups
+    recorder: CaptureRecorder
+    store_reads: StoreReads
     metrics: ServingMetrics
     models_dir: Path
-    limits: Limits
+    limits: RequestLimits
     retries: Retries
     """The keys of requests that were answered."""
     retry_by_request_id: bool = False
@@ -83,13 +85,13 @@ def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
     measured = metrics.serving(metrics_directory)
     measured.build[(umbra_version(),)].set(1)
     application = build(
-        Parts(
+        Components(
             live=serving,
             recorder=open_recorder(settings),
-            lookups=Lookups(store, masked=settings.masked_fields),
+            store_reads=StoreReads(store, masked=settings.masked_fields),
             metrics=measured,
             models_dir=settings.models,
-            limits=Limits(settings.api_max_rows, settings.api_max_body_bytes),
+            limits=RequestLimits(settings.api_max_rows, settings.api_max_body_bytes),
             retries=Retries(settings.metrics_files("retries")),
             retry_by_request_id=settings.api_retry_by_request_id,
             hosts=Hosts(settings.api_host, settings.api_hosts),
@@ -107,7 +109,7 @@ def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
     return application
 
 
-def build(parts: Parts) -> Flask:
+def build(parts: Components) -> Flask:
     """Put the parts together."""
     app = Flask("api", static_folder="pages/vendor", static_url_path="/docs/vendor")
     app.response_class = PlainResponse
@@ -117,7 +119,7 @@ def build(parts: Parts) -> Flask:
     predictions = Predictions(
         parts.live,
         parts.recorder,
-        parts.lookups,
+        parts.store_reads,
         parts.metrics,
         ids,
         parts.limits,
@@ -125,9 +127,9 @@ def build(parts: Parts) -> Flask:
         retry_by_request_id=parts.retry_by_request_id,
     )
     decides = parts.deployments is not None
-    site = Site(
+    site = Pages(
         parts.live,
-        parts.lookups,
+        parts.store_reads,
         parts.limits,
         parts.take_status,
         decides=decides,
@@ -136,9 +138,9 @@ def build(parts: Parts) -> Flask:
     _route(app, parts, predictions, site)
     refuse = _refuser(parts.metrics, site)
     app.register_error_handler(Exception, lambda fault: refuse(fault, request.environ).as_response())
-    front = Front(predictions.create, refuse, app.wsgi_app)
-    app.wsgi_app = middleware.Access(  # type: ignore[method-assign]
-        Admission(front, parts.hosts, refuse, parts.path_prefix),
+    fast_path = FastPath(predictions.create, refuse, app.wsgi_app)
+    app.wsgi_app = middleware.Middleware(  # type: ignore[method-assign]
+        Admission(fast_path, parts.hosts, refuse, parts.path_prefix),
         parts.metrics,
         ids,
         time.perf_counter,
@@ -152,11 +154,11 @@ def build(parts: Parts) -> Flask:
     return app
 
 
-def _route(app: Flask, parts: Parts, predictions: Predictions, site: Site) -> None:
-    models = Models(parts.live, parts.lookups, parts.models_dir)
+def _route(app: Flask, parts: Components, predictions: Predictions, site: Pages) -> None:
+    models = Models(parts.live, parts.store_reads, parts.models_dir)
     health = Health(parts.live, parts.instance)
-    verdicts = Verdicts(parts.lookups)
-    outcomes = Outcomes(parts.recorder, parts.lookups, parts.limits, lambda: datetime.now(UTC))
+    verdicts = Verdicts(parts.store_reads)
+    outcomes = Outcomes(parts.recorder, parts.store_reads, parts.limits, lambda: datetime.now(UTC))
     document = openapi.document(
         umbra_version(),
         parts.limits.rows,
@@ -166,7 +168,7 @@ def _route(app: Flask, parts: Parts, predictions: Predictions, site: Site) -> No
     )
     described = docs.Docs(document)
     app.before_request(_say_route)
-    # The front takes this one; here it stands for its other methods' 405 and for a trailing slash.
+    # FastPath answers this one; Flask knows it for the 405 of its other methods and for a trailing slash.
     app.add_url_rule(
         PATH, ENDPOINT, lambda: predictions.create(request.environ).as_response(), methods=["POST"]
     )
@@ -194,8 +196,8 @@ def _say_route() -> None:
         middleware.of(request.environ).matched(request.url_rule.rule, request.endpoint)
 
 
-def _refuser(measured: ServingMetrics, site: Site) -> Callable[[Exception, dict[str, Any]], Answer]:
-    def refuse(fault: Exception, environ: dict[str, Any]) -> Answer:
+def _refuser(measured: ServingMetrics, site: Pages) -> Callable[[Exception, dict[str, Any]], HttpAnswer]:
+    def refuse(fault: Exception, environ: dict[str, Any]) -> HttpAnswer:
         exchange = middleware.of(environ)
         instance = environ.get("SCRIPT_NAME", "") + middleware.path(environ)
         said = errors.answer(fault, instance, exchange.request_id)
@@ -203,12 +205,12 @@ def _refuser(measured: ServingMetrics, site: Site) -> Callable[[Exception, dict[
         measured.refused[(said.problem.code,)].inc()
         if environ["REQUEST_METHOD"] in ("GET", "HEAD") and content.prefers_page(environ):
             return site.problem(said, exchange.request_id)
-        return Answer(said.body, errors.MEDIA_TYPE, said.problem.status.value, said.headers)
+        return HttpAnswer(said.body, errors.MEDIA_TYPE, said.problem.status.value, said.headers)
 
     return refuse
 
 
-def _prepare_children(app: Flask, parts: Parts) -> None:
+def _prepare_children(app: Flask, parts: Components) -> None:
     """Make what the request path counts exist from the start, so that the first event is seen as a step."""
     measured = parts.metrics
     for rule in app.url_map.iter_rules():
@@ -218,6 +220,8 @@ def _prepare_children(app: Flask, parts: Parts) -> None:
         measured.requests["POST", PATH, code]
     for problem in (*errors.BY_EXCEPTION.values(), *errors.BY_STATUS.values()):
         measured.refused[(problem.code,)]
+    for reason in DROP_REASONS:
+        measured.captures_dropped[(reason,)]
     measured.price_dollars[("live",)]
     measured.prediction_seconds[("live",)]
     if parts.live.is_ready:

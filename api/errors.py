@@ -256,7 +256,7 @@ _HTTP_DETAILS = {HTTPStatus.NOT_FOUND: "no resource has this path; /docs shows t
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class ProblemAnswer:
     """A problem ready to be sent."""
 
     problem: Problem
@@ -265,7 +265,7 @@ class Refused:
     headers: Mapping[str, str]
 
 
-def answer(fault: Exception, instance: str, request_id: str) -> Refused:
+def answer(fault: Exception, instance: str, request_id: str) -> ProblemAnswer:
     """Turn any exception into the problem that strangers may see; what is our own fault is logged whole."""
     problem = BY_EXCEPTION.get(type(fault))
     if problem is not None:
@@ -273,10 +273,10 @@ def answer(fault: Exception, instance: str, request_id: str) -> Refused:
     if isinstance(fault, HTTPException):
         return _of_http(fault, instance, request_id)
     logs.event(_log, "request_failed", level=logging.ERROR, error=fault)
-    return Refused(INTERNAL, OURS, INTERNAL.body(OURS, instance, request_id), {})
+    return ProblemAnswer(INTERNAL, OURS, INTERNAL.body(OURS, instance, request_id), {})
 
 
-def _known(problem: Problem, fault: Exception, instance: str, request_id: str) -> Refused:
+def _known(problem: Problem, fault: Exception, instance: str, request_id: str) -> ProblemAnswer:
     more: dict[str, Any] = {}
     if isinstance(fault, InvalidRows | InvalidDecision):
         more["errors"] = [
@@ -295,14 +295,14 @@ def _known(problem: Problem, fault: Exception, instance: str, request_id: str) -
         more["decided_at"] = fault.decided_at
         headers = {**headers, "Location": fault.address}
     detail = _DETAILS.get(type(fault), str)(fault)
-    return Refused(problem, detail, problem.body(detail, instance, request_id, **more), headers)
+    return ProblemAnswer(problem, detail, problem.body(detail, instance, request_id, **more), headers)
 
 
-def _of_http(fault: HTTPException, instance: str, request_id: str) -> Refused:
+def _of_http(fault: HTTPException, instance: str, request_id: str) -> ProblemAnswer:
     problem = BY_STATUS.get(fault.code or 500) or _unnamed(fault)
     headers = {name: value for name, value in fault.get_headers() if name == "Allow"}
     detail = f"Allow: {headers['Allow']}" if headers else _HTTP_DETAILS.get(problem.status, problem.title)
-    return Refused(problem, detail, problem.body(detail, instance, request_id), headers)
+    return ProblemAnswer(problem, detail, problem.body(detail, instance, request_id), headers)
 
 
 def _unnamed(fault: HTTPException) -> Problem:

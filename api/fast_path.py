@@ -1,7 +1,7 @@
-"""The front: answers POST /v1/predictions itself and leaves everything else to Flask.
+"""The fast path: answer POST /v1/predictions here and leave everything else to Flask.
 
 Flask's routing, contexts and response objects take a quarter of a prediction's time; the one route that
-is asked thousands of times a second goes without them (docs/decisions/0005-front.md).
+serves thousands of requests a second does without them (docs/decisions/0005-front.md).
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from api import middleware
-from api.answers import Answer
+from api.answers import HttpAnswer
 
 PATH = "/v1/predictions"
 ENDPOINT = "predictions.create"
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
-class Front:
-    """A WSGI application in front of another."""
+class FastPath:
+    """A WSGI application in fast_path of Flask's."""
 
     def __init__(
         self,
-        create: Callable[[dict[str, Any]], Answer],
-        refuse: Callable[[Exception, dict[str, Any]], Answer],
+        create: Callable[[dict[str, Any]], HttpAnswer],
+        refuse: Callable[[Exception, dict[str, Any]], HttpAnswer],
         rest: Wsgi,
     ) -> None:
         self._create = create

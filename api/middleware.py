@@ -75,7 +75,7 @@ def path(environ: dict[str, Any]) -> str:
     return raw if raw.isascii() else raw.encode("latin-1").decode("utf-8", "replace")
 
 
-class Access:
+class Middleware:
     """The WSGI application around all others.
 
     While texts are withheld a client's request id is taken over only if it can be no text.

@@ -31,7 +31,7 @@ _STOP_SECONDS = 1.0
 _log = logging.getLogger("umbra.switching")
 
 
-class Switching:
+class ModelWatch:
     """Follows the store's newest deployment for one process."""
 
     def __init__(
@@ -121,11 +121,11 @@ class Switching:
         self._not_before = self._clock() + self._retry.next()
 
 
-def follow(settings: Settings, serving: Live, store: Store, metrics: ServingMetrics) -> Switching:
+def follow(settings: Settings, serving: Live, store: Store, metrics: ServingMetrics) -> ModelWatch:
     """Begin to follow the store's deployments in this process."""
-    switching = Switching(serving, store, settings.models, settings.data_dir, metrics)
-    switching.start()
-    return switching
+    model_watch = ModelWatch(serving, store, settings.models, settings.data_dir, metrics)
+    model_watch.start()
+    return model_watch
 
 
 def show(metrics: ServingMetrics, serving: Live, before: live.Serving | None = None) -> None:

@@ -15,7 +15,7 @@ from api.content import JSON
 from api.deployments import shown_deployment
 from api.errors import InvalidQuery
 from api.live import Live
-from api.store_reads import Lookups
+from api.store_reads import StoreReads
 from model_package import artifact, manifest
 from model_package.manifest import Manifest
 from model_package.reference import ModelRef
@@ -31,9 +31,9 @@ _log = logging.getLogger("umbra.models")
 class Models:
     """The two views, with what they need."""
 
-    def __init__(self, live: Live, lookups: Lookups, directory: Path) -> None:
+    def __init__(self, live: Live, store_reads: StoreReads, directory: Path) -> None:
         self._live = live
-        self._lookups = lookups
+        self._store_reads = store_reads
         self._directory = directory
         self._cards: dict[str, dict[str, Any]] = {}
 
@@ -57,13 +57,13 @@ class Models:
     def deployments(self) -> Response:
         """Who was live, the newest first, or the deployment that was decided at a moment."""
         decided_at = _moment(request.args.get("decided_at"))
-        history = self._lookups.deployments()[::-1]
+        history = self._store_reads.deployments()[::-1]
         made = [one for one in history if decided_at in (None, one.since)]
         return _answer({"deployments": [shown_deployment(one) for one in made[:DEPLOYMENTS_MOST]]})
 
     def _candidates(self) -> list[Candidate] | None:
         try:
-            return self._lookups.candidates()
+            return self._store_reads.candidates()
         except StoreUnavailable as fault:
             logs.event(_log, "candidates_unknown", level=logging.WARNING, error=fault)
             return None

@@ -10,9 +10,10 @@ import orjson
 from flask import Response, request
 
 from api import content, middleware
+from api.capture_recorder import CaptureRecorder
 from api.errors import OutcomesNotKept
-from api.predictions import Limits, Recorder
-from api.store_reads import Lookups
+from api.limits import RequestLimits
+from api.store_reads import StoreReads
 from monitoring.logs.fields import LISTED_MOST
 from shadow import outcomes
 from shadow.records import Outcome, OutcomeState
@@ -22,10 +23,14 @@ class Outcomes:
     """The two views, with what they need."""
 
     def __init__(
-        self, recorder: Recorder, lookups: Lookups, limits: Limits, clock: Callable[[], datetime]
+        self,
+        recorder: CaptureRecorder,
+        store_reads: StoreReads,
+        limits: RequestLimits,
+        clock: Callable[[], datetime],
     ) -> None:
         self._recorder = recorder
-        self._lookups = lookups
+        self._store_reads = store_reads
         self._limits = limits
         self._clock = clock
 
@@ -48,7 +53,7 @@ class Outcomes:
 
     def show(self) -> Response:
         """What is known of all answered houses."""
-        known, counted_at = self._lookups.outcome_counts()
+        known, counted_at = self._store_reads.outcome_counts()
         return _answer(HTTPStatus.OK, {**known.by_name(), "counted_at": counted_at})
 
 

@@ -3,58 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 import orjson
 from flask import Response
 
 from api import content, middleware, retries
-from api.answers import Answer
+from api.answers import HttpAnswer
+from api.capture_recorder import CaptureRecorder
 from api.errors import InvalidIdentifier, UnknownPrediction
 from api.identifiers import Identifiers
+from api.limits import RequestLimits
 from api.live import Live
 from api.retries import Claim, Key, Retries
-from api.store_reads import Lookups
+from api.store_reads import StoreReads
 from model_package.reference import ModelRef
-from model_package.schema import BY_NAME, ENTITY, Houses, InvalidRows, Row, parse_csv, parse_json
+from model_package.schema import BY_NAME, ENTITY, Houses, InvalidRows, parse_csv, parse_json
 from monitoring.logs.fields import LISTED_MOST
 from monitoring.metrics import ServingMetrics, observe_all
-from shadow.journal import recorder as capture
+from shadow.journal import recorder
 from shadow.records import Observation, Outcome, Prediction
 
 MODEL_HEADER = "X-Umbra-Model"
-
-
-class Recorder(Protocol):
-    """What takes captures and outcomes: never raises, never blocks for long."""
-
-    def record(
-        self,
-        *,
-        request_id: str,
-        live: ModelRef,
-        capture_ids: Sequence[UUID],
-        rows: Sequence[Row],
-        dollars: Sequence[float],
-        entities: Sequence[str | None] = (),
-    ) -> str | None:
-        """None when the journal has it, else why not."""
-        ...
-
-    def record_outcomes(self, request_id: str, outcomes: Sequence[Outcome]) -> str | None:
-        """None when the journal has them, else why not."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one request may ask at most."""
-
-    rows: int
-    body_bytes: int
 
 
 class Predictions:
@@ -63,25 +34,25 @@ class Predictions:
     def __init__(
         self,
         live: Live,
-        recorder: Recorder,
-        lookups: Lookups,
+        recorder: CaptureRecorder,
+        store_reads: StoreReads,
         metrics: ServingMetrics,
         ids: Identifiers,
-        limits: Limits,
+        limits: RequestLimits,
         known: Retries,
         *,
         retry_by_request_id: bool = False,
     ) -> None:
         self._live = live
         self._recorder = recorder
-        self._lookups = lookups
+        self._store_reads = store_reads
         self._metrics = metrics
         self._ids = ids
         self._limits = limits
         self._retries = known
         self._retry_by_request_id = retry_by_request_id
 
-    def create(self, environ: dict[str, Any]) -> Answer:
+    def create(self, environ: dict[str, Any]) -> HttpAnswer:
         """Validate, price, capture, answer: answer i is input i."""
         body_kind = content.of_body(environ)
         answer_kind = content.of_answer(environ, body_kind)
@@ -98,7 +69,7 @@ class Predictions:
 
     def _answer(
         self, houses: Houses, kind: str, exchange: middleware.Exchange, key: Key | None, body: bytes
-    ) -> Answer:
+    ) -> HttpAnswer:
         serving = self._live.serving()
         begun = time.perf_counter()
         dollars = serving.price(houses.rows)
@@ -139,7 +110,7 @@ class Predictions:
             self._retries.settle(claim)
         if missed is None:
             self._metrics.captures_written.inc(len(rows))
-        elif missed == capture.LATE:
+        elif missed == recorder.LATE:
             self._metrics.captures_late.inc(len(rows))
         else:
             self._metrics.captures_dropped[(missed,)].inc(len(rows))
@@ -155,7 +126,7 @@ class Predictions:
     def show(self, identifier: str) -> Response:
         """A capture, every observation of it, and its outcomes once there are some."""
         capture_id = _identifier(identifier)
-        found = self._lookups.prediction(capture_id)
+        found = self._store_reads.prediction(capture_id)
         if found is None:
             raise UnknownPrediction(
                 f"no prediction {capture_id} is in the store; a new one may still be on its way there"
@@ -169,7 +140,7 @@ def _refused_fields(fault: InvalidRows) -> list[str]:
     return [name for name in named if name is not None][:LISTED_MOST]
 
 
-def _json(exchange: middleware.Exchange, ids: list[UUID], dollars: list[float]) -> Answer:
+def _json(exchange: middleware.Exchange, ids: list[UUID], dollars: list[float]) -> HttpAnswer:
     body = orjson.dumps(
         {
             "request_id": exchange.request_id,
@@ -179,13 +150,13 @@ def _json(exchange: middleware.Exchange, ids: list[UUID], dollars: list[float]) 
             ],
         }
     )
-    return Answer(body, content.JSON)
+    return HttpAnswer(body, content.JSON)
 
 
-def _csv(model: str, ids: list[UUID], dollars: list[float]) -> Answer:
+def _csv(model: str, ids: list[UUID], dollars: list[float]) -> HttpAnswer:
     lines = [f"{number},{price!r}\r\n" for number, price in zip(ids, dollars, strict=True)]
     body = "prediction_id,price_dollars\r\n" + "".join(lines)
-    return Answer(body.encode(), "text/csv; charset=utf-8; header=present", headers={MODEL_HEADER: model})
+    return HttpAnswer(body.encode(), "text/csv; charset=utf-8; header=present", headers={MODEL_HEADER: model})
 
 
 def _identifier(text: str) -> UUID:

@@ -29,7 +29,7 @@ _SHORT_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class CandidateVerdict:
     """The newest stream of a candidate with the changes of its state.
 
     `is_over`: nothing more is added, for the candidate was removed or another model is live. `ended_at` is
@@ -42,7 +42,7 @@ class Judged:
     ended_at: datetime | None
 
 
-class Lookups:
+class StoreReads:
     """What the API reads from the store; every method may raise StoreUnavailable, soon.
 
     Fields that are `masked` are in no document that is read.
@@ -82,7 +82,7 @@ class Lookups:
         """What is being judged, with the documents about it."""
         return self._bounded(lambda: _judged(self._store, self.masked))
 
-    def verdict(self, candidate: str) -> Judged | None:
+    def verdict(self, candidate: str) -> CandidateVerdict | None:
         """What is known of one candidate (NAME@VERSION), now or where it stood; None: it was never judged."""
         return self._bounded(lambda: _judged_one(self._store, candidate, self.masked))
 
@@ -137,7 +137,7 @@ def _judged(store: Store, masked: Collection[str]) -> list[StreamDocuments]:
         return documents.of_open_streams(connection, masked)
 
 
-def _judged_one(store: Store, candidate: str, masked: Collection[str]) -> Judged | None:
+def _judged_one(store: Store, candidate: str, masked: Collection[str]) -> CandidateVerdict | None:
     """The newest stream of a candidate; one that is over is where it stood."""
     try:
         model = ModelRef.parse(candidate)
@@ -148,7 +148,9 @@ def _judged_one(store: Store, candidate: str, masked: Collection[str]) -> Judged
         if dossier is None:
             return None
         stream = dossier.stream
-        return Judged(dossier, verdicts.history(connection, stream.id), dossier.is_over, stream.ended_at)
+        return CandidateVerdict(
+            dossier, verdicts.history(connection, stream.id), dossier.is_over, stream.ended_at
+        )
 
 
 def _count(store: Store) -> tuple[OutcomeCounts, datetime]:

@@ -10,7 +10,7 @@ from flask import Response
 
 from api.content import JSON
 from api.errors import UnknownCandidate
-from api.store_reads import Lookups
+from api.store_reads import StoreReads
 from shadow.store.streams.documents import StreamDocuments
 from shadow.store.streams.verdicts import RecordedVerdict
 
@@ -18,16 +18,16 @@ from shadow.store.streams.verdicts import RecordedVerdict
 class Verdicts:
     """The two views. What they show was judged by the evidence process; `computed_at` says when."""
 
-    def __init__(self, lookups: Lookups) -> None:
-        self._lookups = lookups
+    def __init__(self, store_reads: StoreReads) -> None:
+        self._store_reads = store_reads
 
     def verdicts(self) -> Response:
         """Every candidate that is being judged, with its verdict; null: none yet."""
-        return _answer({"verdicts": [_verdict(one) for one in self._lookups.verdicts()]})
+        return _answer({"verdicts": [_verdict(one) for one in self._store_reads.verdicts()]})
 
     def verdict(self, identifier: str) -> Response:
         """One candidate's verdict, or where it stood when its stream ended, with the changes of its state."""
-        found = self._lookups.verdict(identifier)
+        found = self._store_reads.verdict(identifier)
         if found is None:
             raise UnknownCandidate(
                 f"{identifier[:80]!r} was never judged: expected the NAME@VERSION of a candidate"

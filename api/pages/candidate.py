@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.pages import comparison, drift, evidence
-from api.pages.documents import Document
+from api.pages.documents import EvidenceDocument
 from shadow.policy_summary import Pace
 from shadow.store.streams.documents import DocumentKind, StreamDocuments
 
@@ -28,7 +28,7 @@ def shown(
     tab: Tab, candidate: str, dossier: StreamDocuments | None, asked: str | None = None
 ) -> dict[str, Any]:
     """What the tab's template is given; `asked` is the field somebody wants to see."""
-    document = Document.of(dossier, tab.document)
+    document = EvidenceDocument.of(dossier, tab.document)
     return {
         "candidate": candidate,
         "tab": tab.name,
@@ -38,24 +38,24 @@ def shown(
         "is_over": dossier is not None and dossier.is_over,
         "judged_by": Pace.of(dossier.stream.terms.policy).words if dossier else None,
         "changes": dossier.changes if dossier else (),
-        "verdict": Document.of(dossier, "verdict"),
+        "verdict": EvidenceDocument.of(dossier, "verdict"),
         "document": document,
         **(tab.fill(dossier, asked) if dossier is not None and document.computed_at else {}),
     }
 
 
 def _comparison(dossier: StreamDocuments, _asked: str | None) -> dict[str, Any]:
-    return comparison.shown(Document.of(dossier, "comparison"))
+    return comparison.shown(EvidenceDocument.of(dossier, "comparison"))
 
 
 def _evidence(dossier: StreamDocuments, _asked: str | None) -> dict[str, Any]:
-    verdict, course = Document.of(dossier, "verdict"), Document.of(dossier, "evidence")
-    compared = Document.of(dossier, "comparison")
+    verdict, course = EvidenceDocument.of(dossier, "verdict"), EvidenceDocument.of(dossier, "evidence")
+    compared = EvidenceDocument.of(dossier, "comparison")
     return evidence.shown(verdict, course, compared, dossier.stream.terms.margin)
 
 
 def _drift(dossier: StreamDocuments, asked: str | None) -> dict[str, Any]:
-    return drift.shown(Document.of(dossier, "drift"), asked)
+    return drift.shown(EvidenceDocument.of(dossier, "drift"), asked)
 
 
 COMPARISON = Tab(

@@ -1,4 +1,4 @@
-"""Charts as data: what static/charts.js draws with Chart.js, and nothing of how it looks."""
+"""Charts as data: what static/charts.js draws with PageChart.js, and nothing of how it looks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ESCAPES = ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"))
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
+class ChartAxis:
     """What an axis shows. `labels`: one for each value, where it has no scale of its own."""
 
     title: str
@@ -34,7 +34,7 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class ChartSeries:
     """Values in one tone: pairs (x, y), or one value for each label."""
 
     name: str
@@ -44,15 +44,15 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
+class PageChart:
     """A chart with the words that stand beside it; `name` is unique on its page."""
 
     name: str
     title: str
     text: str
-    x: Axis
-    y: Axis
-    series: tuple[Series, ...]
+    x: ChartAxis
+    y: ChartAxis
+    series: tuple[ChartSeries, ...]
     sideways: bool = False
 
     @property
@@ -84,9 +84,9 @@ def embedded(data: Any) -> Markup:
     return Markup(text.decode())  # noqa: S704 (nothing in it can end the element)
 
 
-def level(name: str, tone: Tone, value: Any, labels: Sequence[str]) -> Series:
+def level(name: str, tone: Tone, value: Any, labels: Sequence[str]) -> ChartSeries:
     """A threshold: the same value all along."""
-    return Series(name, tone, "dashed", [known(value)] * len(labels))
+    return ChartSeries(name, tone, "dashed", [known(value)] * len(labels))
 
 
 def column(rows: Iterable[Mapping[str, Any]], key: str) -> list[float | None]:

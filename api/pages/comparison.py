@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from api.pages.charts import Axis, Chart, Series, percents
-from api.pages.documents import Document
+from api.pages.charts import ChartAxis, ChartSeries, PageChart, percents
+from api.pages.documents import EvidenceDocument
 from api.pages.formatting import UNKNOWN, day, decimal, gap, known, percent, share, size
 from model_package.schema import NAMES
 
@@ -17,7 +17,7 @@ _FACTOR_2 = math.log(2)
 _LIVE, _CANDIDATE = "Live, dollars", "Candidate, dollars"
 
 
-def shown(comparison: Document) -> dict[str, Any]:
+def shown(comparison: EvidenceDocument) -> dict[str, Any]:
     """What the template is given."""
     points = [pair for pair in map(_point, comparison.rows("points")) if pair is not None]
     segments, days, worst = (comparison.rows(name) for name in ("segments", "days", "worst"))
@@ -42,22 +42,22 @@ def _point(row: Mapping[str, Any]) -> tuple[float, float] | None:
     return (live, candidate) if live and candidate and min(live, candidate) > 0 else None
 
 
-def _scatter(points: Sequence[tuple[float, float]]) -> Chart:
+def _scatter(points: Sequence[tuple[float, float]]) -> PageChart:
     ends = [min(map(min, points)), max(map(max, points))] if points else []
-    return Chart(
+    return PageChart(
         "scatter",
         "Live against candidate",
         f"Each point is a house, {len(points):,} of them; on the line both models say the same.",
-        Axis(_LIVE, "dollars", log=True),
-        Axis(_CANDIDATE, "dollars", log=True),
+        ChartAxis(_LIVE, "dollars", log=True),
+        ChartAxis(_CANDIDATE, "dollars", log=True),
         (
-            Series("Houses", "candidate", "points", [[round(x), round(y)] for x, y in points]),
-            Series("The same", "quiet", "dashed", [[end, end] for end in ends]),
+            ChartSeries("Houses", "candidate", "points", [[round(x), round(y)] for x, y in points]),
+            ChartSeries("The same", "quiet", "dashed", [[end, end] for end in ends]),
         ),
     )
 
 
-def _bland_altman(points: Sequence[tuple[float, float]], comparison: Document) -> Chart:
+def _bland_altman(points: Sequence[tuple[float, float]], comparison: EvidenceDocument) -> PageChart:
     """The difference against the mean of both (of the logarithms: the geometric mean of the prices)."""
     drawn = [[round(math.sqrt(x * y)), round(100 * (y / x - 1), 2)] for x, y in points]
     ends = [min(x for x, _ in drawn), max(x for x, _ in drawn)] if drawn else []
@@ -67,16 +67,16 @@ def _bland_altman(points: Sequence[tuple[float, float]], comparison: Document) -
         ("Lower limit", "quiet", "limits.lower"),
     )
     levels = [(name, tone, percent(comparison.at(path))) for name, tone, path in lines]
-    return Chart(
+    return PageChart(
         "bland-altman",
         "Difference against price (Bland-Altman)",
         "Candidate above or below live, by the mean of both; 95 of 100 houses lie between the limits.",
-        Axis("Mean of both, dollars", "dollars", log=True),
-        Axis("Difference", "percent"),
+        ChartAxis("Mean of both, dollars", "dollars", log=True),
+        ChartAxis("Difference", "percent"),
         (
-            Series("Houses", "candidate", "points", drawn),
+            ChartSeries("Houses", "candidate", "points", drawn),
             *(
-                Series(name, tone, "dashed", [[end, level] for end in ends])  # type: ignore[arg-type]
+                ChartSeries(name, tone, "dashed", [[end, level] for end in ends])  # type: ignore[arg-type]
                 for name, tone, level in levels
                 if level is not None
             ),
@@ -84,7 +84,7 @@ def _bland_altman(points: Sequence[tuple[float, float]], comparison: Document) -
     )
 
 
-def _bins(comparison: Document) -> list[tuple[float, float, float]]:
+def _bins(comparison: EvidenceDocument) -> list[tuple[float, float, float]]:
     """From, to (log units) and houses of each bin of the histogram."""
     edges, counts = comparison.at("histogram.edges"), comparison.at("histogram.counts")
     if not isinstance(edges, list) or not isinstance(counts, list):
@@ -92,48 +92,50 @@ def _bins(comparison: Document) -> list[tuple[float, float, float]]:
     return [(low, high, houses) for (low, high), houses in zip(pairwise(edges), counts, strict=False)]
 
 
-def _histogram(comparison: Document) -> Chart:
+def _histogram(comparison: EvidenceDocument) -> PageChart:
     bins = _bins(comparison)
-    return Chart(
+    return PageChart(
         "histogram",
         "How large the differences are",
         "A sample of houses by how far the candidate's answer is from the live one; the ends hold the rest.",
-        Axis("Candidate above or below live", labels=[f"{gap(low)} to {gap(high)}" for low, high, _ in bins]),
-        Axis("Houses"),
-        (Series("Houses", "candidate", "bar", [known(houses) for *_, houses in bins]),),
+        ChartAxis(
+            "Candidate above or below live", labels=[f"{gap(low)} to {gap(high)}" for low, high, _ in bins]
+        ),
+        ChartAxis("Houses"),
+        (ChartSeries("Houses", "candidate", "bar", [known(houses) for *_, houses in bins]),),
     )
 
 
-def _by_day(days: Sequence[Mapping[str, Any]]) -> Chart:
-    return Chart(
+def _by_day(days: Sequence[Mapping[str, Any]]) -> PageChart:
+    return PageChart(
         "by-day",
         "Day by day",
         "Bias (the mean difference) and the typical size of a difference.",
-        Axis("Day", labels=[day(row.get("date")) for row in days]),
-        Axis("Difference", "percent"),
+        ChartAxis("Day", labels=[day(row.get("date")) for row in days]),
+        ChartAxis("Difference", "percent"),
         (
-            Series("Typical difference", "candidate", "line", percents(days, "mad")),
-            Series("Bias", "strong", "line", percents(days, "bias")),
+            ChartSeries("Typical difference", "candidate", "line", percents(days, "mad")),
+            ChartSeries("Bias", "strong", "line", percents(days, "bias")),
         ),
     )
 
 
-def _by_segment(segments: Sequence[Mapping[str, Any]]) -> Chart:
-    return Chart(
+def _by_segment(segments: Sequence[Mapping[str, Any]]) -> PageChart:
+    return PageChart(
         "by-segment-chart",
         "Bias by segment",
         "By how much the candidate answers above or below the live model.",
-        Axis("Difference", "percent"),
-        Axis("Segment", labels=[str(one.get("segment")).replace("_", " ") for one in segments]),
+        ChartAxis("Difference", "percent"),
+        ChartAxis("Segment", labels=[str(one.get("segment")).replace("_", " ") for one in segments]),
         (
-            Series("Bias", "strong", "bar", percents(segments, "bias")),
-            Series("Typical difference", "candidate", "bar", percents(segments, "mad")),
+            ChartSeries("Bias", "strong", "bar", percents(segments, "bias")),
+            ChartSeries("Typical difference", "candidate", "bar", percents(segments, "mad")),
         ),
         sideways=True,
     )
 
 
-def _measures(comparison: Document) -> list[tuple[str, str, str]]:
+def _measures(comparison: EvidenceDocument) -> list[tuple[str, str, str]]:
     at = comparison.at
     beyond = " / ".join(share(at(f"beyond_{most}")) for most in (5, 10, 20))
     error = decimal(at("limits.se"), 4)

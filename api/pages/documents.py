@@ -13,14 +13,14 @@ from shadow.store.streams.documents import DocumentKind, StreamDocuments
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class EvidenceDocument:
     """One document and when it was made; None: it has not been made yet."""
 
     body: Mapping[str, Any] = field(default_factory=dict)
     computed_at: datetime | None = None
 
     @classmethod
-    def of(cls, dossier: StreamDocuments | None, kind: DocumentKind) -> Document:
+    def of(cls, dossier: StreamDocuments | None, kind: DocumentKind) -> EvidenceDocument:
         """The document of this kind in a dossier."""
         found = dossier.documents.get(kind) if dossier is not None else None
         return cls() if found is None else cls(found.body, found.computed_at)

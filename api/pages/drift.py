@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from api.pages.charts import Axis, Chart, Series
-from api.pages.documents import Document
+from api.pages.charts import ChartAxis, ChartSeries, PageChart
+from api.pages.documents import EvidenceDocument
 from api.pages.formatting import known, words
 
 _MOST = 4
@@ -14,7 +14,7 @@ _RED, _YELLOW = 2, 1
 _RANKED = 20
 
 
-def shown(drift: Document, asked: str | None, most: int = _MOST) -> dict[str, Any]:
+def shown(drift: EvidenceDocument, asked: str | None, most: int = _MOST) -> dict[str, Any]:
     """What the template is given; `asked` is the field whose distribution is to be seen."""
     fields = sorted(drift.moved("fields"), key=_moved, reverse=True)
     chosen = [one for one in fields if one.get("field") == asked]
@@ -44,7 +44,7 @@ def _moved(one: Mapping[str, Any]) -> tuple[float, float]:
     return (unknown if state is None else state, unknown if psi is None else psi)
 
 
-def _windows(drift: Document) -> list[tuple[str, Mapping[str, Any]]]:
+def _windows(drift: EvidenceDocument) -> list[tuple[str, Mapping[str, Any]]]:
     found = drift.at("windows")
     return (
         [(name, one) for name, one in found.items() if isinstance(one, Mapping)]
@@ -53,16 +53,16 @@ def _windows(drift: Document) -> list[tuple[str, Mapping[str, Any]]]:
     )
 
 
-def _ranking(fields: list[Mapping[str, Any]]) -> Chart:
-    return Chart(
+def _ranking(fields: list[Mapping[str, Any]]) -> PageChart:
+    return PageChart(
         "ranking",
         "How far the fields moved",
         f"PSI of the {len(fields)} that moved most, and the floor that chance alone reaches.",
-        Axis("PSI"),
-        Axis("Field", labels=[words(one.get("field")) for one in fields]),
+        ChartAxis("PSI"),
+        ChartAxis("Field", labels=[words(one.get("field")) for one in fields]),
         (
-            Series("PSI", "candidate", "bar", [_rounded(one.get("psi")) for one in fields]),
-            Series("Floor", "quiet", "bar", [_rounded(one.get("floor")) for one in fields]),
+            ChartSeries("PSI", "candidate", "bar", [_rounded(one.get("psi")) for one in fields]),
+            ChartSeries("Floor", "quiet", "bar", [_rounded(one.get("floor")) for one in fields]),
         ),
         sideways=True,
     )
@@ -72,13 +72,16 @@ def _distribution(one: Mapping[str, Any], title: str) -> dict[str, Any]:
     reference, window = _shares(one.get("reference")), _shares(one.get("window"))
     labels = list(dict.fromkeys((*reference, *window)))
     drawn = [[_rounded(each.get(label, 0.0)) for label in labels] for each in (reference, window)]
-    chart = Chart(
+    chart = PageChart(
         f"bins-{one.get('field')}".replace("_", "-"),
         title,
         "Share of the houses in each bin.",
-        Axis("Bin", labels=labels),
-        Axis("Share", "share"),
-        (Series("Reference", "quiet", "bar", drawn[0]), Series("Window", "candidate", "bar", drawn[1])),
+        ChartAxis("Bin", labels=labels),
+        ChartAxis("Share", "share"),
+        (
+            ChartSeries("Reference", "quiet", "bar", drawn[0]),
+            ChartSeries("Window", "candidate", "bar", drawn[1]),
+        ),
     )
     rows = zip(labels, *drawn, strict=True)
     bins = [{"label": label, "reference": before, "window": now} for label, before, now in rows]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from api.pages.charts import Axis, Chart, Series, column, level
-from api.pages.documents import Document
+from api.pages.charts import ChartAxis, ChartSeries, PageChart, column, level
+from api.pages.documents import EvidenceDocument
 from api.pages.formatting import day as day_of
 from api.pages.formatting import decimal, known, signed, whole
 
@@ -15,7 +15,7 @@ _ORDER = ("fail", "unknown", "pass")
 
 
 def shown(
-    verdict: Document, evidence: Document, comparison: Document, margin: float | None
+    verdict: EvidenceDocument, evidence: EvidenceDocument, comparison: EvidenceDocument, margin: float | None
 ) -> dict[str, Any]:
     """What the template is given; `margin` is the stream's, in log units."""
     days = evidence.rows("days")
@@ -46,7 +46,7 @@ def _rank(rule: Mapping[str, Any]) -> int:
     return _ORDER.index(result) if result in _ORDER else 1
 
 
-def _turned(verdict: Document) -> dict[str, bool]:
+def _turned(verdict: EvidenceDocument) -> dict[str, bool]:
     value, threshold = verdict.number("keys.rows.ln_e"), verdict.number("keys.rows.threshold")
     lower, days = verdict.number("keys.days.lower"), verdict.number("keys.days.days") or 0
     needed = verdict.number("keys.days.needed_days") or 0
@@ -56,66 +56,66 @@ def _turned(verdict: Document) -> dict[str, bool]:
     }
 
 
-def _capital(days: Sequence[Mapping[str, Any]], labels: Sequence[str], threshold: float | None) -> Chart:
-    return Chart(
+def _capital(days: Sequence[Mapping[str, Any]], labels: Sequence[str], threshold: float | None) -> PageChart:
+    return PageChart(
         "capital",
         "Key on houses: ln E",
         "Evidence that the candidate is not worse by the margin or more. It turns once it reaches the "
         "threshold ln(1/alpha); harm is the same bet the other way.",
-        Axis("Day", labels=labels),
-        Axis("ln E"),
+        ChartAxis("Day", labels=labels),
+        ChartAxis("ln E"),
         (
-            Series("Not worse", "candidate", "line", column(days, "ln_e")),
-            Series("Harm", "bad", "line", column(days, "harm_ln_e")),
+            ChartSeries("Not worse", "candidate", "line", column(days, "ln_e")),
+            ChartSeries("Harm", "bad", "line", column(days, "harm_ln_e")),
             level("Threshold", "strong", threshold, labels),
         ),
     )
 
 
-def _interval(days: Sequence[Mapping[str, Any]], labels: Sequence[str], margin: float | None) -> Chart:
-    return Chart(
+def _interval(days: Sequence[Mapping[str, Any]], labels: Sequence[str], margin: float | None) -> PageChart:
+    return PageChart(
         "interval",
         "Gain, with an interval that holds however often one looks",
         "Mean of the live model's loss less the candidate's, log units. Above zero the candidate is better; "
         "above the margin's line it is not worse by the margin.",
-        Axis("Day", labels=labels),
-        Axis("Gain, log units"),
+        ChartAxis("Day", labels=labels),
+        ChartAxis("Gain, log units"),
         (
-            Series("Interval", "candidate", "upper", column(days, "upper")),
-            Series("Interval, lower end", "candidate", "lower", column(days, "lower")),
-            Series("Mean", "candidate", "line", column(days, "mean")),
+            ChartSeries("Interval", "candidate", "upper", column(days, "upper")),
+            ChartSeries("Interval, lower end", "candidate", "lower", column(days, "lower")),
+            ChartSeries("Mean", "candidate", "line", column(days, "mean")),
             level("No difference", "quiet", 0.0, labels),
             level("Margin", "strong", None if margin is None else -margin, labels),
         ),
     )
 
 
-def _key_days(days: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> Chart:
-    return Chart(
+def _key_days(days: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> PageChart:
+    return PageChart(
         "key-days",
         "Key on days: lower bound",
         "Of the mean of a day's summed gain, margin included. It turns above zero, after enough days.",
-        Axis("Day", labels=labels),
-        Axis("Lower bound"),
+        ChartAxis("Day", labels=labels),
+        ChartAxis("Lower bound"),
         (
-            Series("Lower bound", "candidate", "line", column(days, "key_b")),
+            ChartSeries("Lower bound", "candidate", "line", column(days, "key_b")),
             level("Turns above", "strong", 0.0, labels),
         ),
     )
 
 
-def _daily(days: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> Chart:
-    return Chart(
+def _daily(days: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> PageChart:
+    return PageChart(
         "daily",
         "Each day by itself",
         "Mean gain of the houses of one day: above zero the candidate was better on that day.",
-        Axis("Day", labels=labels),
-        Axis("Gain, log units"),
-        (Series("Gain", "candidate", "bar", column(days, "day_mean")),),
+        ChartAxis("Day", labels=labels),
+        ChartAxis("Gain, log units"),
+        (ChartSeries("Gain", "candidate", "bar", column(days, "day_mean")),),
     )
 
 
-def _keys(verdict: Document) -> list[tuple[str, str, str, str]]:
+def _keys(verdict: EvidenceDocument) -> list[tuple[str, str, str, str]]:
     """Name, value, what turns it, days of each key there is."""
     named = (
         ("Not worse, by houses", "keys.rows"),
@@ -128,7 +128,7 @@ def _keys(verdict: Document) -> list[tuple[str, str, str, str]]:
     return [(name, *_key(verdict, path)) for name, path in named if verdict.at(path) is not None]
 
 
-def _key(verdict: Document, path: str) -> tuple[str, str, str]:
+def _key(verdict: EvidenceDocument, path: str) -> tuple[str, str, str]:
     threshold = known(verdict.at(f"{path}.threshold"))
     if isinstance(verdict.at(path), Mapping) and "ln_e" in verdict.at(path):
         return f"ln E {decimal(verdict.at(f'{path}.ln_e'), 2)}", decimal(threshold, 2), ""

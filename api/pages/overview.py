@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from api.pages.alerts import Alert, of_live, of_situation, of_standing
-from api.pages.charts import Axis, Chart, Series
-from api.pages.documents import Document
+from api.pages.alerts import OverviewAlert, of_live, of_situation, of_standing
+from api.pages.charts import ChartAxis, ChartSeries, PageChart
+from api.pages.documents import EvidenceDocument
 from api.pages.formatting import decimal, known
-from api.pages.queries import Situation, Standing
+from api.pages.queries import RolloutState, SystemStatus
 from shadow.policy_summary import Pace
 from shadow.records import Candidate, Deployment, Purpose
 from shadow.status import StoreState
@@ -24,11 +24,11 @@ _QUIET = "Nothing is broken, late, drifting or in the way of a candidate that Um
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class CandidateCard:
     """A candidate as the overview shows it."""
 
     candidate: Candidate
-    document: Document
+    document: EvidenceDocument
 
     @property
     def state(self) -> str | None:
@@ -89,8 +89,8 @@ def _goal(rule: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def shown(
-    found: Situation | None,
-    standing: Standing | None,
+    found: RolloutState | None,
+    standing: SystemStatus | None,
     served: Deployment | None,
     wanted: str,
     now: datetime,
@@ -110,20 +110,20 @@ def shown(
     }
 
 
-def _cards(found: Situation | None) -> list[Card]:
+def _cards(found: RolloutState | None) -> list[CandidateCard]:
     if found is None:
         return []
-    documents = {one.stream.terms.candidate_id: Document.of(one, "verdict") for one in found.dossiers}
-    return [Card(one, documents.get(one.id, Document())) for one in found.candidates]
+    documents = {one.stream.terms.candidate_id: EvidenceDocument.of(one, "verdict") for one in found.dossiers}
+    return [CandidateCard(one, documents.get(one.id, EvidenceDocument())) for one in found.candidates]
 
 
 def _alerts(
-    found: Situation | None,
-    standing: Standing | None,
+    found: RolloutState | None,
+    standing: SystemStatus | None,
     served: Deployment | None,
     wanted: str,
     now: datetime,
-) -> Iterable[Alert]:
+) -> Iterable[OverviewAlert]:
     if served is not None:
         yield from of_live(str(served.live), wanted)
     if found is not None:
@@ -132,7 +132,7 @@ def _alerts(
         yield from of_standing(standing)
 
 
-def _standing(standing: Standing) -> dict[str, Any]:
+def _standing(standing: SystemStatus) -> dict[str, Any]:
     books, status = standing.status.store, standing.status
     minutes = [(f"{moment:%H:%M}", houses) for moment, houses in standing.arrivals]
     whole = [houses for _, houses in minutes[-1 - _RATE_MINUTES : -1]]
@@ -156,14 +156,14 @@ def _says(facts: Mapping[str, Any]) -> str:
     return " ".join(str(facts[name]) for name in ("candidate", "state", "url") if facts.get(name))
 
 
-def _traffic(minutes: list[tuple[str, int]]) -> Chart:
-    return Chart(
+def _traffic(minutes: list[tuple[str, int]]) -> PageChart:
+    return PageChart(
         "traffic-by-minute",
         "Houses answered",
         "By minute, over the last hour.",
-        Axis("Time (UTC)", labels=[minute for minute, _ in minutes]),
-        Axis("Houses a minute"),
-        (Series("Houses", "live", "bar", [houses for _, houses in minutes]),),
+        ChartAxis("Time (UTC)", labels=[minute for minute, _ in minutes]),
+        ChartAxis("Houses a minute"),
+        (ChartSeries("Houses", "live", "bar", [houses for _, houses in minutes]),),
     )
 
 

@@ -18,7 +18,7 @@ _VERDICT: tuple[DocumentKind, ...] = ("verdict",)
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class RolloutState:
     """Who is live, who is scored in shadow, and the documents about each."""
 
     deployment: Deployment | None
@@ -28,17 +28,17 @@ class Situation:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SystemStatus:
     """What takes long to count: the status, and how many houses were answered in each of the last minutes."""
 
     status: Status
     arrivals: list[tuple[datetime, int]]
 
 
-def situation(store: Store, kinds: Collection[DocumentKind], masked: Collection[str]) -> Situation:
+def situation(store: Store, kinds: Collection[DocumentKind], masked: Collection[str]) -> RolloutState:
     """Who is there now."""
     with store.reading() as connection:
-        return Situation(
+        return RolloutState(
             deployments.newest(connection),
             tuple(candidates.present(connection)),
             tuple(documents.of_current_streams(connection, kinds, masked)),
@@ -55,18 +55,18 @@ def dossier(
         return found, candidates.present(connection)
 
 
-def history(store: Store) -> tuple[list[Deployment], Situation]:
+def history(store: Store) -> tuple[list[Deployment], RolloutState]:
     """Every deployment, the newest first, and who could be promoted."""
     with store.reading() as connection:
         made = deployments.history(connection)[::-1]
         present = tuple(candidates.present(connection))
         found = tuple(documents.of_current_streams(connection, _VERDICT, ()))
-    return made, Situation(made[0] if made else None, present, found)
+    return made, RolloutState(made[0] if made else None, present, found)
 
 
-def standing(store: Store, take_status: Callable[[datetime], Status]) -> Standing:
+def standing(store: Store, take_status: Callable[[datetime], Status]) -> SystemStatus:
     """Count everything: to be asked in the background."""
     now = datetime.now(UTC)
     with store.reading() as connection:
         arrived = captures.arrivals_by_minute(connection, now, _MINUTES)
-    return Standing(take_status(now), arrived)
+    return SystemStatus(take_status(now), arrived)

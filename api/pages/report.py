@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from api.pages import comparison, drift, evidence
 from api.pages.candidate import COMPARISON, DRIFT, EVIDENCE
-from api.pages.documents import Document
+from api.pages.documents import EvidenceDocument
 from api.pages.rendering import Rendering
 from shadow.policy_summary import Pace
 from shadow.store.streams.documents import DocumentKind, StreamDocuments
@@ -26,7 +26,7 @@ _FIELDS_DRAWN = 8
 
 def render(found: StreamDocuments, rendering: Rendering) -> str:
     """The report as HTML."""
-    documents = {kind: Document.of(found, kind) for kind in KINDS}
+    documents = {kind: EvidenceDocument.of(found, kind) for kind in KINDS}
     style = rendering.assets["umbra.css"].text
     scripts = [rendering.assets[name].text for name in ("chart.umd.min.js", "charts.js")]
     about = {
@@ -50,7 +50,7 @@ def render(found: StreamDocuments, rendering: Rendering) -> str:
 
 
 def _parts(
-    documents: Mapping[DocumentKind, Document],
+    documents: Mapping[DocumentKind, EvidenceDocument],
     found: StreamDocuments,
     rendering: Rendering,
     about: Mapping[str, Any],

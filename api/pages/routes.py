@@ -13,19 +13,19 @@ from flask import Response, request
 from werkzeug.exceptions import NotFound
 
 from api import content
-from api.answers import Answer
-from api.errors import Refused, UnknownCandidate
+from api.answers import HttpAnswer
+from api.errors import ProblemAnswer, UnknownCandidate
+from api.limits import RequestLimits
 from api.live import Live
 from api.pages import candidate, overview, queries
 from api.pages import deployments as decisions
 from api.pages import try_it as trial
 from api.pages.assets import Assets
 from api.pages.candidate import TABS, Tab
-from api.pages.queries import Standing
+from api.pages.queries import SystemStatus
 from api.pages.rendering import Rendering
-from api.pages.try_it import Source
-from api.predictions import Limits
-from api.store_reads import Lookups
+from api.pages.try_it import FormSource
+from api.store_reads import StoreReads
 from model_package.reference import InvalidReference, ModelRef
 from shadow.records import Candidate, Deployment, Prediction
 from shadow.status import Status
@@ -47,26 +47,28 @@ View = Callable[..., Response]
 Found = TypeVar("Found")
 
 
-class Site:
+class Pages:
     """The views. `decides`: somebody may decide over HTTP. `take_status` None: nothing can be counted."""
 
     def __init__(
         self,
         live: Live,
-        lookups: Lookups,
-        limits: Limits,
+        store_reads: StoreReads,
+        limits: RequestLimits,
         take_status: Callable[[datetime], Status] | None,
         *,
         decides: bool,
         path_prefix: str = "",
     ) -> None:
         self._live = live
-        self._lookups = lookups
+        self._store_reads = store_reads
         self._limits = limits
         self._decides = decides
         self._assets = Assets()
         self._rendering = Rendering(self._assets, path_prefix=path_prefix)
-        self._standing = take_status and lookups.counting(lambda store: queries.standing(store, take_status))
+        self._standing = take_status and store_reads.counting(
+            lambda store: queries.standing(store, take_status)
+        )
 
     def routes(self) -> Iterator[tuple[str, str, View]]:
         """Path, name and view of each."""
@@ -81,8 +83,8 @@ class Site:
     def overview(self) -> Response:
         """Who is live, and how it stands."""
         found = _unless_away(
-            lambda: self._lookups.ask(
-                lambda store: queries.situation(store, ("verdict", "drift"), self._lookups.masked)
+            lambda: self._store_reads.ask(
+                lambda store: queries.situation(store, ("verdict", "drift"), self._store_reads.masked)
             )
         )
         served = self._served()
@@ -93,8 +95,8 @@ class Site:
         """One of the pages about a candidate."""
         model = _reference(identifier)
         found = _unless_away(
-            lambda: self._lookups.ask(
-                lambda store: queries.dossier(store, model, tab.kinds, self._lookups.masked)
+            lambda: self._store_reads.ask(
+                lambda store: queries.dossier(store, model, tab.kinds, self._store_reads.masked)
             )
         )
         dossier, present = found if found is not None else (None, [])
@@ -106,7 +108,7 @@ class Site:
     def trial(self) -> Response:
         """A form to ask with."""
         asked = request.args.get("prediction")
-        candidates = _unless_away(self._lookups.candidates)
+        candidates = _unless_away(self._store_reads.candidates)
         found, source = None, None
         if asked is not None and candidates is not None:
             found, source = self._before(asked)
@@ -116,12 +118,12 @@ class Site:
             away=candidates is None,
             live=self._label(),
             limits=self._limits,
-            **trial.shown(candidates or [], found, source, self._lookups.masked),
+            **trial.shown(candidates or [], found, source, self._store_reads.masked),
         )
 
     def deployments(self) -> Response:
         """The audit log, and the forms to decide."""
-        found = _unless_away(lambda: self._lookups.ask(queries.history))
+        found = _unless_away(lambda: self._store_reads.ask(queries.history))
         shown = {"live": self._served()} if found is None else decisions.shown(*found)
         return self._page(
             "deployments", here="/deployments", away=found is None, decisions=self._decides, **shown
@@ -143,23 +145,23 @@ class Site:
             )
         return Response(found.body, headers=headers, content_type=found.content_type)
 
-    def _before(self, asked: str) -> tuple[Prediction | None, Source]:
+    def _before(self, asked: str) -> tuple[Prediction | None, FormSource]:
         """The prediction that is to be asked again."""
         try:
-            found = self._lookups.prediction(UUID(asked))
+            found = self._store_reads.prediction(UUID(asked))
         except ValueError:
-            return None, Source(
+            return None, FormSource(
                 f"{asked[:80]!r} is no prediction's id: this is the example house.", failed=True
             )
         except StoreUnavailable:
-            return None, Source("The store is away: this is the example house.", failed=True)
+            return None, FormSource("The store is away: this is the example house.", failed=True)
         if found is None:
-            return None, Source(
+            return None, FormSource(
                 "No such prediction is in the store yet: this is the example house.", failed=True
             )
-        return found, trial.asked_before(found, self._lookups.masked)
+        return found, trial.asked_before(found, self._store_reads.masked)
 
-    def _counted(self) -> Standing | None:
+    def _counted(self) -> SystemStatus | None:
         return _unless_away(self._standing.latest) if self._standing is not None else None
 
     def _served(self) -> Deployment | None:
@@ -171,7 +173,7 @@ class Site:
     def _label(self) -> str | None:
         return self._live.serving().label if self._live.is_ready else None
 
-    def problem(self, refused: Refused, request_id: str) -> Answer:
+    def problem(self, refused: ProblemAnswer, request_id: str) -> HttpAnswer:
         """What is wrong with a request, as a page for the browser that made it."""
         problem = refused.problem
         html = self._rendering.render(
@@ -182,7 +184,7 @@ class Site:
             request_id=request_id,
         )
         headers = {**refused.headers, **_HEADERS, "Vary": "Accept"}
-        return Answer(html.encode(), _HTML, problem.status.value, headers)
+        return HttpAnswer(html.encode(), _HTML, problem.status.value, headers)
 
     def _not_a_candidate(self, identifier: str, present: list[Candidate]) -> Response:
         if not content.prefers_page(request.environ):

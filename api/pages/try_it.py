@@ -13,7 +13,7 @@ from shadow.records import Candidate, CandidateState, Prediction
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class FormSource:
     """Where the values in the form come from; `failed`: not from where they were asked for."""
 
     text: str
@@ -23,7 +23,7 @@ class Source:
 def shown(
     candidates: list[Candidate],
     found: Prediction | None,
-    source: Source | None,
+    source: FormSource | None,
     masked: Collection[str] = (),
 ) -> dict[str, Any]:
     """What the template and the script are given; masked fields of a house of the store are left empty."""
@@ -53,11 +53,11 @@ def _shown(field: Field, value: Any) -> dict[str, Any]:
     return {**asdict(field), "value": value, "range": ends}
 
 
-def asked_before(found: Prediction, masked: Collection[str] = ()) -> Source:
+def asked_before(found: Prediction, masked: Collection[str] = ()) -> FormSource:
     """Says that the form holds a house of the store."""
     taken = found.capture
     left_out = " Masked fields are left empty." if masked else ""
-    return Source(
+    return FormSource(
         f"This is the house of prediction {taken.id}: {taken.live} said {dollars(taken.prediction_dollars)} "
         f"at {moment(taken.captured_at)}.{left_out}"
     )

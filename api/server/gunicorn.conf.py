@@ -3,7 +3,7 @@
 from gunicorn.arbiter import Arbiter
 
 from api.server import hooks
-from api.server.worker import Worker
+from api.server.worker import ApiWorker
 from shadow.processes import addresses, handover
 from shadow.processes.log_setup import configure_logs
 from shadow.settings import Settings
@@ -18,7 +18,7 @@ bind = (
     else f"fd://{_received.listener_descriptor}"
 )
 workers = _settings.api_workers
-worker_class = "api.server.worker.Worker"
+worker_class = "api.server.worker.ApiWorker"
 logger_class = "api.server.logger.Logger"
 wsgi_app = "api.server.worker:application()"
 proc_name = "umbra-api"
@@ -45,12 +45,12 @@ def when_ready(arbiter: Arbiter) -> None:
     hooks.when_ready(arbiter, _settings)
 
 
-def pre_fork(arbiter: Arbiter, worker: Worker) -> None:
+def pre_fork(arbiter: Arbiter, worker: ApiWorker) -> None:
     """gunicorn's hook."""
     hooks.pre_fork(arbiter, worker)
 
 
-def post_fork(arbiter: Arbiter, worker: Worker) -> None:
+def post_fork(arbiter: Arbiter, worker: ApiWorker) -> None:
     """gunicorn's hook."""
     hooks.post_fork(arbiter, worker)
 
@@ -60,11 +60,11 @@ def on_exit(_arbiter: Arbiter) -> None:
     hooks.on_exit()
 
 
-def child_exit(_arbiter: Arbiter, worker: Worker) -> None:
+def child_exit(_arbiter: Arbiter, worker: ApiWorker) -> None:
     """gunicorn's hook."""
     hooks.child_exit(worker)
 
 
-def worker_exit(_arbiter: Arbiter, worker: Worker) -> None:
+def worker_exit(_arbiter: Arbiter, worker: ApiWorker) -> None:
     """gunicorn's hook."""
     hooks.worker_exit(worker)

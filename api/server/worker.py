@@ -17,8 +17,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.http import errors as http_errors
 from gunicorn.workers.sync import SyncWorker
 
-from api import errors
-from api import middleware as access
+from api import errors, middleware
 from api.app import create_app
 from api.server import cpus
 from api.server.lingering import Lingering
@@ -62,7 +61,7 @@ def metrics_directory() -> Path | None:
     return Path(text) if text else None
 
 
-class Worker(SyncWorker):  # type: ignore[misc]
+class ApiWorker(SyncWorker):  # type: ignore[misc]
     """One process, one request at a time."""
 
     ppid: int
@@ -164,12 +163,12 @@ class Worker(SyncWorker):  # type: ignore[misc]
     def _account(self, status: int, request_id: str, address: str | None) -> None:
         problem = errors.BY_STATUS[status].code
         measured = self.wsgi.extensions["umbra"].metrics
-        measured.requests["other", access.UNMATCHED, str(status)].inc()
+        measured.requests["other", middleware.UNMATCHED, str(status)].inc()
         measured.refused[(problem,)].inc()
         logs.event(
             _log,
             "request",
-            event={"action": access.UNMATCHED, "outcome": "failure"},
+            event={"action": middleware.UNMATCHED, "outcome": "failure"},
             http={"request": {"id": request_id}, "response": {"status_code": status}},
             trace={"id": request_id},
             client={"ip": address},
@@ -220,9 +219,9 @@ def _problem(status: int, fault: BaseException, request_id: str) -> bytes:
     head = (
         f"HTTP/1.1 {status} {problem.status.phrase}\r\nConnection: close\r\n"
         f"Content-Type: {errors.MEDIA_TYPE}\r\n"
-        f"{access.HEADER}: {request_id}\r\nContent-Length: {len(body)}\r\n"
+        f"{middleware.HEADER}: {request_id}\r\nContent-Length: {len(body)}\r\n"
     )
-    safeguards = "".join(f"{name}: {value}\r\n" for name, value in access.SAFEGUARDS)
+    safeguards = "".join(f"{name}: {value}\r\n" for name, value in middleware.SAFEGUARDS)
     return f"{head}{safeguards}\r\n".encode() + body
 
 

@@ -7,7 +7,7 @@ from gunicorn.workers.sync import SyncWorker
 from api.server import worker
 
 
-class Worker(worker.Worker):
+class Worker(worker.ApiWorker):
     """Accepts and answers as Umbra's does; loads without asking for Umbra's model."""
 
     def load_wsgi(self) -> None:

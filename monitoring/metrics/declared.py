@@ -24,8 +24,6 @@ from monitoring.metrics.buckets import (
 
 Child = TypeVar("Child", Counter, Gauge, Histogram)
 
-DROP_REASONS = ("full", "disk", "stalled", "closed")
-
 
 class Children(dict[tuple[str, ...], Child], Generic[Child]):
     """One metric's children by their label values, each looked up in the library only once."""
@@ -175,8 +173,6 @@ class ServingMetrics(_PredictionMetrics):
             "Times an API process could not load the deployed model, and went on with the one it had.",
             registry=registry,
         )
-        for reason in DROP_REASONS:
-            self.captures_dropped[(reason,)]
 
 
 class ShadowMetrics(_PredictionMetrics):

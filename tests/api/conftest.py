@@ -25,11 +25,11 @@ from ports import free_ports
 from prometheus_client import CollectorRegistry
 from sqlalchemy import select
 
-from api.app import Parts, build
+from api.app import Components, build
+from api.limits import RequestLimits
 from api.live import Live, load
-from api.predictions import Limits
 from api.retries import Retries
-from api.store_reads import Lookups
+from api.store_reads import StoreReads
 from model_package import artifact
 from model_package.reference import ModelRef
 from model_package.schema import EXAMPLE
@@ -154,13 +154,13 @@ def bench(deployed: Settings) -> Iterator[Bench]:
     measured = metrics.serving(None, registry)
     live = Live(load(deployed))
     store, recorder = open_store(deployed.store), open_recorder(deployed)
-    parts = Parts(
+    parts = Components(
         live,
         recorder,
-        Lookups(store),
+        StoreReads(store),
         measured,
         deployed.models,
-        Limits(deployed.api_max_rows, deployed.api_max_body_bytes),
+        RequestLimits(deployed.api_max_rows, deployed.api_max_body_bytes),
         Retries(deployed.data_dir / "retries"),
     )
     yield Bench(build(parts), deployed, registry, live, store, recorder)

@@ -22,9 +22,9 @@ from api.pages.assets import Assets
 from api.pages.candidate import TABS
 from api.pages.charts import embedded
 from api.pages.formatting import age, gap, in_unit, moment, seconds, share
-from api.pages.queries import Situation
+from api.pages.queries import RolloutState
 from api.pages.rendering import Rendering
-from api.store_reads import Lookups
+from api.store_reads import StoreReads
 from model_package.reference import ModelRef
 from model_package.schema import EXAMPLE
 from shadow import policy, status
@@ -257,7 +257,9 @@ def counting(bench):
     parts = bench.app.extensions["umbra"]
     settings = bench.settings
     return build(
-        replace(parts, take_status=lambda now: status.gather(settings, now), lookups=Lookups(bench.store))
+        replace(
+            parts, take_status=lambda now: status.gather(settings, now), store_reads=StoreReads(bench.store)
+        )
     ).test_client()
 
 
@@ -319,7 +321,7 @@ def rendered(rendering, stream, documents):
     for tab in TABS.values():
         yield rendering.render(tab.name.lower(), **candidate.shown(tab, "shiny@1", told, None))
     added = Candidate(1, CANDIDATE, 1.0, CandidateState.ACTIVE, None, NOW)
-    found = Situation(None, (added,), (told,))
+    found = RolloutState(None, (added,), (told,))
     yield rendering.render("overview", **overview.shown(found, None, None, "", NOW))
     yield report.render(told, rendering)
 
@@ -381,8 +383,8 @@ def test_a_stream_that_has_ended_is_shown_as_that(judged, stream):
 
 
 def test_while_the_store_is_away_pages_tell_what_this_process_knows(bench, tmp_path):
-    away = Lookups(open_store(sqlite_url(tmp_path / "no" / "such" / "folder" / "umbra.db")))
-    client = build(replace(bench.app.extensions["umbra"], lookups=away)).test_client()
+    away = StoreReads(open_store(sqlite_url(tmp_path / "no" / "such" / "folder" / "umbra.db")))
+    client = build(replace(bench.app.extensions["umbra"], store_reads=away)).test_client()
     for path, code in (
         ("/", 200),
         ("/try", 200),
@@ -493,8 +495,8 @@ def test_fields_that_were_masked_after_documents_were_made_are_on_no_page(judged
     if is_over:
         with judged.store.writing() as connection:
             candidates.set_state(connection, CANDIDATE, CandidateState.REMOVED)
-    masking = Lookups(judged.store, masked=MASKED)
-    closed = build(replace(judged.app.extensions["umbra"], lookups=masking)).test_client()
+    masking = StoreReads(judged.store, masked=MASKED)
+    closed = build(replace(judged.app.extensions["umbra"], store_reads=masking)).test_client()
     shown, hidden = judged.client.get(path), closed.get(path)
     assert (shown.status_code, hidden.status_code) == (200, 200)
     told = "Living area", "living_area", "living area", "Neighborhood", "NAmes"
@@ -506,8 +508,8 @@ def test_masked_fields_of_a_house_that_was_asked_before_are_left_empty(bench):
     house = {**EXAMPLE, "living_area": 1777.0, "neighborhood": "Veenker"}
     asked = bench.post(house).json["predictions"][0]["id"]
     bench.ingest()
-    masking = Lookups(bench.store, masked=MASKED)
-    client = build(replace(bench.app.extensions["umbra"], lookups=masking)).test_client()
+    masking = StoreReads(bench.store, masked=MASKED)
+    client = build(replace(bench.app.extensions["umbra"], store_reads=masking)).test_client()
     text = client.get(f"/try?prediction={asked}").text
     assert "Masked fields are left empty" in text
     assert 'value="1777"' not in text
@@ -519,8 +521,8 @@ def test_a_look_up_by_its_id_gives_the_whole_house_back(bench):
     """As docs/operations.md says: whoever has the id has asked, or was told."""
     asked = bench.post({**EXAMPLE, "living_area": 1777.0}).json["predictions"][0]["id"]
     bench.ingest()
-    masking = Lookups(bench.store, masked=MASKED)
-    client = build(replace(bench.app.extensions["umbra"], lookups=masking)).test_client()
+    masking = StoreReads(bench.store, masked=MASKED)
+    client = build(replace(bench.app.extensions["umbra"], store_reads=masking)).test_client()
     assert client.get(f"/v1/predictions/{asked}").json["inputs"]["living_area"] == 1777.0
 
 

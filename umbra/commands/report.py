@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from api.pages.assets import Assets
-from api.pages.documents import Document
+from api.pages.documents import EvidenceDocument
 from api.pages.rendering import Rendering
 from api.pages.report import KINDS, render
 from model_package.reference import ModelRef
@@ -51,4 +51,4 @@ def report(candidate: str, output: Path) -> None:
 
 
 def _state(found: StreamDocuments) -> str:
-    return str(Document.of(found, "verdict").at("state") or "not judged yet")
+    return str(EvidenceDocument.of(found, "verdict").at("state") or "not judged yet")

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from api.app import build
-from api.store_reads import Lookups
+from api.store_reads import StoreReads
 from shadow.settings import sqlite_url
 from shadow.store import StoreUnavailable, open_store
 
@@ -45,8 +45,8 @@ def hanging():
 
 
 def test_a_store_that_is_away_is_a_503_that_says_when_to_come_back(bench, tmp_path):
-    away = Lookups(open_store(sqlite_url(tmp_path / "no" / "such" / "folder" / "umbra.db")))
-    client = build(replace(bench.app.extensions["umbra"], lookups=away)).test_client()
+    away = StoreReads(open_store(sqlite_url(tmp_path / "no" / "such" / "folder" / "umbra.db")))
+    client = build(replace(bench.app.extensions["umbra"], store_reads=away)).test_client()
     answer = client.get(f"/v1/predictions/{UNKNOWN}")
     assert answer.status_code == 503
     assert answer.content_type == "application/problem+json"
@@ -61,17 +61,17 @@ def test_a_store_that_is_away_is_a_503_that_says_when_to_come_back(bench, tmp_pa
 
 
 def test_a_store_that_hangs_is_given_up_on(hanging):
-    lookups = Lookups(hanging, wait_seconds=0.05)
+    store_reads = StoreReads(hanging, wait_seconds=0.05)
     with pytest.raises(StoreUnavailable, match="did not answer within"):
-        lookups.prediction(UNKNOWN)
+        store_reads.prediction(UNKNOWN)
 
 
 def test_while_one_look_up_hangs_no_other_waits_behind_it(hanging):
     clock = _Clock()
-    lookups = Lookups(hanging, wait_seconds=0.05, rest_seconds=5, clock=clock)
+    store_reads = StoreReads(hanging, wait_seconds=0.05, rest_seconds=5, clock=clock)
     for _ in range(100):
         with pytest.raises(StoreUnavailable):
-            lookups.prediction(UNKNOWN)
+            store_reads.prediction(UNKNOWN)
         clock.now += 10
     assert hanging.asked == 1
 
@@ -79,14 +79,14 @@ def test_while_one_look_up_hangs_no_other_waits_behind_it(hanging):
 def test_after_a_failure_the_store_is_left_alone_and_then_asked_again(store):
     clock = _Clock()
     failing = _Failing(store)
-    lookups = Lookups(failing, rest_seconds=5, clock=clock)
+    store_reads = StoreReads(failing, rest_seconds=5, clock=clock)
     for _ in range(3):
         with pytest.raises(StoreUnavailable):
-            lookups.prediction(UNKNOWN)
+            store_reads.prediction(UNKNOWN)
     assert failing.asked == 1
     clock.now, failing.away = 6.0, False
-    assert lookups.prediction(UNKNOWN) is None
-    assert lookups.candidates() == []
+    assert store_reads.prediction(UNKNOWN) is None
+    assert store_reads.candidates() == []
 
 
 class _Failing:

@@ -9,7 +9,7 @@ from patience import PATIENCE_SECONDS
 
 from api import live
 from api.live import OtherArtifact
-from api.model_watch import LOOK_SECONDS, Switching
+from api.model_watch import LOOK_SECONDS, ModelWatch
 from model_package import artifact, manifest
 from model_package.artifact import AlteredArtifact
 from model_package.reference import ModelRef
@@ -30,19 +30,19 @@ class Clock:
 
 
 class Follower:
-    """A process's switching, looked with by hand, and what it is made of."""
+    """The model watch of a process, run by hand, and its parts."""
 
     def __init__(self, bench, store=None):
         self.bench = bench
         self.clock = Clock()
         measured = bench.app.extensions["umbra"].metrics
         settings = bench.settings
-        self.switching = Switching(
+        self.model_watch = ModelWatch(
             bench.live, store or bench.store, settings.models, settings.data_dir, measured, self.clock
         )
 
     def look(self):
-        return self.switching.look()
+        return self.model_watch.look()
 
     @property
     def served(self):
@@ -178,7 +178,7 @@ def test_while_the_store_is_away_it_serves_on_and_looks_less_often_but_within_bo
 
 
 def test_the_thread_follows_by_itself_and_ends_when_it_is_told_to(follower):
-    follower.switching.start()
+    follower.model_watch.start()
     made = follower.deploy()
     deadline = threading.Event()
     for _ in range(400):
@@ -186,7 +186,7 @@ def test_the_thread_follows_by_itself_and_ends_when_it_is_told_to(follower):
             break
         deadline.wait(0.05)
     assert follower.served == "plain@2"
-    follower.switching.stop()
+    follower.model_watch.stop()
     assert "umbra-switching" not in {thread.name for thread in threading.enumerate()}
 
 
@@ -202,9 +202,9 @@ def test_whatever_the_store_gives_the_thread_lives_on(follower, caplog):
 
     odd = Odd()
     lost = Follower(follower.bench, odd)
-    lost.switching.start()
+    lost.model_watch.start()
     assert all(odd.asked.acquire(timeout=PATIENCE_SECONDS) for _ in range(3))
-    lost.switching.stop()
+    lost.model_watch.stop()
     assert lost.served == "plain@1"
     assert events(caplog, "switch_failed")[0]["live_model"] == "plain@1"
 
