@@ -20,7 +20,7 @@ from shadow.settings import InvalidSetting
 from shadow.store import StoreRefused, StoreUnavailable
 from shadow.store.candidates import CandidateConflict
 from shadow.store.deployments import DeployedMeanwhile
-from shadow.store.retention.prunings import PruneHeldUp, PruneRefused
+from shadow.store.retention.prune import PruneHeldUp, PruneRefused
 from shadow.store.streams import NotJudged
 from umbra.launch import NotStarted
 

@@ -115,5 +115,5 @@ class Look:
 
     def _leave(self, stream: Stream, kind: DocumentKind, now: datetime, body: dict[str, object]) -> None:
         with self._store.writing() as connection:
-            bound = prunings.bound(connection)  # what has been pruned since the document was made
+            bound = prunings.latest_bound(connection)  # what has been pruned since the document was made
             documents.put(connection, stream.id, kind, StoredDocument(now, body), bound)

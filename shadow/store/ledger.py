@@ -113,7 +113,7 @@ def account(connection: Connection, candidate: Candidate) -> Account:
 
 def _rows(connection: Connection, table: Table) -> FromClause:
     """The table with what a prune has taken off it and not dropped yet."""
-    taken_off = [one.name for one in partitions.leaving(connection) if one.table == table.name]
+    taken_off = [one.name for one in partitions.detached(connection) if one.table == table.name]
     if not taken_off:
         return table
     tables = [table, *(table.to_metadata(MetaData(), name=name) for name in taken_off)]

@@ -15,7 +15,7 @@ from model_package.reference import ModelRef
 from shadow.records import Capture, new_capture_ids
 from shadow.store import Store, captures, ledger, open_store, schema, sources
 from shadow.store.database import partitions, tables
-from shadow.store.retention import prunings
+from shadow.store.retention import prune
 from shadow.store.schema import migrate
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -92,7 +92,7 @@ def test_rows_of_the_first_release_are_pruned_like_all_others(store_url: str) ->
     migrate(store)
     put(store, [capture(NOW, 77)])
     before = NOW - timedelta(days=90)
-    assert prunings.prune(store, before, NOW, pause=lambda _: None).captures == 3
+    assert prune.remove_before(store, before, NOW, pause=lambda _: None).captures == 3
     with store.reading() as connection:
         assert not any(one.name.endswith("_before") for one in partitions.existing(connection))
         assert ledger.intake(connection) == ledger.Intake(numbered=4, stored=1, dropped={}, pruned=3)

@@ -44,8 +44,8 @@ from shadow.store import (
     sources,
 )
 from shadow.store.database import partitions, tables
-from shadow.store.retention import prunings
-from shadow.store.retention.prunings import Extent, PruneHeldUp, PruneRefused
+from shadow.store.retention import prune, prunings
+from shadow.store.retention.prune import PrunedRows, PruneHeldUp, PruneRefused
 from umbra.command import main
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -98,9 +98,9 @@ class House:
                 answers = [NewObservation(row.id, prediction_dollars=1e5) for row in rows]
                 observations.store(connection, candidate, cursor, answers, cursor.last_seq, NOW)
 
-    def prune(self, before: datetime = BEFORE, **more: Any) -> Extent:
+    def prune(self, before: datetime = BEFORE, **more: Any) -> PrunedRows:
         """A prune that does not rest, unless the test says so."""
-        return prunings.prune(self.store, before, NOW, **({"pause": lambda _: None} | more))
+        return prune.remove_before(self.store, before, NOW, **({"pause": lambda _: None} | more))
 
     def rows(self, table: Any) -> int:
         """How many rows a table has."""
@@ -151,7 +151,7 @@ def test_what_is_a_millisecond_too_young_stays(house: House) -> None:
     house.score(house.candidate())
     house.sell(old, at, young)
     house.sell(old, price=2e5, at=NOW + timedelta(hours=1))
-    assert house.prune() == Extent(captures=1, observations=1, outcomes=2)
+    assert house.prune() == PrunedRows(captures=1, observations=1, outcomes=2)
     assert house.store.prediction(old) is None
     for name in (at, young):
         kept = house.store.prediction(name)
@@ -194,8 +194,8 @@ def test_a_capture_lost_besides_the_pruned_ones_shows(house: House) -> None:
 def test_counting_only_removes_nothing_and_counts_what_would_go(house: House) -> None:
     a_history(house)
     with house.store.reading() as connection:
-        expected = prunings.expected(connection, BEFORE)
-    assert expected == Extent(OLD, OLD, OLD)
+        expected = prune.count_before(connection, BEFORE)
+    assert expected == PrunedRows(OLD, OLD, OLD)
     assert house.rows(tables.captures) == OLD + YOUNG
     assert house.latest() is None
     assert house.prune() == expected
@@ -203,7 +203,7 @@ def test_counting_only_removes_nothing_and_counts_what_would_go(house: House) ->
 
 def test_with_nothing_old_nothing_is_written_down(house: House) -> None:
     house.ask(NOW)
-    assert house.prune() == Extent()
+    assert house.prune() == PrunedRows()
     assert house.latest() is None
 
 
@@ -221,7 +221,7 @@ def test_weeks_that_are_wholly_old_are_dropped_and_the_one_in_between_stays(hous
     house.prune()
     with house.store.reading() as connection:
         left = partitions.existing(connection)
-        assert partitions.leaving(connection) == []
+        assert partitions.detached(connection) == []
     if house.store.url.startswith("sqlite"):
         return
     first = partitions.first_id(int(BEFORE.timestamp() * 1000))
@@ -315,19 +315,19 @@ def test_days_whose_evidence_is_to_be_computed_are_not_removed(house: House) -> 
 def test_it_is_written_down_before_anything_goes_and_counted_as_it_goes(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prunings, "BATCH_ROWS", 3)
+    monkeypatch.setattr(prune, "BATCH_ROWS", 3)
     a_history(house)
-    steps: list[Extent] = []
+    steps: list[PrunedRows] = []
 
-    def told(gone: Extent) -> None:
+    def told(gone: PrunedRows) -> None:
         steps.append(gone)
         assert house.latest() == BEFORE
         assert house.balances()
         with house.store.reading() as connection:
             row = connection.execute(select(tables.prunings)).one()
-        assert sum(steps, Extent()) == Extent(row.captures, row.observations, row.outcomes)
+        assert sum(steps, PrunedRows()) == PrunedRows(row.captures, row.observations, row.outcomes)
 
-    assert house.prune(told=told) == sum(steps, Extent()) == Extent(OLD, OLD, OLD)
+    assert house.prune(report=told) == sum(steps, PrunedRows()) == PrunedRows(OLD, OLD, OLD)
     assert len(steps) > 8
 
 
@@ -338,13 +338,13 @@ class Killed(BaseException):
 def test_wherever_it_is_interrupted_it_can_be_run_again(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prunings, "BATCH_ROWS", 7)
+    monkeypatch.setattr(prune, "BATCH_ROWS", 7)
     house = House(store)
     a_history(house)
     gone, interruptions = 0, 0
     while True:
         try:
-            gone += house.prune(told=_kill).rows
+            gone += house.prune(report=_kill).rows
         except Killed:
             interruptions += 1
             assert house.balances()
@@ -356,12 +356,12 @@ def test_wherever_it_is_interrupted_it_can_be_run_again(
     assert house.rows(tables.outcomes) == 20
 
 
-def _kill(_gone: Extent) -> None:
+def _kill(_gone: PrunedRows) -> None:
     raise Killed
 
 
 def test_between_two_batches_others_write(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prunings, "BATCH_ROWS", 7)
+    monkeypatch.setattr(prune, "BATCH_ROWS", 7)
     a_history(house)
     rests: list[float] = []
 
@@ -383,7 +383,7 @@ def test_what_comes_in_late_is_stored_and_goes_with_the_next_prune(house: House)
     assert house.store.prediction(late) is not None
     house.score(candidates_of(house)[0])
     assert house.balances()
-    assert house.prune() == Extent(captures=1, observations=1)
+    assert house.prune() == PrunedRows(captures=1, observations=1)
     assert house.balances()
 
 
@@ -454,9 +454,9 @@ def poll(condition: Callable[[], Any]) -> Any:
     raise AssertionError(f"waited {DEADLINE_SECONDS:g} s in vain")
 
 
-def leaving(house: House) -> list[partitions.Leaving]:
+def leaving(house: House) -> list[partitions.DetachedPartition]:
     with house.store.reading() as connection:
-        return partitions.leaving(connection)
+        return partitions.detached(connection)
 
 
 @on_postgres
@@ -466,7 +466,7 @@ def test_while_somebody_reads_for_long_a_prune_waits_and_nobody_waits_for_it(
     candidate = a_history(house)
     reader = reader_of_everything(others)
     seen = len(reader.execute(select(tables.captures.c.id)).all())
-    pruning: Future[Extent] = threads.submit(house.prune, pause=_a_moment)
+    pruning: Future[PrunedRows] = threads.submit(house.prune, pause=_a_moment)
     poll(lambda: leaving(house))
     busy = House(impatient(house.store.url, others), count(10_000))
     for moment in (NOW, NOW + timedelta(days=8), NOW - timedelta(days=70)):  # new weeks among them
@@ -478,7 +478,7 @@ def test_while_somebody_reads_for_long_a_prune_waits_and_nobody_waits_for_it(
     assert not pruning.done()
     assert len(reader.execute(select(tables.captures.c.id)).all()) == seen
     reader.close()
-    assert pruning.result(DEADLINE_SECONDS) == Extent(OLD, OLD, OLD)
+    assert pruning.result(DEADLINE_SECONDS) == PrunedRows(OLD, OLD, OLD)
     assert leaving(house) == []
     assert busy.balances()
     busy.store.close()
@@ -502,7 +502,7 @@ def test_who_holds_a_prune_up_is_told_and_it_goes_on_when_it_is_run_again(
     a_history(house)
     reader = reader_of_everything(others)
     pid = reader.exec_driver_sql("SELECT pg_backend_pid()").scalar()
-    with pytest.raises(PruneHeldUp, match=rf"captures_week_[0-9]+ was held by others .*{pid}"):
+    with pytest.raises(PruneHeldUp, match=rf"captures_week_[0-9]+ was locked by others .*{pid}"):
         house.prune(tries=1)
     assert [one.pending for one in leaving(house)] == [True]
     assert house.balances()
@@ -521,7 +521,7 @@ def test_what_was_taken_off_and_not_dropped_counts_as_stored_until_the_next_prun
     a_history(house)
     with others.connect().execution_options(isolation_level="AUTOCOMMIT") as alone:
         first = next(one for one in partitions.existing(alone) if one.table == table)
-        partitions.take_off(alone, first.table, first.name)
+        partitions.detach(alone, first.table, first.name)
     assert house.balances()
     assert house.intake().pruned == 0
     house.prune()
@@ -535,7 +535,7 @@ def test_what_was_taken_off_is_dropped_though_nothing_else_is_old(house: House, 
     house.ask(*days_ago(100, 1))
     with others.connect().execution_options(isolation_level="AUTOCOMMIT") as alone:
         for one in partitions.existing(alone)[:2]:
-            partitions.take_off(alone, one.table, one.name)
+            partitions.detach(alone, one.table, one.name)
     assert len(leaving(house)) == 2
     assert house.prune().captures == 1
     assert leaving(house) == []
@@ -556,7 +556,7 @@ def test_a_late_capture_of_a_week_that_a_killed_prune_took_off_puts_the_week_bac
     else:
         with others.connect().execution_options(isolation_level="AUTOCOMMIT") as alone:
             first = partitions.existing(alone)[0]
-            partitions.take_off(alone, first.table, first.name)
+            partitions.detach(alone, first.table, first.name)
     (late,) = house.ask(*days_ago(109))
     assert house.store.prediction(late) is not None
     assert leaving(house) == []
@@ -572,7 +572,7 @@ def test_a_late_capture_of_a_week_that_is_leaving_is_to_come_again(
 ) -> None:
     a_history(house)
     reader = reader_of_everything(others)
-    pruning: Future[Extent] = threads.submit(house.prune, pause=_a_moment)
+    pruning: Future[PrunedRows] = threads.submit(house.prune, pause=_a_moment)
     poll(lambda: leaving(house))
     with pytest.raises(StoreUnavailable, match="can be stored after it"):
         house.ask(*days_ago(109))
@@ -596,11 +596,11 @@ def test_evidence_under_way_is_finished_before_anything_goes(
     a_history(house)
     with house.store.writing() as computing:
         assert prunings.latest(computing) is None
-        pruning: Future[Extent] = threads.submit(house.prune, pause=_a_moment)
+        pruning: Future[PrunedRows] = threads.submit(house.prune, pause=_a_moment)
         poll(lambda: _waits_for_a_prune(others))
         assert len(computing.execute(select(tables.captures.c.id)).all()) == OLD + YOUNG
         assert len(computing.execute(select(tables.outcomes.c.seq)).all()) == 60
-    assert pruning.result(DEADLINE_SECONDS) == Extent(OLD, OLD, OLD)
+    assert pruning.result(DEADLINE_SECONDS) == PrunedRows(OLD, OLD, OLD)
     assert house.latest() == BEFORE
 
 

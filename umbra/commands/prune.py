@@ -14,8 +14,7 @@ from monitoring.phrases import count
 from shadow.journal import leftovers
 from shadow.settings import Settings
 from shadow.store import Store, open_store
-from shadow.store.retention import prunings
-from shadow.store.retention.prunings import Extent
+from shadow.store.retention.prune import PrunedRows, count_before, remove_before
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 _SPAN = re.compile(rf"(?P<count>[1-9][0-9]{{0,4}})(?P<unit>[{''.join(_UNITS)}])\Z")
@@ -64,7 +63,7 @@ def prune(age: timedelta, dry_run: bool, as_json: bool) -> None:
     settings = Settings.from_environment()
     store = open_store(settings.store)
     with store.reading() as connection:
-        total = prunings.expected(connection, before)
+        total = count_before(connection, before)
     gone = total if dry_run else _prune(store, before, now, total)
     store.close()
     files = (leftovers.older if dry_run else leftovers.remove_older)(settings.journal_dir, before)
@@ -85,8 +84,8 @@ def prune(age: timedelta, dry_run: bool, as_json: bool) -> None:
     )
 
 
-def _prune(store: Store, before: datetime, now: datetime, total: Extent) -> Extent:
+def _prune(store: Store, before: datetime, now: datetime, total: PrunedRows) -> PrunedRows:
     columns = terminal.Words(), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     with terminal.progress(*columns, transient=True) as bar:
         task = bar.add_task("removing", total=total.rows)
-        return prunings.prune(store, before, now, lambda gone: bar.advance(task, gone.rows))
+        return remove_before(store, before, now, lambda gone: bar.advance(task, gone.rows))

@@ -1,10 +1,10 @@
 """Partitions: on Postgres captures and observations lie in tables of seven days each (UTC, from 1970 on).
 
-A capture's id carries its time, so ids alone say where a row belongs, and a stretch of time can be dropped
-whole. SQLite has no partitions: there nothing of this happens.
+A capture's id carries its time, so ids alone determine the partition of a row, and a period can be dropped
+whole. SQLite has no partitions: there every function does nothing or returns an empty list.
 
-A partition that is taken off while others read it is first *leaving*: new queries do not see its rows any
-more, and when the last old one is over it is a table by itself, to be dropped.
+A partition that is detached while others read it is first *pending*: new queries do not see its rows any
+more, and when the last old query has ended it is an ordinary table, to be dropped.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ FIRST_ID = UUID(int=0)
 TABLES = ("captures", "observations")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS = DAYS * 86_400_000
-_MAKING, _LEAVING = 7_031_943, 7_031_944
+_MAKE_LOCK, _DETACH_LOCK = 7_031_943, 7_031_944
 _ATTACHED = """
 SELECT child.relname, pg_get_expr(child.relpartbound, child.oid)
 FROM pg_inherits JOIN pg_class AS child ON child.oid = inhrelid
 WHERE inhparent = to_regclass('{table}') AND NOT inhdetachpending
 """
-_TAKEN_OFF = """
+_DETACHED = """
 SELECT child.relname, inhrelid IS NOT NULL
 FROM pg_class AS parent
 JOIN pg_class AS child USING (relnamespace)
@@ -52,7 +52,7 @@ _END = re.compile(r" TO \('([0-9a-f-]{36})'\)")
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """One table of a partitioned table; it holds ids below `end`, and from the end of the one before on."""
+    """One table of a partitioned table; it holds ids below `end`, from the end of the previous one on."""
 
     table: str
     name: str
@@ -60,7 +60,7 @@ class Partition:
 
 
 @dataclass(frozen=True, slots=True)
-class Leaving:
+class DetachedPartition:
     """A table that was a partition of `table`; while it is `pending`, old queries may still read it."""
 
     table: str
@@ -69,23 +69,23 @@ class Leaving:
 
 
 def milliseconds(moment: datetime) -> int:
-    """Whole milliseconds since 1970, as ids carry them."""
+    """Return whole milliseconds since 1970, as ids carry them."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def first_id(unix_milliseconds: int) -> UUID:
-    """The smallest id a capture of that moment can have: ids of earlier moments are smaller."""
+    """Return the smallest id a capture of that moment can have: ids of earlier moments are smaller."""
     return UUID(int=max(0, unix_milliseconds) << 80)
 
 
 def ensure(connection: Connection, ids: Iterable[UUID]) -> None:
-    """Make the partitions that rows with these ids go into, where they are missing.
+    """Make the missing partitions for rows with these ids.
 
-    Raises OperationalError while a prune is taking weeks off, of which a missing one may be one.
+    Raises OperationalError while a prune is detaching weeks, of which a missing one may be one.
     """
     if connection.dialect.name != "postgresql":
         return
-    weeks = sorted({_number(one) for one in ids})
+    weeks = sorted({_number(capture_id) for capture_id in ids})
     missing = [
         number for number in weeks if not _is_complete(connection, number) and _lacks(connection, number)
     ]
@@ -94,76 +94,83 @@ def ensure(connection: Connection, ids: Iterable[UUID]) -> None:
     # A prune may wait for readers for long: nobody waits for it, and only weeks that it removes concern it.
     pruned = [number for number in missing if _is_pruned(connection, number)]
     if pruned:
-        _refuse_while_leaving(connection)
-    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MAKING})")
+        _refuse_during_prune(connection)
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MAKE_LOCK})")
     if pruned:
-        _finish_all(connection)
+        _finalize_all(connection)
     for number in missing:
         _make(connection, number)
 
 
 def existing(connection: Connection) -> list[Partition]:
-    """Every partition there is, the oldest first, without those that are leaving; none on SQLite."""
+    """List every attached partition, oldest first; none on SQLite."""
     if connection.dialect.name != "postgresql":
         return []
-    found = [
+    attached = [
         Partition(table, name, UUID(end[1]))
         for table in TABLES
         for name, bound in connection.exec_driver_sql(_ATTACHED.format(table=table))
         if (end := _END.search(bound))
     ]
-    return sorted(found, key=lambda one: (one.end.int, one.table))
+    return sorted(attached, key=lambda partition: (partition.end.int, partition.table))
 
 
-def leaving(connection: Connection) -> list[Leaving]:
-    """Tables that were partitions and are not dropped yet, captures first; none on SQLite."""
+def detached(connection: Connection) -> list[DetachedPartition]:
+    """List the tables that were partitions and are not dropped yet, captures first; none on SQLite."""
     if connection.dialect.name != "postgresql":
         return []
     return [
-        Leaving(table, name, pending)
+        DetachedPartition(table, name, pending)
         for table in TABLES
-        for name, pending in connection.exec_driver_sql(_TAKEN_OFF.format(table=table))
+        for name, pending in connection.exec_driver_sql(_DETACHED.format(table=table))
     ]
 
 
-def older(connection: Connection, bound: UUID) -> list[list[tuple[str, str]]]:
-    """Table and name of what holds nothing from `bound` on, by stretch; first what a killed prune left."""
-    left = [(one.table, one.name) for one in leaving(connection)]
-    gone = [one for one in existing(connection) if one.end <= bound]
-    stretches = [[(one.table, one.name) for one in some] for _, some in groupby(gone, lambda one: one.end)]
-    return [left, *stretches] if left else stretches
+def prunable(connection: Connection, bound: UUID) -> list[list[tuple[str, str]]]:
+    """List table and name of the partitions without ids from `bound` on, week by week.
+
+    The detached partitions that a killed prune left behind come first.
+    """
+    left_behind = [(partition.table, partition.name) for partition in detached(connection)]
+    old = [partition for partition in existing(connection) if partition.end <= bound]
+    weeks = [
+        [(partition.table, partition.name) for partition in week]
+        for _, week in groupby(old, lambda partition: partition.end)
+    ]
+    return [left_behind, *weeks] if left_behind else weeks
 
 
-def keep_away(connection: Connection) -> None:
-    """From now on, until this session ends, nobody makes partitions of a time that was pruned."""
-    connection.exec_driver_sql(f"SELECT pg_advisory_lock({_LEAVING})")
+def block_pruned_weeks(connection: Connection) -> None:
+    """Until this session ends, keep others from making partitions of a time that was pruned."""
+    connection.exec_driver_sql(f"SELECT pg_advisory_lock({_DETACH_LOCK})")
 
 
-def take_off(connection: Connection, table: str, name: str) -> None:
-    """Make a partition a table by itself, from wherever that was interrupted; needs autocommit.
+def detach(connection: Connection, table: str, name: str) -> None:
+    """Make a partition an ordinary table, also after an interrupted attempt; needs autocommit.
 
     Raises OperationalError when its readers take longer than lock_timeout: new ones do not see it any more.
     """
-    state = next((one for one in leaving(connection) if one.name == name), None)
-    if state is None:
+    partition = next((partition for partition in detached(connection) if partition.name == name), None)
+    if partition is None:
         connection.exec_driver_sql(f"ALTER TABLE {table} DETACH PARTITION {name} CONCURRENTLY")
     else:
-        _finish(connection, state)
+        _finalize(connection, partition)
 
 
 def readers(connection: Connection, table: str) -> list[int]:
-    """The process ids of the server that have read or written `table` in a transaction still open."""
+    """List the server's process ids that have read or written `table` in a transaction still open."""
     return list(connection.exec_driver_sql(_READERS.format(table=table)).scalars())
 
 
 def week_start(number: int) -> UUID:
-    """The first id of the `number`-th stretch of seven days."""
+    """Return the first id of the `number`-th week of partitions since 1970."""
     return first_id(number * _MILLISECONDS)
 
 
-def _finish(connection: Connection, one: Leaving) -> None:
-    if one.pending:
-        connection.exec_driver_sql(f"ALTER TABLE {one.table} DETACH PARTITION {one.name} FINALIZE")
+def _finalize(connection: Connection, partition: DetachedPartition) -> None:
+    if partition.pending:
+        detach = f"ALTER TABLE {partition.table} DETACH PARTITION {partition.name} FINALIZE"
+        connection.exec_driver_sql(detach)
 
 
 def _number(capture_id: UUID) -> int:
@@ -180,13 +187,16 @@ def _is_complete(connection: Connection, number: int) -> bool:
 
 
 def _lacks(connection: Connection, number: int) -> list[str]:
-    """The tables in which no partition takes the ids of this stretch."""
-    present = existing(connection)
+    """List the tables in which no partition takes the ids of this week."""
+    attached = existing(connection)
     return [
         table
         for table in TABLES
-        # What was stored before there were partitions lies in one of its own, and may cover this stretch.
-        if not any(one.name == _name(table, number) or _covers(one, table, number) for one in present)
+        # Rows stored before there were partitions lie in one of its own, which may cover this week.
+        if not any(
+            partition.name == _name(table, number) or _covers(partition, table, number)
+            for partition in attached
+        )
     ]
 
 
@@ -199,24 +209,24 @@ def _is_pruned(connection: Connection, number: int) -> bool:
     return bool(connection.exec_driver_sql(_IS_PRUNED.format(end=end)).scalar())
 
 
-def _refuse_while_leaving(connection: Connection) -> None:
-    """Keep prunes away until this transaction ends.
+def _refuse_during_prune(connection: Connection) -> None:
+    """Keep prunes away until this transaction ends; raises OperationalError while one is under way.
 
-    To wait for one could be to wait in a circle: it waits for every statement that has begun before.
+    To wait for one could be a deadlock: it waits for every statement that began before it.
     """
-    if not connection.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock_shared({_LEAVING})").scalar():
-        said = BlockingIOError("a prune is removing the weeks of these captures; they can be stored after it")
-        raise OperationalError(None, None, said)
+    if not connection.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock_shared({_DETACH_LOCK})").scalar():
+        message = "a prune is removing the weeks of these captures; they can be stored after it"
+        raise OperationalError(None, None, BlockingIOError(message))
 
 
-def _finish_all(connection: Connection) -> None:
-    """End what a killed prune began: no two partitions hold one stretch, not even while one is leaving."""
-    for one in leaving(connection):
-        _finish(connection, one)
+def _finalize_all(connection: Connection) -> None:
+    """Finish what a killed prune began: no two partitions hold one week, not even while one is pending."""
+    for partition in detached(connection):
+        _finalize(connection, partition)
 
 
 def _make(connection: Connection, number: int) -> None:
-    """Attach tables for one stretch, new ones or what a killed prune left; others go on meanwhile."""
+    """Attach the missing tables of one week, new or left behind by a killed prune; blocks nobody."""
     start, end = week_start(number), week_start(number + 1)
     for table in _lacks(connection, number):
         name = _name(table, number)

@@ -16,8 +16,7 @@ from shadow.evidence.cycle import Look
 from shadow.records import CandidateState, capture_time
 from shadow.store import candidates
 from shadow.store.database import tables
-from shadow.store.retention import prunings
-from shadow.store.retention.prunings import Extent
+from shadow.store.retention.prune import PrunedRows, count_before, remove_before
 from shadow.store.streams import documents
 from shadow.store.streams.documents import DocumentKind, StoredDocument
 
@@ -30,8 +29,8 @@ def look(season: Season, moment: datetime = NOW) -> None:
     assert Look(season.store, season.settings, threading.Event()).once(moment) == 1
 
 
-def prune(season: Season, before: datetime) -> Extent:
-    return prunings.prune(season.store, before, NOW, pause=lambda _: None)
+def prune(season: Season, before: datetime) -> PrunedRows:
+    return remove_before(season.store, before, NOW, pause=lambda _: None)
 
 
 def everything(season: Season) -> str:
@@ -95,10 +94,10 @@ def test_rows_that_documents_quote_are_counted_before_and_afterwards(season: Sea
         capture_time(name) < MIDDLE for row in gaps for name in row if isinstance(name, UUID)
     )
     with season.store.reading() as connection:
-        assert prunings.expected(connection, MIDDLE).excerpts == expected
+        assert count_before(connection, MIDDLE).excerpts == expected
     assert prune(season, MIDDLE).excerpts == expected
     with season.store.reading() as connection:
-        assert prunings.expected(connection, MIDDLE) == Extent()
+        assert count_before(connection, MIDDLE) == PrunedRows()
     (recorded,) = season.rows("prunings").values()
     assert recorded[0][-1] == expected
 

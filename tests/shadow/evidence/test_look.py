@@ -18,7 +18,7 @@ from sqlalchemy import event, select, text, update
 from shadow.evidence.cycle import Look
 from shadow.store import StoreUnavailable, candidates, open_store
 from shadow.store.database import tables
-from shadow.store.retention.prunings import prune
+from shadow.store.retention.prune import remove_before
 from shadow.store.streams import documents as stored_documents
 
 MakeSeason = Callable[..., Season]
@@ -421,7 +421,7 @@ def test_a_store_that_is_away_ends_the_look(season: Season) -> None:
 def test_captures_that_were_pruned_keep_their_evidence(season: Season) -> None:
     look(season)
     before = documents(season)
-    gone = prune(season.store, START + 30 * DAY, NOW)
+    gone = remove_before(season.store, START + 30 * DAY, NOW)
     assert gone.captures > 600
     later = NOW + timedelta(seconds=season.settings.evidence_seconds)
     look(season, later)
