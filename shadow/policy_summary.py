@@ -13,10 +13,10 @@ DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class PolicySummary:
     """The name of a policy and the length of its day, in seconds."""
 
-    policy: str
+    name: str
     day_seconds: int
 
     @classmethod
@@ -31,13 +31,15 @@ class Pace:
         return cls(str(document.get("name", "?")), int(document.get("day_seconds", DAY_SECONDS)))
 
     @property
-    def words(self) -> str:
+    def label(self) -> str:
         """Say which policy it is, and how long its day is if it is not a real one.
 
-        >>> Pace("default", 86_400).words, Pace("demo", 1).words, Pace("mine", 3600).words
-        ('default', 'demo (a day is a second)', 'mine (a day is 3,600 seconds)')
+        >>> PolicySummary("default", 86_400).label, PolicySummary("demo", 1).label
+        ('default', 'demo (a day is a second)')
+        >>> PolicySummary("mine", 3600).label
+        'mine (a day is 3,600 seconds)'
         """
         if self.day_seconds == DAY_SECONDS:
-            return self.policy
+            return self.name
         length = "a second" if self.day_seconds == 1 else f"{self.day_seconds:,} seconds"
-        return f"{self.policy} (a day is {length})"
+        return f"{self.name} (a day is {length})"

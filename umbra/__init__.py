@@ -1,1 +1,1 @@
-"""`umbra`, the command line: reads arguments, calls the engine, shows what came of it."""
+"""`umbra`, the command line: reads arguments, calls the engine, shows the result."""

@@ -1,6 +1,6 @@
-"""Prepare: what has to be there before the first answer: tables, two models, a first deployment.
+"""Bootstrap an installation before its first answer: tables, two models, the first deployment.
 
-Each step is done only when it is missing, so that preparing again changes nothing.
+Each step is done only if its result is missing, so that preparing again changes nothing.
 """
 
 from __future__ import annotations
@@ -33,38 +33,36 @@ def prepare(
     now: datetime,
     purpose: Purpose = Purpose.REAL,
 ) -> Deployment:
-    """Make what is missing; `train` trains and saves one recipe. Returns the deployment in force.
+    """Create what is missing and return the current deployment; `train` trains and saves one recipe.
 
-    A linear model goes live first and a gradient-boosting one becomes its candidate, judged by the policy for
-    the purpose; what people have decided since is left alone. Raises PurposeMismatch, before anything is
-    changed, when directory or store are of the other kind.
+    A linear model goes live first, and a gradient-boosting one becomes its candidate, judged by the policy
+    for the purpose; later decisions of people stay. Raises OtherPurpose, before any change, when directory
+    or store are for the other purpose.
     """
     purposes.check(settings, store, purpose)
     migrate(store)
     purposes.mark(settings, store, purpose, now)
     settings.journal_dir.mkdir(parents=True, exist_ok=True)
-    found = store.deployment()
-    if found is None:
+    deployment = store.deployment()
+    if deployment is None:
         live = newest_or_trained(settings.models, LIVE_RECIPE, train)
         candidate = newest_or_trained(settings.models, CANDIDATE_RECIPE, train)
         _begin_candidate(store, candidate, now, policies.for_purpose(purpose).text)
-        found = rollout.first_deployment(store, settings.models, live, by, now)
-    found = rollout.pinned(store, settings.models, found)
+        deployment = rollout.first_deployment(store, settings.models, live, by, now)
+    deployment = rollout.pinned(store, settings.models, deployment)
     (settings.data_dir / "example.json").write_text(json.dumps(schema.EXAMPLE, indent=1), encoding="utf-8")
-    return found
+    return deployment
 
 
 def newest_or_trained(models: Path, name: str, train: Train) -> ModelRef:
-    """The newest artifact called `name`, trained now if there is none; raises BelowStandard.
+    """Find the newest artifact called `name`, or train one; raises BelowStandard.
 
-    One that was trained or judged on too few sales is passed over: its error may look the best of all.
+    Artifacts that were trained or evaluated on too few sales do not count: their error may look the best.
     """
-    for found, version in reversed(artifact.listing(models)):
-        if (
-            found == name
-            and card.too_few_sales(artifact.directory_of(models, ModelRef(name, version))) is None
-        ):
-            return ModelRef(name, version)
+    for model_name, version in reversed(artifact.listing(models)):
+        reference = ModelRef(model_name, version)
+        if model_name == name and card.too_few_sales(artifact.directory_of(models, reference)) is None:
+            return reference
     trained = train(name)
     if few := card.too_few_sales(trained):
         raise BelowStandard(

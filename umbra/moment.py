@@ -1,4 +1,4 @@
-"""A moment as an argument: everything that Umbra prints as one can be given back."""
+"""A date or time as an argument: commands accept every form that Umbra prints."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg] # generic only since cl
     name = "moment"
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> datetime:
-        """Read it; the result is in UTC."""
+        """Parse the argument; the result is in UTC."""
         if isinstance(value, datetime):
             return value
         try:

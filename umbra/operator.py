@@ -1,4 +1,4 @@
-"""The operator: the name under which whoever runs a command decides."""
+"""The operator: the name recorded with the decisions of the user who runs a command."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 
 
 def operator_name() -> str:
-    """The user's name; in a container often a number that no name belongs to: then `uid 12345`."""
+    """Return the user's name, or `uid 12345` where the number has no name, as in containers."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

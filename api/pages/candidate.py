@@ -8,7 +8,7 @@ from typing import Any
 
 from api.pages import comparison, drift, evidence
 from api.pages.documents import EvidenceDocument
-from shadow.policy_summary import Pace
+from shadow.policy_summary import PolicySummary
 from shadow.store.streams.documents import DocumentKind, StreamDocuments
 
 
@@ -36,7 +36,7 @@ def shown(
         "remedy": tab.remedy,
         "stream": dossier.stream if dossier else None,
         "is_over": dossier is not None and dossier.is_over,
-        "judged_by": Pace.of(dossier.stream.terms.policy).words if dossier else None,
+        "judged_by": PolicySummary.of(dossier.stream.terms.policy).label if dossier else None,
         "changes": dossier.changes if dossier else (),
         "verdict": EvidenceDocument.of(dossier, "verdict"),
         "document": document,

@@ -12,7 +12,7 @@ from api.pages.charts import ChartAxis, ChartSeries, PageChart
 from api.pages.documents import EvidenceDocument
 from api.pages.formatting import decimal, known
 from api.pages.queries import RolloutState, SystemStatus
-from shadow.policy_summary import Pace
+from shadow.policy_summary import PolicySummary
 from shadow.records import Candidate, Deployment, Purpose
 from shadow.status import StoreState
 from shadow.store.ledger import Account
@@ -47,7 +47,7 @@ class CandidateCard:
         sees = "every house" if self.candidate.sample == 1 else f"{self.candidate.sample:.0%} of the houses"
         return (
             f"{self.candidate.state.value}, sees {sees}, added {self.candidate.added_at:%Y-%m-%d %H:%M} UTC, "
-            f"judged by the policy {Pace.of(self.candidate.policy).words}"
+            f"judged by the policy {PolicySummary.of(self.candidate.policy).label}"
         )
 
     @property

@@ -16,7 +16,7 @@ from api.pages import comparison, drift, evidence
 from api.pages.candidate import COMPARISON, DRIFT, EVIDENCE
 from api.pages.documents import EvidenceDocument
 from api.pages.rendering import Rendering
-from shadow.policy_summary import Pace
+from shadow.policy_summary import PolicySummary
 from shadow.store.streams.documents import DocumentKind, StreamDocuments
 from shadow.version import umbra_version
 
@@ -34,7 +34,7 @@ def render(found: StreamDocuments, rendering: Rendering) -> str:
         "candidate": str(found.stream.candidate),
         "stream": found.stream,
         "changes": found.changes,
-        "judged_by": Pace.of(found.stream.terms.policy).words,
+        "judged_by": PolicySummary.of(found.stream.terms.policy).label,
         "verdict": documents["verdict"],
     }
     return rendering.render(

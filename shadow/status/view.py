@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from shadow.policy_summary import Pace
+from shadow.policy_summary import PolicySummary
 from shadow.records import Deployment
 from shadow.status.state import JournalState, Status
 from shadow.store.ledger import Account, Intake
@@ -67,12 +67,12 @@ def _intake(intake: Intake) -> dict[str, object]:
 
 def _account(account: Account, lags: dict[int, float]) -> dict[str, object]:
     candidate = account.candidate
-    pace = Pace.of(candidate.policy)
+    summary = PolicySummary.of(candidate.policy)
     return {
         "candidate": str(candidate.model),
         "state": candidate.state.value,
-        "policy": pace.policy,
-        "day_seconds": pace.day_seconds,
+        "policy": summary.name,
+        "day_seconds": summary.day_seconds,
         "sample": candidate.sample,
         "eligible": account.eligible,
         **account.by_state(),

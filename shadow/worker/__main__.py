@@ -16,14 +16,14 @@ from shadow.processes.heartbeat import Heartbeat
 from shadow.settings import Settings
 from shadow.store import open_store
 from shadow.worker.collectors import JournalCollector, StoreCollector, StoreDiskCollector
-from shadow.worker.supervisor import Roster, Worker
+from shadow.worker.supervisor import Roster, Supervisor
 
-_LOOK_SECONDS = 0.5
+_PAUSE_SECONDS = 0.5
 
 
 def run(settings: Settings, stop: threading.Event, heartbeat: Heartbeat) -> None:
-    """Keep the worker's processes running until told to stop; raises CannotRun, of the store, too."""
-    processes.claim_all(settings, "worker")  # before anything of a running one could be touched
+    """Keep the worker's processes running until `stop` is set; raises CannotRun, also for a wrong store."""
+    processes.claim_all(settings, "worker")  # before this one changes anything that a running one uses
     start.adopt_orphans()
     store = open_store(settings.store)
     files = settings.metrics_files("worker")
@@ -31,16 +31,16 @@ def run(settings: Settings, stop: threading.Event, heartbeat: Heartbeat) -> None
     _serve_metrics(settings, collector, files if metrics.prepare_directory(files) else None)
     collector.follow(stop)
     roster = Roster(store, stop)
-    worker = Worker(settings, roster, processes.without(os.environ, "UMBRA_ADMIN_TOKEN"))
+    supervisor = Supervisor(settings, roster, processes.without(os.environ, "UMBRA_ADMIN_TOKEN"))
     children: dict[str, Any] = {}
     refusal: str | None = None
     while not stop.is_set() and (refusal := roster.refusal) is None:
-        worker.supervise(time.monotonic())
-        if children != (children := worker.status_facts()):
+        supervisor.supervise(time.monotonic())
+        if children != (children := supervisor.status_facts()):
             heartbeat.report(children=children)
-        stop.wait(_LOOK_SECONDS)
+        stop.wait(_PAUSE_SECONDS)
     heartbeat.report(state="stopping")
-    worker.stop()
+    supervisor.stop()
     metrics.remove_directory(files)
     if refusal is not None:
         raise processes.CannotRun(refusal)

@@ -1,6 +1,6 @@
 """The supervisor: keeps ingest, evidence and one scoring process per candidate running.
 
-It holds no data of its own: everything it does can be done again after a crash.
+It holds no data of its own: after a crash a new one takes over.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class Roster:
         self._active.follow(stop)
 
     def active(self) -> dict[int, Candidate] | None:
-        """Candidates by number, as last read; None before the first time."""
+        """Return the candidates by id, as last read; None before the first time."""
         return self._active.value
 
     @property
     def refusal(self) -> str | None:
-        """Why no Umbra can work with this store, if so."""
+        """Why Umbra cannot work with this store; None: it can."""
         fault = self._active.error
         return str(fault) if isinstance(fault, WrongStore) else None
 
@@ -57,7 +57,7 @@ def _report(fault: Exception) -> None:
         logs.event(_log, "reading_failed", level=logging.ERROR, error=fault)
 
 
-class Worker:
+class Supervisor:
     """The processes of one data directory."""
 
     def __init__(self, settings: Settings, roster: Roster, environment: Mapping[str, str]) -> None:
@@ -70,7 +70,7 @@ class Worker:
         self._leaving: list[Child] = []
 
     def supervise(self, now: float) -> None:
-        """Start what should run and does not; `now` is monotonic seconds."""
+        """Start the processes that should run and do not; `now` is monotonic seconds."""
         self._follow_roster()
         for child in (self._ingest, self._evidence, *self._lanes.values()):
             pid = child.pid
@@ -84,32 +84,32 @@ class Worker:
         self._end_orphans()
 
     def status_facts(self) -> dict[str, Any]:
-        """How each process is that should run."""
+        """Describe each process that should run, for `umbra status`."""
         return {
             child.name: child.status_facts()
             for child in (self._ingest, self._evidence, *self._lanes.values())
         }
 
     def stop(self) -> None:
-        """Let ingest empty the journal, then each lane score what that brought; kill what does not end."""
+        """Let ingest empty the journal, then each lane score the new captures; kill those that do not end."""
         processes.stop_all([self._ingest, self._evidence], _STOP_SECONDS)
         processes.stop_all([*self._lanes.values(), *self._leaving], _STOP_SECONDS)
         self._end_orphans()
 
     def _end_orphans(self) -> None:
-        """End what a killed lane has left behind: helpers of its model."""
-        ours = (self._ingest, self._evidence, *self._lanes.values(), *self._leaving)
-        descendants.kill_orphans({child.pid for child in ours})
+        """Kill what a killed lane has left behind, such as helpers of its model."""
+        own = (self._ingest, self._evidence, *self._lanes.values(), *self._leaving)
+        descendants.kill_orphans({child.pid for child in own})
 
     def _follow_roster(self) -> None:
-        wanted = self._roster.active()
-        if wanted is None:
+        active = self._roster.active()
+        if active is None:
             return
-        for number in self._lanes.keys() - wanted.keys():
-            self._lanes[number].terminate()
-            self._leaving.append(self._lanes.pop(number))
-        for number in wanted.keys() - self._lanes.keys():
-            self._lanes[number] = self._lane(wanted[number])
+        for candidate_id in self._lanes.keys() - active.keys():
+            self._lanes[candidate_id].terminate()
+            self._leaving.append(self._lanes.pop(candidate_id))
+        for candidate_id in active.keys() - self._lanes.keys():
+            self._lanes[candidate_id] = self._lane(active[candidate_id])
 
     def _lane(self, candidate: Candidate) -> Child:
         command = processes.python("shadow.scoring", str(candidate.id))

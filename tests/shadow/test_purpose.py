@@ -227,7 +227,7 @@ def test_real_houses_are_not_judged_by_the_demo_policy(settings: MakeSettings, m
     umbra(made, "candidates", "remove", "gbm@1")
     result = umbra(made, "candidates", "add", "gbm@1", "--policy", "demo")
     assert result.exit_code == 1
-    assert "a second is a day" in result.stderr
+    assert "a day takes a second" in result.stderr
     assert "umbra policy show" in result.stderr
 
 

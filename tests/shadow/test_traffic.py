@@ -11,27 +11,29 @@ from uuid import UUID
 import pytest
 
 from model_package import schema, synthetic
-from shadow.outcomes import judge
+from shadow.outcomes import parse_outcome
 from shadow.records import OutcomeState, new_capture_ids
 from umbra.demo import market, traffic
-from umbra.demo.market import House, Market, Registry, Report
-from umbra.demo.traffic import Ask
+from umbra.demo.market import HousingMarket, MarketHouse, ReportQueue, SaleReport
+from umbra.demo.traffic import TrafficRequest
 
 SALES = synthetic.synthetic(400, seed=1)
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ID = str(new_capture_ids(1, int(NOW.timestamp() * 1000), 1)[0])
 
 
-def stocked() -> Market:
-    return Market(map(House, SALES.rows * 20, SALES.prices.tolist() * 20))
+def stocked() -> HousingMarket:
+    return HousingMarket(map(MarketHouse, SALES.rows * 20, SALES.prices.tolist() * 20))
 
 
-def parse(ask: Ask) -> schema.Houses:
+def parse(ask: TrafficRequest) -> schema.Houses:
     read = schema.parse_json if ask.content_type == "application/json" else schema.parse_csv
     return read(ask.body, 1000)
 
 
-@pytest.mark.parametrize("kind", [traffic.one_house, traffic.a_listing, traffic.a_list, traffic.a_table])
+@pytest.mark.parametrize(
+    "kind", [traffic.single_house, traffic.named_house, traffic.house_list, traffic.csv_table]
+)
 @pytest.mark.parametrize("seed", range(10))
 def test_right_requests_are_accepted_and_tell_their_houses_in_order(kind: type, seed: int) -> None:
     ask = kind(stocked(), random.Random(seed))
@@ -42,7 +44,7 @@ def test_right_requests_are_accepted_and_tell_their_houses_in_order(kind: type, 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_mistakes_are_refused_by_what_they_are(seed: int) -> None:
-    ask = traffic.a_mistake(stocked(), random.Random(seed))
+    ask = traffic.wrong_request(stocked(), random.Random(seed))
     assert ask.houses == ()
     with pytest.raises((schema.MalformedBody, schema.InvalidRows)):
         parse(ask)
@@ -78,8 +80,8 @@ def test_people_come_back_to_listings_and_a_listing_sells_for_one_price() -> Non
     assert len({(house.entity_id, house.price_dollars) for house in asked}) == len(names)
 
 
-def told_of(houses: int, seed: int = 5) -> list[list[Report]]:
-    chance, house = random.Random(seed), House({}, 200_000.0)
+def told_of(houses: int, seed: int = 5) -> list[list[SaleReport]]:
+    chance, house = random.Random(seed), MarketHouse({}, 200_000.0)
     return [list(market.reports(house, ID, 100.0, chance)) for _ in range(houses)]
 
 
@@ -96,22 +98,22 @@ def test_most_houses_are_sold_soon_some_late_and_wrong_prices_are_corrected() ->
 
 
 def test_reports_are_such_as_the_api_takes() -> None:
-    for report in (Report(1.0, ID, 180_000.0), Report(1.0, ID, None)):
-        judged = judge(report.as_json(NOW), 0, NOW)
-        assert judged.faults == ()
-        assert judged.outcome is not None
-        assert judged.outcome.capture_id == UUID(ID)
-        assert (judged.outcome.state is OutcomeState.SOLD) == (report.price_dollars is not None)
+    for report in (SaleReport(1.0, ID, 180_000.0), SaleReport(1.0, ID, None)):
+        parsed = parse_outcome(report.as_json(NOW), 0, NOW)
+        assert parsed.faults == ()
+        assert parsed.outcome is not None
+        assert parsed.outcome.capture_id == UUID(ID)
+        assert (parsed.outcome.state is OutcomeState.SOLD) == (report.price_dollars is not None)
 
 
 def test_reports_come_when_they_are_due_and_again_when_nobody_took_them() -> None:
-    registry = Registry(random.Random(6))
-    registry.expect([House({}, 1.0)] * 300, [ID] * 300, 0.0)
-    soon = registry.due(1.0, 1000)
+    queue = ReportQueue(random.Random(6))
+    queue.expect([MarketHouse({}, 1.0)] * 300, [ID] * 300, 0.0)
+    soon = queue.due(1.0, 1000)
     assert 0 < len(soon) < 300
     assert all(report.due <= 1.0 for report in soon)
-    registry.put_back(soon)
-    assert registry.due(1.0, 2) == soon[:2]
-    later = registry.due(1000.0, 1000)
+    queue.put_back(soon)
+    assert queue.due(1.0, 2) == soon[:2]
+    later = queue.due(1000.0, 1000)
     assert len(later) > len(soon)
-    assert registry.due(1000.0, 1000) == []
+    assert queue.due(1000.0, 1000) == []

@@ -1,4 +1,4 @@
-"""`umbra candidates`: which models are scored in shadow."""
+"""`umbra candidates`: list and change the models that are scored in shadow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from model_package.reference import ModelRef
 from monitoring import terminal
 from shadow import policy
 from shadow.policy import Policy
-from shadow.policy_summary import Pace
+from shadow.policy_summary import PolicySummary
 from shadow.records import Candidate, CandidateState, Purpose
 from shadow.settings import Settings
 from shadow.store import Store, open_store, purposes
@@ -33,11 +33,11 @@ def candidates(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    found = _store().candidates()
+    listed = _store().candidates()
     if as_json:
-        terminal.say_json([_facts(candidate) for candidate in found])
+        terminal.say_json([_facts(candidate) for candidate in listed])
         return
-    rows = [_row(candidate) for candidate in found]
+    rows = [_row(candidate) for candidate in listed]
     table = terminal.table(("Candidate", "State", "Sample", "Replays from", "Added", "Policy"), rows)
     terminal.show(table if rows else "No candidates. `umbra candidates add NAME@VERSION` begins one.")
 
@@ -49,14 +49,14 @@ def candidates(context: click.Context, as_json: bool) -> None:
     type=click.FloatRange(0, 1, min_open=True),
     default=1.0,
     show_default=True,
-    help="Share of captures it sees; smaller shares lie inside larger ones.",
+    help="Share of captures that it scores; smaller shares lie inside larger ones.",
 )
 @click.option("--from", "replay_from", type=MOMENT, help="Score stored captures since this moment too.")
 @click.option(
     "--policy",
     "policy_name",
     metavar="FILE|default|demo",
-    help="What it is judged by, frozen from now on; left out, `default`, and in a demo `demo`.",
+    help="The policy that judges it, frozen from now on; left out, `default`, and in a demo `demo`.",
 )
 def add(model: str, sample: float, replay_from: datetime | None, policy_name: str | None) -> None:
     """Begin to score MODEL (NAME@VERSION) on every answered house.
@@ -73,41 +73,41 @@ def add(model: str, sample: float, replay_from: datetime | None, policy_name: st
         judged_by = _judged_by(chosen, purposes.find(connection))
         stored.add(connection, reference, sample, replay_from, datetime.now(UTC), judged_by.text)
     terminal.say(
-        f"{reference} is a candidate now, judged by the policy {Pace.of(judged_by.text).words}; a running "
-        "worker begins within a second."
+        f"{reference} is a candidate now, judged by the policy {PolicySummary.of(judged_by.text).label}; "
+        "a running worker begins within a second."
     )
 
 
 def _judged_by(chosen: Policy | None, purpose: Purpose | None) -> Policy:
-    """The policy that was chosen, or the one for the purpose; real houses are not judged by the demo's."""
+    """Return the chosen policy, or the one for the purpose; the demo's policy never judges real houses."""
     if chosen is None:
         return policy.for_purpose(purpose or Purpose.REAL)
     if purpose is Purpose.REAL and chosen.sha256 == policy.for_purpose(Purpose.DEMO).sha256:
         raise stored.CandidateConflict(
-            "--policy demo: a second is a day to it, which is for a demo's invented houses, and here are "
-            "real ones: leave --policy out, or give a policy of your own (`umbra policy show > mine.toml`)"
+            "--policy demo: a day takes a second in it, for a demo's invented houses, and these houses "
+            "are real: leave --policy out, or give a policy of your own (`umbra policy show > mine.toml`)"
         )
     return chosen
 
 
-def _setter(name: str, state: CandidateState, done: str, purpose: str) -> click.Command:
+def _state_command(name: str, state: CandidateState, message: str, purpose: str) -> click.Command:
     @click.command(name, help=f"{purpose}\n\nExample: umbra candidates {name} gbm@2")
     @click.argument("model")
     def change(model: str) -> None:
         reference = ModelRef.parse(model)
         with _store().writing() as connection:
             stored.set_state(connection, reference, state)
-        terminal.say(f"{reference} {done}.")
+        terminal.say(f"{reference} {message}.")
 
     return change
 
 
-for _name, _state, _done, _purpose in (
+for _name, _state, _message, _purpose in (
     ("pause", CandidateState.PAUSED, "is paused", "Stop scoring MODEL for now; captures wait for it."),
-    ("resume", CandidateState.ACTIVE, "goes on where it stopped", "Go on scoring MODEL where it stopped."),
-    ("remove", CandidateState.REMOVED, "is removed", "Score MODEL no more; its observations stay."),
+    ("resume", CandidateState.ACTIVE, "goes on where it stopped", "Resume scoring MODEL where it stopped."),
+    ("remove", CandidateState.REMOVED, "is removed", "Stop scoring MODEL for good; its observations stay."),
 ):
-    candidates.add_command(_setter(_name, _state, _done, _purpose))
+    candidates.add_command(_state_command(_name, _state, _message, _purpose))
 
 
 def _store() -> Store:
@@ -116,18 +116,18 @@ def _store() -> Store:
 
 def _row(candidate: Candidate) -> tuple[str, ...]:
     facts = _facts(candidate)
-    shown = (str(facts[name] or "") for name in ("candidate", "state", "sample", "replay_from", "added_at"))
-    return *shown, Pace.of(candidate.policy).words
+    cells = (str(facts[name] or "") for name in ("candidate", "state", "sample", "replay_from", "added_at"))
+    return *cells, PolicySummary.of(candidate.policy).label
 
 
 def _facts(candidate: Candidate) -> dict[str, object]:
-    replay_from, pace = candidate.replay_from, Pace.of(candidate.policy)
+    replay_from, summary = candidate.replay_from, PolicySummary.of(candidate.policy)
     return {
         "candidate": str(candidate.model),
         "state": candidate.state.value,
         "sample": candidate.sample,
         "replay_from": None if replay_from is None else replay_from.isoformat(),
         "added_at": candidate.added_at.isoformat(),
-        "policy": pace.policy,
-        "day_seconds": pace.day_seconds,
+        "policy": summary.name,
+        "day_seconds": summary.day_seconds,
     }

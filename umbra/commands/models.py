@@ -1,4 +1,4 @@
-"""`umbra train` and `umbra models`: make artifacts and look at them."""
+"""`umbra train` and `umbra models`: train models, list, show and verify them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DEFAULT_SEED = 20_061
     default="synthetic",
     show_default=True,
     metavar="FILE.csv|openml|synthetic",
-    help="Sales to learn from: a CSV in Ames or schema names, the public table, or made-up houses.",
+    help="Sales to train on: a CSV in Ames or schema names, the public table, or made-up houses.",
 )
 @click.option(
     "--seed",
@@ -52,7 +52,7 @@ def train(recipe: str, source: str, seed: int) -> None:
 
 
 def trainer(models: Path, source: str, seed: int) -> Callable[[str], Path]:
-    """A function that trains one recipe on the sales of `source`, showing a bar, and saves it."""
+    """Make a function that trains one recipe on the sales of `source`, with a progress bar, and saves it."""
     sales: list[Dataset] = []
 
     def train_one(recipe: str) -> Path:
@@ -124,14 +124,15 @@ def verify(model: tuple[str, ...]) -> None:
 
     Example: umbra models verify gbm@1
     """
-    chosen = [ModelRef.parse(text) for text in model] or [ModelRef(*found) for found in _listing()]
-    for reference in chosen:
+    references = [ModelRef.parse(text) for text in model] or _all_models()
+    for reference in references:
         artifact.verify(_directory(reference))
         terminal.say(f"{reference}: every file is as it was saved")
 
 
-def _listing() -> list[tuple[str, str]]:
-    return artifact.listing(Settings.from_environment().models)
+def _all_models() -> list[ModelRef]:
+    listing = artifact.listing(Settings.from_environment().models)
+    return [ModelRef(name, version) for name, version in listing]
 
 
 def _directory(reference: ModelRef) -> Path:
@@ -141,16 +142,16 @@ def _directory(reference: ModelRef) -> Path:
 def _facts(models_dir: Path, name: str, version: str) -> dict[str, object]:
     directory = artifact.directory_of(models_dir, ModelRef(name, version))
     try:
-        stated = manifest.read(directory)
-        said = manifest.document(directory, stated, "card.json")
+        declared = manifest.read(directory)
+        model_card = manifest.document(directory, declared, "card.json")
     except (OSError, manifest.InvalidArtifact, manifest.AlteredArtifact) as fault:
         unknown = dict.fromkeys(("trained_at", "data", "rmse_log_price", "digest"))
         return {"model": f"{name}@{version}", **unknown, "warning": str(fault)}
     return {
         "model": f"{name}@{version}",
-        "trained_at": str(said.get("trained_at", "unknown"))[:16],
-        "data": str(said.get("data", {}).get("source", "unknown")).partition(",")[0],
-        "rmse_log_price": round(said["errors"]["rmse_log"], 4) if "errors" in said else "unknown",
-        "digest": stated.digest[:12],
-        "warning": card.too_few(said),
+        "trained_at": str(model_card.get("trained_at", "unknown"))[:16],
+        "data": str(model_card.get("data", {}).get("source", "unknown")).partition(",")[0],
+        "rmse_log_price": round(model_card["errors"]["rmse_log"], 4) if "errors" in model_card else "unknown",
+        "digest": declared.digest[:12],
+        "warning": card.too_few(model_card),
     }

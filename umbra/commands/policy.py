@@ -1,4 +1,4 @@
-"""`umbra policy`: what a candidate is judged by."""
+"""`umbra policy`: show and check the policies by which candidates are judged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shadow import policy as policies
 
 @click.group()
 def policy() -> None:
-    """Show or check the policy a candidate is judged by.
+    """Show or check the policy that judges a candidate.
 
     \b
     umbra policy show > mine.toml
@@ -22,7 +22,7 @@ def policy() -> None:
 @policy.command()
 @click.argument("name", type=click.Choice(policies.SHIPPED), default="default")
 def show(name: str) -> None:
-    """Print a policy that comes with Umbra; every key is explained in the default one.
+    """Print a policy that comes with Umbra; the default one explains every key.
 
     Example: umbra policy show demo
     """
@@ -36,5 +36,6 @@ def check(file: str) -> None:
 
     Example: umbra policy check mine.toml
     """
-    found = policies.chosen(file)
-    terminal.say(f"{found.name}: {found.sha256}", f"segments: {', '.join(found.segment_names) or 'none'}")
+    chosen = policies.chosen(file)
+    segments = ", ".join(chosen.segment_names) or "none"
+    terminal.say(f"{chosen.name}: {chosen.sha256}", f"segments: {segments}")

@@ -18,7 +18,7 @@ from model_package import artifact, recipes
 from model_package.reference import ModelRef
 from monitoring import terminal
 from shadow import processes, rollout, start, status
-from shadow.policy_summary import Pace
+from shadow.policy_summary import PolicySummary
 from shadow.processes import Child
 from shadow.processes.data_directory import make_private
 from shadow.processes.handover import Handover
@@ -229,7 +229,7 @@ def _policy_lines(settings: Settings, *, is_demo: bool) -> Iterator[str]:
     store = open_store(settings.store)
     try:
         for candidate in store.candidates():
-            yield f"Judged         {candidate.model} by the policy {Pace.of(candidate.policy).words}"
+            yield f"Judged         {candidate.model} by the policy {PolicySummary.of(candidate.policy).label}"
     except StoreUnavailable as fault:  # the API does not need it
         yield f"Judged         not known: {fault}"
     finally:

@@ -1,4 +1,4 @@
-"""`umbra settings`: every setting with its value now, its default and its purpose."""
+"""`umbra settings`: every setting with its current value, its default and its purpose."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from monitoring import terminal
 from shadow.settings import PREFIX, TEST_PREFIX, Settings
 
 
-@click.command("settings", short_help="Every setting, its value now, its purpose.")
+@click.command("settings", short_help="Every setting, its current value, its purpose.")
 def settings_table() -> None:
-    """List every setting, its value now and what it is for.
+    """List every setting with its current value, default and purpose.
 
     Example: UMBRA_API_PORT=9000 umbra settings
     """
@@ -26,7 +26,7 @@ def settings_table() -> None:
     for field in dataclasses.fields(Settings):
         value = getattr(now, field.name)
         hidden = field.metadata["secret"] and value
-        shown = "(set)" if hidden else "" if value in (None, ()) else str(value)
+        text = "(set)" if hidden else "" if value in (None, ()) else str(value)
         default = field.metadata["default"]
-        rows.append((PREFIX + field.name.upper(), shown, default, field.metadata["purpose"]))
+        rows.append((PREFIX + field.name.upper(), text, default, field.metadata["purpose"]))
     terminal.show(terminal.table(("Setting", "Value now", "Default", "Purpose"), rows))

@@ -13,7 +13,7 @@ from rich.table import Table
 from monitoring import terminal
 from monitoring.phrases import count
 from monitoring.terminal import styled
-from shadow.policy_summary import Pace
+from shadow.policy_summary import PolicySummary
 from shadow.processes import EXIT_FAILURE
 from shadow.records import Purpose
 from shadow.settings import Settings
@@ -126,7 +126,7 @@ def _column(account: Account, lag_seconds: float) -> dict[str, str]:
     candidate = account.candidate
     facts = {
         "state": candidate.state.value,
-        "policy": Pace.of(candidate.policy).words,
+        "policy": PolicySummary.of(candidate.policy).label,
         "sample": f"{candidate.sample:.0%}",
         "lag": f"{lag_seconds:.1f} s",
     }

@@ -14,7 +14,7 @@ from model_package.reference import ModelRef
 from monitoring import terminal
 from monitoring.terminal import styled
 from shadow.evidence.facts import judge
-from shadow.policy_summary import Pace
+from shadow.policy_summary import PolicySummary
 from shadow.records import VerdictState
 from shadow.settings import Settings
 from shadow.store import Store, open_store
@@ -92,7 +92,7 @@ def render(told: dict[str, Any]) -> RenderableType:
 
 
 def _pace(policy: dict[str, Any]) -> str:
-    return Pace(policy["name"], policy["day_seconds"]).words
+    return PolicySummary(policy["name"], policy["day_seconds"]).label
 
 
 def _rollback(rollback: dict[str, Any]) -> list[RenderableType]:

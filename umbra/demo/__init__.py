@@ -1,1 +1,1 @@
-"""The demo: a market of invented houses, and the traffic that it sends to the API."""
+"""The demo: invented houses, and the traffic about them that the API gets."""

@@ -1,6 +1,6 @@
-"""The market of `umbra demo`: made-up houses, what each really sells for, and when that becomes known.
+"""The market of `umbra demo`: invented houses, their true prices, and when these become known.
 
-A house and its price come from one mechanism (model_package.synthetic) that knows of no model: the better
+A house and its price come from one mechanism (model_package.synthetic) that knows no model: the better
 model is the one that comes nearer to it.
 """
 
@@ -19,108 +19,108 @@ from model_package import schema, synthetic
 HouseFields = Mapping[str, float | int | str | None]
 _BLOCK = 1000
 _LISTINGS = 20
-# Of the answered houses: never heard of again, withdrawn, sold but told late, told wrongly at first.
-_UNHEARD, _WITHDRAWN, _LATE, _MISTOLD = 0.05, 0.02, 0.03, 0.03
+# Shares of the answered houses: without an outcome, withdrawn, reported late, first reported wrongly.
+_WITHOUT_OUTCOME, _WITHDRAWN, _LATE, _WRONG_AT_FIRST = 0.05, 0.02, 0.03, 0.03
 _DELAY_SECONDS, _LATE_SECONDS, _CORRECTION_SECONDS = 1.2, 10.0, 3.0
 _WRONG_FACTOR = 1.1
 
 
 @dataclass(frozen=True, slots=True)
-class House:
-    """A house on the market, and the price it will really be sold for; a listing also has a name."""
+class MarketHouse:
+    """A house on the market and the price at which it will be sold; a listing also has a name."""
 
     fields: HouseFields
     price_dollars: float
     entity_id: str | None = None
 
     @property
-    def asked(self) -> HouseFields:
-        """The house as it is asked about."""
+    def request_fields(self) -> HouseFields:
+        """The fields as a request has them."""
         return self.fields if self.entity_id is None else {**self.fields, schema.ENTITY: self.entity_id}
 
 
-def houses(seed: int) -> Iterator[House]:
-    """Houses for ever, none of them twice; the same seed gives the same ones."""
-    for block in count(seed << 20):  # far from the seeds that models are trained with
+def houses(seed: int) -> Iterator[MarketHouse]:
+    """Generate houses without end, none of them twice; the same seed generates the same houses."""
+    for block in count(seed << 20):  # far from the seeds of training data
         sales = synthetic.synthetic(_BLOCK, block)
-        yield from map(House, sales.rows, sales.prices.tolist())
+        yield from map(MarketHouse, sales.rows, sales.prices.tolist())
 
 
 @dataclass(slots=True)
-class Market:
-    """Houses to ask about: new ones, and a few listings that people come back to."""
+class HousingMarket:
+    """Houses to request predictions for: new ones, and a few listings that are requested repeatedly."""
 
-    supply: Iterator[House]
-    _listings: deque[House] = field(default_factory=lambda: deque(maxlen=_LISTINGS))
+    supply: Iterator[MarketHouse]
+    _listings: deque[MarketHouse] = field(default_factory=lambda: deque(maxlen=_LISTINGS))
     _numbers: Iterator[int] = field(default_factory=count)
 
-    def new(self) -> House:
-        """A house that nobody has asked about."""
+    def new(self) -> MarketHouse:
+        """Return a house that no request has had yet."""
         return next(self.supply)
 
-    def listing(self, chance: random.Random) -> House:
-        """A house with a name, half of the time one that was asked about before."""
-        if self._listings and chance.random() < 0.5:
-            return chance.choice(self._listings)
+    def listing(self, rng: random.Random) -> MarketHouse:
+        """Return a house with a name, half of the time one that an earlier request had."""
+        if self._listings and rng.random() < 0.5:
+            return rng.choice(self._listings)
         house = self.new()
-        named = House(house.fields, house.price_dollars, f"listing-{next(self._numbers)}")
+        named = MarketHouse(house.fields, house.price_dollars, f"listing-{next(self._numbers)}")
         self._listings.append(named)
         return named
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Report:
-    """What becomes known of an answered house at a moment (monotonic seconds); no price: it was withdrawn."""
+class SaleReport:
+    """An outcome that is due at a moment (monotonic seconds); without a price the house was withdrawn."""
 
     due: float
     prediction_id: str
     price_dollars: float | None = field(compare=False)
 
     def as_json(self, now: datetime) -> dict[str, object]:
-        """As POST /v1/outcomes takes it."""
-        told = {"prediction_id": self.prediction_id, "source": "umbra demo"}
+        """Convert to the JSON of POST /v1/outcomes."""
+        outcome = {"prediction_id": self.prediction_id, "source": "umbra demo"}
         if self.price_dollars is None:
-            return {**told, "state": "withdrawn"}
-        return {**told, "price_dollars": self.price_dollars, "sold_at": now.isoformat()}
+            return {**outcome, "state": "withdrawn"}
+        return {**outcome, "price_dollars": self.price_dollars, "sold_at": now.isoformat()}
 
 
-def reports(house: House, prediction_id: str, now: float, chance: random.Random) -> Iterator[Report]:
-    """What will become known of a house that is answered `now`: mostly its price, soon."""
-    fate, due = chance.random(), now + chance.expovariate(1 / _DELAY_SECONDS)
-    if fate < _UNHEARD:
+def reports(house: MarketHouse, prediction_id: str, now: float, rng: random.Random) -> Iterator[SaleReport]:
+    """Draw the outcomes of a house that is answered `now`: mostly its price, soon."""
+    draw, due = rng.random(), now + rng.expovariate(1 / _DELAY_SECONDS)
+    if draw < _WITHOUT_OUTCOME:
         return
-    if fate < _UNHEARD + _WITHDRAWN:
-        yield Report(due, prediction_id, None)
+    if draw < _WITHOUT_OUTCOME + _WITHDRAWN:
+        yield SaleReport(due, prediction_id, None)
         return
-    if chance.random() < _LATE:
+    if rng.random() < _LATE:
         due += _LATE_SECONDS
-    if chance.random() < _MISTOLD:
-        yield Report(due, prediction_id, round(_WRONG_FACTOR * house.price_dollars))
+    if rng.random() < _WRONG_AT_FIRST:
+        yield SaleReport(due, prediction_id, round(_WRONG_FACTOR * house.price_dollars))
         due += _CORRECTION_SECONDS
-    yield Report(due, prediction_id, house.price_dollars)
+    yield SaleReport(due, prediction_id, house.price_dollars)
 
 
 @dataclass(slots=True)
-class Registry:
-    """The reports that are still to come, and those that are due."""
+class ReportQueue:
+    """Outcomes in the order in which they are due."""
 
-    chance: random.Random
-    _coming: list[Report] = field(default_factory=list)
+    rng: random.Random
+    _coming: list[SaleReport] = field(default_factory=list)
 
-    def expect(self, asked: Sequence[House], prediction_ids: Sequence[str], now: float) -> None:
-        """Take note of answered houses: `prediction_ids[i]` is about `asked[i]`."""
-        for house, prediction_id in zip(asked, prediction_ids, strict=True):
-            for report in reports(house, prediction_id, now, self.chance):
+    def expect(self, answered: Sequence[MarketHouse], prediction_ids: Sequence[str], now: float) -> None:
+        """Add the outcomes of answered houses; `prediction_ids[i]` belongs to `answered[i]`."""
+        for house, prediction_id in zip(answered, prediction_ids, strict=True):
+            for report in reports(house, prediction_id, now, self.rng):
                 heapq.heappush(self._coming, report)
 
-    def due(self, now: float, most: int) -> list[Report]:
-        """Take what is due, the oldest first."""
-        found: list[Report] = []
-        while self._coming and self._coming[0].due <= now and len(found) < most:
-            found.append(heapq.heappop(self._coming))
-        return found
+    def due(self, now: float, most: int) -> list[SaleReport]:
+        """Remove and return the outcomes that are due, at most so many, the oldest first."""
+        due: list[SaleReport] = []
+        while self._coming and self._coming[0].due <= now and len(due) < most:
+            due.append(heapq.heappop(self._coming))
+        return due
 
-    def put_back(self, told: Sequence[Report]) -> None:
-        """Take reports back that nobody took."""
-        for report in told:
+    def put_back(self, rejected: Sequence[SaleReport]) -> None:
+        """Return outcomes to the queue that the API did not accept."""
+        for report in rejected:
             heapq.heappush(self._coming, report)

@@ -1,7 +1,7 @@
-"""Traffic for `umbra demo`: houses asked for as people would, and told of again once they are sold.
+"""Traffic for `umbra demo`: requests for predictions like those of people, and the outcomes of their houses.
 
-Arrivals are a Poisson process; most requests ask for one house, some for a list or a CSV file, and
-some are wrong, as real requests are. Run as `python -m umbra.demo.traffic URL RATE SEED`.
+Arrivals are a Poisson process; most requests have one house, some a list or a CSV file, and some are wrong,
+as real requests are. Run as `python -m umbra.demo.traffic URL RATE SEED`.
 """
 
 from __future__ import annotations
@@ -27,54 +27,55 @@ from monitoring import logs
 from shadow import processes
 from shadow.processes.heartbeat import Heartbeat
 from shadow.settings import Settings
-from umbra.demo.market import House, Market, Registry, houses
+from umbra.demo.market import HousingMarket, MarketHouse, ReportQueue, houses
 
 _TIMEOUT_SECONDS = 10.0
 _REPORT_SECONDS = 0.25
 _REPORTS_MOST = 500
-_AWAY_SECONDS = 2.0
+_RETRY_SECONDS = 2.0
 _log = logging.getLogger("umbra.traffic")
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """One request to be sent: a right one asks for `houses`, a wrong one for nothing."""
+class TrafficRequest:
+    """A request to send; `houses` is empty if it is wrong on purpose."""
 
     content_type: str
     body: bytes
-    houses: tuple[House, ...] = ()
+    houses: tuple[MarketHouse, ...] = ()
 
 
-def one_house(market: Market, _: random.Random) -> Ask:
-    """A single house as JSON."""
+def single_house(market: HousingMarket, _: random.Random) -> TrafficRequest:
+    """Compose a request for a new house as JSON."""
     return _single(market.new())
 
 
-def a_listing(market: Market, chance: random.Random) -> Ask:
-    """A single house as JSON, by somebody who says which one it is and may ask again."""
-    return _single(market.listing(chance))
+def named_house(market: HousingMarket, rng: random.Random) -> TrafficRequest:
+    """Compose a request for a house with a name as JSON; later requests may have the same house."""
+    return _single(market.listing(rng))
 
 
-def a_list(market: Market, chance: random.Random) -> Ask:
-    """Two to twenty houses as a JSON list."""
-    asked = _several(market, chance)
-    return Ask("application/json", json.dumps([house.asked for house in asked]).encode(), asked)
+def house_list(market: HousingMarket, rng: random.Random) -> TrafficRequest:
+    """Compose a request for two to twenty houses as a JSON list."""
+    batch = _several(market, rng)
+    body = json.dumps([house.request_fields for house in batch]).encode()
+    return TrafficRequest("application/json", body, batch)
 
 
-def a_table(market: Market, chance: random.Random) -> Ask:
-    """Two to twenty houses as CSV."""
-    asked, text = _several(market, chance), io.StringIO()
+def csv_table(market: HousingMarket, rng: random.Random) -> TrafficRequest:
+    """Compose a request for two to twenty houses as CSV."""
+    batch, text = _several(market, rng), io.StringIO()
     writer = csv.DictWriter(text, schema.NAMES)
     writer.writeheader()
-    writer.writerows(house.asked for house in asked)
-    return Ask("text/csv", text.getvalue().encode(), asked)
+    writer.writerows(house.request_fields for house in batch)
+    return TrafficRequest("text/csv", text.getvalue().encode(), batch)
 
 
-def a_mistake(market: Market, chance: random.Random) -> Ask:
-    """Something a caller got wrong: a text for a number, a field nobody knows, one missing, cut-off JSON."""
-    house = dict(market.new().asked)
-    name = chance.choice([field.name for field in schema.FIELDS if field.kind != "category"])
-    match chance.randrange(4):
+def wrong_request(market: HousingMarket, rng: random.Random) -> TrafficRequest:
+    """Compose a wrong request: a text for a number, an unknown field, a wrong value, or cut-off JSON."""
+    house = dict(market.new().request_fields)
+    name = rng.choice([field.name for field in schema.FIELDS if field.kind != "category"])
+    match rng.randrange(4):
         case 0:
             house[name] = "a lot"
         case 1:
@@ -82,44 +83,48 @@ def a_mistake(market: Market, chance: random.Random) -> Ask:
         case 2:
             house[name] = -1
         case _:
-            return Ask("application/json", json.dumps(house).encode()[:-7])
-    return Ask("application/json", json.dumps(house).encode())
+            return TrafficRequest("application/json", json.dumps(house).encode()[:-7])
+    return TrafficRequest("application/json", json.dumps(house).encode())
 
 
-def _single(house: House) -> Ask:
-    return Ask("application/json", json.dumps(house.asked).encode(), (house,))
+def _single(house: MarketHouse) -> TrafficRequest:
+    return TrafficRequest("application/json", json.dumps(house.request_fields).encode(), (house,))
 
 
-def _several(market: Market, chance: random.Random) -> tuple[House, ...]:
-    return tuple(market.new() for _ in range(chance.randint(2, 20)))
+def _several(market: HousingMarket, rng: random.Random) -> tuple[MarketHouse, ...]:
+    return tuple(market.new() for _ in range(rng.randint(2, 20)))
 
 
-_MIXTURE: dict[Callable[[Market, random.Random], Ask], float] = {
-    one_house: 0.78,
-    a_listing: 0.08,
-    a_list: 0.06,
-    a_table: 0.03,
-    a_mistake: 0.05,
+_MIXTURE: dict[Callable[[HousingMarket, random.Random], TrafficRequest], float] = {
+    single_house: 0.78,
+    named_house: 0.08,
+    house_list: 0.06,
+    csv_table: 0.03,
+    wrong_request: 0.05,
 }
 
 
-def requests(market: Market, rate: float, chance: random.Random) -> Iterator[tuple[float, Ask]]:
-    """Requests for ever, each with the seconds to wait before it (exponential, mean 1 / rate)."""
+def requests(
+    market: HousingMarket, rate: float, rng: random.Random
+) -> Iterator[tuple[float, TrafficRequest]]:
+    """Generate requests without end, each with the seconds to wait before it (exponential, mean 1 / rate)."""
     kinds, weights = list(_MIXTURE), list(_MIXTURE.values())
     while True:
-        (kind,) = chance.choices(kinds, weights)
-        yield chance.expovariate(rate), kind(market, chance)
+        (kind,) = rng.choices(kinds, weights)
+        yield rng.expovariate(rate), kind(market, rng)
 
 
-def ask_for_prices(url: str, ask: Ask) -> list[str]:
-    """Send one request to the API at `url`; gives the ids of its predictions. Raises OSError."""
-    status, answer = _post(url, "/v1/predictions", ask.content_type, ask.body)
-    return [one["id"] for one in json.loads(answer)["predictions"]] if status == HTTPStatus.OK else []
+def request_predictions(url: str, request: TrafficRequest) -> list[str]:
+    """Send one request to the API at `url`; returns the ids of its predictions. Raises OSError."""
+    status, answer = _post(url, "/v1/predictions", request.content_type, request.body)
+    if status != HTTPStatus.OK:
+        return []
+    return [prediction["id"] for prediction in json.loads(answer)["predictions"]]
 
 
-def report(url: str, told: list[dict[str, Any]]) -> bool:
-    """Say what houses sold for; whether it was taken. Raises OSError."""
-    status, _ = _post(url, "/v1/outcomes", "application/json", json.dumps(told).encode())
+def post_outcomes(url: str, outcomes: list[dict[str, Any]]) -> bool:
+    """Send outcomes of houses; returns whether the API accepted them. Raises OSError."""
+    status, _ = _post(url, "/v1/outcomes", "application/json", json.dumps(outcomes).encode())
     return status == HTTPStatus.ACCEPTED
 
 
@@ -128,31 +133,31 @@ def _post(url: str, path: str, content_type: str, body: bytes) -> tuple[int, byt
     try:
         headers = {"Content-Type": content_type, "Accept": "application/json"}
         connection.request("POST", path, body, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        response = connection.getresponse()
+        return response.status, response.read()
     finally:
         connection.close()
 
 
-class Traffic:
-    """Asks for prices and reports sales in turns; an API that is away for a while is asked again."""
+class TrafficGenerator:
+    """Requests predictions and reports sales in turns; while the API is away, sales wait."""
 
-    def __init__(self, url: str, registry: Registry) -> None:
+    def __init__(self, url: str, queue: ReportQueue) -> None:
         self._url = url
-        self._registry = registry
+        self._queue = queue
         self._report_at = 0.0
 
-    def ask(self, ask: Ask) -> None:
-        """Ask for prices, and expect to hear what the answered houses sell for."""
+    def send(self, request: TrafficRequest) -> None:
+        """Request predictions, and queue the outcomes of the answered houses."""
         try:
-            ids = ask_for_prices(self._url, ask)
+            ids = request_predictions(self._url, request)
         except (OSError, http.client.HTTPException) as fault:
             logs.event(_log, "no_answer", level=logging.WARNING, error=fault)
         else:
-            self._registry.expect(ask.houses if ids else (), ids, time.monotonic())
+            self._queue.expect(request.houses if ids else (), ids, time.monotonic())
 
     def pause(self, seconds: float, stop: threading.Event) -> bool:
-        """Report sales while time passes; whether a stop was asked for."""
+        """Report sales for so many seconds; returns whether `stop` was set."""
         end = time.monotonic() + seconds
         while True:
             now = time.monotonic()
@@ -165,30 +170,30 @@ class Traffic:
 
     def _report(self, now: float) -> None:
         self._report_at = now + _REPORT_SECONDS
-        due = self._registry.due(now, _REPORTS_MOST)
+        due = self._queue.due(now, _REPORTS_MOST)
         if not due:
             return
         moment = datetime.now(UTC)
         try:
-            taken = report(self._url, [one.as_json(moment) for one in due])
+            accepted = post_outcomes(self._url, [report.as_json(moment) for report in due])
         except (OSError, http.client.HTTPException) as fault:
-            taken = False
+            accepted = False
             logs.event(_log, "no_answer", level=logging.WARNING, error=fault)
-        if not taken:
-            self._report_at = now + _AWAY_SECONDS
-            self._registry.put_back(due)
+        if not accepted:
+            self._report_at = now + _RETRY_SECONDS
+            self._queue.put_back(due)
 
 
 def run(_settings: Settings, stop: threading.Event, heartbeat: Heartbeat) -> None:
-    """Send traffic until told to stop."""
+    """Send traffic until `stop` is set."""
     url, rate, seed = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
-    chance = random.Random(seed)  # noqa: S311 - not a secret
-    traffic = Traffic(url, Registry(random.Random(f"{seed} sales")))  # noqa: S311
+    rng = random.Random(seed)  # noqa: S311 - not a secret
+    traffic = TrafficGenerator(url, ReportQueue(random.Random(f"{seed} sales")))  # noqa: S311
     heartbeat.report(url=url, rate=rate)
-    for seconds, ask in requests(Market(houses(seed)), rate, chance):
+    for seconds, request in requests(HousingMarket(houses(seed)), rate, rng):
         if traffic.pause(seconds, stop):
             return
-        traffic.ask(ask)
+        traffic.send(request)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from harness.stack import Stack
 from harness.waiting import wait_until
 
 from shadow.policy import demo_text
-from umbra.demo.market import Market, houses
+from umbra.demo.market import HousingMarket, houses
 
 SEED = 1_807
 ROWS = 25
@@ -29,13 +29,13 @@ class Trade:
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        self._market = Market(houses(SEED))
+        self._market = HousingMarket(houses(SEED))
         self.sold = 0
 
     def go_on(self) -> None:
         """One list of houses, answered, and all of them sold."""
         asked = [self._market.new() for _ in range(ROWS)]
-        told = self._post("/v1/predictions", [dict(house.asked) for house in asked], 200)
+        told = self._post("/v1/predictions", [dict(house.request_fields) for house in asked], 200)
         names = [one["id"] for one in told["predictions"]]
         sales = [
             {"prediction_id": name, "price_dollars": house.price_dollars, "sold_at": "2026-01-31"}
