@@ -1,6 +1,7 @@
 """D4: the live model against a candidate. Good models disagree a lot, so only absurd answers are findings.
 
-What they agree on is described (statistics.md 3.6), and whether that proves the candidate no worse is said.
+What they agree on is described, and whether that proves the candidate no worse is said (docs/statistics.md,
+"Without outcomes").
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Comparison: how far two models that answered the same houses agree, no outcome needed.
 
 g = ln(candidate / live). Agreement describes and never says who is right: two good models disagree a lot
-(statistics.md 3.6). The one thing that it proves is the certificate.
+(docs/statistics.md, "Without outcomes"). The one thing that it proves is the certificate.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Distances between two distributions that were counted into the same bins: a reference and a window.
 
 All take arrays of counts, bins last: shape (..., bins) for each, and return shape (...). Bins that are empty
-in both are not bins. Method and measured error rates: statistics.md 4.3.
+in both are not bins. Method: docs/statistics.md, "Drift"; error rates: "Windows without drift" there.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Drift: whether the houses of a window are still like those a model was made from.
 
 From counts only: the reference is a field of an artifact's profile, the window the counts by bin label of
-some days added up. Alert = effect and a floor that knows the sample size and persistence. Method and measured
-error rates: statistics.md 4.2 to 4.4.
+some days added up. Alert = effect and a floor that knows the sample size and persistence. Method, limits and
+sources: docs/statistics.md, "Drift"; error rates: "Windows without drift" there.
 
 Bin labels of a window: for a numeric field "0" to "k", the bins of the profile's `fine_edges`, "missing" and
 "nonfinite" (which add up to n), and beside those "below" and "above", out of the reference's range. For a
@@ -122,10 +122,11 @@ def field_drift(reference: Mapping[str, Any], counts: Mapping[str, int], fields:
 
 
 def state(psi: float, floor: float, unseen: float = 0.0, missing_change: float = 0.0) -> int:
-    """RED, YELLOW or NONE in one window: an effect that is large and more than chance (statistics.md 4.3).
+    """RED, YELLOW or NONE in one window: an effect that is large and more than chance.
 
     Red: PSI > max(0.25, floor), more than 5 % unseen or 10 percentage points more missing. Yellow:
-    PSI > max(0.10, floor). Measured without drift, 79 fields: any alarm in less than 2 % of windows.
+    PSI > max(0.10, floor). Simulated without drift, 79 fields: any alarm in less than 2 % of windows.
+    Source: docs/statistics.md, "Drift".
 
     >>> state(psi=0.3, floor=0.12), state(psi=0.11, floor=0.12), state(0.0, 0.12, missing_change=0.4)
     (2, 0, 2)

@@ -2,8 +2,9 @@
 
 Each holds at all looks together: the chance that a key ever turns without cause is at most alpha. Key A
 (houses) needs no law of the errors but their bound, and is fooled by houses of one day that err alike. Key B
-(days) allows for such days, and is asymptotic: rare disasters fool it. Hence both have to turn. Formulae
-and measured error rates: statistics.md 3.2 and 3.3; `tests/monitoring/test_null_streams.py` measures again.
+(days) allows for such days, and is asymptotic: rare disasters fool it. Hence both have to turn. Formulae,
+assumptions and sources: docs/statistics.md, "The two keys"; error rates: "Measured error rates" there, which
+`tests/monitoring/test_null_streams.py` measures again.
 """
 
 from __future__ import annotations
@@ -137,8 +138,9 @@ def bernoulli_sums(plus: float, minus: float, zero: float, margin: float) -> Bet
 def rows_needed(sd: float, effect: float, margin: float, alpha: float) -> tuple[float, float]:
     """Houses until key A turns, in half and in nine of ten cases.
 
-    2 sd^2 (ln(1/alpha) + 1 or 5) / (effect + margin)^2: a planning rule that fitted measured cases within
-    25 % (statistics.md 3.3). Infinity when the effect is no better than -margin. A plan, never a reason.
+    2 sd^2 (ln(1/alpha) + 1 or 5) / (effect + margin)^2: a planning rule that fits simulated streams within
+    25 % (docs/statistics.md, "Planning"). Infinity when the effect is no better than -margin. A plan, never a
+    reason.
 
     >>> [round(rows) for rows in rows_needed(sd=0.058, effect=0.006, margin=0.003, alpha=0.05)]
     [332, 664]

@@ -2,7 +2,7 @@
 
 l = min(|ln(prediction / price)|, cap), d = l_live - l_candidate (positive: the candidate is better),
 g = ln(candidate / live), m = min(|g|, cap). All measures merge by addition, but `d_min` and `g_max`.
-Source: statistics.md 3.2, 3.6, 3.7; Waudby-Smith & Ramdas (2024) for the betting factors.
+Method and sources: docs/statistics.md, "What is compared", "The two keys" and "Without outcomes".
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Drift: whether the houses asked for, and what both models say of them, are still as the profiles have them.
 
 Fields and live prices are held against the live model's profile, the candidate's prices against its own
-(statistics.md 4.3, 4.4). A window is the whole days before a moment; a state has to hold in two of those
+(docs/statistics.md, "Drift"). A window is the whole days before a moment; a state has to hold in two of those
 windows that ended in the last three days.
 """
 

@@ -81,7 +81,10 @@ def facts_of(store: Store, models: Path, stream: Stream, now: datetime, *, again
 
 
 def watermark(policy: Policy, stream: Stream, delays: Delays, now: datetime) -> Watermark:
-    """Days up to the watermark are mature: all but a few of their outcomes have come (statistics.md 3.5)."""
+    """Days up to the watermark are mature: all but a few of their outcomes have come.
+
+    The delays are those seen so far, too short while a stream is young (docs/statistics.md, "Late outcomes").
+    """
     length, rule = policy.day_seconds, policy.maturity
     enough = delays.seen >= rule.min_delays
     seconds = delays.quantile(rule.quantile) if enough else float(rule.default_days * length)

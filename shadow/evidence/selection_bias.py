@@ -1,7 +1,7 @@
 """Selection: whether the houses whose price is known are like those that are still unsold.
 
 Between the two: PSI of every profiled field and of g = ln(candidate / live), beside what chance reaches
-(statistics.md 3.5). It needs no price, and it describes: no rule rests on it.
+(docs/statistics.md, "Late outcomes"). It needs no price, and it describes: no rule rests on it.
 """
 
 from __future__ import annotations

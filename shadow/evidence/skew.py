@@ -1,7 +1,8 @@
 """Skew: a sample of the stored houses is asked again of the packaged artifact, once a day.
 
 What was answered in service must be what the artifact says: another order of columns, another library or
-another type of number shows here (statistics.md 4.4). The model runs in a process of its own, as in scoring.
+another type of number shows here (docs/statistics.md, "Skew between training and serving"). The model runs in
+a process of its own, as in scoring.
 """
 
 from __future__ import annotations

@@ -2,14 +2,15 @@
 
 Many streams at once: arrays of shape (streams, days, houses a day). A gain is d + margin; a null has mean
 gain 0: the candidate is worse by exactly the margin, so that every opening of the gate is wrong. The keys are
-those of `monitoring.statistics.sequential`. Method and rates measured before: statistics.md 3.3 to 3.5.
+those of `monitoring.statistics.sequential`. Method: docs/statistics.md, "The two keys", "Segments" and "Late
+outcomes".
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,8 @@ LEAST_DAYS = 28
 SD = 0.058
 MOST_LOST = TERMS.cap - TERMS.margin
 MEAN_DELAY_DAYS, WATERMARK_DAYS = 30.0, 90
+DELAYS_AT_LEAST, DELAY_QUANTILE, COVERAGE = 200, 0.95, 0.8
+"""Of the default policy: how many delays tell the watermark, which quantile, and how many outcomes."""
 
 
 def noise(rng: np.random.Generator, streams: int, sd: float = SD) -> Numbers:
@@ -177,6 +180,56 @@ def behind_the_watermark(gains: Numbers, arrivals: NDArray[np.int64]) -> Keys:
     counts = np.arange(2, DAYS + 1)
     ln_e = ln_e_many(_factors_by_day(gains, entered, DAYS).cumsum(axis=1))[:, 1:]
     return Keys(ln_e, lower_bounds(counts, means, sds, ALPHA), counts >= LEAST_DAYS)
+
+
+def behind_the_watermark_seen(gains: Numbers, arrivals: NDArray[np.int64]) -> Keys:
+    """Look behind the watermark that a verdict takes: a quantile of the delays that have been seen so far.
+
+    While a stream is young its long delays have not been seen, so days count too early; the coverage that a
+    policy demands stops only the worst of it. A day that counts once goes on to count.
+    """
+    newest = np.maximum.accumulate(_mature_days(arrivals), axis=1)
+    days = np.maximum(newest, 0)
+    since = _first_looks(newest)[..., np.newaxis]
+    entered = np.where(since < DAYS, np.maximum(arrivals, since), DAYS)
+    blocks = _table(gains, _answered(gains), entered).cumsum(axis=2)
+    counts = np.maximum(days + 1, 2)
+    means = blocks.sum(axis=1) / counts
+    squares = (blocks**2).sum(axis=1) - counts * means**2
+    sds = np.sqrt(np.maximum(squares, 0) / (counts - 1))
+    known = _by_day(np.ones(gains.shape), entered, DAYS).cumsum(axis=1)
+    covered = known >= COVERAGE * HOUSES * (newest + 1)
+    ln_e = ln_e_many(_factors_by_day(gains, entered, DAYS).cumsum(axis=1))
+    return Keys(ln_e, lower_bounds(counts, means, sds, ALPHA), (newest + 1 >= LEAST_DAYS) & covered)
+
+
+def _mature_days(arrivals: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the newest mature day at the end of each day, below 0 for none: shape (streams, looks)."""
+    seen = _table(np.ones(arrivals.shape), arrivals, arrivals - _answered(arrivals))
+    so_far = seen.cumsum(axis=1).cumsum(axis=2)
+    number = so_far[..., -1]
+    quantile = (so_far >= DELAY_QUANTILE * number[..., np.newaxis]).argmax(axis=-1) + 1
+    return np.arange(DAYS) - np.where(number >= DELAYS_AT_LEAST, quantile, WATERMARK_DAYS)
+
+
+def _first_looks(newest: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the first look at which each day is mature: shape (streams, days); DAYS for never."""
+    mature = newest[:, np.newaxis, :] >= np.arange(DAYS)[:, np.newaxis]
+    return np.where(mature.any(axis=-1), mature.argmax(axis=-1), DAYS)
+
+
+def _answered(houses: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the day on which each house was answered."""
+    return np.broadcast_to(np.arange(DAYS)[:, np.newaxis], houses.shape)
+
+
+def _table(values: Numbers, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Numbers:
+    """Add up (streams, ...) by two kinds of day: shape (streams, DAYS, DAYS), later days left out."""
+    stream = np.arange(len(values)).reshape(-1, *[1] * (values.ndim - 1))
+    cells = (stream * DAYS + rows) * DAYS + columns
+    inside = (rows < DAYS) & (columns < DAYS)
+    sums = np.bincount(cells[inside], values[inside], minlength=len(values) * DAYS * DAYS)
+    return sums.reshape(len(values), DAYS, DAYS)
 
 
 def _factors_by_day(gains: Numbers, days: NDArray[np.int64], count: int) -> Numbers:

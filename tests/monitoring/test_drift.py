@@ -3,8 +3,10 @@ from __future__ import annotations
 import doctest
 import json
 import math
+import sys
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,8 +26,10 @@ from monitoring.statistics.drift import (
     persistent,
 )
 
-FIELDS = 79
-SAMPLE = 2_500
+sys.path.insert(0, str(Path(__file__).parent))
+import windows
+from windows import FIELDS
+from windows import REFERENCE as SAMPLE
 
 
 def reference_of(values: Sequence[Any]) -> dict[str, Any]:
@@ -88,9 +92,8 @@ def test_the_floor_is_the_quantile_of_the_null_law() -> None:
 def test_the_null_law_holds_when_nothing_drifts() -> None:
     rng = np.random.default_rng(9)
     for size in (500, 1_000, 5_000):
-        reference, window = (rng.multinomial(count, [0.05] * 20, 4_000) for count in (SAMPLE, size))
-        noise = 1 / SAMPLE + 1 / size
-        found = distances.psi(reference, window)
+        noise = 1 / windows.REFERENCE + 1 / size
+        found = windows.null_indices(size, 4_000, rng)
         assert found.mean() == pytest.approx(noise * 19, rel=0.03)
         assert (found > noise * stats.chi2.ppf(0.95, 19)).mean() == pytest.approx(0.05, abs=0.012)
 
@@ -275,38 +278,16 @@ def test_the_state_of_all_is_red_for_many_fields_an_important_one_or_a_predictio
 
 @pytest.fixture(scope="module")
 def chances() -> list[NDArray[np.float64]]:
-    """How likely a house is in each quantile bin of 30 references of 79 fields: edges are estimates, too."""
-    rng = np.random.default_rng(17)
-    found = []
-    for _ in range(30):
-        values = np.sort(rng.random((FIELDS, SAMPLE)), axis=-1)
-        edges = np.quantile(values, np.arange(1, 20) / 20, axis=-1).T
-        found.append(np.diff(edges, axis=-1, prepend=0, append=1))
-    return found
+    return windows.chances()
 
 
 @pytest.mark.parametrize("size", [500, 1_000, 5_000])
 def test_of_79_fields_that_do_not_drift_any_alarms_in_less_than_two_hundredths_of_windows(
     size: int, chances: list[NDArray[np.float64]]
 ) -> None:
-    alarms = false_alarms(size, chances, floors=True)
-    assert alarms < 0.02
+    assert windows.false_alarms(size, chances, floors=True) < 0.02
     if size == 500:
-        assert false_alarms(size, chances, floors=False) > 0.05, "a fixed threshold alone"
-
-
-def false_alarms(size: int, chances: list[NDArray[np.float64]], *, floors: bool) -> float:
-    """The share of windows in which any field is yellow or red."""
-    rng = np.random.default_rng(size)
-    reference = np.full(20, SAMPLE // 20)
-    alarms = []
-    for chance in chances:
-        windows = rng.multinomial(size, chance, (60, FIELDS))
-        psi = distances.psi(reference, windows)
-        floor = distances.psi_floor(reference, windows, FIELDS) * floors
-        for one, least in zip(psi, floor, strict=True):
-            alarms.append(any(map(drift.state, one.tolist(), least.tolist())))
-    return float(np.mean(alarms))
+        assert windows.false_alarms(size, chances, floors=False) > 0.05, "a fixed threshold alone"
 
 
 def test_the_examples_of_the_docstrings_are_true() -> None:
