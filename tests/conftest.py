@@ -142,19 +142,48 @@ def postgres_url(request: pytest.FixtureRequest) -> str:
     return cluster.url
 
 
+@pytest.fixture(scope="session")
+def sqlite_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with the tables of an empty store, to be copied."""
+    path = tmp_path_factory.mktemp("tables") / "umbra.db"
+    _migrate(sqlite_url(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_tables(postgres_url: str) -> str:
+    """A PostgreSQL database with the tables of an empty store, to be the template of others."""
+    url = make_database(postgres_url)
+    _migrate(url)
+    return url
+
+
+def _migrate(url: str) -> None:
+    empty = open_store(url)
+    migrate(empty)
+    empty.close()
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty store, on each database in turn."""
+    """The URL of an empty store, on each database in turn; with its tables if the test uses `store`.
+
+    Those are copied from a store that was migrated once: migrations have tests of their own.
+    """
+    has_tables = "store" in request.fixturenames
     if request.param == "sqlite":
-        return sqlite_url(tmp_path / "umbra.db")
-    return make_database(request.getfixturevalue("postgres_url"))
+        path = tmp_path / "umbra.db"
+        if has_tables:
+            shutil.copyfile(request.getfixturevalue("sqlite_tables"), path)
+        return sqlite_url(path)
+    template = request.getfixturevalue("postgres_tables") if has_tables else None
+    return make_database(request.getfixturevalue("postgres_url"), template)
 
 
 @pytest.fixture
 def store(store_url: str) -> Iterator[Store]:
     """An empty store with its tables, on each database in turn."""
     opened = open_store(store_url)
-    migrate(opened)
     yield opened
     opened.close()
 
