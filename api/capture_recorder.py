@@ -8,6 +8,7 @@ from uuid import UUID
 
 from model_package.reference import ModelRef
 from model_package.schema import Row
+from shadow.journal.capture_result import CaptureResult
 from shadow.records import Outcome
 
 
@@ -23,10 +24,10 @@ class CaptureRecorder(Protocol):
         rows: Sequence[Row],
         dollars: Sequence[float],
         entities: Sequence[str | None] = (),
-    ) -> str | None:
-        """Record captures; returns None once the journal has them, otherwise why it has not."""
+    ) -> CaptureResult:
+        """Put one answered request into the journal."""
         ...
 
-    def record_outcomes(self, request_id: str, outcomes: Sequence[Outcome]) -> str | None:
-        """Record outcomes; returns None once the journal has them, otherwise why it has not."""
+    def record_outcomes(self, request_id: str, outcomes: Sequence[Outcome]) -> CaptureResult:
+        """Put outcomes into the journal, all of them or none."""
         ...

@@ -43,10 +43,10 @@ class Outcomes:
         exchange = middleware.of(environ)
         exchange.rows, exchange.reported = len(taken), [str(one.capture_id) for one in taken[:LISTED_MOST]]
         request_id = exchange.request_id
-        missed = self._recorder.record_outcomes(request_id, taken)
-        if missed is not None:
+        result = self._recorder.record_outcomes(request_id, taken)
+        if not result.is_kept:
             raise OutcomesNotKept(
-                f"the journal did not take them in time ({missed}); send all of them again: what is kept "
+                f"the journal did not take them in time ({result}); send all of them again: what is kept "
                 "already is not kept twice"
             )
         return _answer(HTTPStatus.ACCEPTED, {"request_id": request_id, **_counts(taken)})

@@ -22,7 +22,7 @@ from model_package.reference import ModelRef
 from model_package.schema import BY_NAME, ENTITY, Houses, InvalidRows, parse_csv, parse_json
 from monitoring.logs.fields import LISTED_MOST
 from monitoring.metrics import ServingMetrics, observe_all
-from shadow.journal import recorder
+from shadow.journal.capture_result import LATE
 from shadow.records import Observation, Outcome, Prediction
 
 MODEL_HEADER = "X-Umbra-Model"
@@ -98,7 +98,7 @@ class Predictions:
         if claim is not None and claim.settled:
             self._metrics.captures_repeated.inc(len(rows))
             return "repeated"
-        missed = self._recorder.record(
+        result = self._recorder.record(
             request_id=request_id,
             live=live,
             capture_ids=ids,
@@ -108,13 +108,13 @@ class Predictions:
         )
         if claim is not None:
             self._retries.settle(claim)
-        if missed is None:
+        if result.is_kept:
             self._metrics.captures_written.inc(len(rows))
-        elif missed == recorder.LATE:
+        elif result is LATE:
             self._metrics.captures_late.inc(len(rows))
         else:
-            self._metrics.captures_dropped[(missed,)].inc(len(rows))
-        return missed or "written"
+            self._metrics.captures_dropped[(result.value,)].inc(len(rows))
+        return result.value
 
     def _count(self, model: str, dollars: list[float], seconds: float) -> None:
         metrics = self._metrics

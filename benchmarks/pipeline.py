@@ -166,15 +166,15 @@ class Bench:
             rows = [next(houses) for _ in range(self._houses_per_request)]
             now, chance = time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10)) >> 6
             names = new_capture_ids(len(rows), now, chance)
-            dropped = recorder.record(
+            result = recorder.record(
                 request_id=f"benchmark-{request}",
                 live=LIVE,
                 capture_ids=names,
                 rows=rows,
                 dollars=[180_000.0 + request % 1000] * len(rows),
             )
-            if dropped:
-                raise RuntimeError(f"the journal dropped an entry: {dropped}")
+            if not result.is_kept:
+                raise RuntimeError(f"the journal did not keep an entry: {result}")
         recorder.close()
         return self._rows
 

@@ -30,6 +30,7 @@ from model_package.reference import ModelRef
 from model_package.schema import Row, matrix, parse_json
 from monitoring import logs, metrics
 from shadow.journal import entries, journal_file
+from shadow.journal.capture_result import CaptureResult
 from shadow.journal.recorder import open_recorder
 from shadow.records import new_capture_ids
 from shadow.store import open_store
@@ -43,8 +44,9 @@ _BLOCK_SECONDS = 0.02
 class NoRecorder:
     """Records nothing."""
 
-    def record(self, **_: object) -> None:
-        """Say that it is written."""
+    def record(self, **_: object) -> CaptureResult:
+        """Report rows as kept without writing them."""
+        return CaptureResult.KEPT
 
 
 class Steps:
@@ -83,7 +85,7 @@ class Steps:
             "make an id": lambda: new_capture_ids(1, time.time_ns() // 1_000_000, 1 << 70),
             "encode the answer": _answer,
             "encode the journal entry": lambda: _entry(house),
-            "number and frame it": lambda: journal_file.line_of(entries.numbered(line, 1), 1, 7),
+            "number and frame it": lambda: journal_file.encode_line(entries.numbered(line, 1), 1, 7),
             "write it: pwrite alone": lambda: os.pwrite(file, line, next(offsets)),
             "capture (encode, hand over, await the write)": lambda: recorder.record(
                 request_id="request-1",

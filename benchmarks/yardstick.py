@@ -11,7 +11,8 @@ import orjson
 import psycopg2
 
 from shadow.journal.entries import Entry
-from shadow.journal.journal_file import JournalFileReader, paths
+from shadow.journal.file_reader import JournalFileReader
+from shadow.journal.journal_file import paths
 from shadow.records import Capture
 from shadow.store import open_store
 from shadow.store.captures import sample_key

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from shadow.journal import journal_file
+from shadow.journal.capture_result import CaptureResult
 from shadow.journal.entries import Entry
-from shadow.journal.tally import STALLED
+from shadow.journal.file_reader import Chunk
 from shadow.records import Capture, Outcome
 from shadow.store.sources import JournalFileProgress
 
@@ -53,7 +53,7 @@ class Move:
 
 def plan(
     progress: JournalFileProgress,
-    chunk: journal_file.Chunk,
+    chunk: Chunk,
     dropped: Mapping[str, int] | None,
     *,
     last: bool,
@@ -101,4 +101,4 @@ def _lost_at_the_end(tail: int, expected: int, promise: Promise | None) -> Count
         return Counter({DAMAGED: tail})
     missing = max(0, promise.rows + promise.late - expected)
     stalled = min(missing, promise.late)
-    return Counter({DAMAGED: missing - stalled, STALLED: stalled})
+    return Counter({DAMAGED: missing - stalled, CaptureResult.STALLED.value: stalled})

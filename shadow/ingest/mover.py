@@ -24,7 +24,8 @@ from shadow.ingest import dropped_counts
 from shadow.ingest.accounting import DAMAGED, Move, Promise, plan
 from shadow.journal import backlog, journal_file, refused, stored_files
 from shadow.journal.entries import Entry
-from shadow.journal.stored_files import KeptFiles, Retention
+from shadow.journal.file_reader import Chunk, JournalFileHeader, JournalFileReader, UnreadableJournalFile
+from shadow.journal.stored_files import Retention, StoredFiles
 from shadow.prediction_log import NO_PREDICTION_LOG, PredictionLog
 from shadow.records import Capture, Outcome
 from shadow.source import acknowledged
@@ -100,7 +101,7 @@ class Ingest:
         self._batch_bytes = batch_bytes
         self._clock = clock
         self._ownership = ownership
-        self._kept = KeptFiles(directory, retention)
+        self._stored_files = StoredFiles(directory, retention)
         self._acknowledged = AcknowledgedFile(acknowledged.path_of(directory), directory_id)
         self._source: Source | None = None  # None: what the store knows has to be read (again)
         self._progress: dict[str, JournalFileProgress] = {}
@@ -234,7 +235,7 @@ class Ingest:
     def _lacks(self, path: Path) -> bool:
         """Whether the store has not read a kept file to its end."""
         try:
-            with journal_file.JournalFileReader(path) as reader:
+            with JournalFileReader(path) as reader:
                 at = self._progress.get(reader.name)
                 return at is None or bool(reader.read(at.position, _PEEK_BYTES).entries)
         except OSError:
@@ -283,12 +284,12 @@ class Ingest:
             if self._is_blocked(name, path):
                 continue
             try:
-                with journal_file.JournalFileReader(path) as reader:
+                with JournalFileReader(path) as reader:
                     reading = self._read_one(reader)
             except FileNotFoundError:
                 self._again.pop(name, None)
                 continue
-            except journal_file.UnreadableJournalFile as fault:
+            except UnreadableJournalFile as fault:
                 self._put_away(path, fault)
                 continue
             except OSError as fault:
@@ -302,7 +303,7 @@ class Ingest:
                 break
         return readings
 
-    def _read_one(self, reader: journal_file.JournalFileReader) -> _Reading:
+    def _read_one(self, reader: JournalFileReader) -> _Reading:
         sealed = reader.seal()  # before reading: what is read after it is all there will ever be
         at = self._at(reader.name)
         header = reader.header()
@@ -317,8 +318,8 @@ class Ingest:
         self,
         name: str,
         at: JournalFileProgress,
-        chunk: journal_file.Chunk,
-        header: journal_file.Header | None,
+        chunk: Chunk,
+        header: JournalFileHeader | None,
         last: bool,
     ) -> Move:
         if header is None:
@@ -365,7 +366,7 @@ class Ingest:
         """Set a file aside that this version cannot read, once its writer is gone; count what it held."""
         name = journal_file.name_of(path)
         try:
-            with journal_file.JournalFileReader(path) as reader:
+            with JournalFileReader(path) as reader:
                 if not reader.seal():
                     self._block(path, fault, seconds=0.0)
                     return
@@ -384,7 +385,7 @@ class Ingest:
         if self._again.pop(name, None) is not None:
             return
         try:
-            if self._kept.add(path):
+            if self._stored_files.add(path):
                 self._compared.add(name)
             else:
                 self._removed.add(name)
@@ -403,7 +404,7 @@ class Ingest:
         self._clear_at = time.monotonic() + _CLEAR_SECONDS
         self._compare_kept()
         with suppress(OSError):  # no journal yet, or one that is away: a step that needs it says so
-            self._removed |= self._progress.keys() & set(self._kept.remove_old(self._again.keys()))
+            self._removed |= self._progress.keys() & set(self._stored_files.remove_old(self._again.keys()))
 
     # -- writing
 

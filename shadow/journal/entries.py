@@ -1,8 +1,8 @@
-"""Entries: what one line of the journal says, written by capture and read by ingest.
+"""Entries: the content of one line of the journal, written by the recorder and read by ingest.
 
-An entry holds the captures of one request, or the outcomes of one, and how many rows its journal file had
-before it (`first`). Before format 4 that counted dropped rows, too, and `dropped` said how many these were.
-Outcomes are no rows: they take no numbers.
+An entry holds the captures or the outcomes of one request, and how many rows its journal file had before it
+(`first`). Before format 4 that number included dropped rows, and `dropped` counted these. Outcomes are no
+rows: they have no numbers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import orjson
 from model_package.reference import ModelRef
 from shadow.records import Capture, Inputs, Outcome, OutcomeState, capture_time
 
-_TEXT, _TEXT_OR_NULL, _WHOLE, _NUMBER = (str,), (str, NoneType), (int,), (int, float)
+_TEXT, _TEXT_OR_NULL, _INTEGER, _NUMBER = (str,), (str, NoneType), (int,), (int, float)
 _LIST, _OBJECT = (list,), (dict,)
 
 
@@ -31,7 +31,7 @@ def encode(
     dollars: Sequence[float],
     entities: Sequence[str | None] = (),
 ) -> bytes:
-    """Write the captures of one request, still without their number; `entities` only if any is given."""
+    """Encode the captures of one request, still without a number; `entities` only when there are some."""
     facts = {
         "request": request_id,
         "name": live.name,
@@ -46,23 +46,30 @@ def encode(
 
 
 def encode_outcomes(request_id: str, outcomes: Sequence[Outcome]) -> bytes:
-    """Write the outcomes of one request, still without the segment's count."""
-    return orjson.dumps({"request": request_id, "outcomes": [_reported(one) for one in outcomes]})
+    """Encode the outcomes of one request, still without a number."""
+    return orjson.dumps({"request": request_id, "outcomes": [_fields_of(outcome) for outcome in outcomes]})
 
 
-def _reported(one: Outcome) -> tuple[object, ...]:
-    return one.capture_id, one.state, one.price_dollars, one.sold_at, one.reported_by, one.received_at
+def _fields_of(outcome: Outcome) -> tuple[object, ...]:
+    return (
+        outcome.capture_id,
+        outcome.state,
+        outcome.price_dollars,
+        outcome.sold_at,
+        outcome.reported_by,
+        outcome.received_at,
+    )
 
 
 def numbered(entry: bytes, first: int, dropped: int | None = None) -> bytes:
-    """Put the number of rows before it in front of an entry; `dropped` only as formats before 4 do."""
+    """Put the number of earlier rows in front of an entry; `dropped` only as in formats before 4."""
     old = b"" if dropped is None else b'"dropped":%d,' % dropped
     return b'{"first":%d,%s%s' % (first, old, entry[1:])
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One readable journal entry: captures or outcomes of one request, and the segment's count before it."""
+    """One readable journal entry: captures or outcomes of one request, and the rows before it in the file."""
 
     first: int
     dropped: int
@@ -71,17 +78,17 @@ class Entry:
 
     @property
     def since(self) -> datetime | None:
-        """When what it holds was answered or reported; None when it holds nothing."""
+        """When its rows were answered or its outcomes reported; None when it is empty."""
         if self.captures:
             return self.captures[0].captured_at
         return self.outcomes[0].received_at if self.outcomes else None
 
     @classmethod
     def parse(cls, payload: bytes) -> Self | None:
-        """Read a payload; None when it is not an entry this version knows. Nothing is coerced."""
+        """Parse a payload without coercing anything; None when it is no entry that this version knows."""
         try:
             facts = _of(_OBJECT, orjson.loads(payload))
-            count = _of(_WHOLE, facts["first"]), _of(_WHOLE, facts.get("dropped", 0))
+            count = _of(_INTEGER, facts["first"]), _of(_INTEGER, facts.get("dropped", 0))
             if "outcomes" in facts:
                 return cls(*count, outcomes=tuple(_outcomes(facts)))
             return cls(*count, captures=tuple(_captures(facts)))
@@ -94,14 +101,14 @@ def _captures(facts: Mapping[str, Any]) -> Iterator[Capture]:
         ModelRef(_of(_TEXT, facts["name"]), _of(_TEXT, facts["version"])),
         _of(_TEXT, facts["request"]),
     )
-    told = [_of(_LIST, facts[name]) for name in ("ids", "dollars", "rows")]
-    entities = _of(_LIST, facts.get("entities") or [None] * len(told[0]))
-    houses = zip(*told, entities, strict=True)
-    for index, (text, dollars, inputs, entity_id) in enumerate(houses):
-        name = UUID(_of(_TEXT, text))
+    columns = [_of(_LIST, facts[name]) for name in ("ids", "dollars", "rows")]
+    entities = _of(_LIST, facts.get("entities") or [None] * len(columns[0]))
+    rows = zip(*columns, entities, strict=True)
+    for index, (text, dollars, inputs, entity_id) in enumerate(rows):
+        capture_id = UUID(_of(_TEXT, text))
         yield Capture(
-            name,
-            capture_time(name),
+            capture_id,
+            capture_time(capture_id),
             request_id,
             index,
             live,
@@ -113,15 +120,20 @@ def _captures(facts: Mapping[str, Any]) -> Iterator[Capture]:
 
 def _outcomes(facts: Mapping[str, Any]) -> Iterator[Outcome]:
     request_id = _of(_TEXT, facts["request"])
-    for told in _of(_LIST, facts["outcomes"]):
-        yield replace(_outcome(*told), request_id=request_id)
+    for fields in _of(_LIST, facts["outcomes"]):
+        yield replace(_outcome(*fields), request_id=request_id)
 
 
 def _outcome(
-    name: str, state: str, price: float | None, sold_at: str | None, reported_by: str | None, received_at: str
+    capture_id: str,
+    state: str,
+    price: float | None,
+    sold_at: str | None,
+    reported_by: str | None,
+    received_at: str,
 ) -> Outcome:
     return Outcome(
-        UUID(_of(_TEXT, name)),
+        UUID(_of(_TEXT, capture_id)),
         OutcomeState(state),
         None if price is None else float(_of(_NUMBER, price)),
         None if sold_at is None else _moment(sold_at),
@@ -138,7 +150,7 @@ def _moment(text: str) -> datetime:
 
 
 def _of(kinds: tuple[type, ...], value: Any) -> Any:
-    """The value, if it is of one of those types exactly: true is no number. Raises TypeError."""
+    """Return the value if it has one of those types exactly: true is no number. Raises TypeError."""
     if type(value) in kinds:
         return value
     raise TypeError(f"{value!r:.80} is none of {kinds}")

@@ -1,8 +1,8 @@
-"""Refused: what ingest sets aside because the store or this version does not take it, and how it is put back.
+"""Refused files: what ingest sets aside because the store or this version refuses it; put it back later.
 
 A file set aside is a journal file with another ending, `.refused`: either a whole one, written by another
-version, or a new one that holds the entries of one batch that the store refused. To put one back is to give
-it its old ending again.
+version, or a new one that holds the entries of one batch that the store refused. Putting one back gives it
+its old ending again.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import orjson
 
 from shadow.journal import journal_file
 from shadow.journal.entries import Entry, numbered
+from shadow.journal.file_reader import JournalFileReader
+from shadow.journal.file_writer import JournalFileWriter
 
 SUFFIX = ".refused"
 _BEING_WRITTEN = ".refusing"
@@ -24,7 +26,7 @@ _READ_BYTES = 1 << 20
 
 
 class CannotPutBack(OSError):
-    """A file that was set aside and cannot be put back."""
+    """The file was set aside and cannot be put back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,12 @@ class RefusedFile:
 
 
 def paths(directory: Path) -> list[Path]:
-    """The files of a journal directory that were set aside, oldest first."""
+    """List the files of a journal directory that were set aside, oldest first."""
     return sorted(path for path in directory.glob(f"*{SUFFIX}"))
 
 
 def name_for(name: str, position: int) -> str:
-    """The name under which entries of one batch are set aside: of a batch that is refused again the same."""
+    """Make the name for the refused entries of one batch; a batch that is refused again has the same name."""
     ending = f"-{position}"
     return name[: _NAME_CHARACTERS - len(ending)] + ending
 
@@ -52,14 +54,14 @@ def set_aside(directory: Path, name: str, payloads: Sequence[bytes]) -> None:
     folder = directory / _BEING_WRITTEN
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    writer = journal_file.JournalFileWriter.create(folder, name, {})
+    writer = JournalFileWriter.create(folder, name, {})
     for payload in payloads:
         entry = Entry.parse(payload)
         facts = orjson.loads(payload)
         for count in ("first", "dropped"):  # the second before version 4 of the format
             facts.pop(count, None)
-        houses = 0 if entry is None else len(entry.captures)
-        writer.append(numbered(orjson.dumps(facts), writer.rows), houses)
+        rows = 0 if entry is None else len(entry.captures)
+        writer.append(numbered(orjson.dumps(facts), writer.rows), rows)
     writer.finish()
     writer.close()
     journal_file.path_of(folder, name).rename(directory / (name + SUFFIX))
@@ -72,7 +74,7 @@ def set_aside_whole(path: Path) -> None:
 
 
 def put_back(path: Path) -> Path:
-    """Give a file its old ending, so that ingest reads it again; returns where it is then.
+    """Give a file its old ending, so that ingest reads it again; return its new path.
 
     Raises CannotPutBack when there is a journal file of that name, OSError when the disk refuses.
     """
@@ -89,7 +91,7 @@ def count(path: Path) -> RefusedFile:
     A line that cannot be read counts as one capture.
     """
     captures = outcomes = position = 0
-    with journal_file.JournalFileReader(path, name=path.stem) as reader:
+    with JournalFileReader(path, name=path.stem) as reader:
         while True:
             chunk = reader.read(position, _READ_BYTES)
             for payload in chunk.entries:

@@ -1,13 +1,12 @@
-"""The tally of one writer of the journal: the rows it promised, and those it dropped, by reason.
+"""The tally of one writer of the journal: the rows it acknowledged, and those it dropped, by reason.
 
 Counts of drops must survive what caused them. So a tally is a small file of full size, made before it is
 needed, outside the journal: in the directory of the metrics (shared memory, which no disk can hang or fill)
-and in the run directory (which a restart of the machine leaves alone). The first is a memory map: a request
-counts its own drop there with no system call. The second is written by the thread that writes the journal.
+and in the run directory (which survives a restart of the machine). The first is a memory map: a request
+counts its own drop there with no system call. The thread that writes the journal writes the second.
 
-All counts are those of the writer's whole life and only grow. So it does no harm to read a tally twice, in
-two files, or again after a crash: whoever records it records the difference to what is recorded already
-(`shadow.ingest.mover.dropped_counts`).
+All counts cover the writer's whole life and only grow. So reading a tally twice, in two files, or again after
+a crash does no harm: ingest records the difference to what the store has (`shadow.ingest.dropped_counts`).
 
 A file holds two slots of 512 bytes, written in turn so that one of them is always whole, and a word of
 eight bytes that is stored at once: rows whose write the kernel has confirmed, and rows of the one write
@@ -29,9 +28,8 @@ from typing import Any
 import orjson
 
 from shadow.journal import journal_file
+from shadow.journal.capture_result import CaptureResult
 
-FULL, DISK, STALLED, CLOSED = "full", "disk", "stalled", "closed"
-DROP_REASONS = (FULL, DISK, STALLED, CLOSED)
 FORMAT = "umbra-tally"
 VERSION = 1
 SUFFIX = ".tally"
@@ -44,10 +42,10 @@ _LATE_BITS = 20
 
 @dataclass(frozen=True, slots=True)
 class WriterCounts:
-    """What a tally counts of its writer.
+    """The counts of one writer.
 
-    `dropped` counts rows by reason. `written` rows are in the writer's journal files as far as the kernel
-    said, `before` of them in files older than the journal file `file`; `late` more were answered while
+    `dropped` counts rows by reason. `written` rows are in the writer's journal files, as the kernel
+    confirmed, `before` of them in files older than the journal file `file`; `late` more were answered while
     their write hung.
     """
 
@@ -61,12 +59,12 @@ class WriterCounts:
 
     @property
     def age(self) -> tuple[int, int]:
-        """What grows with every count: of two tallies of one writer the newer has more."""
+        """A pair that grows with every count: the newer of two tallies of one writer has the greater pair."""
         return self.sequence, self.written
 
 
 class Tally:
-    """Counts what one writer promises and drops; safe for threads. In memory alone until it is opened."""
+    """Counts what one writer acknowledges and drops; safe for threads. In memory alone until `open`."""
 
     def __init__(self, writer: str = "", directories: Iterable[Path] = ()) -> None:
         """Count for a writer, in files in the directories: the first in memory, the last on a disk."""
@@ -82,7 +80,7 @@ class Tally:
         self._is_open = False
 
     def open(self) -> None:
-        """Make the files, once, on the thread that may wait for a disk; without those that cannot be made."""
+        """Make the files, once, on the thread that may wait for a disk; skip those that cannot be made."""
         if self._is_open:
             return
         self._is_open = True
@@ -95,7 +93,7 @@ class Tally:
                     self._map(descriptor)
         self.save()
         if self._directories:
-            hand_over(self._directories[0], self._directories[-1])
+            move_abandoned(self._directories[0], self._directories[-1])
 
     def _map(self, descriptor: int) -> None:
         page = mmap.mmap(descriptor, _FILE_BYTES)
@@ -104,40 +102,40 @@ class Tally:
             self._page = page
 
     def begin_file(self, name: str) -> None:
-        """Tell which journal file the rows that follow go to; empty: to none, for the last one is sealed."""
+        """Set the journal file that the next rows go to; empty: none, because the last one is sealed."""
         with self._lock:
             self._file, self._before = name, self._written
             self._write_slot()
 
     def begin_write(self, rows: int) -> None:
-        """Tell that a write of rows is under way."""
+        """Note that a write of rows is under way."""
         self._under_way = rows
 
     def mark_late(self) -> None:
-        """Promise the rows of the write under way: their answer leaves, whatever becomes of it."""
+        """Count the rows of the write under way as answered: their answer leaves, whatever becomes of it."""
         with self._lock:
             self._late = self._under_way
             self._store_word()
 
     def count_written(self, rows: int) -> None:
-        """Promise rows that the kernel has."""
+        """Count rows that the kernel has."""
         with self._lock:
             self._written += rows
-            self._settle()
+            self._end_write()
 
-    def count_refused(self, reason: str, rows: int) -> None:
-        """Count the rows of the write under way, which the journal could not take."""
+    def count_refused(self, reason: CaptureResult, rows: int) -> None:
+        """Count the rows of the write under way, which failed."""
         with self._lock:
             self._add(reason, rows)
-            self._settle()
+            self._end_write()
 
-    def count_dropped(self, reason: str, rows: int) -> None:
-        """Count rows that were never handed over to be written."""
+    def count_dropped(self, reason: CaptureResult, rows: int) -> None:
+        """Count rows that never reached the writer."""
         with self._lock:
             self._add(reason, rows)
 
     def save(self) -> bool:
-        """Bring the copies on disks up to date; says whether one has the counts. May wait for a disk."""
+        """Update the copies on disks; return whether one has the counts. May wait for a disk."""
         with self._lock:
             content, is_mapped = bytes(self._page), isinstance(self._page, mmap.mmap)
         saved = False
@@ -147,9 +145,9 @@ class Tally:
         return saved
 
     def close(self, *, needed: bool) -> bool:
-        """Leave the files to whoever records them if they are `needed`, else remove them.
+        """Leave the files for ingest to record if they are `needed`, else remove them.
 
-        Says whether one of them is on a disk.
+        Return whether one of them is on a disk.
         """
         saved = self.save()
         for descriptor, path in self._copies:
@@ -167,11 +165,12 @@ class Tally:
         if isinstance(page, mmap.mmap):
             page.close()  # it has a descriptor of its own, and with it the lock
 
-    def _add(self, reason: str, rows: int) -> None:
-        self.dropped = {**self.dropped, reason: self.dropped.get(reason, 0) + rows}
+    def _add(self, reason: CaptureResult, rows: int) -> None:
+        name = reason.value
+        self.dropped = {**self.dropped, name: self.dropped.get(name, 0) + rows}
         self._write_slot()
 
-    def _settle(self) -> None:
+    def _end_write(self) -> None:
         self._under_way = self._late = 0
         self._store_word()
 
@@ -189,7 +188,7 @@ class Tally:
 
 
 def _create(path: Path, content: bytes = bytes(_FILE_BYTES)) -> int:
-    """Make a locked file of full size, which nobody sees before; gives its descriptor. Raises OSError."""
+    """Make a locked file of full size, hidden until it is whole; return its descriptor. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     hidden = path.with_name(f".{path.name}.new")
     descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
@@ -206,14 +205,14 @@ def _create(path: Path, content: bytes = bytes(_FILE_BYTES)) -> int:
 
 
 def files(directories: Iterable[Path]) -> Iterator[Path]:
-    """The tallies in some directories; one that cannot be listed has none."""
+    """Yield the tallies in some directories; a directory that cannot be listed has none."""
     for directory in directories:
         with suppress(OSError):
             yield from sorted(directory.glob(f"*{SUFFIX}"))
 
 
 def read(path: Path) -> WriterCounts | None:
-    """What a tally counts; None when nothing of it is whole. Raises OSError."""
+    """Read the counts of a tally; None when no slot of it is whole. Raises OSError."""
     with path.open("rb") as file:
         content = file.read(_FILE_BYTES)
     slots = (_slot(content[start : start + _SLOT_BYTES]) for start in _SLOTS)
@@ -242,7 +241,7 @@ def has_writer(path: Path) -> bool:
     return False
 
 
-def hand_over(memory: Path, disk: Path) -> None:
+def move_abandoned(memory: Path, disk: Path) -> None:
     """Move the tallies of dead writers from memory to a disk: their reader may live in another container."""
     for path in files((memory,)):
         with suppress(OSError):

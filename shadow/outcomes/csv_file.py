@@ -15,7 +15,8 @@ from model_package.spool import Spool
 from model_package.tables import InvalidTable
 from monitoring.phrases import count
 from shadow.backoff import Backoff
-from shadow.journal.recorder import DISK, Recorder
+from shadow.journal.capture_result import CaptureResult
+from shadow.journal.recorder import Recorder
 from shadow.outcomes import ParsedOutcome, header_faults, parse_line
 from shadow.records import Outcome, OutcomeState
 
@@ -109,27 +110,27 @@ def _message(lines: str, fault: Fault) -> str:
 def append_to_journal(
     outcomes: Iterator[Outcome],
     open_recorder: Callable[[], Recorder],
-    report: Callable[[int, str | None], None],
+    report: Callable[[int, CaptureResult], None],
     wait: Callable[[float], object],
 ) -> None:
     """Put outcomes into the journal, ENTRY_ROWS in an entry, waiting while it has no room for them.
 
-    Calls `report` with the number of outcomes that the journal took since the last call, or with 0 and the
-    reason why it waits. An import that ended halfway can run again: an outcome that is stored already counts
-    once. Raises JournalUnwritable.
+    Calls `report` with the number of outcomes that the journal took since the last call; it is 0 while this
+    function waits, and the result is the reason. An import that ended halfway can run again: an outcome that
+    is stored already counts once. Raises JournalUnwritable.
     """
     recorder, pause, request_id = open_recorder(), Backoff(0.1, 2.0), f"import-{uuid4()}"
     try:
         while batch := list(islice(outcomes, ENTRY_ROWS)):
-            while (missed := recorder.record_outcomes(request_id, batch)) is not None:
+            while not (result := recorder.record_outcomes(request_id, batch)).is_kept:
                 # Ingest removes only what is sealed; a write that was late has ended when this returns.
                 recorder.close()
-                if missed == DISK:
+                if result is CaptureResult.DISK:
                     raise JournalUnwritable("the journal's disk refuses to be written; import again later")
-                report(0, missed)
+                report(0, result)
                 wait(pause.next())
                 recorder = open_recorder()
             pause.reset()
-            report(len(batch), None)
+            report(len(batch), result)
     finally:
         recorder.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 from shadow.journal import backlog, refused, stored_files
 from shadow.journal import journal_file as journal
 from shadow.journal.entries import Entry
+from shadow.journal.file_reader import JournalFileReader
 from shadow.processes.heartbeat import LiveProcess
 from shadow.settings import Settings
 from shadow.source import acknowledged
@@ -79,7 +80,7 @@ def _missing(settings: Settings, source: Source | None) -> tuple[int, int]:
 def _waiting(path: Path, progress: Mapping[str, JournalFileProgress]) -> int:
     """Count the captures of a journal file beyond the store's position, by the numbers of its last entry."""
     try:
-        with journal.JournalFileReader(path) as reader:
+        with JournalFileReader(path) as reader:
             at = progress.get(reader.name, UNREAD)
             last = _last_entry(reader, at.position)
     except OSError:  # gone since, or held up
@@ -90,7 +91,7 @@ def _waiting(path: Path, progress: Mapping[str, JournalFileProgress]) -> int:
     return max(0, offered - (last.dropped - at.dropped_seen))
 
 
-def _last_entry(reader: journal.JournalFileReader, start: int) -> Entry | None:
+def _last_entry(reader: JournalFileReader, start: int) -> Entry | None:
     """Find the last readable entry beyond `start`, from the end in ever larger steps."""
     window = _TAIL_BYTES
     while True:

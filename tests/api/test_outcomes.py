@@ -16,6 +16,7 @@ from api.app import build
 from model_package.schema import EXAMPLE, NAMES
 from shadow.bounded import NotAnswered, Refreshed
 from shadow.journal import journal_file
+from shadow.journal.capture_result import CaptureResult
 from shadow.journal.recorder import open_recorder
 from shadow.outcomes import EXPECTED
 from shadow.store import StoreUnavailable
@@ -157,7 +158,7 @@ class _Slow:
     """A recorder whose disk is still at it."""
 
     def record_outcomes(self, _request_id, _outcomes):
-        return "late"
+        return CaptureResult.LATE
 
 
 def test_what_is_late_is_not_acknowledged(bench):

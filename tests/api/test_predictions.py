@@ -15,6 +15,7 @@ from api.app import build
 from api.live import Serving
 from model_package.reference import ModelRef
 from model_package.schema import EXAMPLE, NAMES
+from shadow.journal.capture_result import CaptureResult
 from shadow.records import NewObservation, capture_time
 
 
@@ -115,10 +116,10 @@ class _Refusing:
     """A recorder whose journal takes nothing."""
 
     def __init__(self, reason):
-        self.reason = reason
+        self.result = CaptureResult(reason)
 
     def record(self, **_):
-        return self.reason
+        return self.result
 
     def close(self):
         """Nothing to close."""

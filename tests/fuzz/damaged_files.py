@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from model_package.reference import ModelRef
 from shadow.journal import entries, journal_file
+from shadow.journal.file_writer import JournalFileWriter
 from shadow.records import Capture, Outcome, OutcomeState, capture_time, new_capture_ids
 
 NOW = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
@@ -50,19 +51,19 @@ class WrittenFile:
         """Write a file: `told` has the rows of each line (0: an outcome) and the drops before it."""
         made = cls(path, is_finished)
         name = journal_file.name_of(path)
-        writer = journal_file.JournalFileWriter.create(path.parent, name, {}, f"writer of {name}")
+        writer = JournalFileWriter.create(path.parent, name, {}, f"writer of {name}")
         for rows, drops in told:
             made.dropped += drops
             made._add(writer, rows, ids)
         if made.dropped:
-            writer.note_dropped({"full": made.dropped})
+            writer.write_dropped({"full": made.dropped})
         if is_finished:
             writer.finish()
         writer.close()
         made.content = path.read_bytes()
         return made
 
-    def _add(self, writer: journal_file.JournalFileWriter, rows: int, ids: Ids) -> None:
+    def _add(self, writer: JournalFileWriter, rows: int, ids: Ids) -> None:
         names, start, request = ids.take(max(1, rows)), writer.size, f"request-{self.rows}"
         inputs = [{"lot_area": name.int % 9999 + 0.1, "lot_frontage": None, "zoning": "RL"} for name in names]
         dollars = [100_000 + (name.int % 10**6) / 3 for name in names]

@@ -24,6 +24,7 @@ from monitoring import metrics
 from shadow.ingest.accounting import Move, Promise, plan
 from shadow.ingest.mover import Ingest
 from shadow.journal import journal_file
+from shadow.journal.file_reader import JournalFileReader
 from shadow.records import Capture, Outcome, OutcomeState
 from shadow.store import Store
 from shadow.store.database.tables import captures, drops, outcomes, sources
@@ -197,7 +198,7 @@ def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 def _read(file: WrittenFile, content: bytes) -> Move:
     file.path.write_bytes(content)
-    with journal_file.JournalFileReader(file.path) as reader:
+    with JournalFileReader(file.path) as reader:
         header, chunk = reader.header(), reader.read(0, 1 << 20)
     if header is None:
         return plan(UNREAD, chunk, None, last=True)

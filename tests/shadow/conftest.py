@@ -17,6 +17,7 @@ from model_package import schema
 from model_package.reference import ModelRef
 from monitoring import metrics
 from shadow.ingest.mover import Ingest
+from shadow.journal.capture_result import CaptureResult
 from shadow.journal.recorder import Recorder, open_recorder
 from shadow.journal.stored_files import Retention
 from shadow.records import new_capture_ids
@@ -38,15 +39,15 @@ class Asker:
         self._chance = random.Random(next(_SEEDS))
         self._last: dict[str, Any] = {}
 
-    def ask_again(self, request_id: str, **changed: object) -> str | None:
+    def ask_again(self, request_id: str, **changed: object) -> CaptureResult:
         """The last request once more, with the same ids: a retry under its key."""
         return self.recorder.record(request_id=request_id, **(self._last | changed))
 
-    def ask_at(self, moment: datetime) -> str | None:
+    def ask_at(self, moment: datetime) -> CaptureResult:
         """One house, answered then."""
         return self.ask(1, moment)
 
-    def ask(self, houses: int = 1, moment: datetime | None = None) -> str | None:
+    def ask(self, houses: int = 1, moment: datetime | None = None) -> CaptureResult:
         seconds = time.time() if moment is None else moment.timestamp()
         names = new_capture_ids(houses, int(seconds * 1000), self._chance.getrandbits(74))
         dollars = [self._chance.uniform(50_000, 500_000) for _ in names]
@@ -56,10 +57,10 @@ class Asker:
             "rows": [schema.EXAMPLE] * houses,
             "dollars": dollars,
         }
-        reason = self.recorder.record(request_id=f"request-{len(self.kept)}", **self._last)
-        if reason is None:
+        result = self.recorder.record(request_id=f"request-{len(self.kept)}", **self._last)
+        if result.is_kept:
             self.kept |= {str(name): price for name, price in zip(names, dollars, strict=True)}
-        return reason
+        return result
 
 
 @pytest.fixture

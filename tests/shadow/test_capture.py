@@ -20,12 +20,16 @@ from model_package.reference import ModelRef
 from shadow.ingest.accounting import Promise, plan
 from shadow.ingest.dropped_counts import Tallies
 from shadow.journal import journal_file, tally
-from shadow.journal import recorder as capture
+from shadow.journal import writer as journal_writer
+from shadow.journal.capture_result import CaptureResult
 from shadow.journal.entries import encode
-from shadow.journal.journal_file import JournalFileReader
-from shadow.journal.quota import Room
-from shadow.journal.recorder import CLOSED, DISK, FULL, LATE, STALLED, FileNames, Recorder, open_recorder
+from shadow.journal.file_names import FileNames
+from shadow.journal.file_reader import JournalFileReader
+from shadow.journal.file_writer import JournalFileWriter
+from shadow.journal.quota import JournalQuota
+from shadow.journal.recorder import Recorder, open_recorder
 from shadow.journal.tally import Tally
+from shadow.journal.writer import JournalWriter
 from shadow.records import Outcome, OutcomeState, new_capture_ids
 from shadow.settings import Settings
 from shadow.store.sources import UNREAD
@@ -33,7 +37,7 @@ from shadow.store.sources import UNREAD
 NAMES = new_capture_ids(8, 0, 0)
 
 
-def ask(recorder: Recorder, houses: int = 1) -> str | None:
+def ask(recorder: Recorder, houses: int = 1) -> CaptureResult:
     return recorder.record(
         request_id="r",
         live=ModelRef("linear", "1"),
@@ -77,17 +81,17 @@ def no_file_may_grow_beyond(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-class SlowScribe(capture._Scribe):
-    """A scribe whose disk does not answer until it is let."""
+class SlowWriter(JournalWriter):
+    """A writer whose disk does not answer until it is let."""
 
     def __init__(self, settings: Settings) -> None:
-        room = Room(settings.journal_dir, 1 << 30, time.monotonic)
-        super().__init__(settings.journal_dir, room, 1 << 20, lambda: f"file-{time.time_ns()}")
+        quota = JournalQuota(settings.journal_dir, 1 << 30, time.monotonic)
+        super().__init__(settings.journal_dir, quota, 1 << 20, lambda: f"file-{time.time_ns()}")
         self.answering = threading.Event()
 
-    def write(self, entry: bytes, houses: int) -> str | None:
+    def write(self, entry: bytes, rows: int) -> CaptureResult:
         self.answering.wait()
-        return super().write(entry, houses)
+        return super().write(entry, rows)
 
 
 def test_a_journal_with_room_takes_more_at_once_than_one_allowance(
@@ -96,33 +100,33 @@ def test_a_journal_with_room_takes_more_at_once_than_one_allowance(
     people = asker()
     reasons = [people.ask(1000) for _ in range(12)]
     people.recorder.close()
-    assert set(reasons) <= {None, LATE}
+    assert set(reasons) <= {CaptureResult.KEPT, CaptureResult.LATE}
     assert journal_file.size_bytes(settings().journal_dir) > 10 << 20
 
 
 def test_while_a_write_hangs_answers_go_on_and_drops_are_counted(settings: Callable[..., Settings]) -> None:
     here = settings()
-    scribe = SlowScribe(here)
-    recorder = Recorder(scribe, write_seconds=0.01)
-    assert ask(recorder, 2) == LATE
-    assert [ask(recorder, 3), ask(recorder)] == [STALLED, STALLED]
-    scribe.answering.set()
+    writer = SlowWriter(here)
+    recorder = Recorder(writer, write_seconds=0.01)
+    assert ask(recorder, 2) == CaptureResult.LATE
+    assert [ask(recorder, 3), ask(recorder)] == [CaptureResult.STALLED, CaptureResult.STALLED]
+    writer.answering.set()
     recorder.close()
-    assert account(here.journal_dir) == (2, Counter({STALLED: 4}))
+    assert account(here.journal_dir) == (2, Counter({CaptureResult.STALLED: 4}))
 
 
 def test_closing_while_a_write_hangs_loses_nothing_that_was_given(settings: Callable[..., Settings]) -> None:
     here = settings()
-    scribe = SlowScribe(here)
-    recorder = Recorder(scribe, write_seconds=0.01)
-    assert ask(recorder, 2) == LATE
+    writer = SlowWriter(here)
+    recorder = Recorder(writer, write_seconds=0.01)
+    assert ask(recorder, 2) == CaptureResult.LATE
     closing = threading.Thread(target=recorder.close)
     closing.start()
-    scribe.answering.set()
+    writer.answering.set()
     closing.join()
     recorder._thread.join()
     assert account(here.journal_dir) == (2, Counter())
-    assert ask(recorder) == CLOSED
+    assert ask(recorder) == CaptureResult.CLOSED
 
 
 def test_what_the_disk_refuses_is_counted_in_place_and_writing_goes_on(
@@ -130,13 +134,13 @@ def test_what_the_disk_refuses_is_counted_in_place_and_writing_goes_on(
 ) -> None:
     here = settings()
     recorder = open_recorder(here)
-    assert ask(recorder, 1) is None
+    assert ask(recorder, 1).is_kept
     (path,) = journal_file.paths(here.journal_dir)
     with no_file_may_grow_beyond(path.stat().st_size + 10):
-        assert [ask(recorder, 2), ask(recorder, 3)] == [DISK, DISK]
-    assert ask(recorder, 4) is None
+        assert [ask(recorder, 2), ask(recorder, 3)] == [CaptureResult.DISK, CaptureResult.DISK]
+    assert ask(recorder, 4).is_kept
     recorder.close()
-    assert account(here.journal_dir) == (5, Counter({DISK: 5}))
+    assert account(here.journal_dir) == (5, Counter({CaptureResult.DISK: 5}))
 
 
 class Clock:
@@ -149,23 +153,23 @@ class Clock:
         return self.seconds
 
 
-def scribe_of(here: Settings, monotonic: Callable[[], float]) -> capture._Scribe:
+def writer_of(here: Settings, monotonic: Callable[[], float]) -> JournalWriter:
     """The writing half of a recorder, with a tally of its own."""
     counts = Tally("writer", here.tally_dirs)
     counts.open()
     names = FileNames(here.journal_dir, "writer", time.time_ns)
-    room = Room(here.journal_dir, 1 << 30, monotonic)
-    return capture._Scribe(here.journal_dir, room, 1 << 20, names, counts, monotonic)
+    quota = JournalQuota(here.journal_dir, 1 << 30, monotonic)
+    return JournalWriter(here.journal_dir, quota, 1 << 20, names, counts, monotonic)
 
 
 def entry(rows: int) -> bytes:
     return encode("r", ModelRef("linear", "1"), NAMES[:rows], [{}] * rows, [1.0] * rows)
 
 
-class ForgetfulJournalFile(journal_file.JournalFileWriter):
+class ForgetfulJournalFile(JournalFileWriter):
     """A journal file on a disk that refuses to rewrite what it holds."""
 
-    def note_dropped(self, dropped: object) -> None:  # noqa: ARG002
+    def write_dropped(self, dropped: object) -> None:  # noqa: ARG002
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
@@ -173,20 +177,20 @@ def test_drops_that_one_header_could_not_tell_are_told_by_the_next(
     settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = settings()
-    room = Room(here.journal_dir, 1 << 30, time.monotonic)
+    quota = JournalQuota(here.journal_dir, 1 << 30, time.monotonic)
     names = iter(("first", "second"))
-    scribe = capture._Scribe(here.journal_dir, room, 1 << 20, lambda: next(names))
+    writer = JournalWriter(here.journal_dir, quota, 1 << 20, lambda: next(names))
     with monkeypatch.context() as patched:
-        patched.setattr(journal_file, "JournalFileWriter", ForgetfulJournalFile)
-        assert scribe.write(entry(1), 1) is None
-        scribe.count_dropped(STALLED, 3)
-        scribe.seal()
-    assert scribe.write(entry(1), 1) is None
-    scribe.seal()
-    assert account(here.journal_dir) == (2, Counter({STALLED: 3}))
+        patched.setattr(journal_writer, "JournalFileWriter", ForgetfulJournalFile)
+        assert writer.write(entry(1), 1).is_kept
+        writer.count_dropped(CaptureResult.STALLED, 3)
+        writer.seal()
+    assert writer.write(entry(1), 1).is_kept
+    writer.seal()
+    assert account(here.journal_dir) == (2, Counter({CaptureResult.STALLED: 3}))
 
 
-class UnfinishedJournalFile(journal_file.JournalFileWriter):
+class UnfinishedJournalFile(JournalFileWriter):
     """A journal file on a disk that became read-only before it was closed."""
 
     def finish(self) -> bool:
@@ -197,11 +201,11 @@ class UnfinishedJournalFile(journal_file.JournalFileWriter):
 def test_of_a_file_that_could_not_be_finished_the_tally_tells_the_rows(
     settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_file, "JournalFileWriter", UnfinishedJournalFile)
+    monkeypatch.setattr(journal_writer, "JournalFileWriter", UnfinishedJournalFile)
     here = settings()
-    scribe = scribe_of(here, Clock())
-    assert scribe.write(entry(3), 3) is None
-    scribe.close()
+    writer = writer_of(here, Clock())
+    assert writer.write(entry(3), 3).is_kept
+    writer.close()
     (file,) = journal_file.paths(here.journal_dir)
     assert Tallies(here.tally_dirs, here.journal_dir).promise(journal_file.name_of(file)) == Promise(3)
 
@@ -236,15 +240,15 @@ def test_rows_in_a_journal_directory_that_was_deleted_or_moved_are_put_back_and_
     settings: Callable[..., Settings], vanish: Vanish
 ) -> None:
     here = settings()
-    scribe = scribe_of(here, clock := Clock())
-    assert scribe.write(entry(1), 1) is None
+    writer = writer_of(here, clock := Clock())
+    assert writer.write(entry(1), 1).is_kept
     vanish(here.journal_dir)
-    assert scribe.write(entry(2), 2) is None
+    assert writer.write(entry(2), 2).is_kept
     clock.seconds += 1
-    assert scribe.write(entry(3), 3) is None
+    assert writer.write(entry(3), 3).is_kept
     shutil.rmtree(here.journal_dir.with_suffix(".old"), ignore_errors=True)
     vanish(here.journal_dir)
-    scribe.close()
+    writer.close()
     assert account(here.journal_dir) == (6, Counter())
 
 
@@ -253,15 +257,15 @@ def test_closed_files_that_nobody_has_read_are_put_back_when_their_directory_van
     settings: Callable[..., Settings], vanish: Vanish
 ) -> None:
     here = settings()
-    scribe = scribe_of(here, Clock())
+    writer = writer_of(here, Clock())
     for rows in (1, 2, 3):
-        assert scribe.write(entry(rows), rows) is None
-        scribe.seal()
+        assert writer.write(entry(rows), rows).is_kept
+        writer.seal()
     vanish(here.journal_dir)
-    scribe.look()
+    writer.check_files()
     shutil.rmtree(here.journal_dir.with_suffix(".old"), ignore_errors=True)
     vanish(here.journal_dir)
-    scribe.close()
+    writer.close()
     assert account(here.journal_dir) == (6, Counter())
 
 
@@ -269,24 +273,24 @@ def test_files_that_ingest_has_removed_are_let_go_and_never_put_back(
     settings: Callable[..., Settings],
 ) -> None:
     here = settings()
-    scribe = scribe_of(here, Clock())
+    writer = writer_of(here, Clock())
     for rows in (1, 2):
-        assert scribe.write(entry(rows), rows) is None
-        scribe.seal()
+        assert writer.write(entry(rows), rows).is_kept
+        writer.seal()
     open_files = len(list(Path("/proc/self/fd").iterdir()))
     for closed in list(journal_file.paths(here.journal_dir)):
         closed.unlink()
-    scribe.look()
+    writer.check_files()
     assert len(list(Path("/proc/self/fd").iterdir())) == open_files - 2
     delete(here.journal_dir)
-    scribe.close()
+    writer.close()
     assert not list(journal_file.paths(here.journal_dir))
 
 
 def test_a_recorder_without_traffic_puts_its_deleted_file_back(settings: Callable[..., Settings]) -> None:
     here = settings()
     recorder = open_recorder(here)
-    assert ask(recorder, 2) is None
+    assert ask(recorder, 2).is_kept
     shutil.rmtree(here.journal_dir)
     deadline = time.monotonic() + 30
     while not list(journal_file.paths(here.journal_dir)) and time.monotonic() < deadline:
@@ -298,15 +302,15 @@ def test_a_recorder_without_traffic_puts_its_deleted_file_back(settings: Callabl
 
 def test_rows_that_cannot_be_put_back_are_counted_as_dropped(settings: Callable[..., Settings]) -> None:
     here = settings()
-    scribe = scribe_of(here, Clock())
-    assert scribe.write(entry(4), 4) is None
+    writer = writer_of(here, Clock())
+    assert writer.write(entry(4), 4).is_kept
     shutil.rmtree(here.journal_dir)
     here.journal_dir.write_text("no directory can be made here")
-    assert scribe.write(entry(2), 2) is None  # the kernel has it, in the deleted file
-    assert scribe.write(entry(1), 1) == DISK
-    scribe.close()
-    assert scribe.tally.dropped == {DISK: 7}
-    (kept,) = {tally.read(path).dropped[DISK] for path in tally.files(here.tally_dirs)}
+    assert writer.write(entry(2), 2).is_kept  # the kernel has it, in the deleted file
+    assert writer.write(entry(1), 1) == CaptureResult.DISK
+    writer.close()
+    assert writer.tally.dropped == {CaptureResult.DISK: 7}
+    (kept,) = {tally.read(path).dropped[CaptureResult.DISK] for path in tally.files(here.tally_dirs)}
     assert kept == 7
 
 
@@ -314,14 +318,14 @@ def test_a_journal_directory_that_cannot_be_made_costs_counted_rows_until_it_can
     settings: Callable[..., Settings],
 ) -> None:
     here = settings()
-    scribe = scribe_of(here, Clock())
+    writer = writer_of(here, Clock())
     here.data_dir.mkdir(exist_ok=True)
     here.journal_dir.write_text("")
-    assert scribe.write(entry(3), 3) == DISK
+    assert writer.write(entry(3), 3) == CaptureResult.DISK
     here.journal_dir.unlink()
-    assert scribe.write(entry(2), 2) is None
-    scribe.close()
-    assert account(here.journal_dir) == (2, Counter({DISK: 3}))
+    assert writer.write(entry(2), 2).is_kept
+    writer.close()
+    assert account(here.journal_dir) == (2, Counter({CaptureResult.DISK: 3}))
 
 
 def test_journal_files_sort_in_the_order_of_their_making_when_the_clock_steps_back(
@@ -349,7 +353,7 @@ def test_writers_beside_each_other_never_pass_the_bound_of_the_journal(
     sizes = []
     taken = True
     while taken:
-        taken = None in [ask(recorder, 8) for recorder in recorders]
+        taken = any(ask(recorder, 8).is_kept for recorder in list(recorders))
         sizes.append(journal_file.size_bytes(here.journal_dir))
     for recorder in recorders:
         recorder.close()
@@ -361,12 +365,12 @@ def sold(count: int) -> list[Outcome]:
     return [Outcome(name, OutcomeState.SOLD, 1.0, moment, "x" * 64, moment) for name in NAMES[:1] * count]
 
 
-def fill(offer: Callable[[], str | None]) -> int:
+def fill(offer: Callable[[], CaptureResult]) -> int:
     """Offer until it is refused as full; gives how often it was taken."""
     taken = 0
-    while (reason := offer()) is None:
+    while (result := offer()).is_kept:
         taken += 1
-    assert reason == FULL
+    assert result is CaptureResult.FULL
     return taken
 
 
@@ -375,14 +379,14 @@ def test_outcomes_take_no_numbers_and_what_is_dropped_of_them_is_no_house(
 ) -> None:
     here = settings()
     recorder = open_recorder(here)
-    assert ask(recorder, 2) is None
+    assert ask(recorder, 2).is_kept
     (path,) = journal_file.paths(here.journal_dir)
     with no_file_may_grow_beyond(path.stat().st_size + 10):
-        assert recorder.record_outcomes("r", sold(3)) == DISK
-    assert recorder.record_outcomes("r", sold(2)) is None
-    assert ask(recorder, 1) is None
+        assert recorder.record_outcomes("r", sold(3)) == CaptureResult.DISK
+    assert recorder.record_outcomes("r", sold(2)).is_kept
+    assert ask(recorder, 1).is_kept
     recorder.close()
-    assert recorder.record_outcomes("r", sold(1)) == CLOSED
+    assert recorder.record_outcomes("r", sold(1)) == CaptureResult.CLOSED
     assert account(here.journal_dir) == (3, Counter())
 
 
@@ -399,7 +403,7 @@ def test_outcomes_leave_room_for_captures_and_are_taken_again_when_ingest_has_ma
         with JournalFileReader(path) as reader:
             if reader.seal():
                 path.unlink()
-    assert clerk.record_outcomes("r", sold(50)) is None
+    assert clerk.record_outcomes("r", sold(50)).is_kept
     clerk.close()
     people.close()
 
@@ -412,8 +416,8 @@ def test_refused_outcomes_do_not_cut_the_journal_of_captures_into_many_files(
     fill(lambda: full.record_outcomes("r", sold(50)))
     before = len(list(journal_file.paths(here.journal_dir)))
     for _ in range(20):
-        assert people.record_outcomes("r", sold(300)) == FULL
-        assert ask(people) is None
+        assert people.record_outcomes("r", sold(300)) == CaptureResult.FULL
+        assert ask(people).is_kept
     assert len(list(journal_file.paths(here.journal_dir))) == before + 1
     full.close()
     people.close()
@@ -423,10 +427,13 @@ def test_while_a_write_of_outcomes_hangs_they_are_late_and_answers_go_on(
     settings: Callable[..., Settings],
 ) -> None:
     here = settings()
-    scribe = SlowScribe(here)
-    recorder = Recorder(scribe, write_seconds=0.01)
-    assert recorder.record_outcomes("r", sold(2)) == LATE
-    assert [recorder.record_outcomes("r", sold(1)), ask(recorder, 3)] == [STALLED, STALLED]
-    scribe.answering.set()
+    writer = SlowWriter(here)
+    recorder = Recorder(writer, write_seconds=0.01)
+    assert recorder.record_outcomes("r", sold(2)) == CaptureResult.LATE
+    assert [recorder.record_outcomes("r", sold(1)), ask(recorder, 3)] == [
+        CaptureResult.STALLED,
+        CaptureResult.STALLED,
+    ]
+    writer.answering.set()
     recorder.close()
-    assert account(here.journal_dir) == (0, Counter({STALLED: 3}))
+    assert account(here.journal_dir) == (0, Counter({CaptureResult.STALLED: 3}))

@@ -15,7 +15,7 @@ import pytest
 from shadow.ingest import dropped_counts
 from shadow.ingest.mover import Ingest
 from shadow.journal import journal_file, tally
-from shadow.journal.recorder import DISK, FULL, STALLED
+from shadow.journal.capture_result import CaptureResult
 from shadow.journal.tally import Tally
 from shadow.settings import Settings
 from shadow.store import Store, ledger, sources
@@ -52,14 +52,14 @@ def test_drops_are_recorded_while_their_writer_lives_and_never_twice(
     counts = Tally("w", directories)
     counts.open()
     for rows in (3, 4):
-        counts.count_dropped(DISK, rows)
+        counts.count_dropped(CaptureResult.DISK, rows)
         take_over()
         take_over()
-    counts.count_dropped(STALLED, 5)
+    counts.count_dropped(CaptureResult.STALLED, 5)
     counts.close(needed=True)
-    assert dropped(store) == {DISK: 7}
+    assert dropped(store) == {CaptureResult.DISK: 7}
     take_over()
-    assert dropped(store) == {DISK: 7, STALLED: 5}
+    assert dropped(store) == {CaptureResult.DISK: 7, CaptureResult.STALLED: 5}
     assert list(tally.files(directories)) == []
 
 
@@ -68,13 +68,13 @@ def test_a_crash_between_recording_and_removing_a_tally_records_nothing_twice(
 ) -> None:
     counts = Tally("w", directories)
     counts.open()
-    counts.count_dropped(FULL, 9)
+    counts.count_dropped(CaptureResult.FULL, 9)
     counts.close(needed=True)
     shutil.copytree(directories[0], tmp_path / "copy")
     take_over()
     shutil.copytree(tmp_path / "copy", directories[0], dirs_exist_ok=True)
     take_over()
-    assert dropped(store) == {FULL: 9}
+    assert dropped(store) == {CaptureResult.FULL: 9}
 
 
 @pytest.mark.parametrize("gone", [0, 1], ids=["memory gone", "disk gone"])
@@ -83,11 +83,11 @@ def test_one_place_of_two_is_enough(
 ) -> None:
     counts = Tally("w", directories)
     counts.open()
-    counts.count_dropped(DISK, 2)
+    counts.count_dropped(CaptureResult.DISK, 2)
     counts.close(needed=True)
     shutil.rmtree(directories[gone])
     take_over()
-    assert dropped(store) == {DISK: 2}
+    assert dropped(store) == {CaptureResult.DISK: 2}
 
 
 def test_a_tally_is_left_while_a_journal_file_of_its_writer_is(
@@ -117,7 +117,7 @@ def test_the_same_drops_in_headers_and_in_a_tally_are_recorded_once(
     while list(journal_file.paths(settings().journal_dir)):
         mover.step()
     mover.step()
-    assert dropped(store) == {FULL: 10 * reasons.count(FULL)}
+    assert dropped(store) == {CaptureResult.FULL: 10 * reasons.count(CaptureResult.FULL)}
     assert list(tally.files(settings().tally_dirs)) == []
 
 
@@ -146,21 +146,21 @@ def test_rows_of_a_write_that_hung_when_its_process_was_killed_are_counted_once_
     mover.step()
     file.write_bytes(content)  # as if it had crashed before it could remove the file
     mover.step()
-    assert dropped(store) == {STALLED: 7}
+    assert dropped(store) == {CaptureResult.STALLED: 7}
 
 
 def test_a_change_of_any_byte_of_a_slot_leaves_the_counts_of_before(tmp_path: Path) -> None:
     counts = Tally("w", (tmp_path / "memory", tmp_path / "disk"))
     counts.open()
-    counts.count_dropped(DISK, 1)
-    counts.count_dropped(DISK, 1)
+    counts.count_dropped(CaptureResult.DISK, 1)
+    counts.count_dropped(CaptureResult.DISK, 1)
     (path, _) = tally.files((tmp_path / "memory", tmp_path / "disk"))
     content = path.read_bytes()
     for at in range(1024):
         path.write_bytes(content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :])
         found = tally.read(path)
         assert found is not None
-        assert found.dropped in ({DISK: 1}, {DISK: 2})
+        assert found.dropped in ({CaptureResult.DISK: 1}, {CaptureResult.DISK: 2})
 
 
 def test_a_request_counts_its_drop_in_memory_while_the_writing_thread_hangs(
@@ -170,10 +170,10 @@ def test_a_request_counts_its_drop_in_memory_while_the_writing_thread_hangs(
     counts.open()
     counts.begin_write(5)
     counts.mark_late()
-    counts.count_dropped(STALLED, 3)
+    counts.count_dropped(CaptureResult.STALLED, 3)
     (in_memory,) = map(tally.read, tally.files(directories[:1]))
     assert in_memory is not None
-    assert (in_memory.dropped, in_memory.written, in_memory.late) == ({STALLED: 3}, 0, 5)
+    assert (in_memory.dropped, in_memory.written, in_memory.late) == ({CaptureResult.STALLED: 3}, 0, 5)
     counts.count_written(5)
     (in_memory,) = map(tally.read, tally.files(directories[:1]))
     assert in_memory is not None
@@ -184,8 +184,8 @@ def test_a_tally_without_a_directory_that_takes_it_counts_all_the_same(tmp_path:
     (tmp_path / "file").touch()
     counts = Tally("w", (tmp_path / "file" / "memory", tmp_path / "file" / "disk"))
     counts.open()
-    counts.count_dropped(DISK, 4)
-    assert counts.dropped == {DISK: 4}
+    counts.count_dropped(CaptureResult.DISK, 4)
+    assert counts.dropped == {CaptureResult.DISK: 4}
     assert counts.close(needed=True) is False
 
 
@@ -195,13 +195,13 @@ def test_the_tally_of_a_dead_writer_is_moved_to_the_disk_by_the_next(
     dead = Tally("dead", directories)
     dead.open()
     shutil.rmtree(directories[1])
-    dead.count_dropped(DISK, 6)
+    dead.count_dropped(CaptureResult.DISK, 6)
     dead.close(needed=True)
     alive = Tally("alive", directories)
     alive.open()
     shutil.rmtree(directories[0])  # another container's
     take_over()
-    assert dropped(store) == {DISK: 6}
+    assert dropped(store) == {CaptureResult.DISK: 6}
     alive.close(needed=False)
 
 
@@ -210,8 +210,11 @@ def test_drops_of_writers_and_of_sources_are_told_apart(store: Store) -> None:
         first, second = (sources.lock(connection, name, NOW) for name in ("first", "second"))
         for source in (first, second):
             for writer in ("a", "b"):
-                fresh = sources.record_new_drops(connection, source, writer, {FULL: 2}, NOW)
-                assert fresh == Counter({FULL: 2})
-        assert sources.record_new_drops(connection, first, "a", {FULL: 5, DISK: 1}, NOW) == {FULL: 3, DISK: 1}
-        assert sources.record_new_drops(connection, first, "a", {FULL: 5}, NOW) == Counter()
-    assert dropped(store) == {DISK: 1, FULL: 11}
+                fresh = sources.record_new_drops(connection, source, writer, {"full": 2}, NOW)
+                assert fresh == Counter({"full": 2})
+        assert sources.record_new_drops(connection, first, "a", {"full": 5, "disk": 1}, NOW) == {
+            "full": 3,
+            "disk": 1,
+        }
+        assert sources.record_new_drops(connection, first, "a", {"full": 5}, NOW) == Counter()
+    assert dropped(store) == {CaptureResult.DISK: 1, CaptureResult.FULL: 11}

@@ -19,7 +19,8 @@ from model_package import schema
 from monitoring import metrics
 from shadow.ingest.mover import Ingest
 from shadow.journal import journal_file
-from shadow.journal.recorder import FULL
+from shadow.journal.capture_result import CaptureResult
+from shadow.journal.file_writer import JournalFileWriter
 from shadow.journal.stored_files import Retention
 from shadow.settings import Settings
 from shadow.source.identity import directory_id
@@ -73,7 +74,7 @@ def damage(path: Path, needle: bytes) -> None:
 def test_every_captured_house_is_stored_to_the_bit(asker, ingest: MakeIngest, store: Store) -> None:
     people = asker()
     for houses in (1, 3, 1000, 1):
-        assert people.ask(houses) is None
+        assert people.ask(houses).is_kept
     assert empty(ingest()) == 1005
     assert stored(store) == people.kept
     found = store.prediction(UUID(next(iter(people.kept))))
@@ -194,7 +195,7 @@ def test_acknowledged_rows_that_the_file_system_cut_off_are_counted_one_by_one(
     def work() -> None:
         people = asker(journal_write_seconds=5)
         for rows in (30, 20, 10):
-            assert people.ask(rows) is None
+            assert people.ask(rows).is_kept
         if not is_killed:
             people.recorder.close()
 
@@ -234,8 +235,8 @@ def test_half_a_line_whose_answer_never_left_counts_no_row(
     killed(lambda: asker(journal_write_seconds=5).ask(1))
     path = only_file(settings)
     with path.open("ab") as file:  # as a process leaves it that is killed in the middle of a write
-        line = journal_file.line_of(
-            b"{}" * 50, 7, journal_file.place(journal_file.name_of(path), file.tell())
+        line = journal_file.encode_line(
+            b"{}" * 50, 7, journal_file.checksum_start(journal_file.name_of(path), file.tell())
         )
         file.write(line[:-5])
     for directory in () if has_tally else settings().tally_dirs:
@@ -250,13 +251,13 @@ def test_a_full_journal_drops_counted_and_takes_up_again_when_there_is_room(
 ) -> None:
     people = asker(journal_max_bytes=65536)
     reasons = [people.ask(10) for _ in range(40)]
-    dropped = 10 * reasons.count(FULL)
-    assert set(reasons) == {None, FULL}
+    dropped = 10 * reasons.count(CaptureResult.FULL)
+    assert set(reasons) == {CaptureResult.KEPT, CaptureResult.FULL}
     people.recorder.close()
     mover = ingest()
     assert empty(mover) == 400 - dropped
     assert stored(store) == people.kept
-    assert intake(store).dropped == {FULL: dropped}
+    assert intake(store).dropped == {CaptureResult.FULL: dropped}
 
 
 LINES_OF_ANOTHER_FORM = [b"", b"{}\n", b"\x00\xff" * 3000, b"no newline", b"\n\n\n" * 99]
@@ -338,7 +339,7 @@ def test_a_journal_file_of_another_version_is_left_alone_while_it_is_written(
 ) -> None:
     directory = settings().journal_dir
     directory.mkdir(parents=True)
-    writer = journal_file.JournalFileWriter.create(directory, "newer", {})
+    writer = JournalFileWriter.create(directory, "newer", {})
     header = journal_file.frame(
         b'{"format":"umbra-journal","version":9,"dropped":{}}'.ljust(journal_file.HEADER_BYTES - 10)
     )

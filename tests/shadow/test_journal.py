@@ -12,12 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.journal import journal_file
-from shadow.journal.journal_file import (
-    HEADER_BYTES,
-    JournalFileReader,
-    JournalFileWriter,
-    UnreadableJournalFile,
-)
+from shadow.journal.file_reader import Chunk, JournalFileHeader, JournalFileReader, UnreadableJournalFile
+from shadow.journal.file_writer import JournalFileWriter
+from shadow.journal.journal_file import HEADER_BYTES
 
 
 def write(directory: Path, *payloads: bytes, name: str = "a") -> Path:
@@ -28,7 +25,7 @@ def write(directory: Path, *payloads: bytes, name: str = "a") -> Path:
     return directory / f"{name}.journal"
 
 
-def read(path: Path, start: int = 0) -> journal_file.Chunk:
+def read(path: Path, start: int = 0) -> Chunk:
     with JournalFileReader(path) as reader:
         return reader.read(start, 1 << 20)
 
@@ -69,7 +66,7 @@ def test_half_an_entry_is_waited_for_and_never_read(tmp_path: Path) -> None:
 def test_drops_are_told_by_the_header_while_entries_stay(tmp_path: Path) -> None:
     writer = JournalFileWriter.create(tmp_path, "a", {"disk": 2})
     writer.append(b"1")
-    writer.note_dropped({"disk": 2, "full": 40})
+    writer.write_dropped({"disk": 2, "full": 40})
     writer.close()
     with JournalFileReader(tmp_path / "a.journal") as reader:
         assert reader.dropped() == {"disk": 2, "full": 40}
@@ -110,10 +107,10 @@ def test_a_finished_file_tells_its_writer_its_rows_and_its_drops(tmp_path: Path)
     writer.append(b"1", 3)
     writer.append(b"2", 4)
     with JournalFileReader(tmp_path / "a.journal") as reader:
-        assert reader.header() == journal_file.Header(4, {"disk": 2}, "w", None)
+        assert reader.header() == JournalFileHeader(4, {"disk": 2}, "w", None)
         assert writer.finish()
         assert reader.seal()
-        assert reader.header() == journal_file.Header(4, {"disk": 2}, "w", 7)
+        assert reader.header() == JournalFileHeader(4, {"disk": 2}, "w", 7)
     writer.close()
 
 
@@ -221,7 +218,7 @@ def test_no_garbage_is_ever_taken_for_an_entry(
     path = write(tmp_path_factory.mktemp("journal"), b"1")
     with path.open("ab") as file:
         file.write(b"\n" + garbage + b"\n")
-        file.write(journal_file.line_of(b"2", 1, journal_file.place("a", file.tell())))
+        file.write(journal_file.encode_line(b"2", 1, journal_file.checksum_start("a", file.tell())))
     entries = read(path).entries
     assert entries[0] == b"1"
     assert entries[-1] == b"2"

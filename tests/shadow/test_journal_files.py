@@ -377,7 +377,7 @@ def test_a_refused_outcome_takes_no_capture_with_it(
         Outcome(name, OutcomeState.SOLD, 1e5, now, source, now)
         for name, source in zip(ids, ("wrong", "right"), strict=True)
     ]
-    assert people.recorder.record_outcomes("sales", reported) is None
+    assert people.recorder.record_outcomes("sales", reported).is_kept
     refusal = Refusal(store, "request-x", "wrong")
     empty(mover)
     with store.reading() as connection:

@@ -181,7 +181,7 @@ def test_a_request_is_followed_to_what_became_of_its_house(
         "report-2": [Outcome(withdrawn, OutcomeState.WITHDRAWN, None, None, None, NOW)],
     }
     for request_id, outcomes in reports.items():
-        assert people.recorder.record_outcomes(request_id, outcomes) is None
+        assert people.recorder.record_outcomes(request_id, outcomes).is_kept
     moving = ingest(store, settings(), settings().data_dir)
     while moving.step():
         continue
@@ -206,7 +206,7 @@ def test_a_report_of_a_thousand_houses_lists_the_first_twenty(
 ) -> None:
     names = new_capture_ids(1000, 1_700_000_000_000, 7)
     outcomes = [Outcome(name, OutcomeState.WITHDRAWN, None, None, None, NOW) for name in names]
-    assert asker().recorder.record_outcomes("report", outcomes) is None
+    assert asker().recorder.record_outcomes("report", outcomes).is_kept
     moving = ingest(store, settings(), settings().data_dir)
     while moving.step():
         continue
@@ -232,10 +232,10 @@ def test_a_lane_tells_of_every_house_its_candidate_priced_and_of_none_it_failed_
     names = new_capture_ids(3, time.time_ns() // 1_000_000, 1 << 50)
     areas = (1500, faulty.RAISES, 1600)
     rows = [schema.EXAMPLE | {"living_area": area} for area in areas]
-    assert (
-        recorder.record(request_id="r-1", live=LIVE, capture_ids=names, rows=rows, dollars=[100_000.0] * 3)
-        is None
+    result = recorder.record(
+        request_id="r-1", live=LIVE, capture_ids=names, rows=rows, dollars=[100_000.0] * 3
     )
+    assert result.is_kept
     while ingest(store, chosen, chosen.data_dir).step():
         continue
     scorer = Scorer(ScorerPlan.of(chosen, candidate), threading.Event())

@@ -203,8 +203,8 @@ def test_outcomes_and_captures_are_moved_together_and_numbered_apart(
 ) -> None:
     people = asker()
     people.ask(2)
-    assert recorder.record_outcomes("r", [sold(IDS[0]), sold(IDS[1])]) is None
-    assert people.recorder.record_outcomes("r", [withdrawn(IDS[2])]) is None
+    assert recorder.record_outcomes("r", [sold(IDS[0]), sold(IDS[1])]).is_kept
+    assert people.recorder.record_outcomes("r", [withdrawn(IDS[2])]).is_kept
     people.ask(3)
     mover = ingest()
     assert mover.step() == 8

@@ -143,7 +143,7 @@ def test_outcomes_that_a_restored_store_forgot_are_read_again(
     (name,) = people.kept
     now = datetime.now(UTC)
     sold = Outcome(UUID(name), OutcomeState.SOLD, 1e5, now, "agent", now)
-    assert people.recorder.record_outcomes("sale", [sold]) is None
+    assert people.recorder.record_outcomes("sale", [sold]).is_kept
     empty(mover)
     copy.put_back()
     empty(mover)
@@ -232,7 +232,7 @@ def test_drops_that_a_restored_store_forgot_are_counted_again(
     people.ask(3)
     empty(mover)
     copy = StoreCopy(store.url)
-    people.recorder._scribe.count_dropped("disk", 7)
+    people.recorder._writer.count_dropped("disk", 7)
     if ended:
         people.recorder.close()
     empty(mover)

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, TaskProgressColumn, TimeRemainingColumn
 
 from monitoring import terminal
 from monitoring.phrases import count
+from shadow.journal.capture_result import CaptureResult
 from shadow.journal.recorder import open_recorder
 from shadow.outcomes import csv_file
 from shadow.outcomes.csv_file import OutcomeFile
@@ -119,8 +120,8 @@ def _import(settings: Settings, file: OutcomeFile) -> dict[str, int]:
         states = file.check(lambda characters: bar.advance(task, characters))
         bar.reset(task, total=states.total(), description="importing")
 
-        def report(imported: int, missed: str | None) -> None:
-            bar.update(task, advance=imported, description=_WAITING if missed else "importing")
+        def report(imported: int, result: CaptureResult) -> None:
+            bar.update(task, advance=imported, description="importing" if result.is_kept else _WAITING)
 
         csv_file.append_to_journal(
             file.outcomes(), lambda: open_recorder(settings, has_tally=False), report, time.sleep
