@@ -35,7 +35,8 @@ from api.verdicts import Verdicts
 from monitoring import metrics
 from monitoring.metrics import ServingMetrics
 from shadow import status
-from shadow.journal.recorder import DROP_REASONS, open_recorder
+from shadow.journal.capture_result import DROP_REASONS
+from shadow.journal.recorder import open_recorder
 from shadow.processes.handover import INSTANCE_VARIABLE
 from shadow.settings import Settings
 from shadow.status import Status

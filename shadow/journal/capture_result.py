@@ -29,3 +29,4 @@ KEPT, LATE = (
     CaptureResult.KEPT,
     CaptureResult.LATE,
 )  # on the live path: a member of an Enum is slow to look up
+DROP_REASONS = tuple(result.value for result in CaptureResult if result not in (KEPT, LATE))
