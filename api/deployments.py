@@ -23,7 +23,7 @@ from model_package.schema.faults import cut, shown
 from shadow import rollout
 from shadow.bounded import BackgroundCall, NotAnswered
 from shadow.records import Deployment
-from shadow.rollout import Decision, Judgement
+from shadow.rollout import Decision, DecisionBasis
 from shadow.rollout.decision import REASON_CHARACTERS
 from shadow.store import Store
 
@@ -33,14 +33,14 @@ WAIT_SECONDS = 2.0
 _BODY_BYTES = 16_384
 _NOBODY = "admin token"
 
-Judge = Callable[[Store, Path, ModelRef, datetime], Judgement | None]
+Judge = Callable[[Store, Path, ModelRef, datetime], DecisionBasis | None]
 
 
-def _judgement(store: Store, models: Path, candidate: ModelRef, now: datetime) -> Judgement | None:
+def _decision_basis(store: Store, models: Path, candidate: ModelRef, now: datetime) -> DecisionBasis | None:
     # Only when somebody decides: what judges takes memory that processes that answer have no other use for.
-    from shadow.evidence.decision_basis import judgement  # noqa: PLC0415
+    from shadow.evidence.decision_basis import decision_basis  # noqa: PLC0415
 
-    return judgement(store, models, candidate, now)
+    return decision_basis(store, models, candidate, now)
 
 
 class Deployments:
@@ -58,7 +58,7 @@ class Deployments:
         self._token = _hashed(token)
         self._store = store
         self._models = models
-        self._judge = _judgement if judge is None else judge
+        self._judge = _decision_basis if judge is None else judge
         self._wait_seconds = wait_seconds
         self._hanging: BackgroundCall[Deployment] | None = None
         self._under_way = Decision(_NOBODY, "none", datetime.now(UTC))

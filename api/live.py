@@ -108,7 +108,7 @@ def load(settings: Settings) -> Serving:
             raise
         say_kept(before.live, wanted.live, fault)
         serving = loaded(settings.models, before)
-    rollout.remember(settings.data_dir, serving.deployment)
+    rollout.save_last_served(settings.data_dir, serving.deployment)
     return serving
 
 
@@ -143,6 +143,6 @@ def say_kept(served: ModelRef, wanted: ModelRef | None, fault: Exception) -> Non
 
 def _served_before(data_dir: Path) -> Deployment | None:
     try:
-        return rollout.remembered(data_dir)
+        return rollout.read_last_served(data_dir)
     except rollout.NoDeployment:
         return None

@@ -109,7 +109,7 @@ class ModelWatch:
             deployment=wanted.id,
             duration_seconds=seconds,
         )
-        rollout.remember(self._data_dir, wanted)
+        rollout.save_last_served(self._data_dir, wanted)
 
     def _keep(self, wanted: Deployment, fault: Exception) -> None:
         if wanted.id != self._failed:

@@ -26,8 +26,8 @@ from benchmarks.history import DIRECTORY, History
 from benchmarks.report import Cell, ReportColumn, Section
 from model_package.reference import ModelRef
 from monitoring.statistics.sums import Sums
-from shadow.evidence.facts import judge
-from shadow.evidence.streams import Opening
+from shadow.evidence.judgement import judge
+from shadow.evidence.streams import StreamOpener
 from shadow.records import Outcome, OutcomeState
 from shadow.store import Store, evidence, open_store, outcomes, sources
 from shadow.store.database import tables
@@ -138,7 +138,7 @@ def _in_a_process(url: str, models: Path, now: datetime) -> Round:
 
 def _round(url: str, models: Path, now: datetime) -> Round:
     store = open_store(url)
-    (stream,) = Opening(store, models).keep_open()
+    (stream,) = StreamOpener(store, models).open_missing()
     _forget(store, stream)
     with Watch() as watch:
         done: list[int] = []

@@ -25,7 +25,7 @@ from model_package.schema import Row
 from model_package.synthetic import DEFAULT_HOUSES, synthetic
 from model_package.train import train
 from monitoring import metrics
-from shadow.evidence.cycle import Look
+from shadow.evidence.cycle import EvidenceCycle
 from shadow.ingest.mover import Ingest
 from shadow.journal.recorder import Recorder, open_recorder
 from shadow.records import Outcome, OutcomeState, new_capture_ids
@@ -105,7 +105,7 @@ class Town:
     ingest: Ingest
     lane: Lane
     scorer: Scorer
-    look: Look
+    look: EvidenceCycle
     supply: Iterator[House]
     chance: random.Random
     coming: list[Report] = field(default_factory=list)
@@ -139,7 +139,7 @@ class Town:
                 clock,
             ),
             scorer,
-            Look(store, settings, threading.Event()),
+            EvidenceCycle(store, settings, threading.Event()),
             houses(plan.seed),
             random.Random(plan.seed),  # noqa: S311 - not a secret
         )
@@ -156,11 +156,11 @@ class Town:
         for day in range(1, self.plan.days + 1):
             self._pass_day()
             if day in self.plan.looks:
-                self.look.once(self.clock.now)
+                self.look.run(self.clock.now)
         self.clock.now = end
         self._tell(end)
         self._bring_in()
-        self.look.once(end)
+        self.look.run(end)
 
     def _pass_day(self) -> None:
         began = self.clock.now

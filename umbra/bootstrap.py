@@ -49,7 +49,7 @@ def prepare(
         candidate = newest_or_trained(settings.models, CANDIDATE_RECIPE, train)
         _begin_candidate(store, candidate, now, policies.for_purpose(purpose).text)
         deployment = rollout.first_deployment(store, settings.models, live, by, now)
-    deployment = rollout.pinned(store, settings.models, deployment)
+    deployment = rollout.pin_artifact(store, settings.models, deployment)
     (settings.data_dir / "example.json").write_text(json.dumps(schema.EXAMPLE, indent=1), encoding="utf-8")
     return deployment
 

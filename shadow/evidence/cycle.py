@@ -1,4 +1,4 @@
-"""A look at the evidence: streams opened, changed days added up, candidates judged, documents left."""
+"""The evidence cycle: open streams, recompute changed days, judge candidates, publish documents."""
 
 from __future__ import annotations
 
@@ -7,49 +7,54 @@ import threading
 from datetime import datetime, timedelta
 
 from monitoring import logs
-from shadow.evidence import automation, skew
-from shadow.evidence.documents.comparison import agreement
-from shadow.evidence.documents.drift import document
-from shadow.evidence.documents.timeline import course
-from shadow.evidence.drift import Counting
-from shadow.evidence.facts import facts_of
-from shadow.evidence.recording import keep
-from shadow.evidence.streams import Opening
+from shadow.evidence import automation, drift, skew
+from shadow.evidence.context import StreamContext
+from shadow.evidence.documents.comparison import comparison_document
+from shadow.evidence.documents.drift import drift_document
+from shadow.evidence.documents.timeline import timeline_document
+from shadow.evidence.drift import BinCounter, StreamDrift
+from shadow.evidence.recording import record
+from shadow.evidence.stream_evidence import gather
+from shadow.evidence.streams import StreamOpener
+from shadow.json_shapes import to_json
 from shadow.settings import Settings
 from shadow.store import Store, StoreUnavailable
 from shadow.store.evidence.refresh import refresh
 from shadow.store.retention import prunings
 from shadow.store.streams import Stream, documents
 from shadow.store.streams.documents import DocumentKind, StoredDocument
-from shadow.verdict import Facts, decide
+from shadow.verdict import StreamEvidence, decide, verdict_document
 
-_PICTURES_SECONDS = 10.0
-"""What changes slowly and costs most is made no more often than this."""
+_DOCUMENTS_SECONDS = 10.0
+"""Documents other than the verdict change slowly and cost most: the least time between two of a kind."""
 _log = logging.getLogger("umbra.evidence")
 
 
-class Look:
-    """Looks at all streams in force; `once` is one look."""
+class EvidenceCycle:
+    """Brings all streams in force up to date; `run` is one cycle."""
 
     def __init__(self, store: Store, settings: Settings, stop: threading.Event) -> None:
         self._store = store
         self._settings = settings
         self._stop = stop
-        self._opening = Opening(store, settings.models)
-        self._countings: dict[int, Counting] = {}
-        self._pictured: dict[int, datetime] = {}
-        self._told: dict[int, str] = {}
+        self._opener = StreamOpener(store, settings.models)
+        self._counters: dict[int, BinCounter] = {}
+        self._published_at: dict[int, datetime] = {}
+        self._logged_errors: dict[int, str] = {}
 
-    def once(self, now: datetime) -> int:
+    def run(self, now: datetime) -> int:
         """Bring everything up to date; returns how many candidates were judged. Raises StoreUnavailable.
 
-        Each step is kept as soon as it is done: a look that ends in the midst is gone on with by the next.
+        Each step is stored as soon as it is done: the next cycle goes on where this one was cut short.
         """
-        in_force = self._opening.keep_open()
-        for kept in (self._countings, self._pictured, self._told):
-            for over in kept.keys() - {stream.id for stream in in_force}:
-                del kept[over]
-        return sum(self._attempt(stream, now) for stream in in_force if not self._is_fresh(stream, now))
+        in_force = self._opener.open_missing()
+        self._forget_all_but({stream.id for stream in in_force})
+        return sum(self._judge_or_log(stream, now) for stream in in_force if not self._is_fresh(stream, now))
+
+    def _forget_all_but(self, stream_ids: set[int]) -> None:
+        for by_stream in (self._counters, self._published_at, self._logged_errors):
+            for stream_id in by_stream.keys() - stream_ids:
+                del by_stream[stream_id]
 
     def _is_fresh(self, stream: Stream, now: datetime) -> bool:
         """Whether the worker of another host has just judged it; its clock may be ahead."""
@@ -58,62 +63,70 @@ class Look:
         pause = timedelta(seconds=self._settings.evidence_seconds / 2)
         return last is not None and abs(now - last.computed_at) < pause
 
-    def _attempt(self, stream: Stream, now: datetime) -> bool:
-        """Judge one candidate; what goes wrong with it is told once, and keeps no other from being judged."""
+    def _judge_or_log(self, stream: Stream, now: datetime) -> bool:
+        """Judge one candidate; an error is logged once, and the other candidates are judged all the same."""
         try:
-            judged = self._one(stream, now)
+            is_judged = self._judge(stream, now)
         except StoreUnavailable:
             raise
         except Exception as fault:  # noqa: BLE001 - one wrong number must not end all evidence
-            if self._told.get(stream.id) != repr(fault):
+            if self._logged_errors.get(stream.id) != repr(fault):
                 candidate = str(stream.candidate)
                 logs.event(_log, "look_failed", level=logging.ERROR, error=fault, candidate=candidate)
-            self._told[stream.id] = repr(fault)
+            self._logged_errors[stream.id] = repr(fault)
             return False
-        self._told.pop(stream.id, None)
-        return judged
+        self._logged_errors.pop(stream.id, None)
+        return is_judged
 
-    def _one(self, stream: Stream, now: datetime) -> bool:
+    def _judge(self, stream: Stream, now: datetime) -> bool:
+        """Bring one stream up to date and judge its candidate; returns False when a stop cut it short."""
         if not self._stop.is_set():
             refresh(self._store, stream, self._stop)
+        context = StreamContext.read(self._settings.models, stream)
         if not self._stop.is_set():
-            self._counting(stream).bring_up_to_date(self._store, self._stop)
-        if self._stop.is_set():  # what is half refreshed is not judged
+            self._counter(context).update(self._store, self._stop)
+        if self._stop.is_set():  # half-refreshed sums must not be judged
             return False
-        facts = self._judge(stream, now)
-        self._picture(stream, facts, now)
+        measured = drift.measure(self._store, context, now)
+        evidence = gather(self._store, stream, context.policy, measured.state, now)
+        self._decide(evidence, now)
+        if self._is_due(stream, now):
+            self._publish_documents(context, evidence, measured, now)
         return True
 
-    def _judge(self, stream: Stream, now: datetime) -> Facts:
-        facts = facts_of(self._store, self._settings.models, stream, now)
-        verdict = decide(facts)
-        kept = keep(self._store, verdict)
-        self._leave(stream, "verdict", now, verdict.as_json())
-        automation.act(self._store, self._settings, verdict, kept.id, now)
-        return facts
+    def _counter(self, context: StreamContext) -> BinCounter:
+        stream_id = context.stream.id
+        if stream_id not in self._counters:
+            self._counters[stream_id] = BinCounter(context)
+        return self._counters[stream_id]
 
-    def _counting(self, stream: Stream) -> Counting:
-        if stream.id not in self._countings:
-            self._countings[stream.id] = Counting(self._settings.models, stream)
-        return self._countings[stream.id]
+    def _decide(self, evidence: StreamEvidence, now: datetime) -> None:
+        verdict = decide(evidence)
+        recorded = record(self._store, verdict)
+        self._publish(evidence.stream_id, "verdict", now, verdict_document(verdict))
+        automation.apply_verdict(self._store, self._settings, verdict, recorded.id, now)
 
-    def _picture(self, stream: Stream, facts: Facts, now: datetime) -> None:
-        """The other documents, unless they are new; a stop leaves the rest for the next time."""
-        last = self._pictured.get(stream.id)
-        if last is not None and (now - last).total_seconds() < _PICTURES_SECONDS:
-            return
-        store, models, masked = self._store, self._settings.models, self._settings.masked_fields
-        self._leave(stream, "evidence", now, course(facts))
+    def _is_due(self, stream: Stream, now: datetime) -> bool:
+        last = self._published_at.get(stream.id)
+        return last is None or (now - last).total_seconds() >= _DOCUMENTS_SECONDS
+
+    def _publish_documents(
+        self, context: StreamContext, evidence: StreamEvidence, measured: StreamDrift, now: datetime
+    ) -> None:
+        """Publish the other documents; a stop leaves the rest to the next cycle."""
+        stream, masked = context.stream, self._settings.masked_fields
+        self._publish(stream.id, "evidence", now, timeline_document(evidence))
         if not self._stop.is_set():
-            self._leave(stream, "comparison", now, agreement(store, models, stream, facts, masked))
+            document = comparison_document(self._store, context, evidence, masked)
+            self._publish(stream.id, "comparison", now, document)
         for model in (stream.terms.live, stream.candidate):
             if not self._stop.is_set():
-                skew.check(store, self._settings, model, stream, now, self._stop)
+                skew.check(self._store, self._settings, model, stream, now, self._stop)
         if not self._stop.is_set():
-            self._leave(stream, "drift", now, document(store, models, stream, facts.policy, now, masked))
-            self._pictured[stream.id] = now
+            self._publish(stream.id, "drift", now, drift_document(self._store, context, measured, masked))
+            self._published_at[stream.id] = now
 
-    def _leave(self, stream: Stream, kind: DocumentKind, now: datetime, body: dict[str, object]) -> None:
+    def _publish(self, stream_id: int, kind: DocumentKind, now: datetime, document: object) -> None:
         with self._store.writing() as connection:
-            bound = prunings.latest_bound(connection)  # what has been pruned since the document was made
-            documents.put(connection, stream.id, kind, StoredDocument(now, body), bound)
+            bound = prunings.latest_bound(connection)  # rows pruned since the document was computed are left out
+            documents.put(connection, stream_id, kind, StoredDocument(now, to_json(document)), bound)

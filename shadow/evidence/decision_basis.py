@@ -6,14 +6,14 @@ from datetime import datetime
 from pathlib import Path
 
 from model_package.reference import ModelRef
-from shadow.evidence.facts import judge
-from shadow.evidence.recording import keep
-from shadow.rollout import Judgement
+from shadow.evidence.judgement import judge
+from shadow.evidence.recording import record
+from shadow.rollout import DecisionBasis
 from shadow.store import Store
 from shadow.store.streams import NotJudged
 
 
-def judgement(store: Store, models: Path, candidate: ModelRef, now: datetime) -> Judgement | None:
+def decision_basis(store: Store, models: Path, candidate: ModelRef, now: datetime) -> DecisionBasis | None:
     """Judge the candidate now; None when no evidence about it has been gathered yet.
 
     The verdict is stored, so that the deployment that rests on it can name its row.
@@ -22,9 +22,5 @@ def judgement(store: Store, models: Path, candidate: ModelRef, now: datetime) ->
         verdict = judge(store, models, candidate, now)
     except NotJudged:
         return None
-    return Judgement(
-        verdict.state,
-        verdict.reasons,
-        keep(store, verdict, for_decision=True).id,
-        verdict.facts.policy.sha256,
-    )
+    recorded = record(store, verdict, for_decision=True)
+    return DecisionBasis(verdict.state, verdict.reasons, recorded.id, verdict.evidence.policy.sha256)

@@ -1,4 +1,4 @@
-"""Keeping verdicts: a row and a log line whenever a stream's state changes. The one part that is not pure."""
+"""Recording verdicts: a row and a log line whenever a stream's state changes."""
 
 from __future__ import annotations
 
@@ -9,51 +9,50 @@ from shadow.store import Store
 from shadow.store.streams import documents, verdicts
 from shadow.store.streams.documents import StoredDocument
 from shadow.store.streams.verdicts import RecordedVerdict
-from shadow.verdict.decision import Verdict
+from shadow.verdict import Verdict, verdict_json
 
 _log = logging.getLogger("umbra.verdict")
 
 
-def keep(store: Store, verdict: Verdict, *, for_decision: bool = False) -> RecordedVerdict:
+def record(store: Store, verdict: Verdict, *, for_decision: bool = False) -> RecordedVerdict:
     """Add the verdict to the store if its state is a new one; returns the row in force.
 
-    What a decision is made on is added in any case: the deployment names the very numbers it rests on. It is
-    also what is shown of the stream from then on, for a promotion ends it and nobody judges it again.
+    A verdict that a decision rests on is added in any case: the deployment names the very numbers. It also
+    becomes the stream's document, for a promotion ends the stream and nobody judges it again.
     """
-    recorded = _recorded(verdict)
+    row = _row(verdict)
     with store.writing() as connection:
-        kept, before = verdicts.append_change(connection, recorded, always=for_decision)
+        in_force, previous = verdicts.append_change(connection, row, always=for_decision)
         if for_decision:
-            shown = StoredDocument(recorded.decided_at, recorded.report)
-            documents.put(connection, recorded.stream_id, "verdict", shown)
-    if before is None or before.state is not kept.state:
-        _say(verdict, "" if before is None else before.state.value)
-    return kept
+            documents.put(connection, row.stream_id, "verdict", StoredDocument(row.decided_at, row.report))
+    if previous is None or previous.state is not in_force.state:
+        _log_change(verdict, "" if previous is None else previous.state.value)
+    return in_force
 
 
-def _recorded(verdict: Verdict) -> RecordedVerdict:
-    facts = verdict.facts
+def _row(verdict: Verdict) -> RecordedVerdict:
+    evidence = verdict.evidence
     return RecordedVerdict(
-        stream_id=facts.stream_id,
+        stream_id=evidence.stream_id,
         state=verdict.state,
-        decided_at=facts.now,
-        watermark_day=facts.watermark.day,
-        sold=int(verdict.found.mature.sold),
-        policy_sha256=facts.policy.sha256,
-        report=verdict.as_json(),
+        decided_at=evidence.now,
+        watermark_day=evidence.watermark.day,
+        sold=int(verdict.analysis.mature.sold),
+        policy_sha256=evidence.policy.sha256,
+        report=verdict_json(verdict),
     )
 
 
-def _say(verdict: Verdict, before: str) -> None:
-    facts = verdict.facts
+def _log_change(verdict: Verdict, previous: str) -> None:
+    evidence = verdict.evidence
     logs.event(
         _log,
         "verdict_changed",
-        candidate=str(facts.candidate),
-        live_model=str(facts.live),
+        candidate=str(evidence.candidate),
+        live_model=str(evidence.live),
         verdict=verdict.state.value,
-        previous_verdict=before,
+        previous_verdict=previous,
         reason=verdict.reasons[0],
-        stream=facts.stream_id,
-        policy=facts.policy.sha256,
+        stream=evidence.stream_id,
+        policy=evidence.policy.sha256,
     )

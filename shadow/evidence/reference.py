@@ -1,4 +1,4 @@
-"""What an artifact says of itself: its digests and its reference profile, without loading the model."""
+"""The reference of a model: digests and reference profile of its artifact, read without loading the model."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ from model_package import artifact, manifest
 from model_package.manifest import ANEW, InvalidArtifact
 from model_package.profile import AGES
 from model_package.reference import ModelRef
-from shadow.store.streams import Stream
 
 _AGE_OF = {year: age for age, year in AGES.items()}
 
 
 class AnotherArtifact(InvalidArtifact):
-    """What lies there now is not what a stream's evidence is about."""
+    """The artifact in the models directory is not the one that a stream's evidence is about."""
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
-    """An artifact as evidence needs it. `profile` is what model_package.profile made in training.
+class Reference:
+    """What evidence needs of an artifact. `profile` is what model_package.profile made in training.
 
-    `by_importance`: the profiled fields, those first on which its answers rest most, with ages in place of
-    years; empty when its card does not say.
+    `by_importance`: the profiled fields, those first on which the model's predictions rest most, with ages in
+    place of years; empty when the model card states no importance.
     """
 
     model: ModelRef
@@ -43,50 +42,46 @@ class Described:
             return float(self.profile["loss"]["mean"])
         except (KeyError, TypeError, ValueError):
             raise InvalidArtifact(
-                f"{self.model}: its profile tells no mean loss, which the margin is a share of: {ANEW}, "
+                f"{self.model}: its profile has no mean loss, which the margin is a share of: {ANEW}, "
                 "or give the policy an absolute margin"
             ) from None
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        """How each field was distributed; none, when its profile does not say."""
-        found: Mapping[str, Any] = self.profile.get("fields", {})
-        return found
+        """The distribution of each field; empty when the profile has none."""
+        fields: Mapping[str, Any] = self.profile.get("fields", {})
+        return fields
 
     @property
     def prices(self) -> Mapping[str, Any] | None:
-        """How its answers were distributed; None, when its profile does not say."""
-        found: Mapping[str, Any] | None = self.profile.get("prediction")
-        return found
+        """The distribution of the model's predictions; None when the profile has none."""
+        prices: Mapping[str, Any] | None = self.profile.get("prediction")
+        return prices
 
 
-def describe(models: Path, model: ModelRef) -> Described:
+def read_reference(models: Path, model: ModelRef) -> Reference:
     """Read an artifact, every file verified; raises AlteredArtifact or InvalidArtifact.
 
-    Of one that was read before only the manifest is read again: evidence is looked at all the time.
+    An artifact that was read before costs one read of its manifest: every evidence cycle asks for it.
     """
     directory = artifact.directory_of(models, model)
-    return _described(directory, model, manifest.read(directory).digest)
+    return _read(directory, model, manifest.read(directory).digest)
 
 
-def both(models: Path, stream: Stream) -> tuple[Described, Described]:
-    """The artifacts that a stream is about, live and candidate; raises AnotherArtifact for others."""
-    live = _agreed(describe(models, stream.terms.live), stream.terms.live_digest)
-    return live, _agreed(describe(models, stream.candidate), stream.terms.candidate_digest)
-
-
-def _agreed(found: Described, digest: str) -> Described:
-    if found.digest != digest:
+def read_pinned(models: Path, model: ModelRef, digest: str) -> Reference:
+    """Read the artifact with this digest; raises AnotherArtifact when a different one lies there."""
+    reference = read_reference(models, model)
+    if reference.digest != digest:
         raise AnotherArtifact(
-            f"{found.model}: its evidence is about the artifact {digest[:12]}..., what lies there is "
-            f"{found.digest[:12]}...: put that one back, or remove the candidate and add it again, which "
-            "begins a new stream"
+            f"{model}: its evidence is about the artifact {digest[:12]}..., the one in the models directory "
+            f"is {reference.digest[:12]}...: put that one back, or remove the candidate and add it again, "
+            "which begins a new stream"
         )
-    return found
+    return reference
 
 
 @lru_cache(maxsize=64)
-def _described(directory: Path, model: ModelRef, digest: str) -> Described:
+def _read(directory: Path, model: ModelRef, digest: str) -> Reference:
     stated = manifest.read(directory)
     if stated.digest != digest:
         raise InvalidArtifact(f"{directory}: was replaced while it was read: {ANEW}")
@@ -96,8 +91,10 @@ def _described(directory: Path, model: ModelRef, digest: str) -> Described:
         importance = dict(card.get("importance", {}))
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise InvalidArtifact(f"{directory}: no profile or no card ({error!r}): {ANEW}") from error
-    columns = dict.fromkeys(
-        _AGE_OF.get(name, name) for name in sorted(importance, key=lambda n: -importance[n])
-    )
-    profiled = tuple(name for name in columns if name in profile.get("fields", {}))
-    return Described(model, stated.digest, stated.schema_sha256, profile, profiled)
+    return Reference(model, stated.digest, stated.schema_sha256, profile, _by_importance(importance, profile))
+
+
+def _by_importance(importance: Mapping[str, float], profile: Mapping[str, Any]) -> tuple[str, ...]:
+    ranked = sorted(importance, key=lambda name: -importance[name])
+    columns = dict.fromkeys(_AGE_OF.get(name, name) for name in ranked)
+    return tuple(name for name in columns if name in profile.get("fields", {}))

@@ -1,7 +1,7 @@
-"""Selection: whether the houses whose price is known are like those that are still unsold.
+"""Selection bias: whether rows whose outcome is known are like those whose outcome is still open.
 
-Between the two: PSI of every profiled field and of g = ln(candidate / live), beside what chance reaches
-(docs/statistics.md, "Late outcomes"). It needs no price, and it describes: no rule rests on it.
+Between the two: PSI of every profiled field and of g = ln(candidate / live), beside the value that chance
+reaches (docs/statistics.md, "Late outcomes"). It needs no outcome, and it describes: no rule rests on it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,71 +18,84 @@ import numpy as np
 from model_package import profile
 from model_package.schema import BY_NAME, Value
 from monitoring.statistics import distances, drift
-from shadow.evidence.reference import Described, both
-from shadow.store import Connection, evidence
-from shadow.store.evidence import Pair
-from shadow.store.streams import Stream
+from shadow.evidence.context import StreamContext
+from shadow.evidence.documents.shapes import Distance, FieldDistance, SelectionBias
+from shadow.evidence.reference import Reference
+from shadow.store import Connection
+from shadow.store.evidence import Pair, mature_sample
 from shadow.store.streams.excerpts import is_masked
-from shadow.verdict import Facts
 
-HOUSES, LEAST = 20_000, 100
-_UNASKED: Mapping[str, Value] = dict.fromkeys(BY_NAME)
+SAMPLE, LEAST = 20_000, 100
+_EMPTY_ROW: Mapping[str, Value] = dict.fromkeys(BY_NAME)
 _DECILES = np.arange(1, 10) / 10
 
 
-def selection(
-    connection: Connection, models: Path, stream: Stream, facts: Facts, masked: Collection[str]
-) -> dict[str, Any]:
-    """Compare the houses of mature days; raises AlteredArtifact or InvalidArtifact."""
-    live, _ = both(models, stream)
-    day = facts.watermark.day
-    pairs = [] if day is None else evidence.mature_sample(connection, stream, day + 1, HOUSES)
-    return compare(pairs, live, masked)
+def selection_bias(
+    connection: Connection, context: StreamContext, mature_day: int | None, masked: Collection[str]
+) -> SelectionBias:
+    """Compare a sample of the rows up to the newest mature day; None: no day is mature."""
+    pairs = [] if mature_day is None else mature_sample(connection, context.stream, mature_day + 1, SAMPLE)
+    return compare(pairs, context.live_reference, masked)
 
 
-def compare(pairs: Iterable[Pair], live: Described, masked: Collection[str]) -> dict[str, Any]:
-    """Sold against unsold pairs, in the coarse bins of the live model's profile; g in its deciles of all.
+def compare(pairs: Iterable[Pair], live: Reference, masked: Collection[str]) -> SelectionBias:
+    """Compare sold with unsold pairs, in the coarse bins of the live model's profile; g in its deciles.
 
-    State 0 alike, 1 yellow, 2 red, None: too few to tell, which fewer than 100 of either are. Masked fields
-    count for nothing. The rise of missing values alone makes nothing red, as it does in drift: of 100 houses,
-    chance moves it as far.
+    State 0 alike, 1 yellow, 2 red, None: too few, which fewer than 100 of either are. Masked fields are left
+    out. A rise of missing values alone turns nothing red, as it does in drift: with 100 rows, chance reaches
+    that far.
     """
-    fields = {name: one for name, one in live.fields.items() if not is_masked(name, masked)}
-    sold, unsold = _counted(pairs, fields)
-    found: dict[str, Any] = {"sold": len(sold.gaps), "unsold": len(unsold.gaps)}
-    if min(found.values()) < LEAST:
-        return found | {"gap": dict.fromkeys(("psi", "floor", "state")), "fields": [], "state": None}
+    fields = {name: profiled for name, profiled in live.fields.items() if not is_masked(name, masked)}
+    sold, unsold = count_by_bin(pairs, fields)
+    if min(len(sold.gaps), len(unsold.gaps)) < LEAST:
+        return SelectionBias(len(sold.gaps), len(unsold.gaps))
     columns = len(sold.bins) + 1
-    gap = _apart(columns, *_by_decile(sold.gaps, unsold.gaps))
-    rows = [{"field": name, **_apart(columns, sold.bins[name], unsold.bins[name])} for name in sold.bins]
-    states = {row["field"]: row["state"] for row in rows}
-    whole = drift.dataset_state(states, live.by_importance, [gap["state"]])
-    is_open = whole == drift.NONE and None in (gap["state"], *states.values())
-    return found | {
-        "gap": gap,
-        "fields": sorted(rows, key=lambda row: (row["state"] or 0, row["psi"]), reverse=True),
-        "state": None if is_open else whole,
-    }
+    gap = _distance(columns, *_by_decile(sold.gaps, unsold.gaps))
+    by_field = {name: _distance(columns, sold.bins[name], unsold.bins[name]) for name in sold.bins}
+    return SelectionBias(
+        len(sold.gaps),
+        len(unsold.gaps),
+        gap=gap,
+        fields=_ranked(by_field),
+        state=_state(gap, by_field, live),
+    )
+
+
+def _ranked(by_field: Mapping[str, Distance]) -> tuple[FieldDistance, ...]:
+    rows = [
+        FieldDistance(name, distance.psi, distance.floor, distance.state)
+        for name, distance in by_field.items()
+    ]
+    return tuple(sorted(rows, key=lambda row: (row.state or 0, row.psi), reverse=True))
+
+
+def _state(gap: Distance, by_field: Mapping[str, Distance], live: Reference) -> int | None:
+    states = {name: distance.state for name, distance in by_field.items()}
+    overall = drift.dataset_state(states, live.by_importance, [gap.state])
+    is_open = overall == drift.NONE and None in (gap.state, *states.values())
+    return None if is_open else overall
 
 
 @dataclass(frozen=True, slots=True)
-class _Side:
-    """Sold or unsold houses: how many fell into each coarse bin of each field, and every g."""
+class OutcomeGroup:
+    """Sold or unsold rows: how many fell into each coarse bin of each field, and every g."""
 
     bins: Mapping[str, Counter[Value]]
     gaps: list[float] = field(default_factory=list)
 
 
-def _counted(pairs: Iterable[Pair], fields: Mapping[str, Mapping[str, Any]]) -> tuple[_Side, _Side]:
-    """Count while they are read: the values themselves, of which each house has its own, are not kept."""
-    known = {name: one for name, one in fields.items() if name in profile.AGES or name in BY_NAME}
-    sold, unsold = (_Side({name: Counter() for name in known}) for _ in range(2))
+def count_by_bin(
+    pairs: Iterable[Pair], fields: Mapping[str, Mapping[str, Any]]
+) -> tuple[OutcomeGroup, OutcomeGroup]:
+    """Count sold and unsold pairs while they are read; the rows' values themselves are not retained."""
+    known = {name: profiled for name, profiled in fields.items() if name in profile.AGES or name in BY_NAME}
+    sold, unsold = (OutcomeGroup({name: Counter() for name in known}) for _ in range(2))
     for pair in pairs:
-        side = unsold if pair.sold_dollars is None else sold
-        side.gaps.append(pair.gap)
-        asked = profile.columns([{**_UNASKED, **pair.inputs}])
+        group = unsold if pair.sold_dollars is None else sold
+        group.gaps.append(pair.gap)
+        values = profile.columns([{**_EMPTY_ROW, **pair.inputs}])
         for name, reference in known.items():
-            side.bins[name][_bin(asked[name][0], reference)] += 1
+            group.bins[name][_bin(values[name][0], reference)] += 1
     return sold, unsold
 
 
@@ -102,9 +114,9 @@ def _by_decile(sold: Sequence[float], unsold: Sequence[float]) -> tuple[Counter[
     return Counter(bisect_right(edges, g) for g in sold), Counter(bisect_right(edges, g) for g in unsold)
 
 
-def _apart(columns: int, sold: Mapping[Value, int], unsold: Mapping[Value, int]) -> dict[str, Any]:
+def _distance(columns: int, sold: Mapping[Value, int], unsold: Mapping[Value, int]) -> Distance:
     labels = [*{**sold, **unsold}]
-    counts = [sold.get(one, 0) for one in labels], [unsold.get(one, 0) for one in labels]
+    counts = [sold.get(label, 0) for label in labels], [unsold.get(label, 0) for label in labels]
     psi, floor = float(distances.psi(*counts)), float(distances.psi_floor(*counts, columns))
     state = None if drift.is_undecided(psi, floor) else drift.state(psi, floor)
-    return {"psi": psi, "floor": floor, "state": state}
+    return Distance(psi, floor, state)

@@ -1,4 +1,4 @@
-"""Opening: every active candidate has a stream against the live model, under a policy frozen at its start."""
+"""Opening streams: one for every active candidate against the live model, its policy frozen at the start."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from model_package.manifest import AlteredArtifact, InvalidArtifact
 from model_package.reference import ModelRef
 from monitoring import logs
 from shadow import policy as policies
-from shadow.evidence.reference import Described, describe
+from shadow.evidence.reference import Reference, read_reference
 from shadow.policy import InvalidPolicy, Policy
 from shadow.records import Candidate, CandidateState, Deployment
 from shadow.store import Store, candidates, deployments, streams
@@ -18,65 +18,67 @@ from shadow.store.streams import Stream, StreamTerms
 _log = logging.getLogger("umbra.evidence")
 
 
-class Opening:
-    """Opens the streams there should be; what it cannot open it says once."""
+class StreamOpener:
+    """Opens the streams that are missing; logs once which it cannot open."""
 
     def __init__(self, store: Store, models: Path) -> None:
         self._store = store
         self._models = models
-        self._told: dict[ModelRef, str] = {}
+        self._logged: dict[ModelRef, str] = {}
 
-    def keep_open(self) -> list[Stream]:
-        """End what is over, open what is missing; returns the streams in force."""
+    def open_missing(self) -> list[Stream]:
+        """End the streams that are over and open those that are missing; returns the streams in force."""
         with self._store.writing() as connection:
             deployment = deployments.newest(connection)
             if deployment is None:
                 return []
             streams.end_older(connection, deployment)
-            found = {one.terms.candidate_id: one for one in streams.current(connection)}
-            active = [one for one in candidates.present(connection) if one.state is CandidateState.ACTIVE]
-        missing = [one for one in active if one.id not in found and one.model != deployment.live]
-        for one in missing:
-            self._attempt(deployment, one)
+            in_force = {stream.terms.candidate_id for stream in streams.current(connection)}
+            present = candidates.present(connection)
+        for candidate in present:
+            is_due = candidate.state is CandidateState.ACTIVE and candidate.model != deployment.live
+            if is_due and candidate.id not in in_force:
+                self._open_or_log(deployment, candidate)
         with self._store.reading() as connection:
             return streams.current(connection)
 
-    def _attempt(self, deployment: Deployment, candidate: Candidate) -> None:
+    def _open_or_log(self, deployment: Deployment, candidate: Candidate) -> None:
         model = candidate.model
         try:
             self._open(deployment, candidate)
         except (AlteredArtifact, InvalidArtifact, InvalidPolicy) as fault:
-            if self._told.get(model) != str(fault):
+            if self._logged.get(model) != str(fault):
                 logs.event(_log, "stream_not_opened", level=logging.ERROR, error=fault, candidate=str(model))
-            self._told[model] = str(fault)
+            self._logged[model] = str(fault)
         else:
-            self._told.pop(model, None)
+            self._logged.pop(model, None)
 
     def _open(self, deployment: Deployment, candidate: Candidate) -> None:
-        live, described = describe(self._models, deployment.live), describe(self._models, candidate.model)
+        live = read_reference(self._models, deployment.live)
+        own = read_reference(self._models, candidate.model)
         policy = Policy.parse(candidate.policy or policies.default_text())
-        # Both were known then; houses answered since count, and none from before.
+        # Rows answered once both were known count, and none from before.
         began = max(deployment.since, candidate.added_at)
         with self._store.writing() as connection:
             number = streams.next_number(connection, live.digest)
-            terms = _terms(deployment, candidate, live, described, policy, number)
-            opened = streams.open_stream(connection, terms, began)
-        if opened.terms.number == number:  # else the worker of another host was first, and has told
+            terms = _terms(deployment, candidate, live, own, policy, number)
+            stream = streams.open_stream(connection, terms, began)
+        if stream.terms.number == number:  # else the worker of another host was first, and has logged it
             logs.event(
                 _log,
                 "stream_opened",
                 candidate=str(candidate.model),
                 live_model=str(deployment.live),
                 policy=policy.sha256,
-                stream=opened.id,
+                stream=stream.id,
             )
 
 
 def _terms(
     deployment: Deployment,
     candidate: Candidate,
-    live: Described,
-    described: Described,
+    live_reference: Reference,
+    candidate_reference: Reference,
     policy: Policy,
     number: int,
 ) -> StreamTerms:
@@ -84,13 +86,13 @@ def _terms(
         deployment_id=deployment.id,
         candidate_id=candidate.id,
         live=deployment.live,
-        live_digest=live.digest,
-        candidate_digest=described.digest,
-        schema_digest=described.schema_digest,
+        live_digest=live_reference.digest,
+        candidate_digest=candidate_reference.digest,
+        schema_digest=candidate_reference.schema_digest,
         policy=policy.text,
         policy_sha256=policy.sha256,
         day_seconds=policy.day_seconds,
-        margin=policy.margin_of(live.mean_loss if policy.margin.absolute is None else 0.0),
+        margin=policy.margin_of(live_reference.mean_loss if policy.margin.absolute is None else 0.0),
         alpha=policy.alpha_of(number),
         number=number,
     )

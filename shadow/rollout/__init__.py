@@ -1,32 +1,32 @@
-"""Rollout: who is live. Decisions are made in the store; each data directory remembers the one it serves."""
+"""Rollout: which model is live. The store has the decisions; each data directory saves the one it serves."""
 
 from shadow.rollout.decision import (
     Decision,
+    DecisionBasis,
     Judge,
-    Judgement,
     PromotionRefused,
     RolloutConflict,
     UnfitArtifact,
     first_deployment,
-    pinned,
+    pin_artifact,
     promote,
     rollback,
 )
-from shadow.rollout.last_served import NoDeployment, current_deployment, remember, remembered
+from shadow.rollout.last_served import NoDeployment, current_deployment, read_last_served, save_last_served
 
 __all__ = [
     "Decision",
+    "DecisionBasis",
     "Judge",
-    "Judgement",
     "NoDeployment",
     "PromotionRefused",
     "RolloutConflict",
     "UnfitArtifact",
     "current_deployment",
     "first_deployment",
-    "pinned",
+    "pin_artifact",
     "promote",
-    "remember",
-    "remembered",
+    "read_last_served",
     "rollback",
+    "save_last_served",
 ]

@@ -1,7 +1,7 @@
-"""Decisions: promotions and rollbacks, each written whole or not at all.
+"""Decisions: promotions and rollbacks, each stored in one transaction.
 
-A decision is prepared (verdict, artifact) without holding anybody up, then made in one transaction, unless
-somebody else has decided meanwhile. API processes notice by themselves (api.model_watch).
+A decision is prepared (verdict, artifact) without a lock, then stored, unless somebody else has decided
+meanwhile. API processes watch the store for it (api.model_watch).
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ _log = logging.getLogger("umbra.rollout")
 
 
 class RolloutConflict(ValueError):
-    """What was asked does not fit what is live."""
+    """The decision does not fit the model that is live."""
 
 
 class PromotionRefused(RuntimeError):
     """The evidence does not allow this promotion."""
 
-    def __init__(self, candidate: ModelRef, judgement: Judgement) -> None:
-        listed = "".join(f"\n  - {reason}" for reason in judgement.reasons)
+    def __init__(self, candidate: ModelRef, basis: DecisionBasis) -> None:
+        listed = "".join(f"\n  - {reason}" for reason in basis.reasons)
         super().__init__(
-            f"{candidate}: the verdict is {judgement.state.upper()}, only PROMOTE allows a promotion{listed}"
+            f"{candidate}: the verdict is {basis.state.upper()}, only PROMOTE allows a promotion{listed}"
         )
         self.candidate = candidate
-        self.state = judgement.state
-        self.reasons = tuple(judgement.reasons)
+        self.state = basis.state
+        self.reasons = tuple(basis.reasons)
 
 
 class UnfitArtifact(RuntimeError):
-    """A model that loads and cannot answer."""
+    """A model that loads and cannot predict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """What the evidence says of a candidate now: the verdict's state with its reasons."""
+class DecisionBasis:
+    """The verdict that a decision rests on: its state with the reasons."""
 
     state: VerdictState
     reasons: Sequence[str]
@@ -70,7 +70,7 @@ class Judgement:
     policy_sha256: str | None = None
 
 
-Judge = Callable[[], Judgement | None]
+Judge = Callable[[], DecisionBasis | None]
 """Judges the candidate now; None when no evidence about it has been gathered yet."""
 
 
@@ -79,42 +79,43 @@ def first_deployment(store: Store, models: Path, live: ModelRef, by: str, now: d
 
     It is pinned to the digest of its artifact, which is verified first: raises the artifact's own errors.
     """
-    found = store.deployment()
-    if found is not None:
-        return found
-    digest = _verified(models, live)
+    deployment = store.deployment()
+    if deployment is not None:
+        return deployment
+    digest = _verified_digest(models, live)
     with store.writing() as connection:
         candidates.lock_deployments(connection)
-        found = deployments.newest(connection)
-        if found is not None:
-            return found
+        deployment = deployments.newest(connection)
+        if deployment is not None:
+            return deployment
         first = Deployment(live, now, by, "first deployment", artifact_digest=digest)
-        made = deployments.append(connection, first)
-    _say(made)
-    return made
+        deployment = deployments.append(connection, first)
+    _log_deployment(deployment)
+    return deployment
 
 
-def pinned(store: Store, models: Path, deployment: Deployment) -> Deployment:
-    """The deployment with the digest of its artifact; one of 0.1.0, which had none, gets it now.
+def pin_artifact(store: Store, models: Path, deployment: Deployment) -> Deployment:
+    """Return the deployment with the digest of its artifact; one of 0.1.0, which had none, gets it now.
 
-    That is the artifact its evidence is about, or else the one that is there; raises that artifact's errors.
+    That is the artifact its evidence is about, or else the one in the models directory; raises that
+    artifact's errors.
     """
     if deployment.artifact_digest is not None:
         return deployment
     with store.reading() as connection:
-        judged = streams.live_digest(connection, deployment.id)
-    digest = judged or _verified(models, deployment.live)
+        judged_digest = streams.live_digest(connection, deployment.id)
+    digest = judged_digest or _verified_digest(models, deployment.live)
     with store.writing() as connection:
-        named = deployments.set_artifact_digest(connection, deployment, digest)
+        pinned = deployments.set_artifact_digest(connection, deployment, digest)
     logs.event(
         _log,
         "deployment_pinned",
         level=logging.WARNING,
-        live_model=str(named.live),
-        deployment=named.id,
+        live_model=str(pinned.live),
+        deployment=pinned.id,
         reason=f"its artifact is {digest}",
     )
-    return named
+    return pinned
 
 
 def promote(
@@ -130,47 +131,47 @@ def promote(
 
     Raises PromotionRefused unless the verdict is PROMOTE now or `override` is set, which is recorded.
     RolloutConflict, CandidateConflict and DeployedMeanwhile say what else is in the way; an artifact that is
-    altered or cannot answer raises its own error.
+    altered or cannot predict raises its own error.
     """
-    seen = _in_force(store)
-    if seen.live == candidate:
-        raise RolloutConflict(f"{candidate} is live already, since {seen.since:%Y-%m-%d %H:%M:%S} UTC")
+    current = _current(store)
+    if current.live == candidate:
+        raise RolloutConflict(f"{candidate} is live already, since {current.since:%Y-%m-%d %H:%M:%S} UTC")
     with store.reading() as connection:
         deployments.require_active(connection, candidate)
-    judgement = judge() or _unjudged(candidate)
-    allowed = judgement.state is VerdictState.PROMOTE
-    if not (allowed or override):
-        raise PromotionRefused(candidate, judgement)
-    digest = _verified(models, candidate)
-    decided = Deployment(
+    basis = judge() or _without_evidence(candidate)
+    is_allowed = basis.state is VerdictState.PROMOTE
+    if not (is_allowed or override):
+        raise PromotionRefused(candidate, basis)
+    digest = _verified_digest(models, candidate)
+    promotion = Deployment(
         candidate,
         decision.at,
         decision.by,
         decision.reason,
         kind=DeploymentKind.PROMOTION,
-        verdict_id=judgement.verdict_id,
-        verdict_state=judgement.state.value,
-        overridden=not allowed,
+        verdict_id=basis.verdict_id,
+        verdict_state=basis.state.value,
+        overridden=not is_allowed,
         artifact_digest=digest,
-        policy_sha256=judgement.policy_sha256,
+        policy_sha256=basis.policy_sha256,
     )
-    return _made(store, seen, decided, policy_of=candidate)
+    return _deploy(store, current, promotion, policy_of=candidate)
 
 
 def rollback(store: Store, models: Path, decision: Decision, to: ModelRef | None = None) -> Deployment:
-    """Make live again what was live before, or `to`, which has to have been live once. No verdict is asked.
+    """Make the model live again that was live before, or `to`, which has to have been live once.
 
-    Rolling back again goes further back, never forth: what was rolled back from is no place to go back to.
-    The model that was live becomes a candidate, from now on. Raises RolloutConflict, DeployedMeanwhile, or
-    the artifact's own errors.
+    It takes no verdict. Rolling back again goes further back, never forth to a model rolled back from. The
+    model that was live becomes a candidate, from now on. Raises RolloutConflict, DeployedMeanwhile, or the
+    artifact's own errors.
     """
     with store.reading() as connection:
         history = deployments.history(connection)
     if not history:
         raise _nothing_deployed()
-    seen, target = history[-1], _target(history, to)
-    digest = _verified(models, target)
-    decided = Deployment(
+    current, target = history[-1], _target(history, to)
+    digest = _verified_digest(models, target)
+    restored = Deployment(
         target,
         decision.at,
         decision.by,
@@ -178,28 +179,28 @@ def rollback(store: Store, models: Path, decision: Decision, to: ModelRef | None
         kind=DeploymentKind.ROLLBACK,
         artifact_digest=digest,
     )
-    return _made(store, seen, decided, policy_of=seen.live)
+    return _deploy(store, current, restored, policy_of=current.live)
 
 
-def standing(history: Sequence[Deployment]) -> list[ModelRef]:
-    """The models that a rollback would go back through, oldest first; the last of them is live.
+def rollback_path(history: Sequence[Deployment]) -> list[ModelRef]:
+    """Return the models that rollbacks would go back through, oldest first; the last of them is live.
 
-    A rollback takes away all that came after the model it restored.
+    A rollback removes all that came after the model it restored.
     """
     models: list[ModelRef] = []
-    for one in history:
-        if one.kind is DeploymentKind.ROLLBACK and one.live in models:
-            while models[-1] != one.live:
+    for deployment in history:
+        if deployment.kind is DeploymentKind.ROLLBACK and deployment.live in models:
+            while models[-1] != deployment.live:
                 models.pop()
         else:
-            models.append(one.live)
+            models.append(deployment.live)
     return models
 
 
 def _target(history: Sequence[Deployment], to: ModelRef | None) -> ModelRef:
     live = history[-1].live
     if to is None:
-        models = standing(history)
+        models = rollback_path(history)
         if len(models) < 2:
             raise RolloutConflict(
                 f"there is nothing before {live} to go back to; --to NAME@VERSION takes any model that was "
@@ -208,28 +209,28 @@ def _target(history: Sequence[Deployment], to: ModelRef | None) -> ModelRef:
         return models[-2]
     if to == live:
         raise RolloutConflict(f"{to} is live already, since {history[-1].since:%Y-%m-%d %H:%M:%S} UTC")
-    if all(one.live != to for one in history):
+    if all(deployment.live != to for deployment in history):
         raise RolloutConflict(f"{to} was never live; `umbra deployments` lists the models that were")
     return to
 
 
-def _in_force(store: Store) -> Deployment:
-    found = store.deployment()
-    if found is None:
+def _current(store: Store) -> Deployment:
+    deployment = store.deployment()
+    if deployment is None:
         raise _nothing_deployed()
-    return found
+    return deployment
 
 
 def _nothing_deployed() -> NoDeployment:
     return NoDeployment("no model has been deployed yet; `umbra prepare` deploys the first one")
 
 
-def _unjudged(candidate: ModelRef) -> Judgement:
-    return Judgement(VerdictState.INSUFFICIENT, [f"no evidence about {candidate} has been gathered yet"])
+def _without_evidence(candidate: ModelRef) -> DecisionBasis:
+    return DecisionBasis(VerdictState.INSUFFICIENT, [f"no evidence about {candidate} has been gathered yet"])
 
 
-def _verified(models: Path, model: ModelRef) -> str:
-    """The artifact's digest, once its hashes are right and it has answered the example with a price."""
+def _verified_digest(models: Path, model: ModelRef) -> str:
+    """Return the artifact's digest, once its hashes are right and it has priced the example."""
     loaded = artifact.load(artifact.existing(models, model))
     try:
         prices = loaded.predict([EXAMPLE]).tolist()
@@ -240,22 +241,22 @@ def _verified(models: Path, model: ModelRef) -> str:
     return loaded.digest
 
 
-def _made(store: Store, seen: Deployment, decided: Deployment, *, policy_of: ModelRef) -> Deployment:
+def _deploy(store: Store, current: Deployment, new: Deployment, *, policy_of: ModelRef) -> Deployment:
     with store.writing() as connection:
-        made = deployments.append_if_current(connection, seen, decided, policy_of)
-    _say(made)
-    return made
+        deployment = deployments.append_if_current(connection, current, new, policy_of)
+    _log_deployment(deployment)
+    return deployment
 
 
-def _say(made: Deployment) -> None:
+def _log_deployment(deployment: Deployment) -> None:
     logs.event(
         _log,
         "deployed",
-        live_model=str(made.live),
-        deployment=made.id,
-        kind=made.kind.value,
-        by=made.by,
-        reason=made.reason,
-        verdict=made.verdict_state or "",
-        overridden=made.overridden,
+        live_model=str(deployment.live),
+        deployment=deployment.id,
+        kind=deployment.kind.value,
+        by=deployment.by,
+        reason=deployment.reason,
+        verdict=deployment.verdict_state or "",
+        overridden=deployment.overridden,
     )

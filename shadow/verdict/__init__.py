@@ -1,19 +1,22 @@
-"""The verdict: facts in, a state with every rule and its reasons out. Pure: no clock, no store, no file."""
+"""The verdict: evidence in, a state with rules and reasons out. Pure: no clock, no store, no file."""
 
 from shadow.verdict.decision import Verdict, decide
-from shadow.verdict.document import date_of
-from shadow.verdict.facts import Exposure, Facts, ImmatureDay, Watermark
-from shadow.verdict.rules import Effect, Result, Rule
+from shadow.verdict.document import date_of, verdict_document, verdict_json
+from shadow.verdict.evidence import DaySums, Exposure, ImmatureDay, StreamEvidence, Watermark
+from shadow.verdict.rules import Effect, Rule, RuleResult
 
 __all__ = [
+    "DaySums",
     "Effect",
     "Exposure",
-    "Facts",
     "ImmatureDay",
-    "Result",
     "Rule",
+    "RuleResult",
+    "StreamEvidence",
     "Verdict",
     "Watermark",
     "date_of",
     "decide",
+    "verdict_document",
+    "verdict_json",
 ]

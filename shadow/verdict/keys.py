@@ -1,7 +1,6 @@
-"""The keys of a verdict, each made of sums: one on houses (betting), one on days (confidence sequence).
+"""The two keys of a statement, each made of sums: a betting test on rows, a confidence sequence on days.
 
-Sources and formulae: monitoring.statistics.sequential; why there are two, and why both must turn:
-docs/decisions.
+Sources and formulae: monitoring.statistics.sequential; why a statement takes both keys: docs/decisions.
 """
 
 from __future__ import annotations
@@ -12,99 +11,109 @@ from dataclasses import dataclass
 
 from monitoring.statistics import sequential
 from monitoring.statistics.sums import Sums
-from shadow.verdict.facts import Days, Facts
+from shadow.verdict.evidence import DaySums, StreamEvidence
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What a key reads of sums: how many houses, the sum of their differences, the log gain of each bet."""
+class PairedDifferences:
+    """The paired differences of some rows: their number, their sum, and the log gain of each bet on them."""
 
-    houses: int
-    difference: float
+    rows: int
+    total: float
     bets: tuple[float, ...]
 
     @property
     def mean(self) -> float | None:
         """The mean difference."""
-        return self.difference / self.houses if self.houses else None
+        return self.total / self.rows if self.rows else None
 
 
-Read = Callable[[Sums], Reading]
+DifferencesOf = Callable[[Sums], PairedDifferences]
+"""Which differences a key tests."""
 
 
-def sold(sums: Sums) -> Reading:
-    """The sold houses: positive differences speak for the candidate."""
-    return Reading(int(sums.sold), sums.d, sums.promote)
+def sold_differences(sums: Sums) -> PairedDifferences:
+    """Take the sold rows: a positive difference speaks for the candidate."""
+    return PairedDifferences(int(sums.sold), sums.d, sums.promote)
 
 
-def pairs(sums: Sums) -> Reading:
-    """Every pair at its worst: no outcome makes the difference smaller than -min(|ln(candidate/live)|, c)."""
-    return Reading(int(sums.pairs), -sums.m, sums.certificate)
+def worst_case_differences(sums: Sums) -> PairedDifferences:
+    """Take every pair at its worst: no outcome makes d smaller than -min(|ln(candidate / live)|, c)."""
+    return PairedDifferences(int(sums.pairs), -sums.m, sums.certificate)
 
 
-def harm(sums: Sums) -> Reading:
-    """The sold houses, for the candidate being worse by more than the margin."""
-    return Reading(int(sums.sold), -sums.d, sums.harm)
+def harm_differences(sums: Sums) -> PairedDifferences:
+    """Take the sold rows, for the candidate being worse by more than the margin."""
+    return PairedDifferences(int(sums.sold), -sums.d, sums.harm)
 
 
-def regret(sums: Sums) -> Reading:
-    """The sold houses, for the candidate being better by more than the margin."""
-    return Reading(int(sums.sold), sums.d, sums.regret)
+def regret_differences(sums: Sums) -> PairedDifferences:
+    """Take the sold rows, for the candidate being better by more than the margin."""
+    return PairedDifferences(int(sums.sold), sums.d, sums.regret)
 
 
 @dataclass(frozen=True, slots=True)
-class HousesKey:
-    """The betting key: `ln_e` is the log of the capital."""
+class RowsKey:
+    """The betting test on rows: `ln_e` is the log of the capital (an e-value)."""
 
     ln_e: float
     threshold: float
 
     @property
-    def turned(self) -> bool:
-        """Whether it is proved."""
+    def is_proved(self) -> bool:
+        """Whether the capital has reached the threshold."""
         return self.ln_e >= self.threshold
 
 
 @dataclass(frozen=True, slots=True)
 class DaysKey:
-    """The key on days: `lower` bounds the mean of the day sums; None before there are two days."""
+    """The confidence sequence on days: `lower` bounds the mean of the day sums; None before two days."""
 
     lower: float | None
     days: int
     needed_days: int
 
     @property
-    def turned(self) -> bool:
-        """Whether it is proved."""
+    def is_proved(self) -> bool:
+        """Whether the bound is positive, over enough days."""
         return self.lower is not None and self.lower > 0 and self.days >= self.needed_days
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
-    """Both keys of one statement; it is proved when both are turned."""
+class KeyPair:
+    """Both keys of one statement; it is proved when both keys prove it."""
 
-    houses: HousesKey
+    rows: RowsKey
     days: DaysKey
 
     @property
-    def turned(self) -> bool:
-        """Whether both are."""
-        return self.houses.turned and self.days.turned
+    def is_proved(self) -> bool:
+        """Whether both keys prove the statement."""
+        return self.rows.is_proved and self.days.is_proved
 
 
-def keys(facts: Facts, days: Days, whole: Sums, read: Read, margin: float, alpha: float) -> Keys:
-    """Both keys of `read` over `days`, which are `whole` together; `margin` is added to each difference."""
-    blocks = block_sums(days, read, margin)
-    lower = sequential.lower_bound(blocks, alpha, facts.policy.k_star) if len(blocks) > 1 else None
-    return Keys(houses_key(read(whole).bets, alpha), DaysKey(lower, len(blocks), facts.policy.min.days))
+def key_pair(
+    evidence: StreamEvidence,
+    days: DaySums,
+    total: Sums,
+    differences_of: DifferencesOf,
+    margin: float,
+    alpha: float,
+) -> KeyPair:
+    """Compute both keys over `days`, whose sums are `total`; `margin` is added to each difference."""
+    blocks = block_sums(days, differences_of, margin)
+    lower = sequential.lower_bound(blocks, alpha, evidence.policy.k_star) if len(blocks) > 1 else None
+    return KeyPair(
+        rows_key(differences_of(total).bets, alpha), DaysKey(lower, len(blocks), evidence.policy.min.days)
+    )
 
 
-def houses_key(bets: Sequence[float], alpha: float) -> HousesKey:
-    """The key of the sums of bets."""
-    return HousesKey(sequential.ln_e(bets), math.log(1 / alpha))
+def rows_key(bets: Sequence[float], alpha: float) -> RowsKey:
+    """Compute the key of the sums of bets."""
+    return RowsKey(sequential.ln_e(bets), math.log(1 / alpha))
 
 
-def block_sums(days: Days, read: Read, margin: float) -> list[float]:
-    """One number per day that has houses: the sum over them of difference + margin."""
-    readings = [read(sums) for _, sums in days]
-    return [one.difference + margin * one.houses for one in readings if one.houses]
+def block_sums(days: DaySums, differences_of: DifferencesOf, margin: float) -> list[float]:
+    """Return the sum of difference + margin of each day that has rows."""
+    by_day = [differences_of(sums) for _, sums in days]
+    return [differences.total + margin * differences.rows for differences in by_day if differences.rows]

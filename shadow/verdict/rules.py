@@ -1,4 +1,4 @@
-"""A rule: one thing a verdict asks, what was found, what was expected, and what follows when it is not so."""
+"""A rule: one condition of a verdict, with the value measured, the threshold, and the effect of failing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Result(StrEnum):
+class RuleResult(StrEnum):
     """Whether a rule holds. Unknown never lets a candidate be promoted."""
 
     PASS = "pass"  # noqa: S105 - not a password
@@ -16,7 +16,7 @@ class Result(StrEnum):
 
 
 class Effect(StrEnum):
-    """What the verdict is while a rule fails (a rule that is unknown only keeps it from being `promote`)."""
+    """The verdict's state while a rule fails; a rule that is unknown only rules out `promote`."""
 
     INSUFFICIENT = "insufficient"
     CONTINUE = "continue"
@@ -34,32 +34,22 @@ class Rule:
     value: float | None
     threshold: float | None
     unit: str
-    result: Result
+    result: RuleResult
     effect: Effect
     detail: str
 
-    def as_json(self) -> dict[str, object]:
-        """The rule for a document; numbers JSON does not have are null."""
-        return {
-            "rule": self.rule,
-            "title": self.title,
-            "value": finite(self.value),
-            "threshold": finite(self.threshold),
-            "unit": self.unit,
-            "result": self.result.value,
-            "effect": self.effect.value,
-            "detail": self.detail,
-        }
-
 
 def finite(value: float | None) -> float | None:
-    """The number, or None where JSON has none for it."""
+    """Return the number, or None where JSON has none for it."""
     return value if value is not None and math.isfinite(value) else None
 
 
-def at_least(
+def minimum_rule(
     rule: str, title: str, value: float | None, threshold: float, unit: str, effect: Effect, detail: str
 ) -> Rule:
-    """A rule that passes when the value has reached the threshold; unknown without a value."""
-    result = Result.UNKNOWN if value is None else Result.PASS if value >= threshold else Result.FAIL
+    """Make a rule that passes when the value has reached the threshold; unknown without a value."""
+    if value is None:
+        result = RuleResult.UNKNOWN
+    else:
+        result = RuleResult.PASS if value >= threshold else RuleResult.FAIL
     return Rule(rule, title, value, threshold, unit, result, effect, detail)

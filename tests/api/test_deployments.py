@@ -18,15 +18,15 @@ from api.deployments import Deployments
 from model_package import artifact
 from model_package.reference import ModelRef
 from shadow.records import CandidateState, Deployment, VerdictState
-from shadow.rollout import Judgement
+from shadow.rollout import DecisionBasis
 from shadow.settings import sqlite_url
 from shadow.store import candidates, deployments, open_store
 from shadow.store.schema import migrate
 
 TOKEN = "a-token-that-nobody-else-has"  # noqa: S105
 PROMOTE, ROLLBACK = "/v1/deployment/promote", "/v1/deployment/rollback"
-GOOD = Judgement(VerdictState.PROMOTE, ["all rules are met"], 7, "f" * 64)
-BAD = Judgement(VerdictState.BLOCKED, ["errors: 3 %, at most 1 %", "drift is red"], 8, "f" * 64)
+GOOD = DecisionBasis(VerdictState.PROMOTE, ["all rules are met"], 7, "f" * 64)
+BAD = DecisionBasis(VerdictState.BLOCKED, ["errors: 3 %, at most 1 %", "drift is red"], 8, "f" * 64)
 WANTED = {"candidate": "plain@2", "reason": "it is better"}
 
 

@@ -102,7 +102,7 @@ def test_a_new_deployment_is_served_shown_logged_and_remembered(follower, caplog
     assert follower.bench.value("umbra_live_model_info", model="plain@1") == 0
     (line,) = events(caplog, "switched")
     assert (line["live_model"], line["previous_model"], line["deployment"]) == ("plain@2", "plain@1", made.id)
-    assert rollout.remembered(follower.bench.settings.data_dir) == made
+    assert rollout.read_last_served(follower.bench.settings.data_dir) == made
 
 
 def test_several_deployments_between_two_looks_are_one_switch_to_the_newest(follower, caplog):

@@ -141,7 +141,7 @@ def test_umbra_up_answers_from_memory_while_the_store_is_away_and_says_so(make_s
     refused = stack.run("up")
     assert refused.returncode == 1
     assert "Traceback" not in refused.stderr
-    rollout.remember(stack.data, Deployment(ModelRef("linear", "1"), datetime.now(UTC), "x", "first"))
+    rollout.save_last_served(stack.data, Deployment(ModelRef("linear", "1"), datetime.now(UTC), "x", "first"))
     process = stack.start("up")
     stack.wait_ready(process)
     assert Asker(stack).ask(houses(3)) is not None

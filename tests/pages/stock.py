@@ -19,14 +19,17 @@ from model_package.schema import Row
 from model_package.synthetic import synthetic
 from monitoring import metrics
 from shadow import policy
-from shadow.evidence.documents.comparison import agreement
-from shadow.evidence.documents.drift import document
-from shadow.evidence.documents.timeline import course
-from shadow.evidence.drift import Counting
-from shadow.evidence.facts import facts_of
-from shadow.evidence.recording import keep
-from shadow.evidence.streams import Opening
+from shadow.evidence import drift
+from shadow.evidence.context import StreamContext
+from shadow.evidence.documents.comparison import comparison_document
+from shadow.evidence.documents.drift import drift_document
+from shadow.evidence.documents.timeline import timeline_document
+from shadow.evidence.drift import BinCounter
+from shadow.evidence.recording import record
+from shadow.evidence.stream_evidence import gather
+from shadow.evidence.streams import StreamOpener
 from shadow.ingest.mover import Ingest
+from shadow.json_shapes import to_json
 from shadow.records import Capture, NewObservation, Outcome, OutcomeState, new_capture_ids
 from shadow.rollout import first_deployment
 from shadow.settings import Settings
@@ -34,9 +37,9 @@ from shadow.source.identity import directory_id
 from shadow.store import Store, candidates, captures, observations, open_store, outcomes, sources
 from shadow.store.evidence.refresh import refresh
 from shadow.store.schema import migrate
-from shadow.store.streams import Stream
+from shadow.store.streams import Stream, documents
 from shadow.store.streams.documents import StoredDocument
-from shadow.verdict import decide
+from shadow.verdict import decide, verdict_json
 
 LIVE, CANDIDATE, NEWCOMER = ModelRef("linear", "1"), ModelRef("gbm", "1"), ModelRef("gbm", "2")
 TOKEN = "token-for-the-tests-of-the-pages"  # noqa: S105
@@ -68,7 +71,7 @@ def stock(made: Settings, now: datetime) -> Stock:
     with store.writing() as connection:
         candidates.add(connection, CANDIDATE, 1.0, None, since, policy.default_text())
     ids = _traffic(made, store, rows, prices, now)
-    (stream,) = Opening(store, made.models).keep_open()
+    (stream,) = StreamOpener(store, made.models).open_missing()
     judge(made, store, stream, now)
     with store.writing() as connection:
         candidates.add(connection, NEWCOMER, 0.25, None, now)
@@ -133,18 +136,20 @@ def _outcomes(
 def judge(made: Settings, store: Store, stream: Stream, now: datetime) -> None:
     """What the evidence process leaves after a look, without its replay of the model."""
     refresh(store, stream)
-    Counting(made.models, stream).bring_up_to_date(store)
-    facts = facts_of(store, made.models, stream, now)
-    verdict = decide(facts)
-    keep(store, verdict)
-    documents = {
-        "verdict": verdict.as_json(),
-        "evidence": course(facts),
-        "comparison": agreement(store, made.models, stream, facts, made.masked_fields),
-        "drift": document(store, made.models, stream, facts.policy, now, made.masked_fields),
+    context = StreamContext.read(made.models, stream)
+    BinCounter(context).update(store)
+    measured = drift.measure(store, context, now)
+    evidence = gather(store, stream, context.policy, measured.state, now)
+    verdict = decide(evidence)
+    record(store, verdict)
+    bodies = {
+        "verdict": verdict_json(verdict),
+        "evidence": to_json(timeline_document(evidence)),
+        "comparison": to_json(comparison_document(store, context, evidence, made.masked_fields)),
+        "drift": to_json(drift_document(store, context, measured, made.masked_fields)),
     }
     with store.writing() as connection:
-        for kind, body in documents.items():
+        for kind, body in bodies.items():
             documents.put(connection, stream.id, kind, StoredDocument(now, body))  # type: ignore[arg-type]
 
 

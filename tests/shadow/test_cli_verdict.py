@@ -16,15 +16,16 @@ from rich.console import Console
 from model_package import artifact, profile, recipes
 from model_package.reference import ModelRef
 from monitoring.statistics.sums import Sums, Terms, sums_of
-from shadow.evidence.facts import facts_of
-from shadow.evidence.streams import Opening
+from shadow.evidence.context import StreamContext
+from shadow.evidence.judgement import current_evidence
+from shadow.evidence.streams import StreamOpener
 from shadow.policy import Policy, default_text, demo_text
 from shadow.records import Deployment
 from shadow.store import Store, candidates, deployments
 from shadow.store.database import tables
 from shadow.store.streams import Stream, documents
 from shadow.store.streams.documents import StoredDocument
-from shadow.verdict import decide
+from shadow.verdict import decide, verdict_json
 from umbra.command import main
 from umbra.commands.verdict import render
 
@@ -67,7 +68,7 @@ def stream(store: Store, models: Path) -> Stream:
     with store.writing() as connection:
         deployments.append(connection, Deployment(LIVE, began, "somebody", "first deployment"))
         candidates.add(connection, CANDIDATE, 1.0, None, began, POLICY)
-    (opened,) = Opening(store, models).keep_open()
+    (opened,) = StreamOpener(store, models).open_missing()
     return opened
 
 
@@ -115,7 +116,9 @@ def test_of_what_is_no_candidate_any_more_the_verdict_is_where_it_stood(
     umbra: Umbra, store: Store, models: Path, stream: Stream, how: str
 ) -> None:
     def look() -> None:
-        judged = decide(facts_of(store, models, stream, datetime.now(UTC))).as_json()
+        judged = verdict_json(
+            decide(current_evidence(store, StreamContext.read(models, stream), datetime.now(UTC)))
+        )
         with store.writing() as connection:
             documents.put(connection, stream.id, "verdict", StoredDocument(datetime.now(UTC), judged))
 

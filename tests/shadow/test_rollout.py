@@ -20,14 +20,14 @@ from shadow.policy import demo_text
 from shadow.records import Candidate, CandidateState, Deployment, DeploymentKind, VerdictState
 from shadow.rollout import (
     Decision,
+    DecisionBasis,
     Judge,
-    Judgement,
     NoDeployment,
     PromotionRefused,
     RolloutConflict,
     UnfitArtifact,
 )
-from shadow.rollout.decision import standing
+from shadow.rollout.decision import rollback_path
 from shadow.settings import Settings
 from shadow.store import Store, candidates, deployments, open_store, streams
 from shadow.store.candidates import CandidateConflict
@@ -39,8 +39,8 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 AWAY = "postgresql://umbra:canary@127.0.0.1:1/umbra"
 ONE, TWO, THREE = (ModelRef("faulty", version) for version in "123")
 WHY = Decision("somebody", "it is better", NOW)
-GOOD = Judgement(VerdictState.PROMOTE, ["all rules are met"], verdict_id=7, policy_sha256="f" * 64)
-BAD = Judgement(VerdictState.BLOCKED, ["errors: 3 %, at most 1 %", "drift is red"], 8, "f" * 64)
+GOOD = DecisionBasis(VerdictState.PROMOTE, ["all rules are met"], verdict_id=7, policy_sha256="f" * 64)
+BAD = DecisionBasis(VerdictState.BLOCKED, ["errors: 3 %, at most 1 %", "drift is red"], 8, "f" * 64)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def live(store: Store, models: Path) -> Store:
     return store
 
 
-def judged(judgement: Judgement | None) -> Judge:
+def judged(judgement: DecisionBasis | None) -> Judge:
     return lambda: judgement
 
 
@@ -115,9 +115,9 @@ def test_a_deployment_of_before_digests_is_pinned_once_to_the_artifact_that_is_t
 ) -> None:
     with store.writing() as connection:
         old = deployments.append(connection, Deployment(ONE, NOW, "somebody", "first deployment"))
-    pinned = rollout.pinned(store, models, old)
+    pinned = rollout.pin_artifact(store, models, old)
     assert pinned.artifact_digest == artifact.load(models / "faulty" / "1").digest
-    assert store.deployment() == pinned == rollout.pinned(store, models, pinned)
+    assert store.deployment() == pinned == rollout.pin_artifact(store, models, pinned)
     assert [record.getMessage() for record in caplog.records] == ["deployment_pinned"]
 
 
@@ -131,7 +131,7 @@ def test_a_deployment_of_before_digests_is_pinned_to_the_artifact_that_its_evide
             old.id, candidate.id, ONE, "a" * 64, "b" * 64, "c" * 64, demo_text(), "d" * 64, 1, 0.01, 0.05, 1
         )
         streams.open_stream(connection, terms, NOW)
-    assert rollout.pinned(live, models, old).artifact_digest == "a" * 64
+    assert rollout.pin_artifact(live, models, old).artifact_digest == "a" * 64
 
 
 def test_a_promotion_is_recorded_with_who_when_why_its_verdict_and_what_was_deployed(
@@ -166,7 +166,7 @@ def test_the_model_that_was_live_is_a_candidate_at_once_by_the_same_policy(live:
 
 @pytest.mark.parametrize("judgement", [BAD, None, replace(BAD, state=VerdictState.CONTINUE)])
 def test_without_the_verdict_promote_nothing_is_changed_and_the_reasons_are_given(
-    live: Store, models: Path, judgement: Judgement | None
+    live: Store, models: Path, judgement: DecisionBasis | None
 ) -> None:
     before = present(live), history(live)
     with pytest.raises(PromotionRefused) as caught:
@@ -231,7 +231,7 @@ def test_of_two_who_decide_at_once_one_is_told_of_the_other(live: Store, models:
     refused: list[Exception] = []
 
     def decide(model: ModelRef) -> None:
-        def judge() -> Judgement:
+        def judge() -> DecisionBasis:
             both_judged.wait(PATIENCE_SECONDS)
             return GOOD
 
@@ -338,7 +338,7 @@ def test_before_the_first_deployment_nothing_can_be_decided(store: Store, models
     ],
 )
 def test_a_rollback_takes_away_all_that_came_after_what_it_restored(log: str, stands: str) -> None:
-    assert " ".join(one.name for one in standing([_told(word) for word in log.split()])) == stands
+    assert " ".join(one.name for one in rollback_path([_told(word) for word in log.split()])) == stands
 
 
 def _told(word: str) -> Deployment:
@@ -359,7 +359,7 @@ def test_without_the_store_the_model_served_last_stays_live(settings: Callable[.
     served = Deployment(
         TWO, NOW, "somebody", "why", 4, DeploymentKind.ROLLBACK, 7, "reject", True, "a" * 64, "b" * 64
     )
-    rollout.remember(here.data_dir, served)
+    rollout.save_last_served(here.data_dir, served)
     assert rollout.current_deployment(settings(store_url=AWAY)) == served
 
 
@@ -368,7 +368,7 @@ def test_what_an_earlier_umbra_remembered_is_understood(settings: Callable[..., 
     here.data_dir.mkdir()
     facts = {"live": "faulty@1", "since": NOW.isoformat(), "by": "somebody", "reason": "first deployment"}
     (here.data_dir / "deployment.json").write_text(json.dumps(facts))
-    assert rollout.remembered(here.data_dir) == Deployment(ONE, NOW, "somebody", "first deployment")
+    assert rollout.read_last_served(here.data_dir) == Deployment(ONE, NOW, "somebody", "first deployment")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"live": "faulty@1"}', '{"live": 1, "since": 2}'])

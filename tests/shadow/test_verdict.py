@@ -17,7 +17,17 @@ from model_package.reference import ModelRef
 from monitoring.statistics.sums import Sums, Terms, sums_of
 from shadow.policy import Policy, default_text
 from shadow.records import VerdictState
-from shadow.verdict import Effect, Exposure, Facts, ImmatureDay, Result, Verdict, Watermark, decide
+from shadow.verdict import (
+    Effect,
+    Exposure,
+    ImmatureDay,
+    RuleResult,
+    StreamEvidence,
+    Verdict,
+    Watermark,
+    decide,
+    verdict_json,
+)
 
 POLICY = Policy.parse(default_text())
 FIRST_DAY = 20_000
@@ -71,7 +81,7 @@ def houses(
     )
 
 
-def facts(of: Houses, policy: Policy = POLICY, mature: int | None = None, **changes: Any) -> Facts:
+def facts(of: Houses, policy: Policy = POLICY, mature: int | None = None, **changes: Any) -> StreamEvidence:
     """What the store would say of these houses; the first `mature` days (default: all) are mature."""
 
     def sums(mask: NDArray[np.bool_], margin: float) -> Sums:
@@ -95,7 +105,7 @@ def facts(of: Houses, policy: Policy = POLICY, mature: int | None = None, **chan
     def by_segment(mask: NDArray[np.bool_]) -> dict[str, Sums]:
         return {name: sums(mask & part, policy.segments.margin) for name, part in of.segments.items()}
 
-    known = Facts(
+    known = StreamEvidence(
         candidate=ModelRef("gbm", "1"),
         live=ModelRef("linear", "1"),
         stream_id=7,
@@ -124,19 +134,19 @@ def changed(old: str, new: str) -> Policy:
     return Policy.parse(text.replace(old, new))
 
 
-def result(verdict: Verdict, rule: str) -> Result:
+def result(verdict: Verdict, rule: str) -> RuleResult:
     (found,) = [one for one in verdict.rules if one.rule == rule]
     return found.result
 
 
 def needed(verdict: Verdict) -> dict[str, object]:
     """What the verdict says is likely to be needed still."""
-    return dict(verdict.as_json()["needed"])  # type: ignore[call-overload]
+    return dict(verdict_json(verdict)["needed"])  # type: ignore[call-overload]
 
 
 def only_in_the_way(verdict: Verdict, *rules: str) -> bool:
     """Whether exactly these rules do not pass."""
-    return {one.rule for one in verdict.rules if one.result is not Result.PASS} == set(rules)
+    return {one.rule for one in verdict.rules if one.result is not RuleResult.PASS} == set(rules)
 
 
 def with_prices(of: Houses, price: Column) -> Houses:
@@ -164,7 +174,7 @@ GOOD = houses()
 def test_a_better_candidate_is_promoted_and_every_rule_passes() -> None:
     verdict = decide(facts(GOOD))
     assert verdict.state is VerdictState.PROMOTE
-    assert all(rule.result is Result.PASS for rule in verdict.rules)
+    assert all(rule.result is RuleResult.PASS for rule in verdict.rules)
     assert "gbm@1 is not worse than linear@1" in verdict.reasons[0]
     assert needed(verdict) == {"houses_50": 0, "houses_90": 0, "days": 0, "words": "nothing"}
 
@@ -172,8 +182,8 @@ def test_a_better_candidate_is_promoted_and_every_rule_passes() -> None:
 def test_models_that_are_alike_need_more_houses_and_it_says_how_many() -> None:
     verdict = decide(facts(houses(noise=0.0728)))
     assert verdict.state is VerdictState.CONTINUE
-    assert result(verdict, "key_houses") is Result.FAIL
-    needed = verdict.as_json()["needed"]
+    assert result(verdict, "key_houses") is RuleResult.FAIL
+    needed = verdict_json(verdict)["needed"]
     assert needed["houses_90"] > needed["houses_50"] > 0
     assert needed["days"] >= needed["houses_90"] // 60
 
@@ -181,7 +191,7 @@ def test_models_that_are_alike_need_more_houses_and_it_says_how_many() -> None:
 def test_a_worse_candidate_is_rejected_once_both_keys_of_harm_are_turned() -> None:
     verdict = decide(facts(houses(worse=0.15)))
     assert verdict.state is VerdictState.REJECT
-    assert result(verdict, "harm_houses") is result(verdict, "harm_days") is Result.FAIL
+    assert result(verdict, "harm_houses") is result(verdict, "harm_days") is RuleResult.FAIL
     words = "not foreseeable: over 2,400 sold houses the candidate does not look good enough"
     assert needed(verdict) == {"houses_50": None, "houses_90": None, "days": None, "words": words}
 
@@ -189,8 +199,8 @@ def test_a_worse_candidate_is_rejected_once_both_keys_of_harm_are_turned() -> No
 def test_one_key_of_harm_alone_blocks() -> None:
     verdict = decide(facts(houses(days=20, worse=0.15)))
     assert verdict.state is VerdictState.BLOCKED
-    assert result(verdict, "harm_houses") is Result.FAIL
-    assert result(verdict, "harm_days") is Result.PASS
+    assert result(verdict, "harm_houses") is RuleResult.FAIL
+    assert result(verdict, "harm_days") is RuleResult.PASS
 
 
 def test_without_anything_it_is_too_early_and_says_why() -> None:
@@ -199,7 +209,9 @@ def test_without_anything_it_is_too_early_and_says_why() -> None:
     )
     verdict = decide(replace(nothing, drift=None, exposure=None, schema_now=None))
     assert verdict.state is VerdictState.INSUFFICIENT
-    assert not [rule.rule for rule in verdict.rules if rule.result is Result.PASS and rule.rule != "horizon"]
+    assert not [
+        rule.rule for rule in verdict.rules if rule.result is RuleResult.PASS and rule.rule != "horizon"
+    ]
     assert verdict.reasons == (
         "nothing is known yet: it takes 500 sold houses on 28 days (no house was compared yet)",
     )
@@ -210,7 +222,7 @@ def test_nothing_bad_is_said_of_a_candidate_of_which_no_house_can_be_judged_yet(
     waiting = Exposure(eligible=eligible, dropped=0, pending=eligible)
     verdict = decide(facts(houses(days=3), mature=0, exposure=waiting, drift=None))
     assert verdict.state is VerdictState.INSUFFICIENT
-    assert not [rule.rule for rule in verdict.rules if rule.result is Result.FAIL]
+    assert not [rule.rule for rule in verdict.rules if rule.result is RuleResult.FAIL]
     (reason,) = verdict.reasons
     assert reason == (
         "nothing is known yet: it takes 500 sold houses on 28 days "
@@ -283,7 +295,7 @@ def _thin_segment(of: Houses) -> Houses:
     )
 
 
-TOO_EARLY: Mapping[str, tuple[Callable[[], Facts], set[str]]] = {
+TOO_EARLY: Mapping[str, tuple[Callable[[], StreamEvidence], set[str]]] = {
     "few houses": (lambda: facts(houses(per_day=10, better=0.5)), {"entities", "per_segment"}),
     "few days": (lambda: facts(houses(days=27, per_day=90)), {"days"}),
     "no weekends": (lambda: facts(_five_days_a_week(houses(days=45))), {"weekdays"}),
@@ -302,10 +314,12 @@ def test_each_minimum_of_exposure_alone_is_insufficient(case: str) -> None:
     early = {
         one.rule
         for one in verdict.rules
-        if one.effect is Effect.INSUFFICIENT and one.result is not Result.PASS
+        if one.effect is Effect.INSUFFICIENT and one.result is not RuleResult.PASS
     }
     assert early == rules
-    assert not [one for one in verdict.rules if one.effect is Effect.BLOCKED and one.result is Result.FAIL]
+    assert not [
+        one for one in verdict.rules if one.effect is Effect.BLOCKED and one.result is RuleResult.FAIL
+    ]
 
 
 def _bad_day(of: Houses) -> Houses:
@@ -349,7 +363,7 @@ def _wild_price(of: Houses) -> Houses:
     )
 
 
-BLOCKED: Mapping[str, Callable[[], Facts]] = {
+BLOCKED: Mapping[str, Callable[[], StreamEvidence]] = {
     "worst_day": lambda: facts(_bad_day(houses(better=0.5))),
     "catastrophes": lambda: facts(_catastrophes(houses(better=0.5))),
     "latency": lambda: facts(_slow(GOOD)),
@@ -366,10 +380,10 @@ BLOCKED: Mapping[str, Callable[[], Facts]] = {
 def test_each_guardrail_alone_blocks_what_would_be_promoted(rule: str) -> None:
     verdict = decide(BLOCKED[rule]())
     assert verdict.state is VerdictState.BLOCKED
-    assert result(verdict, rule) is Result.FAIL
-    others = {one.rule for one in verdict.rules if one.result is not Result.PASS} - {rule}
+    assert result(verdict, rule) is RuleResult.FAIL
+    others = {one.rule for one in verdict.rules if one.result is not RuleResult.PASS} - {rule}
     assert others <= {"segments", "absurd"}  # not shown in the harmed segment; near it for a few catastrophes
-    assert verdict.as_json()["keys"]["rows"]["ln_e"] > np.log(1 / ALPHA)
+    assert verdict_json(verdict)["keys"]["rows"]["ln_e"] > np.log(1 / ALPHA)
 
 
 def test_what_is_not_known_blocks_a_promotion_without_accusing_the_candidate() -> None:
@@ -383,7 +397,7 @@ def test_what_is_not_known_blocks_a_promotion_without_accusing_the_candidate() -
         verdict = decide(known)
         assert verdict.state is VerdictState.CONTINUE
         assert only_in_the_way(verdict, *rules)
-        assert {result(verdict, rule) for rule in rules} == {Result.UNKNOWN}
+        assert {result(verdict, rule) for rule in rules} == {RuleResult.UNKNOWN}
         assert all(reason.endswith("(unknown)") for reason in verdict.reasons)
 
 
@@ -404,8 +418,8 @@ def test_what_passed_long_ago_has_to_hold_in_the_last_days_too() -> None:
     late = hit(of, of.day >= FIRST_DAY + 62, 1.16)
     verdict = decide(facts(late))
     assert verdict.state is not VerdictState.PROMOTE
-    assert result(verdict, "fresh") is Result.FAIL
-    assert result(verdict, "key_houses") is Result.PASS
+    assert result(verdict, "fresh") is RuleResult.FAIL
+    assert result(verdict, "key_houses") is RuleResult.PASS
 
 
 def test_without_proof_by_the_horizon_a_stream_expires_but_no_sooner() -> None:
@@ -429,7 +443,7 @@ def test_harm_and_guardrails_outrank_everything_else() -> None:
 def test_no_outcomes_never_promote_however_many_pairs_there_are() -> None:
     verdict = decide(facts(without_outcomes(houses(days=100, per_day=100))))
     assert verdict.state is VerdictState.INSUFFICIENT
-    told = verdict.as_json()
+    told = verdict_json(verdict)
     assert told["counts"]["sold"] == 0
     assert told["keys"]["rows"] == {"ln_e": 0.0, "threshold": pytest.approx(np.log(1 / ALPHA))}
 
@@ -451,10 +465,12 @@ def test_no_outcomes_are_needed_where_the_certificate_holds() -> None:
     ],
     ids=["days", "pairs", "failures", "drift"],
 )
-def test_the_certificate_stands_in_for_outcomes_only(known: Callable[[], Facts], rule: str | None) -> None:
+def test_the_certificate_stands_in_for_outcomes_only(
+    known: Callable[[], StreamEvidence], rule: str | None
+) -> None:
     verdict = decide(known())
     assert verdict.state is not VerdictState.PROMOTE
-    assert rule is None or result(verdict, rule) is not Result.PASS
+    assert rule is None or result(verdict, rule) is not RuleResult.PASS
 
 
 def test_the_certificate_counts_only_days_that_are_over() -> None:
@@ -469,7 +485,7 @@ def test_the_certificate_does_not_hold_for_a_segment_that_differs() -> None:
     part = np.arange(len(of.day)) % 18 == 0
     odd = replace(hit(of, part, 1.03), segments={**of.segments, name: part, rest: ~part})
     verdict = decide(facts(odd, mature=0))
-    assert result(verdict, "certificate_houses") is Result.PASS
+    assert result(verdict, "certificate_houses") is RuleResult.PASS
     assert only_in_the_way(verdict, "segments")
     assert verdict.state is VerdictState.CONTINUE
 
@@ -481,7 +497,7 @@ def test_days_that_are_not_mature_cannot_be_given_and_their_preview_promotes_not
         facts(GOOD, watermark=Watermark(None, 86_400.0, 0))
     verdict = decide(facts(GOOD, mature=5))
     assert verdict.state is VerdictState.INSUFFICIENT
-    told = verdict.as_json()
+    told = verdict_json(verdict)
     assert told["preliminary"]["sold"] == 35 * 60
     assert told["preliminary"]["mean"] > 0.01
     assert told["counts"]["sold"] == 5 * 60
@@ -495,7 +511,7 @@ def test_outcomes_that_come_early_and_look_good_promote_nothing() -> None:
     assert decide(facts(only_early, mature=0)).state is VerdictState.INSUFFICIENT
     covered = decide(facts(only_early))
     assert covered.state is not VerdictState.PROMOTE
-    assert result(covered, "coverage") is Result.FAIL
+    assert result(covered, "coverage") is RuleResult.FAIL
 
 
 def test_a_small_segment_is_unproven_pooled_and_still_has_a_veto() -> None:
@@ -504,13 +520,13 @@ def test_a_small_segment_is_unproven_pooled_and_still_has_a_veto() -> None:
     tiny, little = np.arange(len(of.day)) % 50 == 0, np.arange(len(of.day)) % 50 == 1
     split = replace(of, segments={**of.segments, name: tiny, second: little, rest: ~tiny & ~little})
     verdict = decide(facts(split))
-    shown = {one["segment"]: one for one in verdict.as_json()["segments"]}
+    shown = {one["segment"]: one for one in verdict_json(verdict)["segments"]}
     assert verdict.state is VerdictState.PROMOTE
     assert shown[name]["result"] == shown["neighborhood:small"]["result"] == "unproven"
     assert shown["neighborhood:small"]["pairs"] == shown[name]["pairs"] + shown[second]["pairs"]
     harmed = decide(facts(hit(split, tiny, 1.3)))
     assert harmed.state is VerdictState.BLOCKED
-    assert {one["segment"]: one["result"] for one in harmed.as_json()["segments"]}[name] == "harmed"
+    assert {one["segment"]: one["result"] for one in verdict_json(harmed)["segments"]}[name] == "harmed"
 
 
 def test_the_veto_asks_more_the_more_segments_there_are() -> None:
@@ -529,7 +545,7 @@ def test_proof_of_a_guardrail_takes_more_than_a_clean_record_when_the_policy_ask
     strict = changed("require_proof = false", "require_proof = true")
     verdict = decide(facts(GOOD, strict))
     assert verdict.state is VerdictState.CONTINUE
-    assert result(verdict, "errors") is Result.UNKNOWN  # 2,400 clean houses do not prove less than 0.1 %
+    assert result(verdict, "errors") is RuleResult.UNKNOWN  # 2,400 clean houses do not prove less than 0.1 %
     lenient = "errors = 0.02\ncatastrophes = 0.02\ndropped = 0.02\npending = 0.05\nabsurd = 0.02"
     text = default_text()
     start, end = text.index("errors = 0.001"), text.index("price_range_dollars")
@@ -540,12 +556,12 @@ def test_proof_of_a_guardrail_takes_more_than_a_clean_record_when_the_policy_ask
 
 
 def test_every_rule_is_told_with_value_threshold_and_result_as_plain_json() -> None:
-    told = decide(facts(GOOD)).as_json()
+    told = verdict_json(decide(facts(GOOD)))
     assert json.loads(json.dumps(told, allow_nan=False)) == told
     assert len(told["rules"]) == len({rule["rule"] for rule in told["rules"]}) == 23
     for rule in told["rules"]:
         assert set(rule) == {"rule", "title", "value", "threshold", "unit", "result", "effect", "detail"}
-        assert rule["result"] in set(Result)
+        assert rule["result"] in set(RuleResult)
         assert rule["effect"] in set(Effect)
         assert rule["detail"]
         assert rule["rule"] == "schema" or rule["value"] is not None
@@ -581,14 +597,14 @@ def test_every_rule_is_told_with_value_threshold_and_result_as_plain_json() -> N
 
 def test_a_verdict_of_nothing_is_plain_json_too() -> None:
     nothing = facts(houses(days=1, per_day=1), mature=0, drift=None, exposure=None, schema_now=None)
-    told = decide(replace(nothing, preview=(), preview_segments={}, segments={})).as_json()
+    told = verdict_json(decide(replace(nothing, preview=(), preview_segments={}, segments={})))
     assert json.loads(json.dumps(told, allow_nan=False)) == told
     assert told["difference"] == {"mean": None, "lower": None, "upper": None}
     assert told["bad_day_rate_not_excluded"] == 1.0
 
 
 def test_the_interval_holds_the_mean_and_the_losses_differ_by_it() -> None:
-    told = decide(facts(GOOD)).as_json()
+    told = verdict_json(decide(facts(GOOD)))
     difference = told["difference"]
     assert difference["lower"] < difference["mean"] < difference["upper"]
     assert told["losses"]["live"] - told["losses"]["candidate"] == pytest.approx(difference["mean"])
@@ -601,7 +617,7 @@ def test_a_state_keeps_the_moment_it_began() -> None:
 
 
 def test_clean_days_exclude_only_what_they_could_have_seen() -> None:
-    rate = decide(facts(GOOD)).as_json()["bad_day_rate_not_excluded"]
+    rate = verdict_json(decide(facts(GOOD)))["bad_day_rate_not_excluded"]
     assert rate == pytest.approx(1 - POLICY.alpha ** (1 / 40))
     assert rate == pytest.approx(3 / 40, rel=0.05)
 
@@ -613,16 +629,16 @@ def test_the_tipping_point_is_how_many_missing_outcomes_would_flip_the_promotion
     price[missing] = NAN
     verdict = decide(facts(with_prices(of, price)))
     assert verdict.state is VerdictState.PROMOTE
-    point = verdict.as_json()["tipping_point"]
+    point = verdict_json(verdict)["tipping_point"]
     assert 0.2 < point < 0.9
     # A house that is sold for the live model's price is the worst case: d is as low as it can be.
     for share, turned in ((point - 0.15, True), (point + 0.1, False)):
         worst = missing[np.random.default_rng(5).random(len(missing)) < share]
         supposed = price.copy()
         supposed[worst] = of.live[worst]
-        keys = decide(facts(with_prices(of, supposed))).found.keys
-        assert keys.turned is turned
-    assert decide(facts(GOOD)).as_json()["tipping_point"] is None  # nothing is missing
+        keys = decide(facts(with_prices(of, supposed))).analysis.keys
+        assert keys.is_proved is turned
+    assert verdict_json(decide(facts(GOOD)))["tipping_point"] is None  # nothing is missing
 
 
 def test_the_model_that_was_live_before_raises_an_alarm_when_it_was_the_better_one() -> None:
@@ -665,7 +681,7 @@ def _segmented(of: Houses, part: NDArray[np.bool_]) -> Houses:
     return replace(of, segments={TWO_PARTS[0]: part, TWO_PARTS[1]: ~part})
 
 
-def _overall(known: Facts) -> Facts:
+def _overall(known: StreamEvidence) -> StreamEvidence:
     """The same, judged overall only."""
     text = ONE_DIMENSION.text
     start, end = text.index("[segments.dimensions.lot_frontage]"), text.index("[maturity]")
@@ -673,7 +689,7 @@ def _overall(known: Facts) -> Facts:
     return replace(known, policy=bare, segments={}, preview_segments={})
 
 
-def _streams(share: float, loss: float, count: int) -> list[Facts]:
+def _streams(share: float, loss: float, count: int) -> list[StreamEvidence]:
     """Streams in which the candidate is much better, but in a segment worse by `loss` on average."""
     made = []
     for seed in range(count):
@@ -714,7 +730,7 @@ def test_houses_that_err_alike_on_a_day_do_not_make_up_for_days() -> None:
     of = houses()
     verdict = decide(facts(_with_gain(of, np.where(of.day % 2, 0.14, -0.05))))
     assert verdict.state is VerdictState.CONTINUE
-    assert result(verdict, "key_houses") is Result.PASS
+    assert result(verdict, "key_houses") is RuleResult.PASS
     assert only_in_the_way(verdict, "key_days")
 
 
@@ -722,13 +738,13 @@ def test_where_outcomes_prove_it_the_certificate_is_not_asked() -> None:
     of = a_refactoring(days=28)
     sold_and_alike = replace(of, candidate=of.live * np.exp(np.sign(np.log(of.price / of.live)) * 0.001))
     verdict = decide(facts(sold_and_alike))
-    assert verdict.found.certificate.turned
+    assert verdict.analysis.certificate.is_proved
     assert verdict.state is VerdictState.PROMOTE
     assert {"key_houses", "key_days"} <= {rule.rule for rule in verdict.rules}
 
 
 def test_models_that_differ_have_no_certificate_by_either_key() -> None:
-    told = decide(facts(GOOD)).as_json()["keys"]["certificate"]
+    told = verdict_json(decide(facts(GOOD)))["keys"]["certificate"]
     assert told["rows"]["ln_e"] < 0
     assert told["days"]["lower"] < 0
 
@@ -741,7 +757,7 @@ def test_a_share_over_its_limit_is_unknown_until_it_is_proved_and_few_rows_prove
         verdict = decide(facts(known))
         assert verdict.state is VerdictState.CONTINUE
         assert only_in_the_way(verdict, rule)
-        assert result(verdict, rule) is Result.UNKNOWN
+        assert result(verdict, rule) is RuleResult.UNKNOWN
 
 
 def test_a_day_of_few_houses_is_not_judged_alone() -> None:
@@ -750,12 +766,12 @@ def test_a_day_of_few_houses_is_not_judged_alone() -> None:
     day_of_nine = replace(_bad_day(of), price=np.where(kept, of.price, NAN))
     verdict = decide(facts(day_of_nine))
     assert verdict.state is VerdictState.PROMOTE
-    assert verdict.as_json()["bad_day_rate_not_excluded"] == pytest.approx(1 - POLICY.alpha ** (1 / 39))
+    assert verdict_json(verdict)["bad_day_rate_not_excluded"] == pytest.approx(1 - POLICY.alpha ** (1 / 39))
 
 
 def test_houses_that_were_withdrawn_are_not_missing() -> None:
     gone = np.arange(len(GOOD.day)) % 2 == 0
-    told = decide(facts(replace(GOOD, withdrawn=gone, price=np.where(gone, NAN, GOOD.price)))).as_json()
+    told = verdict_json(decide(facts(replace(GOOD, withdrawn=gone, price=np.where(gone, NAN, GOOD.price)))))
     assert told["state"] == "promote"
     assert told["counts"] == {
         "pairs": 2400,
@@ -768,7 +784,7 @@ def test_houses_that_were_withdrawn_are_not_missing() -> None:
 
 
 def test_a_bad_day_is_not_a_clean_one() -> None:
-    rate = decide(BLOCKED["worst_day"]()).as_json()["bad_day_rate_not_excluded"]
+    rate = verdict_json(decide(BLOCKED["worst_day"]()))["bad_day_rate_not_excluded"]
     assert rate == pytest.approx(1 - POLICY.alpha ** (1 / 39))
 
 

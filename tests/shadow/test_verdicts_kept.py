@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from model_package.reference import ModelRef
-from shadow.evidence.recording import keep
+from shadow.evidence.recording import record
 from shadow.policy import InvalidPolicy, Policy, default_text, demo_text
 from shadow.records import Deployment, VerdictState
 from shadow.store import Store, candidates, deployments
 from shadow.store.database import tables
 from shadow.store.streams import documents, verdicts
 from shadow.store.streams.documents import StoredDocument
-from shadow.verdict import Facts, Verdict, Watermark, decide
+from shadow.verdict import StreamEvidence, Verdict, Watermark, decide, verdict_json
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 GBM, LINEAR = ModelRef("gbm", "1"), ModelRef("linear", "1")
@@ -53,7 +53,7 @@ def stream(store: Store) -> int:
 
 def verdict(stream: int, hours: int, drift: int = 0) -> Verdict:
     """A verdict of no houses: insufficient, or blocked when drift is red (2)."""
-    nothing = Facts(
+    nothing = StreamEvidence(
         GBM,
         LINEAR,
         stream,
@@ -71,10 +71,10 @@ def verdict(stream: int, hours: int, drift: int = 0) -> Verdict:
 
 
 def test_a_verdict_is_added_when_its_state_changes_and_only_then(store: Store, stream: int) -> None:
-    first = keep(store, verdict(stream, 1))
-    again = keep(store, verdict(stream, 2))
-    blocked = keep(store, verdict(stream, 3, drift=2))
-    back = keep(store, verdict(stream, 4))
+    first = record(store, verdict(stream, 1))
+    again = record(store, verdict(stream, 2))
+    blocked = record(store, verdict(stream, 3, drift=2))
+    back = record(store, verdict(stream, 4))
     assert first == again
     assert first.decided_at == NOW + timedelta(hours=1)
     with store.reading() as connection:
@@ -90,7 +90,7 @@ def test_a_verdict_is_added_when_its_state_changes_and_only_then(store: Store, s
 
 def test_the_state_of_a_stream_at_any_earlier_moment_can_be_read(store: Store, stream: int) -> None:
     for hours, drift in ((1, 0), (2, 0), (3, 2)):
-        keep(store, verdict(stream, hours, drift), for_decision=True)
+        record(store, verdict(stream, hours, drift), for_decision=True)
     first = (VerdictState.INSUFFICIENT, NOW + timedelta(hours=1))
     with store.reading() as connection:
         states = [
@@ -102,8 +102,8 @@ def test_the_state_of_a_stream_at_any_earlier_moment_can_be_read(store: Store, s
 def test_a_verdict_that_a_decision_is_made_on_is_kept_though_its_state_is_no_new_one(
     store: Store, stream: int
 ) -> None:
-    before = keep(store, verdict(stream, 1))
-    asked, decided = keep(store, verdict(stream, 2)), keep(store, verdict(stream, 3), for_decision=True)
+    before = record(store, verdict(stream, 1))
+    asked, decided = record(store, verdict(stream, 2)), record(store, verdict(stream, 3), for_decision=True)
     assert asked == before
     assert decided.id != before.id
     assert decided.decided_at == NOW + timedelta(hours=3)
@@ -111,17 +111,17 @@ def test_a_verdict_that_a_decision_is_made_on_is_kept_though_its_state_is_no_new
 
 def test_what_is_kept_is_the_whole_verdict_with_its_policy_and_watermark(store: Store, stream: int) -> None:
     made = verdict(stream, 1)
-    kept = keep(store, made)
+    kept = record(store, made)
     with store.reading() as connection:
         read = verdicts.by_id(connection, kept.id)
     assert read is not None
-    assert read.report == made.as_json()
+    assert read.report == verdict_json(made)
     assert (read.policy_sha256, read.watermark_day, read.sold) == (POLICY.sha256, None, 0)
 
 
 def test_judges_that_see_a_change_at_once_add_it_once(store: Store, stream: int) -> None:
     with ThreadPoolExecutor(4) as judges:
-        kept = list(judges.map(lambda _: keep(store, verdict(stream, 1)), range(8)))
+        kept = list(judges.map(lambda _: record(store, verdict(stream, 1)), range(8)))
     assert len({one.id for one in kept}) == 1
     with store.reading() as connection:
         assert len(verdicts.history(connection, stream)) == 1
@@ -132,7 +132,7 @@ def test_a_change_has_a_line_and_no_change_has_none(
 ) -> None:
     with caplog.at_level(logging.INFO, "umbra.verdict"):
         for hours, drift in ((1, 0), (2, 0), (3, 2)):
-            keep(store, verdict(stream, hours, drift))
+            record(store, verdict(stream, hours, drift))
     lines = [record.fields for record in caplog.records if record.getMessage() == "verdict_changed"]
     assert [(line["previous_verdict"], line["verdict"]) for line in lines] == [
         ("", "insufficient"),

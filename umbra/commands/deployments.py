@@ -10,7 +10,7 @@ from model_package import recipes
 from model_package.reference import ModelRef
 from monitoring import terminal
 from shadow import rollout
-from shadow.evidence.decision_basis import judgement
+from shadow.evidence.decision_basis import decision_basis
 from shadow.records import Deployment
 from shadow.rollout import Decision
 from shadow.settings import Settings
@@ -46,7 +46,7 @@ def promote(model: str, override: bool, reason: str | None) -> None:
         store,
         settings.models,
         candidate,
-        lambda: judgement(store, settings.models, candidate, decision.at),
+        lambda: decision_basis(store, settings.models, candidate, decision.at),
         decision,
         override=override,
     )

@@ -149,7 +149,7 @@ def _prepare_or_recall(
         raise
     except Exception as fault:  # noqa: BLE001 - the API can work without the store
         try:
-            deployment = rollout.remembered(settings.data_dir)
+            deployment = rollout.read_last_served(settings.data_dir)
         except rollout.NoDeployment:
             raise fault from None
         reason = str(fault).partition("\n")[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,13 +14,23 @@ from rich.table import Table
 from model_package.reference import ModelRef
 from monitoring import terminal
 from monitoring.terminal import styled
-from shadow.evidence.facts import judge
+from shadow.evidence.judgement import judge
+from shadow.json_shapes import from_json
 from shadow.policy_summary import PolicySummary
 from shadow.records import VerdictState
 from shadow.settings import Settings
 from shadow.store import Store, open_store
 from shadow.store.streams import NotJudged, documents
 from shadow.store.streams.documents import DocumentKind
+from shadow.verdict import verdict_json
+from shadow.verdict.shapes import (
+    NeededEntry,
+    PolicyEntry,
+    RollbackEntry,
+    RuleEntry,
+    SegmentEntry,
+    VerdictDocument,
+)
 from umbra.moment import MOMENT
 
 _EXIT_NOT_PROMOTE = 3
@@ -38,8 +49,8 @@ def verdict(candidate: str, as_json: bool, as_of: datetime | None, exit_code: bo
     """Judge CANDIDATE (NAME@VERSION) by its policy and what is known now.
 
     States: promote, continue, reject, blocked, insufficient, expired. Exits with 0 when there is a verdict,
-    whichever it is; with --exit-code only for promote. Of what is no candidate any more it shows where it
-    stood.
+    whichever it is; with --exit-code only for promote. Of a model that is no candidate any more it prints
+    the last verdict.
 
     \b
     umbra verdict gbm@2
@@ -51,107 +62,123 @@ def verdict(candidate: str, as_json: bool, as_of: datetime | None, exit_code: bo
     model = ModelRef.parse(candidate)
     store = open_store(settings.store)
     try:
-        told, is_over = _told(store, settings, model, as_of)
+        body, is_over = _current_or_last(store, settings, model, as_of)
     finally:
         store.close()
+    document = from_json(VerdictDocument, body)
     if as_json:
-        terminal.say_json(told | {"over": is_over})
+        terminal.say_json(body | {"over": is_over})
     else:
-        terminal.show(Group(*([_OVER] if is_over else []), render(told)))
-    advises = told["state"] == VerdictState.PROMOTE and not is_over
+        terminal.show(Group(*([_OVER] if is_over else []), render(document)))
+    advises = document.state == VerdictState.PROMOTE and not is_over
     sys.exit(0 if advises or not exit_code else _EXIT_NOT_PROMOTE)
 
 
-def _told(
+def _current_or_last(
     store: Store, settings: Settings, model: ModelRef, moment: datetime | None
 ) -> tuple[dict[str, Any], bool]:
-    """Judge now, or read what was said last of a stream that is over; the flag says which."""
+    """Judge now, or read the last verdict of a stream that is over; the flag says which."""
     try:
-        return judge(store, settings.models, model, datetime.now(UTC), moment).as_json(), False
+        return verdict_json(judge(store, settings.models, model, datetime.now(UTC), moment)), False
     except NotJudged:
         with store.reading() as connection:
-            dossier = documents.of_newest_stream(connection, model, _VERDICT, settings.masked_fields)
-        if moment is not None or dossier is None or not dossier.is_over or not dossier.documents:
+            last = documents.of_newest_stream(connection, model, _VERDICT, settings.masked_fields)
+        if moment is not None or last is None or not last.is_over or not last.documents:
             raise
-        return dict(dossier.documents["verdict"].body), True
+        return dict(last.documents["verdict"].body), True
 
 
-def render(told: dict[str, Any]) -> RenderableType:
-    """A verdict's document as people read it."""
-    state = styled(told["state"].upper(), _STATE_STYLES.get(told["state"], "bold yellow"))
-    head = styled(f"{told['candidate']} against {told['live']}: ").append_text(state)
-    head.append_text(styled(f" since {told['since'][:19]} UTC"))
-    judged_by = styled(f"judged by the policy {_pace(told['policy'])}")
-    parts: list[RenderableType] = [head, judged_by, *(f"  - {reason}" for reason in told["reasons"]), ""]
-    if told["rollback"] is not None:
-        parts += [*_rollback(told["rollback"]), ""]
-    parts += [_rules(told["rules"]), ""]
-    if told["segments"]:
-        parts += [_segments(told["segments"]), ""]
-    return Group(*parts, *_facts(told))
+def render(document: VerdictDocument) -> RenderableType:
+    """Lay out a verdict's document for a terminal."""
+    state = styled(document.state.upper(), _STATE_STYLES.get(document.state, "bold yellow"))
+    head = styled(f"{document.candidate} against {document.live}: ").append_text(state)
+    head.append_text(styled(f" since {document.since[:19]} UTC"))
+    judged_by = styled(f"judged by the policy {_pace(document.policy)}")
+    blocks: list[RenderableType] = [head, judged_by, *_bullets(document.reasons), ""]
+    if document.rollback is not None:
+        blocks += [*_rollback(document.rollback), ""]
+    blocks += [_rules(document.rules), ""]
+    if document.segments:
+        blocks += [_segments(document.segments), ""]
+    return Group(*blocks, *_numbers(document))
 
 
-def _pace(policy: dict[str, Any]) -> str:
-    return PolicySummary(policy["name"], policy["day_seconds"]).label
+def _bullets(reasons: Sequence[str]) -> list[str]:
+    return [f"  - {reason}" for reason in reasons]
 
 
-def _rollback(rollback: dict[str, Any]) -> list[RenderableType]:
-    if not rollback["alarm"]:
+def _pace(policy: PolicyEntry) -> str:
+    return PolicySummary(policy.name, policy.day_seconds).label
+
+
+def _rollback(advice: RollbackEntry) -> list[RenderableType]:
+    if not advice.alarm:
         return [styled("Watched since the promotion: no reason to roll back.", "green")]
-    because = (f"  - {reason}" for reason in rollback["because"])
-    return [styled("ROLL BACK: `umbra rollback`", "bold red"), *because]
+    return [styled("ROLL BACK: `umbra rollback`", "bold red"), *_bullets(advice.because)]
 
 
-def _rules(rules: list[dict[str, Any]]) -> Table:
+def _rules(rules: Sequence[RuleEntry]) -> Table:
     rows = []
     for rule in rules:
-        result = styled(rule["result"], _RESULT_STYLES[rule["result"]])
-        numbers = (_number(rule["value"]), _number(rule["threshold"]))
-        rows.append((rule["title"], *numbers, rule["unit"], result, rule["detail"]))
+        result = styled(rule.result, _RESULT_STYLES[rule.result])
+        rows.append(
+            (rule.title, _number(rule.value), _number(rule.threshold), rule.unit, result, rule.detail)
+        )
     return terminal.table(("Rule", "Value", "Threshold", "Unit", "Result", ""), rows)
 
 
-def _segments(segments: list[dict[str, Any]]) -> Table:
-    rows = []
-    for one in segments:
-        counts = (f"{one['pairs']:,}", f"{one['sold']:,}")
-        rows.append((one["segment"], *counts, _number(one["mean"]), _number(one["ln_e"]), one["result"]))
+def _segments(segments: Sequence[SegmentEntry]) -> Table:
+    rows = [
+        (
+            segment.segment,
+            _count(segment.pairs),
+            _count(segment.sold),
+            _number(segment.mean),
+            _number(segment.ln_e),
+            segment.result,
+        )
+        for segment in segments
+    ]
     return terminal.table(("Segment", "Pairs", "Sold", "Mean", "ln E", ""), rows)
 
 
-def _facts(told: dict[str, Any]) -> list[str]:
-    """What the numbers rest on, and what is likely needed still."""
-    counts, mark, difference = told["counts"], told["watermark"], told["difference"]
-    preview, policy_ = told["preliminary"], told["policy"]
+def _numbers(document: VerdictDocument) -> list[str]:
+    """List what the verdict rests on, and what is likely to be needed still."""
+    counts, mark, difference = document.counts, document.watermark, document.difference
+    preview, policy = document.preliminary, document.policy
     return [
-        f"Difference    {_number(difference['mean'])} log units, between {_number(difference['lower'])} and "
-        f"{_number(difference['upper'])} (positive: the candidate is better; margin {policy_['margin']:.5f})",
-        f"Mature days   {counts['days']} up to {mark['date'] or 'none yet'}: {counts['sold']:,} sold, "
-        f"{counts['unsold']:,} not yet, {counts['withdrawn']:,} withdrawn",
-        f"Needed        {told['needed'].get('words') or _needed(told['needed'])}",
-        f"Not excluded  {_not_excluded(told)}",
-        f"Tipping point {_tipping(told['tipping_point'])}",
-        f"Preliminary   {preview['sold']:,} sold on days not mature yet, mean {_number(preview['mean'])}",
-        f"Policy        {policy_['name']} {policy_['sha256'][:12]}, alpha {policy_['alpha']:.4g}",
+        f"Difference    {_number(difference.mean)} log units, between {_number(difference.lower)} and "
+        f"{_number(difference.upper)} (positive: the candidate is better; margin {policy.margin:.5f})",
+        f"Mature days   {_count(counts.days)} up to {mark.date or 'none yet'}: {_count(counts.sold)} sold, "
+        f"{_count(counts.unsold)} not yet, {_count(counts.withdrawn)} withdrawn",
+        f"Needed        {document.needed.words or _needed(document.needed)}",
+        f"Not excluded  {_not_excluded(document)}",
+        f"Tipping point {_tipping_point(document.tipping_point)}",
+        f"Preliminary   {_count(preview.sold)} sold on days not mature yet, mean {_number(preview.mean)}",
+        f"Policy        {policy.name} {policy.sha256[:12]}, alpha {policy.alpha:.4g}",
     ]
 
 
-def _needed(needed: dict[str, Any]) -> str:
-    """Of a document that 0.1.0 left, which has no words of its own."""
-    if needed["houses_50"] is None:
+def _needed(needed: NeededEntry) -> str:
+    """Write the sentence of a document of 0.1.0, which has none."""
+    if needed.houses_50 is None:
         return "not foreseeable"
-    days = "unknown" if needed["days"] is None else f"about {needed['days']:,}"
-    return f"{needed['houses_50']:,} more houses (half of cases) to {needed['houses_90']:,}; days: {days}"
+    days = "unknown" if needed.days is None else f"about {needed.days:,}"
+    return f"{needed.houses_50:,} more houses (half of cases) to {needed.houses_90:,}; days: {days}"
 
 
-def _not_excluded(told: dict[str, Any]) -> str:
-    if not told["counts"]["days"]:
+def _not_excluded(document: VerdictDocument) -> str:
+    if not document.counts.days:
         return "nothing yet: no mature day has a sold house"
-    return f"bad days in {told['bad_day_rate_not_excluded']:.1%} of days"
+    return f"bad days in {document.bad_day_rate_not_excluded:.1%} of days"
 
 
-def _tipping(share: float | None) -> str:
+def _tipping_point(share: float | None) -> str:
     return "none" if share is None else f"{share:.0%} of the missing outcomes at their worst"
+
+
+def _count(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
 
 
 def _number(value: float | None) -> str:

@@ -1,1 +1,1 @@
-"""Documents: what the pages and reports show of a stream, computed by the evidence cycle."""
+"""Documents about a stream: computed in the evidence cycle, read by pages, reports and gauges."""

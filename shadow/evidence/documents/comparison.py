@@ -1,97 +1,114 @@
-"""Agreement: the `comparison` document, how far candidate and live model are apart, and where."""
+"""The `comparison` document: how far the predictions of candidate and live model are apart, and where."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitoring.statistics import comparison
-from monitoring.statistics.comparison import Agreement
 from monitoring.statistics.sums import Sums, total
-from shadow.evidence.selection_bias import selection
-from shadow.store import Store, evidence
+from shadow.evidence.context import StreamContext
+from shadow.evidence.documents.shapes import (
+    AgreementLimits,
+    ComparisonDocument,
+    DayAgreement,
+    Histogram,
+    PricedPoint,
+    SegmentAgreement,
+    WorstPair,
+)
+from shadow.evidence.selection_bias import selection_bias
+from shadow.store import Store
+from shadow.store import evidence as stored_evidence
 from shadow.store.evidence import Pair
-from shadow.store.streams import Stream
-from shadow.verdict import Facts, date_of
+from shadow.verdict import StreamEvidence, date_of
 
 POINTS, RANKED, WORST = 1000, 20_000, 50
-_EDGES = [round(-0.3 + 0.02 * step, 2) for step in range(31)]
-"""Of the histogram of g; what is beyond falls into its end bins."""
+_EDGES = tuple(round(-0.3 + 0.02 * step, 2) for step in range(31))
+"""Of the histogram of g; values beyond them count in its end bins."""
 _DAYS = 400
 
 
-def agreement(
-    store: Store, models: Path, stream: Stream, facts: Facts, masked: Collection[str]
-) -> dict[str, Any]:
-    """The document; fields that are masked are in no house it shows."""
+def comparison_document(
+    store: Store, context: StreamContext, evidence: StreamEvidence, masked: Collection[str]
+) -> ComparisonDocument:
+    """Fill the document; masked fields are left out of every row it quotes."""
+    stream = context.stream
     with store.reading() as connection:
-        bins = evidence.gaps(connection, stream)
-        points = evidence.sample(connection, stream, POINTS)
-        live, candidate = evidence.prices(connection, stream, RANKED)
-        worst = evidence.worst(connection, stream, WORST)
-        told = selection(connection, models, stream, facts, masked)
-    quantiles = {f"p{percent}": comparison.gap_quantile(bins, percent / 100) for percent in (50, 90, 99)}
-    return {
-        **asdict(comparison.agreement(total([sums for _, sums in (*facts.days, *facts.preview)]))),
-        **quantiles,
-        "spearman": comparison.spearman(live, candidate) if len(live) > 1 else None,
-        "histogram": _histogram(np.log(candidate / live)),
-        "points": [_point(pair) for pair in points],
-        "segments": _segments(facts),
-        "days": _days(facts),
-        "worst": [_house(pair, masked) for pair in worst],
-        "selection": told,
-    }
+        bins = stored_evidence.gaps(connection, stream)
+        points = stored_evidence.sample(connection, stream, POINTS)
+        live, candidate = stored_evidence.prices(connection, stream, RANKED)
+        worst = stored_evidence.worst(connection, stream, WORST)
+        selection = selection_bias(connection, context, evidence.watermark.day, masked)
+    return ComparisonDocument(
+        **_agreement(total([sums for _, sums in (*evidence.days, *evidence.preview)])),
+        p50=comparison.gap_quantile(bins, 0.5),
+        p90=comparison.gap_quantile(bins, 0.9),
+        p99=comparison.gap_quantile(bins, 0.99),
+        spearman=comparison.spearman(live, candidate) if len(live) > 1 else None,
+        histogram=_histogram(np.log(candidate / live)),
+        points=tuple(map(_point, points)),
+        segments=_segments(evidence),
+        days=_days(evidence),
+        worst=tuple(_worst_pair(pair, masked) for pair in worst),
+        selection=selection,
+    )
 
 
-def _point(pair: Pair) -> dict[str, Any]:
-    return {
-        "id": str(pair.id),
-        "live": pair.live_dollars,
-        "candidate": pair.candidate_dollars,
-        "sold": pair.sold_dollars,
-    }
+def _agreement(sums: Sums) -> dict[str, Any]:
+    agreement = comparison.agreement(sums)
+    limits = None if agreement.limits is None else AgreementLimits(**asdict(agreement.limits))
+    return asdict(agreement) | {"limits": limits}
 
 
-def _house(pair: Pair, masked: Collection[str]) -> dict[str, Any]:
-    inputs = {name: value for name, value in pair.inputs.items() if name not in masked}
-    return _point(pair) | {"captured_at": pair.captured_at.isoformat(), "gap": pair.gap, "inputs": inputs}
+def _point(pair: Pair) -> PricedPoint:
+    return PricedPoint(str(pair.id), pair.live_dollars, pair.candidate_dollars, pair.sold_dollars)
 
 
-def _histogram(gaps: NDArray[np.float64]) -> dict[str, Any]:
-    """Of the sampled pairs: exact counts of |g| would not tell which way it goes."""
+def _worst_pair(pair: Pair, masked: Collection[str]) -> WorstPair:
+    return WorstPair(
+        str(pair.id),
+        pair.live_dollars,
+        pair.candidate_dollars,
+        pair.sold_dollars,
+        captured_at=pair.captured_at.isoformat(),
+        gap=pair.gap,
+        inputs={name: value for name, value in pair.inputs.items() if name not in masked},
+    )
+
+
+def _histogram(gaps: NDArray[np.float64]) -> Histogram:
+    """Count the sampled pairs: the exact counts are of |g|, which has no direction."""
     inside = np.clip(gaps, _EDGES[0], _EDGES[-1])
-    return {"edges": _EDGES, "counts": np.histogram(inside, _EDGES)[0].tolist()}
+    return Histogram(_EDGES, tuple(np.histogram(inside, _EDGES)[0].tolist()))
 
 
-def _segments(facts: Facts) -> list[dict[str, Any]]:
-    names = dict.fromkeys([*facts.segments, *facts.preview_segments])
-    parts = {name: _both(facts, name) for name in names}
-    return [{"segment": name, **_row(sums)} for name, sums in parts.items()]
+def _segments(evidence: StreamEvidence) -> tuple[SegmentAgreement, ...]:
+    names = dict.fromkeys([*evidence.segments, *evidence.preview_segments])
+    by_period = (evidence.segments, evidence.preview_segments)
+    return tuple(
+        SegmentAgreement(name, **_measures(total([sums[name] for sums in by_period if name in sums])))
+        for name in names
+    )
 
 
-def _both(facts: Facts, name: str) -> Sums:
-    return total([part[name] for part in (facts.segments, facts.preview_segments) if name in part])
+def _days(evidence: StreamEvidence) -> tuple[DayAgreement, ...]:
+    length = evidence.policy.day_seconds
+    newest = (*evidence.days, *evidence.preview)[-_DAYS:]
+    return tuple(DayAgreement(date_of(day, length), **_measures(sums)) for day, sums in newest if sums.pairs)
 
 
-def _days(facts: Facts) -> list[dict[str, Any]]:
-    length = facts.policy.day_seconds
-    newest = (*facts.days, *facts.preview)[-_DAYS:]
-    return [{"date": date_of(day, length), **_row(sums)} for day, sums in newest if sums.pairs]
-
-
-def _row(sums: Sums) -> dict[str, Any]:
-    found: Agreement = comparison.agreement(sums)
+def _measures(sums: Sums) -> dict[str, Any]:
+    agreement = comparison.agreement(sums)
     return {
-        "pairs": found.pairs,
-        "bias": found.bias,
-        "mad": found.mad,
-        "beyond_10": found.beyond_10,
+        "pairs": agreement.pairs,
+        "bias": agreement.bias,
+        "mad": agreement.mad,
+        "beyond_10": agreement.beyond_10,
         "sold": int(sums.sold),
         "mean": sums.d / sums.sold if sums.sold else None,
     }

@@ -1,99 +1,105 @@
-"""The `drift` document: fields ranked by how far they moved, both distributions, and the skew."""
+"""The `drift` document: the drift of every field with both distributions, and the training-serving skew."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import asdict
-from datetime import datetime
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
-from monitoring.statistics import drift as measured
+from monitoring.statistics import drift as statistics
 from shadow.evidence import drift
-from shadow.evidence.drift import CANDIDATE_PRICE, LIVE_PRICE, Moved, Reference, Window
+from shadow.evidence.context import StreamContext
+from shadow.evidence.documents.shapes import (
+    BinShare,
+    DriftDocument,
+    FieldDriftEntry,
+    PredictionDrift,
+    PredictionDrifts,
+    SkewEntry,
+    WindowEntry,
+)
+from shadow.evidence.drift import CANDIDATE_PRICE, LIVE_PRICE, ColumnDrift, DriftWindow, StreamDrift
 from shadow.policy import Policy
 from shadow.store import Store
 from shadow.store.drift import replays
 from shadow.store.drift.replays import Replay
-from shadow.store.streams import Stream
 from shadow.store.streams.excerpts import is_masked
 from shadow.verdict import date_of
 
-_PRICES = {"live": LIVE_PRICE, "candidate": CANDIDATE_PRICE}
+
+def drift_document(
+    store: Store, context: StreamContext, measured: StreamDrift, masked: Collection[str]
+) -> DriftDocument:
+    """Fill the document. Masked fields, and ages made of them, are left out but count for the state."""
+    policy, live = context.policy, context.live_reference
+    rank = {name: index for index, name in enumerate(live.by_importance, 1)}
+    return DriftDocument(
+        state=measured.state,
+        enough=measured.state is not None,
+        windows={str(length): _window(window, policy) for length, window in measured.windows.items()},
+        fields=tuple(
+            FieldDriftEntry(name, rank.get(name), **_column(name, measured, policy))
+            for name in live.fields
+            if not is_masked(name, masked)
+        ),
+        predictions=PredictionDrifts(
+            live=_predictions(LIVE_PRICE, measured, policy),
+            candidate=_predictions(CANDIDATE_PRICE, measured, policy),
+        ),
+        skew=tuple(_skew(replay, policy) for replay in _replays(store, context)),
+    )
 
 
-def document(
-    store: Store, models: Path, stream: Stream, policy: Policy, now: datetime, masked: Collection[str]
-) -> dict[str, Any]:
-    """Make the document. Masked fields, and ages made of them, are not in it but count for the state."""
-    reference = Reference(models, stream)
+def _replays(store: Store, context: StreamContext) -> list[Replay]:
+    models = (context.stream.terms.live, context.stream.candidate)
     with store.reading() as connection:
-        states = drift.states(connection, reference, policy, now)
-        windows = {
-            length: drift.window_before(connection, reference, policy, length, 0, now)
-            for length in policy.drift.windows_days
-        }
-        replayed = [
-            replays.newest(connection, model, policy.day_seconds)
-            for model in (stream.terms.live, stream.candidate)
-        ]
-    whole = drift.together(reference, states)
-    shown = [name for name in reference.live.fields if not is_masked(name, masked)]
-    place = {name: index for index, name in enumerate(reference.live.by_importance, 1)}
+        newest = [replays.newest(connection, model, context.policy.day_seconds) for model in models]
+    return [replay for replay in newest if replay is not None]
+
+
+def _predictions(name: str, measured: StreamDrift, policy: Policy) -> PredictionDrift | None:
+    return PredictionDrift(**_column(name, measured, policy)) if name in measured.states else None
+
+
+def _column(name: str, measured: StreamDrift, policy: Policy) -> dict[str, Any]:
+    windows = measured.windows
+    column = drift.first_sufficient(list(windows.values()), name, policy.drift.min_houses)
     return {
-        "state": whole,
-        "enough": whole is not None,
-        "windows": {str(length): _span(window, policy) for length, window in windows.items()},
-        "fields": [
-            {"field": name, "importance": place.get(name), **_column(name, windows, policy, states)}
-            for name in shown
-        ],
-        "predictions": {
-            role: _column(name, windows, policy, states) if name in states else None
-            for role, name in _PRICES.items()
-        },
-        "skew": [_skew(one, policy) for one in replayed if one is not None],
+        **asdict(column.drift),
+        "state": measured.states[name],
+        "psi_by_window": {str(length): window.columns[name].drift.psi for length, window in windows.items()},
+        **_distributions(column),
     }
 
 
-def _column(
-    name: str, windows: Mapping[int, Window], policy: Policy, states: Mapping[str, int | None]
-) -> dict[str, Any]:
-    moved = drift.widest(list(windows.values()), name, policy.drift.min_houses)
-    facts = {**asdict(moved.drift), "state": states[name]}
-    by_window = {str(length): window.columns[name].drift.psi for length, window in windows.items()}
-    return {**facts, "psi_by_window": by_window, **_distributions(moved)}
-
-
-def _distributions(moved: Moved) -> dict[str, Any]:
-    bins = measured.bins(moved.reference, moved.counts)
+def _distributions(column: ColumnDrift) -> dict[str, tuple[BinShare, ...]]:
+    bins = statistics.bins(column.reference, column.counts)
     return {
         "reference": _shares(bins.labels, bins.reference),
         "window": _shares(bins.labels, bins.window),
     }
 
 
-def _shares(labels: Collection[str], houses: Collection[int]) -> list[dict[str, Any]]:
-    whole = sum(houses)
-    return [
-        {"bin": label, "share": round(number / whole, 6) if whole else None}
-        for label, number in zip(labels, houses, strict=True)
-    ]
+def _shares(labels: Collection[str], rows: Collection[int]) -> tuple[BinShare, ...]:
+    total = sum(rows)
+    return tuple(
+        BinShare(label, round(number / total, 6) if total else None)
+        for label, number in zip(labels, rows, strict=True)
+    )
 
 
-def _span(window: Window, policy: Policy) -> dict[str, Any]:
-    length = policy.day_seconds
-    first, end = date_of(window.days.first, length), date_of(window.days.end, length)
-    return {"houses": window.houses, "from": first, "to": end}
+def _window(window: DriftWindow, policy: Policy) -> WindowEntry:
+    first, end = (date_of(day, policy.day_seconds) for day in (window.days.first, window.days.end))
+    return WindowEntry(window.rows, first, end)
 
 
-def _skew(one: Replay, policy: Policy) -> dict[str, Any]:
-    return {
-        "model": str(one.model),
-        "date": date_of(one.day, policy.day_seconds),
-        "houses": one.houses,
-        "worst_log_ratio": one.worst_log_ratio if isfinite(one.worst_log_ratio) else None,
-        "beyond": one.beyond,
-        "state": 2 if one.beyond else 0,
-    }
+def _skew(replay: Replay, policy: Policy) -> SkewEntry:
+    return SkewEntry(
+        model=str(replay.model),
+        date=date_of(replay.day, policy.day_seconds),
+        houses=replay.houses,
+        worst_log_ratio=replay.worst_log_ratio if isfinite(replay.worst_log_ratio) else None,
+        beyond=replay.beyond,
+        state=2 if replay.beyond else 0,
+    )

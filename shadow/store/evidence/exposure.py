@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
 
+from shadow.records import Candidate
 from shadow.store import candidates
 from shadow.store.database.partitions import first_id
 from shadow.store.database.tables import captures, drops, observations
@@ -13,7 +14,7 @@ from shadow.store.evidence.span import ids_in, milliseconds
 from shadow.store.streams import Stream
 
 
-def dropped(connection: Connection, stream: Stream, moment: datetime) -> int:
+def dropped(connection: Connection, stream: Stream, candidate: Candidate | None, moment: datetime) -> int:
     """Houses answered since the stream began, until a moment, that were dropped before they were stored.
 
     What was dropped has no id that says whether the candidate was to see it: its share of all of them.
@@ -22,22 +23,23 @@ def dropped(connection: Connection, stream: Stream, moment: datetime) -> int:
     query = select(func.coalesce(func.sum(drops.c.houses), 0)).where(
         drops.c.recorded_at >= stream.started_at, drops.c.recorded_at <= end
     )
-    return round(int(connection.execute(query).scalar_one()) * _share(connection, stream))
+    return round(int(connection.execute(query).scalar_one()) * _share(candidate))
 
 
-def pending(connection: Connection, stream: Stream) -> int:
+def pending(connection: Connection, stream: Stream, candidate: Candidate | None) -> int:
     """Stored houses of the stream beyond the candidate's places in the sources."""
-    candidate = candidates.by_id(connection, stream.terms.candidate_id)
     places = [] if candidate is None else candidates.cursors_of(connection, candidate)
     beyond = [
         and_(captures.c.source_id == place.source_id, captures.c.seq > place.seq)
         for place in places
         if place.pending > 0
     ]
-    return _count(connection, _to_be_seen(connection, stream), or_(*beyond)) if beyond else 0
+    return _count(connection, _to_be_seen(stream, candidate), or_(*beyond)) if beyond else 0
 
 
-def pending_as_of(connection: Connection, stream: Stream, moment: datetime) -> int:
+def pending_as_of(
+    connection: Connection, stream: Stream, candidate: Candidate | None, moment: datetime
+) -> int:
     """Houses of the stream until a moment that the candidate had not looked at by then, one by one."""
     looked_at = exists().where(
         observations.c.capture_id == captures.c.id,
@@ -45,23 +47,22 @@ def pending_as_of(connection: Connection, stream: Stream, moment: datetime) -> i
         observations.c.observed_at <= moment,
     )
     before = captures.c.id < first_id(milliseconds(moment))
-    return _count(connection, _to_be_seen(connection, stream), before, ~looked_at)
+    return _count(connection, _to_be_seen(stream, candidate), before, ~looked_at)
 
 
-def _to_be_seen(connection: Connection, stream: Stream) -> ColumnElement[bool]:
+def _to_be_seen(stream: Stream, candidate: Candidate | None) -> ColumnElement[bool]:
     """Captures of the stream that are in the candidate's sample."""
     ids, live = ids_in(stream), stream.terms.live
     return and_(
         captures.c.id >= ids.low,
         captures.c.id < ids.high,
-        captures.c.sample_key < _share(connection, stream),
+        captures.c.sample_key < _share(candidate),
         captures.c.live_name == live.name,
         captures.c.live_version == live.version,
     )
 
 
-def _share(connection: Connection, stream: Stream) -> float:
-    candidate = candidates.by_id(connection, stream.terms.candidate_id)
+def _share(candidate: Candidate | None) -> float:
     return 1.0 if candidate is None else candidate.sample
 
 

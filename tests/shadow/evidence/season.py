@@ -20,8 +20,9 @@ from model_package import artifact, profile
 from model_package.reference import ModelRef
 from model_package.schema import EXAMPLE
 from model_package.synthetic import synthetic
-from shadow.evidence.drift import Counting
-from shadow.evidence.streams import Opening
+from shadow.evidence.context import StreamContext
+from shadow.evidence.drift import BinCounter
+from shadow.evidence.streams import StreamOpener
 from shadow.policy import default_text
 from shadow.records import Capture, Deployment, NewObservation, Outcome, OutcomeState, new_capture_ids
 from shadow.settings import Settings
@@ -187,10 +188,14 @@ class Season:
         """Where the artifacts lie."""
         return self.settings.models
 
+    def context(self) -> StreamContext:
+        """The stream with its policy and references."""
+        return StreamContext.read(self.models, self.stream)
+
     def refresh(self) -> None:
         """Add up what has come."""
         refresh(self.store, self.stream)
-        Counting(self.models, self.stream).bring_up_to_date(self.store)
+        BinCounter(self.context()).update(self.store)
 
     def ask(self, moment: datetime, count: int = 1, live: ModelRef = LIVE, **values: object) -> list[UUID]:
         """Houses are answered and stored; nobody has looked at them."""
@@ -254,7 +259,7 @@ def begin(store: Store, models: Path, text: str = POLICY, sample: float = 1.0) -
     with store.writing() as connection:
         deployments.append(connection, Deployment(LIVE, START, "somebody", "first"))
         candidates.add(connection, CANDIDATE, sample, None, START, text)
-    (stream,) = Opening(store, models).keep_open()
+    (stream,) = StreamOpener(store, models).open_missing()
     return stream
 
 

@@ -15,8 +15,8 @@ from sqlalchemy import insert, update
 
 from model_package.reference import ModelRef
 from shadow.evidence import automation
-from shadow.evidence.cycle import Look
-from shadow.evidence.facts import facts_of
+from shadow.evidence.cycle import EvidenceCycle
+from shadow.evidence.judgement import current_evidence
 from shadow.policy import Policy
 from shadow.records import Deployment, DeploymentKind
 from shadow.store import deployments, open_store
@@ -32,12 +32,12 @@ ONLY_PROMOTE = changed(
 
 def judged(season: Season, text: str = AUTOMATIC) -> Verdict:
     """The verdict under a policy that allows so much."""
-    facts = facts_of(season.store, season.models, season.stream, NOW)
+    facts = current_evidence(season.store, season.context(), NOW)
     return decide(replace(facts, policy=Policy.parse(text)))
 
 
 def act(season: Season, verdict: Verdict) -> Deployment | None:
-    return automation.act(season.store, season.settings, verdict, 7, NOW)
+    return automation.apply_verdict(season.store, season.settings, verdict, 7, NOW)
 
 
 def history(season: Season) -> list[Deployment]:
@@ -54,8 +54,8 @@ def was_live_before(season: Season) -> None:
 
 def test_a_promotion_that_the_policy_allows_is_made_by_a_look_and_says_why(season: Season) -> None:
     season.write(update(tables.streams).values(policy=AUTOMATIC))
-    mine = Look(season.store, season.settings, threading.Event())
-    mine.once(NOW)
+    mine = EvidenceCycle(season.store, season.settings, threading.Event())
+    mine.run(NOW)
     _, made = history(season)
     assert (made.live, made.kind, made.by) == (CANDIDATE, DeploymentKind.PROMOTION, "policy")
     assert made.reason.startswith("automatic: gbm@1 is not worse than linear@1 by 0.00")
@@ -69,7 +69,7 @@ def test_a_promotion_that_the_policy_allows_is_made_by_a_look_and_says_why(seaso
     assert row is not None
     assert (row.stream_id, row.state.value) == (season.stream.id, "promote")
     # The model that was live is watched now, and nothing is promoted twice.
-    mine.once(NOW + timedelta(minutes=1))
+    mine.run(NOW + timedelta(minutes=1))
     assert len(history(season)) == 2
 
 
@@ -84,7 +84,7 @@ def test_without_leave_nothing_is_promoted(season: Season, text: str) -> None:
 
 @on_one_database
 def test_no_other_verdict_promotes(season: Season, caplog: pytest.LogCaptureFixture) -> None:
-    facts = facts_of(season.store, season.models, season.stream, NOW)
+    facts = current_evidence(season.store, season.context(), NOW)
     for lacking in ({"drift": 2}, {"drift": None}, {"days": facts.days[:20]}, {"schema_now": None}):
         verdict = decide(replace(facts, policy=Policy.parse(AUTOMATIC), **lacking))  # type: ignore[arg-type]
         assert verdict.state.value != "promote"
@@ -97,13 +97,13 @@ def test_no_other_verdict_promotes(season: Season, caplog: pytest.LogCaptureFixt
 def test_the_better_model_that_was_live_before_comes_back(season: Season) -> None:
     was_live_before(season)
     season.write(update(tables.streams).values(policy=AUTOMATIC))
-    mine = Look(season.store, season.settings, threading.Event())
-    mine.once(NOW)
+    mine = EvidenceCycle(season.store, season.settings, threading.Event())
+    mine.run(NOW)
     made = history(season)[-1]
     assert (made.live, made.kind, made.by) == (CANDIDATE, DeploymentKind.ROLLBACK, "policy")
     assert made.reason.startswith("automatic: gbm@1, live before, is proved better than linear@1")
     for minutes in (1, 2):
-        mine.once(NOW + timedelta(minutes=minutes))
+        mine.run(NOW + timedelta(minutes=minutes))
     assert len(history(season)) == 3
 
 

@@ -10,12 +10,11 @@ import pytest
 from season import CANDIDATE, DAY, DAYS, NOW, START, Season, on_one_database
 from sqlalchemy import delete, select, update
 
-from shadow.evidence import drift
-from shadow.evidence import reference as described
-from shadow.evidence.documents.drift import document
-from shadow.evidence.drift import CANDIDATE_PRICE, LIVE_PRICE, Reference
-from shadow.evidence.facts import judge
-from shadow.policy import Policy
+from shadow.evidence import drift, reference
+from shadow.evidence.documents.drift import drift_document
+from shadow.evidence.drift import CANDIDATE_PRICE, LIVE_PRICE
+from shadow.evidence.judgement import judge
+from shadow.json_shapes import to_json
 from shadow.store.database import tables
 
 MakeSeason = Callable[..., Season]
@@ -24,11 +23,8 @@ counts = tables.field_counts.c
 
 def states(season: Season, now: datetime = NOW) -> dict[str, int | None]:
     """Of every column, and of all together as `all`."""
-    reference = Reference(season.models, season.stream)
-    policy = Policy.parse(season.stream.terms.policy)
-    with season.store.reading() as connection:
-        found = drift.states(connection, reference, policy, now)
-    return {**found, "all": drift.together(reference, found)}
+    measured = drift.measure(season.store, season.context(), now)
+    return {**measured.states, "all": measured.state}
 
 
 def move(season: Season, field: str, first: datetime, to: str = "99") -> None:
@@ -80,7 +76,7 @@ def test_below_500_houses_nothing_is_known(season: Season) -> None:
     early = START + 19 * DAY
     found = states(season, early)
     assert set(found.values()) == {None}
-    assert judge(season.store, season.models, CANDIDATE, early).found.facts.drift is None
+    assert judge(season.store, season.models, CANDIDATE, early).evidence.drift is None
     # From the day on which three windows hold 500, it is known.
     assert states(season, START + 23 * DAY)["living_area"] == 2
 
@@ -88,8 +84,7 @@ def test_below_500_houses_nothing_is_known(season: Season) -> None:
 @on_one_database
 def test_a_candidate_that_sees_a_sample_is_told_by_its_own_houses(season: Season) -> None:
     season.write(update(tables.field_counts).values(houses=counts.houses * 5))
-    reference = Reference(season.models, season.stream)
-    mine = (counts.profile == reference.candidate.digest) & (counts.field == "prediction")
+    mine = (counts.profile == season.context().candidate_reference.digest) & (counts.field == "prediction")
     season.write(update(tables.field_counts).where(mine).values(houses=(counts.houses / 5)))
     move_of_candidate = {"bin": "99"}
     before = states(season)
@@ -106,18 +101,18 @@ def test_many_small_things_are_red_together_and_one_unimportant_field_is_not(sea
     found = states(season)
     # Not among the five most important, yet a quarter of the four fields.
     assert (found["lot_frontage"], found["all"]) == (2, 2)
-    reference = Reference(season.models, season.stream)
-    assert reference.live.by_importance == ("age", "neighborhood", "living_area")
+    live = season.context().live_reference
+    assert live.by_importance == ("age", "neighborhood", "living_area")
     alone = {str(number): 0 for number in range(9)} | {"lot_frontage": 2}
-    assert drift.together(reference, alone) == 1
-    assert drift.together(reference, alone | {"lot_frontage": 0, "age": 2}) == 2
+    assert drift.overall_state(live, alone) == 1
+    assert drift.overall_state(live, alone | {"lot_frontage": 0, "age": 2}) == 2
 
 
 @on_one_database
 def test_the_document_shows_the_window_that_has_enough_houses(season: Season) -> None:
     def column(name: str) -> dict[str, Any]:
-        policy = Policy.parse(season.stream.terms.policy)
-        made = document(season.store, season.models, season.stream, policy, NOW, ())
+        measured = drift.measure(season.store, season.context(), NOW)
+        made = to_json(drift_document(season.store, season.context(), measured, ()))
         (found,) = [one for one in made["fields"] if one["field"] == name]
         return dict(found) | {"windows": made["windows"]}
 
@@ -132,11 +127,11 @@ def test_the_document_shows_the_window_that_has_enough_houses(season: Season) ->
 
 @on_one_database
 def test_a_profile_that_tells_nothing_leaves_drift_unknown(season: Season) -> None:
-    reference = Reference(season.models, season.stream)
-    for one in (reference.live, reference.candidate):
+    context = season.context()
+    for one in (context.live_reference, context.candidate_reference):
         object.__setattr__(one, "profile", {})
     try:
         assert states(season) == {"all": None}
-        drift.Counting(season.models, season.stream).bring_up_to_date(season.store)
+        drift.BinCounter(context).update(season.store)
     finally:
-        described._described.cache_clear()
+        reference._read.cache_clear()

@@ -12,7 +12,7 @@ import pytest
 from season import CANDIDATE, DAY, NOW, START, Season, on_one_database
 from sqlalchemy import delete, select, update
 
-from shadow.evidence.cycle import Look
+from shadow.evidence.cycle import EvidenceCycle
 from shadow.records import CandidateState, capture_time
 from shadow.store import candidates
 from shadow.store.database import tables
@@ -26,7 +26,7 @@ MIDDLE = START + 20 * DAY
 
 
 def look(season: Season, moment: datetime = NOW) -> None:
-    assert Look(season.store, season.settings, threading.Event()).once(moment) == 1
+    assert EvidenceCycle(season.store, season.settings, threading.Event()).run(moment) == 1
 
 
 def prune(season: Season, before: datetime) -> PrunedRows:
@@ -118,7 +118,7 @@ def test_a_document_that_was_being_made_while_it_was_pruned_does_not_bring_rows_
         made_before = documents.get(connection, season.stream.id, "comparison")
     assert made_before is not None
     prune(season, MIDDLE)
-    late = Look(season.store, season.settings, threading.Event())
+    late = EvidenceCycle(season.store, season.settings, threading.Event())
     late._leave(season.stream, "comparison", NOW, dict(made_before.body))
     assert quoted(season)
     assert all(capture_time(name) >= MIDDLE for name in quoted(season))

@@ -16,7 +16,7 @@ from sqlalchemy import insert, update
 
 from model_package.reference import ModelRef
 from monitoring import metrics
-from shadow.evidence.cycle import Look
+from shadow.evidence.cycle import EvidenceCycle
 from shadow.evidence.gauges import gauges
 from shadow.store.database import tables
 from shadow.store.drift import replays
@@ -42,7 +42,7 @@ def looked(season: Season) -> Season:
     season.write(update(tables.deployments).where(tables.deployments.c.id == 1).values(kind="promotion"))
     with season.store.writing() as connection:
         replays.record(connection, Replay(CANDIDATE, 86_400, 20_000, 10, 0.5, 3, NOW))
-    Look(season.store, season.settings, threading.Event()).once(NOW)
+    EvidenceCycle(season.store, season.settings, threading.Event()).run(NOW)
     return season
 
 
@@ -121,7 +121,7 @@ def test_of_several_candidates_each_has_its_replays_and_drift_is_the_newest(seas
 def test_what_is_not_known_has_no_sample(make_season: MakeSeason) -> None:
     season = make_season("new")
     season.write(tables.outcomes.delete())
-    Look(season.store, season.settings, threading.Event()).once(NOW)
+    EvidenceCycle(season.store, season.settings, threading.Event()).run(NOW)
     found = told(season)
     assert found["umbra_loss_ratio"] == found["umbra_loss_difference_ratio"] == {}
     assert found["umbra_rollback_alarm"] == {}

@@ -13,9 +13,10 @@ from sqlalchemy import delete, insert, update
 
 from model_package.reference import ModelRef
 from monitoring.statistics.sums import Sums
-from shadow.evidence.decision_basis import judgement
-from shadow.evidence.facts import facts_of, judge, watermark
+from shadow.evidence.decision_basis import decision_basis
+from shadow.evidence.judgement import current_evidence, judge
 from shadow.evidence.reference import AnotherArtifact
+from shadow.evidence.stream_evidence import gather, gather_as_of, watermark
 from shadow.policy import Policy, demo_text
 from shadow.records import CandidateState, Deployment, VerdictState
 from shadow.rollout import Decision, PromotionRefused, promote
@@ -23,13 +24,14 @@ from shadow.store import candidates, deployments, streams
 from shadow.store.database import tables
 from shadow.store.evidence import Delays
 from shadow.store.streams import NotJudged
+from shadow.verdict import verdict_json
 
 MakeSeason = Callable[..., Season]
 
 
 def told(season: Season, **when: Any) -> dict[str, Any]:
     """The document of the verdict now, or as of a moment."""
-    return judge(season.store, season.models, CANDIDATE, NOW, **when).as_json()
+    return verdict_json(judge(season.store, season.models, CANDIDATE, NOW, **when))
 
 
 def rule(document: dict[str, Any], name: str) -> dict[str, Any]:
@@ -81,7 +83,7 @@ def test_a_price_that_no_logarithm_bears_stops_no_evidence(season: Season, price
 
 def mature_days(season: Season) -> dict[int, Sums]:
     """The sums of the days that are judged."""
-    return dict(facts_of(season.store, season.models, season.stream, NOW).days)
+    return dict(current_evidence(season.store, season.context(), NOW).days)
 
 
 @on_one_database
@@ -161,9 +163,9 @@ def test_without_outcomes_nothing_is_ever_promoted(make_season: MakeSeason) -> N
     for days in (0, 30, 60, 100, 139, 1000):
         verdict = judge(season.store, season.models, CANDIDATE, NOW + days * DAY)
         assert verdict.state is not VerdictState.PROMOTE
-        assert verdict.as_json()["counts"]["sold"] == 0
+        assert verdict_json(verdict)["counts"]["sold"] == 0
     assert verdict.state is VerdictState.EXPIRED
-    assert verdict.as_json()["counts"]["pairs"] > 900
+    assert verdict_json(verdict)["counts"]["pairs"] > 900
 
 
 @on_one_database
@@ -176,7 +178,7 @@ def test_who_is_not_judged_is_told_why(season: Season) -> None:
     assert "no candidate, or the worker has not begun" in words(ModelRef("gbm", "7"))
     assert "no candidate, or the worker has not begun" in words(LIVE)
     assert "was no candidate then" in words(CANDIDATE, as_of=START - DAY)
-    assert "nobody can know yet" in words(CANDIDATE, as_of=NOW + DAY)
+    assert "is in the future" in words(CANDIDATE, as_of=NOW + DAY)
 
 
 def test_old_evidence_does_not_promote_a_candidate_that_was_added_again(season: Season) -> None:
@@ -191,7 +193,7 @@ def test_old_evidence_does_not_promote_a_candidate_that_was_added_again(season: 
             season.store,
             season.models,
             CANDIDATE,
-            lambda: judgement(season.store, season.models, CANDIDATE, NOW),
+            lambda: decision_basis(season.store, season.models, CANDIDATE, NOW),
             Decision("somebody", "soon", NOW),
         )
     assert told(season, as_of=NOW - DAY)["state"] == "promote"  # what it was then, it was
@@ -201,7 +203,7 @@ def test_old_evidence_does_not_promote_a_candidate_that_was_added_again(season: 
 def test_a_verdict_against_a_model_that_is_live_no_more_promotes_nobody(season: Season) -> None:
     with season.store.writing() as connection:
         deployments.append(connection, Deployment(ModelRef("gbm", "5"), NOW, "somebody", "meanwhile"))
-    assert judgement(season.store, season.models, CANDIDATE, NOW) is None
+    assert decision_basis(season.store, season.models, CANDIDATE, NOW) is None
 
 
 @on_one_database
@@ -220,8 +222,10 @@ def test_houses_outside_of_the_sample_are_no_pending_ones_and_drops_count_by_sha
     season.write(insert(tables.drops).values(**lost, houses=5000, recorded_at=START - DAY))
     season.ask(NOW - timedelta(hours=1), 400)
 
-    def exposure(when: Any, again: bool) -> Any:
-        return facts_of(season.store, season.models, season.stream, when, again=again).exposure
+    def exposure(when: Any, from_ledger: bool) -> Any:
+        policy = Policy.parse(season.stream.terms.policy)
+        gather_evidence = gather_as_of if from_ledger else gather
+        return gather_evidence(season.store, season.stream, policy, None, when).exposure
 
     now, then = exposure(NOW, False), exposure(NOW, True)
     assert now == then

@@ -15,7 +15,7 @@ import pytest
 from season import CANDIDATE, DAY, NOW, START, Died, Season, alike, die_after, on_one_database, outcome, save
 from sqlalchemy import event, select, text, update
 
-from shadow.evidence.cycle import Look
+from shadow.evidence.cycle import EvidenceCycle
 from shadow.store import StoreUnavailable, candidates, open_store
 from shadow.store.database import tables
 from shadow.store.retention.prune import remove_before
@@ -37,10 +37,10 @@ MADE = (
 NUMBER, TEXT, LIST = (int, float), str, list
 
 
-def look(season: Season, when: Any = NOW, **values: object) -> Look:
+def look(season: Season, when: Any = NOW, **values: object) -> EvidenceCycle:
     """A look by a new process."""
-    made = Look(season.store, season.settings, threading.Event())
-    made.once(when)
+    made = EvidenceCycle(season.store, season.settings, threading.Event())
+    made.run(when)
     return made
 
 
@@ -294,14 +294,14 @@ def test_a_verdict_is_a_row_and_a_line_only_when_its_state_changes(
     season: Season, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "umbra.verdict")
-    mine = Look(season.store, season.settings, threading.Event())
+    mine = EvidenceCycle(season.store, season.settings, threading.Event())
     pause = timedelta(seconds=season.settings.evidence_seconds)
     for number in range(3):
-        assert mine.once(NOW + number * pause) == 1
+        assert mine.run(NOW + number * pause) == 1
     assert states(season) == ["promote"]
     disaster(season)
     for number in range(3, 6):
-        mine.once(NOW + number * pause)
+        mine.run(NOW + number * pause)
     assert states(season) == ["promote", "blocked"]
     lines = [one.fields for one in caplog.records if one.message == "verdict_changed"]  # type: ignore[attr-defined]
     assert [(one["previous_verdict"], one["verdict"]) for one in lines] == [
@@ -330,10 +330,10 @@ def disaster(season: Season) -> None:
 def test_a_candidate_that_was_just_judged_elsewhere_is_left_alone(season: Season) -> None:
     look(season)
     soon = NOW + timedelta(seconds=season.settings.evidence_seconds / 3)
-    assert Look(season.store, season.settings, threading.Event()).once(soon) == 0
+    assert EvidenceCycle(season.store, season.settings, threading.Event()).run(soon) == 0
     # A host whose clock was ahead by an hour is gone: nobody waits for that hour.
     season.write(update(tables.snapshots).values(computed_at=NOW + timedelta(hours=1)))
-    assert Look(season.store, season.settings, threading.Event()).once(NOW) == 1
+    assert EvidenceCycle(season.store, season.settings, threading.Event()).run(NOW) == 1
 
 
 # ---- however it ends
@@ -346,7 +346,7 @@ def test_a_look_that_dies_anywhere_is_gone_on_with_and_ends_the_same(make_season
     for statements in count(12, 71):
         end = die_after(season.store, statements)
         with suppress(Died):
-            Look(season.store, season.settings, threading.Event()).once(NOW)
+            EvidenceCycle(season.store, season.settings, threading.Event()).run(NOW)
         end()
         if documents(season).keys() == set(KINDS):
             break
@@ -368,7 +368,7 @@ def test_a_stop_in_the_midst_judges_nothing_half_added_up(make_season: MakeSeaso
             stop.set()
 
     event.listen(season.store._engine, "before_cursor_execute", counted)
-    assert Look(season.store, season.settings, stop).once(NOW) == 0
+    assert EvidenceCycle(season.store, season.settings, stop).run(NOW) == 0
     event.remove(season.store._engine, "before_cursor_execute", counted)
     assert stop.is_set()
     assert documents(season) == {}
@@ -383,7 +383,8 @@ def test_workers_of_three_hosts_double_nothing(make_season: MakeSeason) -> None:
     others = [open_store(season.store.url) for _ in range(3)]
     with ThreadPoolExecutor(len(others)) as at_once:
         found = [
-            at_once.submit(Look(other, season.settings, threading.Event()).once, NOW) for other in others
+            at_once.submit(EvidenceCycle(other, season.settings, threading.Event()).run, NOW)
+            for other in others
         ]
         assert sum(one.result(timeout=120) for one in found) >= 1
     for other in others:
@@ -400,13 +401,13 @@ def test_one_candidate_that_cannot_be_judged_is_told_once_and_holds_up_no_other(
     with season.store.writing() as connection:
         second = save(season.models, "gbm", profile(season), {})
         candidates.add(connection, second, 1.0, None, NOW - DAY)
-    first = Look(season.store, season.settings, threading.Event())
-    assert first.once(NOW) == 2
+    first = EvidenceCycle(season.store, season.settings, threading.Event())
+    assert first.run(NOW) == 2
     season.write(
         update(tables.streams).where(tables.streams.c.id == season.stream.id).values(policy="no policy")
     )
     pause = timedelta(seconds=season.settings.evidence_seconds)
-    assert [first.once(NOW + number * pause) for number in (1, 2)] == [1, 1]
+    assert [first.run(NOW + number * pause) for number in (1, 2)] == [1, 1]
     failed = [one for one in caplog.records if one.message == "look_failed"]
     assert [one.fields["candidate"] for one in failed] == [str(CANDIDATE)]  # type: ignore[attr-defined]
 

@@ -14,7 +14,7 @@ from sqlalchemy import insert, select, update
 
 from model_package import artifact, manifest
 from model_package.reference import ModelRef
-from shadow.evidence.streams import Opening
+from shadow.evidence.streams import StreamOpener
 from shadow.policy import Policy, default_text
 from shadow.records import CandidateState, Deployment, DeploymentKind
 from shadow.store import Store, candidates, deployments, open_store, streams
@@ -32,7 +32,7 @@ def season(make_season: MakeSeason) -> Season:
 
 
 def opened(season: Season) -> list[Stream]:
-    return Opening(season.store, season.models).keep_open()
+    return StreamOpener(season.store, season.models).open_missing()
 
 
 def add(season: Season, model: ModelRef, text: str | None = None, when: Any = SOON) -> None:
@@ -152,16 +152,16 @@ def test_an_unreadable_artifact_is_told_once_and_opened_when_mended(
     kept = {path: path.read_bytes() for path in place.iterdir()}
     spoil(place)
     add(season, second)
-    opening = Opening(season.store, season.models)
+    opening = StreamOpener(season.store, season.models)
     caplog.set_level("INFO")
     for _ in range(3):
-        assert [stream.candidate for stream in opening.keep_open()] == [CANDIDATE]
+        assert [stream.candidate for stream in opening.open_missing()] == [CANDIDATE]
     assert told(caplog) == ["stream_not_opened"]
     assert words in str(caplog.records[0].error)  # type: ignore[attr-defined]
     for path, data in kept.items():
         path.unlink(missing_ok=True)
         path.write_bytes(data)
-    assert [stream.candidate for stream in opening.keep_open()] == [CANDIDATE, second]
+    assert [stream.candidate for stream in opening.open_missing()] == [CANDIDATE, second]
     assert told(caplog) == ["stream_not_opened", "stream_opened"]
 
 
@@ -206,7 +206,7 @@ def test_two_workers_open_each_stream_once(season: Season, caplog: pytest.LogCap
     caplog.set_level("INFO")
     others: list[Store] = [open_store(season.store.url) for _ in range(3)]
     with ThreadPoolExecutor(len(others)) as at_once:
-        found = [at_once.submit(Opening(other, season.models).keep_open) for other in others]
+        found = [at_once.submit(StreamOpener(other, season.models).keep_open) for other in others]
         for one in found:
             one.result(timeout=60)
     for other in others:
@@ -218,4 +218,4 @@ def test_two_workers_open_each_stream_once(season: Season, caplog: pytest.LogCap
 
 
 def test_nothing_is_opened_before_the_first_deployment(store: Store, tmp_path: Path) -> None:
-    assert Opening(store, tmp_path).keep_open() == []
+    assert StreamOpener(store, tmp_path).open_missing() == []

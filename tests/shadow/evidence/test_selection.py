@@ -13,15 +13,15 @@ from sqlalchemy import delete, select
 
 from model_package import profile
 from monitoring.statistics.drift import YELLOW_PSI
-from shadow.evidence.documents.comparison import agreement
-from shadow.evidence.facts import facts_of
-from shadow.evidence.reference import Described
-from shadow.evidence.selection_bias import LEAST, _counted, compare
+from shadow.evidence.documents.comparison import comparison_document
+from shadow.evidence.judgement import current_evidence
+from shadow.evidence.reference import Reference
+from shadow.evidence.selection_bias import LEAST, compare, count_by_bin
 from shadow.records import new_capture_ids
 from shadow.store import evidence
 from shadow.store.database import tables
 from shadow.store.evidence import Pair
-from shadow.verdict import decide
+from shadow.verdict import decide, verdict_json
 
 ROWS = rows_of(3, 3000)
 Sells = Callable[[Mapping[str, Any], Pair, float], bool]
@@ -29,11 +29,11 @@ Sells = Callable[[Mapping[str, Any], Pair, float], bool]
 
 
 @pytest.fixture(scope="module")
-def live() -> Described:
+def live() -> Reference:
     """A live model that learned from such houses."""
     prices = np.array([worth(row) for row in ROWS])
     said = profile.build(ROWS, prices, (prices, prices))
-    return Described(LIVE, "1" * 64, "2" * 64, said, ("living_area", "overall_quality"))
+    return Reference(LIVE, "1" * 64, "2" * 64, said, ("living_area", "overall_quality"))
 
 
 def worth(row: Mapping[str, Any]) -> float:
@@ -60,37 +60,37 @@ def cheap(_row: Mapping[str, Any], pair: Pair, drawn: float) -> bool:
 
 
 def named(found: Mapping[str, Any], state: int) -> set[str]:
-    return {row["field"] for row in found["fields"] if row["state"] == state}
+    return {row.field for row in found.fields if row.state == state}
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_houses_that_sell_by_chance_are_like_the_others(live: Described, seed: int) -> None:
+def test_houses_that_sell_by_chance_are_like_the_others(live: Reference, seed: int) -> None:
     found = compare(houses(by_chance, seed), live, ())
-    assert found["gap"]["state"] == 0
-    assert {row["field"] for row in found["fields"]} == set(live.fields)
+    assert found.gap.state == 0
+    assert {row.field for row in found.fields} == set(live.fields)
     # The neighbourhoods are many: of 400 unsold houses chance alone moves them as far as what would count.
-    undecided = {row["field"] for row in found["fields"] if row["state"] is None}
+    undecided = {row.field for row in found.fields if row.state is None}
     assert undecided <= {"neighborhood"}
     assert named(found, 0) | undecided == set(live.fields)
-    assert found["state"] == (None if undecided else 0)
-    assert found["sold"] + found["unsold"] == 2000
+    assert found.state == (None if undecided else 0)
+    assert found.sold + found.unsold == 2000
 
 
-def test_when_only_cheap_houses_are_sold_the_fields_that_make_prices_are_red(live: Described) -> None:
+def test_when_only_cheap_houses_are_sold_the_fields_that_make_prices_are_red(live: Reference) -> None:
     found = compare(houses(cheap), live, ())
-    assert found["state"] == 2
+    assert found.state == 2
     assert {"living_area", "overall_quality"} <= named(found, 2)
-    assert found["fields"][0]["field"] in ("living_area", "overall_quality")
-    assert found["gap"]["state"] == 0
-    ranks = [(row["state"], row["psi"]) for row in found["fields"]]
+    assert found.fields[0].field in ("living_area", "overall_quality")
+    assert found.gap.state == 0
+    ranks = [(row.state, row.psi) for row in found.fields]
     assert ranks == sorted(ranks, reverse=True)
     json.dumps(found, allow_nan=False)
 
 
-def test_prices_that_come_where_the_candidate_is_dearer_show_in_the_gap_alone(live: Described) -> None:
+def test_prices_that_come_where_the_candidate_is_dearer_show_in_the_gap_alone(live: Reference) -> None:
     found = compare(houses(lambda _row, pair, drawn: drawn < (0.9 if pair.gap > 0 else 0.4)), live, ())
-    assert found["gap"]["state"] == 2
-    assert found["state"] == 2
+    assert found.gap.state == 2
+    assert found.state == 2
     assert named(found, 0) == set(live.fields)
 
 
@@ -102,41 +102,41 @@ def test_prices_that_come_where_the_candidate_is_dearer_show_in_the_gap_alone(li
         ("neighborhood", lambda row, _, drawn: drawn < (0.3 if row["neighborhood"] < "G" else 0.9)),
     ],
 )
-def test_a_planted_selection_is_found_where_it_is(live: Described, field: str, sells: Sells) -> None:
+def test_a_planted_selection_is_found_where_it_is(live: Reference, field: str, sells: Sells) -> None:
     found = compare(houses(sells), live, ())
     assert field in named(found, 2)
-    assert found["fields"][0]["field"] == field
+    assert found.fields[0].field == field
 
 
-def test_masked_fields_and_ages_made_of_them_count_for_nothing(live: Described) -> None:
+def test_masked_fields_and_ages_made_of_them_count_for_nothing(live: Reference) -> None:
     found = compare(houses(cheap), live, ("overall_quality", "year_sold"))
-    shown = {row["field"] for row in found["fields"]}
+    shown = {row.field for row in found.fields}
     assert shown == set(live.fields) - {"overall_quality", *profile.AGES}
 
 
-def test_of_a_hundred_houses_a_side_something_is_said_and_of_fewer_nothing(live: Described) -> None:
+def test_of_a_hundred_houses_a_side_something_is_said_and_of_fewer_nothing(live: Reference) -> None:
     pairs = houses(by_chance)
     sold = [one for one in pairs if one.sold_dollars is not None]
     unsold = [one for one in pairs if one.sold_dollars is None]
-    assert compare([*sold, *unsold[:LEAST]], live, ())["gap"]["state"] is not None
+    assert compare([*sold, *unsold[:LEAST]], live, ()).gap.state is not None
     for few in ([*sold, *unsold[: LEAST - 1]], [*sold[: LEAST - 1], *unsold], []):
         found = compare(few, live, ())
-        assert (found["state"], found["gap"]["psi"], found["fields"]) == (None, None, [])
+        assert (found.state, found.gap.psi, found.fields) == (None, None, ())
 
 
-def test_what_chance_alone_reaches_of_few_houses_is_too_few_to_tell_and_not_in_order(live: Described) -> None:
+def test_what_chance_alone_reaches_of_few_houses_is_too_few_to_tell_and_not_in_order(live: Reference) -> None:
     pairs = houses(by_chance)
     sold = [one for one in pairs if one.sold_dollars is not None]
     unsold = [one for one in pairs if one.sold_dollars is None]
     found = compare([*sold, *unsold[:107]], live, ())
-    reached = [row for row in found["fields"] if YELLOW_PSI < row["psi"] <= row["floor"]]
+    reached = [row for row in found.fields if YELLOW_PSI < row.psi <= row.floor]
     assert reached
-    assert [row["state"] for row in reached] == [None] * len(reached)
-    assert found["state"] is None
-    assert all(row["psi"] <= YELLOW_PSI for row in found["fields"] if row["state"] == 0)
+    assert [row.state for row in reached] == [None] * len(reached)
+    assert found.state is None
+    assert all(row.psi <= YELLOW_PSI for row in found.fields if row.state == 0)
 
 
-def test_what_is_kept_while_houses_are_counted_does_not_grow_with_them(live: Described) -> None:
+def test_what_is_kept_while_houses_are_counted_does_not_grow_with_them(live: Reference) -> None:
     def counted(most: int) -> int:
         pairs = (
             Pair(name, 1e5, 1e5, None, {**row, "living_area": 500 + place / 7, "lot_area": 1000 + place / 3})
@@ -144,17 +144,17 @@ def test_what_is_kept_while_houses_are_counted_does_not_grow_with_them(live: Des
                 zip(new_capture_ids(most, 0, 1), rows_of(4, 500) * (most // 500), strict=True)
             )
         )
-        return sum(len(bins) for side in _counted(pairs, live.fields) for bins in side.bins.values())
+        return sum(len(bins) for side in count_by_bin(pairs, live.fields) for bins in side.bins.values())
 
     assert counted(4000) <= counted(500) * 1.2
 
 
-def test_what_a_house_was_not_asked_is_missing(live: Described) -> None:
+def test_what_a_house_was_not_asked_is_missing(live: Reference) -> None:
     pairs = [Pair(one.id, 1.0, 1.0, one.sold_dollars, {"living_area": 1500}) for one in houses(by_chance)]
-    assert compare(pairs, live, ())["state"] == 0
+    assert compare(pairs, live, ()).state == 0
 
 
-def test_missing_is_a_value_of_its_own(live: Described) -> None:
+def test_missing_is_a_value_of_its_own(live: Reference) -> None:
     pairs = [
         Pair(one.id, 1.0, 1.0, one.sold_dollars, {"lot_frontage": None if one.sold_dollars else 1.0})
         for one in houses(by_chance)
@@ -166,18 +166,18 @@ def test_missing_is_a_value_of_its_own(live: Described) -> None:
 
 
 def selection(season: Season) -> dict[str, Any]:
-    facts = facts_of(season.store, season.models, season.stream, NOW)
-    found = agreement(season.store, season.models, season.stream, facts, season.settings.masked_fields)
-    return dict(found["selection"])
+    facts = current_evidence(season.store, season.context(), NOW)
+    found = comparison_document(season.store, season.context(), facts, season.settings.masked_fields)
+    return found.selection
 
 
 def test_it_is_of_the_houses_of_mature_days_that_were_not_withdrawn(season: Season) -> None:
     found = selection(season)
-    counts = decide(facts_of(season.store, season.models, season.stream, NOW)).as_json()["counts"]
-    assert (found["sold"], found["unsold"]) == (counts["sold"], counts["unsold"])
+    counts = verdict_json(decide(current_evidence(season.store, season.context(), NOW)))["counts"]
+    assert (found.sold, found.unsold) == (counts["sold"], counts["unsold"])
     assert counts["withdrawn"] > 0
     assert counts["pairs"] < len(season.houses)
-    assert found["state"] is None
+    assert found.state is None
 
 
 @on_one_database
@@ -185,13 +185,13 @@ def test_outcomes_that_never_come_for_large_houses_are_seen(season: Season) -> N
     large = [one.id for one in season.houses if one.capture.inputs["living_area"] > 1800]
     season.write(delete(tables.outcomes).where(tables.outcomes.c.capture_id.in_(large)))
     found = selection(season)
-    assert found["state"] == 2
+    assert found.state == 2
     assert named(found, 2) == {"living_area"}
-    assert found["gap"]["state"] == 0
+    assert found.gap.state == 0
 
 
 def test_the_lowest_sample_keys_are_taken_whatever_was_sold(season: Season) -> None:
-    day = facts_of(season.store, season.models, season.stream, NOW).watermark.day
+    day = current_evidence(season.store, season.context(), NOW).watermark.day
     assert day is not None
     with season.store.reading() as connection:
         every = list(evidence.mature_sample(connection, season.stream, day + 1, 20_000))

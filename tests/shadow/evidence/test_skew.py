@@ -26,9 +26,8 @@ from season import (
 from sqlalchemy import func, select, update
 
 from model_package.reference import ModelRef
-from shadow.evidence import skew
-from shadow.evidence.documents.drift import document
-from shadow.policy import Policy
+from shadow.evidence import drift, skew
+from shadow.evidence.documents.drift import drift_document
 from shadow.records import Capture, NewObservation
 from shadow.store.database import tables
 from shadow.store.drift import replays
@@ -117,10 +116,9 @@ def test_a_price_that_was_altered_is_found(season: Season, caplog: pytest.LogCap
     assert other_found is not None
     assert (other_found.beyond, other_found.worst_log_ratio) == (1, pytest.approx(math.log(2), abs=0.01))
     assert [one.levelname for one in caplog.records if one.message == "replayed"] == ["ERROR", "ERROR"]
-    shown = document(
-        season.store, season.models, season.stream, Policy.parse(season.stream.terms.policy), LATER, ()
-    )
-    assert [(one["model"], one["beyond"], one["state"]) for one in shown["skew"]] == [
+    measured = drift.measure(season.store, season.context(), LATER)
+    document = drift_document(season.store, season.context(), measured, ())
+    assert [(entry.model, entry.beyond, entry.state) for entry in document.skew] == [
         ("linear@1", 1, 2),
         ("gbm@1", 1, 2),
     ]

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from season import DAY, NOW, Season, outcome
 
-from shadow.evidence.cycle import Look
+from shadow.evidence.cycle import EvidenceCycle
 
 WARM, LOOKS, HOUSES = 3, 6, 50
 
@@ -24,14 +24,14 @@ def test_a_look_keeps_no_object_and_no_statement_although_the_data_grow(
     make_season: Callable[..., Season],
 ) -> None:
     season = make_season("kept")
-    look = Look(season.store, season.settings, threading.Event())
+    look = EvidenceCycle(season.store, season.settings, threading.Event())
     counts = []
     for number in range(WARM + LOOKS):
         moment = NOW + number * timedelta(hours=1)
         ids = season.ask(moment, HOUSES)
         season.score(ids, 150_000.0, moment)
         season.report([outcome(name, 140_000.0, moment) for name in ids], moment)
-        assert look.once(moment + DAY / 48) == 1
+        assert look.run(moment + DAY / 48) == 1
         counts.append(kept(season))
     objects, statements = zip(*counts[WARM:], strict=True)
     assert max(objects) - min(objects) < HOUSES * LOOKS / 2

@@ -1,4 +1,7 @@
-"""Facts: everything a verdict is made of. Sums only, of whole mature days: what came early cannot count."""
+"""The evidence about one candidate: everything a verdict is computed from.
+
+Sums of whole mature days only, so that outcomes that come early cannot count.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +14,19 @@ from monitoring.statistics.sums import Sums, total
 from shadow.policy import Policy
 from shadow.records import VerdictState
 
-Days = tuple[tuple[int, Sums], ...]
+DaySums = tuple[tuple[int, Sums], ...]
+"""Days of the stream's length, counted from 1970, ascending, each with its sums."""
 
 
 class ImmatureDay(ValueError):
-    """A day was given as mature that the watermark has not passed."""
+    """A day beyond the watermark was passed in as mature."""
 
     safe_to_log = True
 
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """The newest mature day (None: none yet), how long days take to mature, and how many delays say so."""
+    """The newest mature day (None: none yet), the time a day takes to mature, and the delays it rests on."""
 
     day: int | None
     maturity_seconds: float
@@ -31,7 +35,7 @@ class Watermark:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """Houses answered since the stream began that the candidate was to see, and those it did not.
+    """Rows answered since the stream began that the candidate was to score, and those it has not scored.
 
     `eligible` counts the dropped and the pending ones too, not those it was sampled out of.
     """
@@ -42,12 +46,12 @@ class Exposure:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """One candidate in one stream, as of one moment.
+class StreamEvidence:
+    """What is known about one candidate in one stream, as of one moment.
 
     `days` and `segments`: sums of mature days, overall by day (ascending) and by segment over all of them;
     those of segments are made with the policy's margin for segments, the others with `margin`. `preview` and
-    `preview_segments`: the same of the days since, whose outcomes have not all come. None: not known.
+    `preview_segments`: the same of the days since, whose outcomes have not all come. None: unknown.
     """
 
     candidate: ModelRef
@@ -60,29 +64,29 @@ class Facts:
     started_at: datetime
     now: datetime
     watermark: Watermark
-    days: Days
+    days: DaySums
     segments: Mapping[str, Sums] = field(default_factory=dict)
-    preview: Days = ()
+    preview: DaySums = ()
     preview_segments: Mapping[str, Sums] = field(default_factory=dict)
     exposure: Exposure | None = None
     drift: int | None = None  # 0 none, 1 yellow, 2 red
     schema_now: str | None = None
-    was_live: bool = False  # the candidate is the model this deployment replaced: it is watched for regret
-    previous: tuple[VerdictState, datetime] | None = None  # the state before, and since when
+    was_live: bool = False  # the deployment replaced the candidate: it is watched for regret
+    previous: tuple[VerdictState, datetime] | None = None  # the last verdict's state, and since when
 
     def __post_init__(self) -> None:
-        """Refuse days that are not mature: outcomes that come early are not like those that come late."""
+        """Refuse immature days: outcomes that come early differ from those that come late."""
         newest = self.watermark.day
         if early := [day for day, _ in self.days if newest is None or day > newest]:
-            raise ImmatureDay(f"day {early[0]} was given as mature; expected days up to {newest}")
+            raise ImmatureDay(f"day {early[0]} was passed in as mature; expected days up to {newest}")
 
     @property
-    def over(self) -> Days:
-        """The days of the preview that are over, though not mature."""
+    def elapsed_preview(self) -> DaySums:
+        """The days of the preview that have ended, though they are not mature."""
         length, now = self.policy.day_seconds, self.now.timestamp()
         return tuple((day, sums) for day, sums in self.preview if (day + 1) * length <= now)
 
 
-def together(days: Days) -> Sums:
-    """The sums of all these days."""
+def total_of(days: DaySums) -> Sums:
+    """Add up the sums of these days."""
     return total([sums for _, sums in days])
