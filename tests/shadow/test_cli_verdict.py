@@ -19,6 +19,7 @@ from monitoring.statistics.sums import Sums, Terms, sums_of
 from shadow.evidence.context import StreamContext
 from shadow.evidence.judgement import current_evidence
 from shadow.evidence.streams import StreamOpener
+from shadow.json_shapes import from_json
 from shadow.policy import Policy, default_text, demo_text
 from shadow.records import Deployment
 from shadow.store import Store, candidates, deployments
@@ -26,6 +27,7 @@ from shadow.store.database import tables
 from shadow.store.streams import Stream, documents
 from shadow.store.streams.documents import StoredDocument
 from shadow.verdict import decide, verdict_json
+from shadow.verdict.shapes import VerdictDocument
 from umbra.command import main
 from umbra.commands.verdict import render
 
@@ -143,7 +145,7 @@ def test_a_verdict_says_by_which_policy_and_what_a_day_is_to_it(umbra: Umbra, st
     told = json.loads(umbra("verdict", "faulty@2", "--json").stdout)
     shown = io.StringIO()
     demo = told | {"policy": told["policy"] | {"name": "demo", "day_seconds": 1}}
-    Console(width=160, file=shown).print(render(demo))
+    Console(width=160, file=shown).print(render(from_json(VerdictDocument, demo)))
     assert "judged by the policy demo (a day is a second)" in shown.getvalue()
 
 
@@ -198,7 +200,7 @@ def test_an_alarm_stands_above_the_rules(umbra: Umbra, stream: Stream) -> None:
     texts = []
     for document in (alarmed, quiet, told):
         shown = io.StringIO()
-        Console(width=160, file=shown).print(render(document))
+        Console(width=160, file=shown).print(render(from_json(VerdictDocument, document)))
         texts.append(shown.getvalue())
     assert "ROLL BACK: `umbra rollback`\n  - faulty@2 is proved better" in texts[0]
     assert "no reason to roll back" in texts[1]

@@ -128,7 +128,8 @@ def test_two_workers_act_once(make_season: MakeSeason) -> None:
         verdict, others = judged(season), [open_store(season.store.url) for _ in range(3)]
         with ThreadPoolExecutor(len(others)) as at_once:
             acts = [
-                at_once.submit(automation.act, other, season.settings, verdict, 7, NOW) for other in others
+                at_once.submit(automation.apply_verdict, other, season.settings, verdict, 7, NOW)
+                for other in others
             ]
             made = [one.result(timeout=60) for one in acts]
         for other in others:

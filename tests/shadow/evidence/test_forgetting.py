@@ -119,7 +119,7 @@ def test_a_document_that_was_being_made_while_it_was_pruned_does_not_bring_rows_
     assert made_before is not None
     prune(season, MIDDLE)
     late = EvidenceCycle(season.store, season.settings, threading.Event())
-    late._leave(season.stream, "comparison", NOW, dict(made_before.body))
+    late._publish(season.stream.id, "comparison", NOW, dict(made_before.body))
     assert quoted(season)
     assert all(capture_time(name) >= MIDDLE for name in quoted(season))
 

@@ -206,7 +206,7 @@ def test_two_workers_open_each_stream_once(season: Season, caplog: pytest.LogCap
     caplog.set_level("INFO")
     others: list[Store] = [open_store(season.store.url) for _ in range(3)]
     with ThreadPoolExecutor(len(others)) as at_once:
-        found = [at_once.submit(StreamOpener(other, season.models).keep_open) for other in others]
+        found = [at_once.submit(StreamOpener(other, season.models).open_missing) for other in others]
         for one in found:
             one.result(timeout=60)
     for other in others:

@@ -14,9 +14,11 @@ from sqlalchemy import delete, select
 from model_package import profile
 from monitoring.statistics.drift import YELLOW_PSI
 from shadow.evidence.documents.comparison import comparison_document
+from shadow.evidence.documents.shapes import SelectionBias
 from shadow.evidence.judgement import current_evidence
 from shadow.evidence.reference import Reference
 from shadow.evidence.selection_bias import LEAST, compare, count_by_bin
+from shadow.json_shapes import to_json
 from shadow.records import new_capture_ids
 from shadow.store import evidence
 from shadow.store.database import tables
@@ -59,7 +61,7 @@ def cheap(_row: Mapping[str, Any], pair: Pair, drawn: float) -> bool:
     return pair.live_dollars < 170_000 and drawn < 0.95
 
 
-def named(found: Mapping[str, Any], state: int) -> set[str]:
+def named(found: SelectionBias, state: int) -> set[str]:
     return {row.field for row in found.fields if row.state == state}
 
 
@@ -84,7 +86,7 @@ def test_when_only_cheap_houses_are_sold_the_fields_that_make_prices_are_red(liv
     assert found.gap.state == 0
     ranks = [(row.state, row.psi) for row in found.fields]
     assert ranks == sorted(ranks, reverse=True)
-    json.dumps(found, allow_nan=False)
+    json.dumps(to_json(found), allow_nan=False)
 
 
 def test_prices_that_come_where_the_candidate_is_dearer_show_in_the_gap_alone(live: Reference) -> None:
@@ -165,7 +167,7 @@ def test_missing_is_a_value_of_its_own(live: Reference) -> None:
 # ---- from a store
 
 
-def selection(season: Season) -> dict[str, Any]:
+def selection(season: Season) -> SelectionBias:
     facts = current_evidence(season.store, season.context(), NOW)
     found = comparison_document(season.store, season.context(), facts, season.settings.masked_fields)
     return found.selection
