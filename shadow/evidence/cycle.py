@@ -128,5 +128,7 @@ class EvidenceCycle:
 
     def _publish(self, stream_id: int, kind: DocumentKind, now: datetime, document: object) -> None:
         with self._store.writing() as connection:
-            bound = prunings.latest_bound(connection)  # rows pruned since the document was computed are left out
+            bound = prunings.latest_bound(
+                connection
+            )  # rows pruned since the document was computed are left out
             documents.put(connection, stream_id, kind, StoredDocument(now, to_json(document)), bound)
