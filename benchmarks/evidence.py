@@ -32,7 +32,7 @@ from shadow.records import Outcome, OutcomeState
 from shadow.store import Store, evidence, open_store, outcomes, sources
 from shadow.store.database import tables
 from shadow.store.evidence.refresh import refresh
-from shadow.store.evidence.span import Days, Ids, ids_of
+from shadow.store.evidence.span import DayRange, IdRange, ids_of
 from shadow.store.streams import Stream
 from umbra import bootstrap
 
@@ -200,7 +200,7 @@ def _forget(store: Store, stream: Stream) -> None:
 
 def _corrected(store: Store, stream: Stream, day: int, now: datetime) -> float:
     """Correct one price of a day, and take the time of everything that follows from it."""
-    _correct(store, ids_of(Days(day, day + 1), stream.terms.day_seconds), now)
+    _correct(store, ids_of(DayRange(day, day + 1), stream.terms.day_seconds), now)
     days: list[int] = []
     seconds = _seconds(lambda: days.append(refresh(store, stream)))
     if days != [1]:
@@ -208,7 +208,7 @@ def _corrected(store: Store, stream: Stream, day: int, now: datetime) -> float:
     return seconds
 
 
-def _correct(store: Store, ids: Ids, now: datetime) -> None:
+def _correct(store: Store, ids: IdRange, now: datetime) -> None:
     this = (tables.outcomes.c.capture_id >= ids.low) & (tables.outcomes.c.capture_id < ids.high)
     with store.writing() as connection:
         name: UUID = connection.execute(

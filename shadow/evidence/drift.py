@@ -20,7 +20,7 @@ from shadow.evidence.reference import Reference
 from shadow.store import Connection, Store
 from shadow.store.drift import field_counts
 from shadow.store.drift.field_counts import FieldCounts
-from shadow.store.evidence.span import Days, day_at
+from shadow.store.evidence.span import DayRange, day_at
 
 LIVE_PRICE, CANDIDATE_PRICE = "live price", "candidate price"
 
@@ -38,7 +38,7 @@ class ColumnDrift:
 class DriftWindow:
     """Every profiled column over some days; both models' prices are among them."""
 
-    days: Days
+    days: DayRange
     columns: Mapping[str, ColumnDrift]
 
     @property
@@ -85,7 +85,7 @@ class BinCounter:
             more = True
             while more and not (stop is not None and stop.is_set()):
                 with store.writing() as connection:
-                    more = counts.go_on(connection, self._since)
+                    more = counts.count_next(connection, self._since)
 
 
 def measure(store: Store, context: StreamContext, now: datetime) -> StreamDrift:
@@ -108,7 +108,7 @@ def window_before(
 ) -> DriftWindow:
     """Measure all columns over the `length` whole days that ended `back` days before the day of `now`."""
     end = day_at(now, context.policy.day_seconds) - back
-    days = Days(end - length, end)
+    days = DayRange(end - length, end)
     profiles_and_counts = _profiles_and_counts(connection, context, days)
     number = len(profiles_and_counts)
     return DriftWindow(
@@ -134,13 +134,13 @@ def overall_state(live: Reference, states: Mapping[str, int | None]) -> int | No
 
 
 def _profiles_and_counts(
-    connection: Connection, context: StreamContext, days: Days
+    connection: Connection, context: StreamContext, days: DayRange
 ) -> dict[str, tuple[Mapping[str, Any], Mapping[str, int]]]:
     """Read the profile and the rows by bin of each column."""
     live, candidate = context.live_reference, context.candidate_reference
     span = context.stream.terms.day_seconds, days.first, days.end
-    live_counts = field_counts.windows(connection, live.digest, *span)
-    candidate_counts = field_counts.windows(connection, candidate.digest, *span)
+    live_counts = field_counts.bin_counts(connection, live.digest, *span)
+    candidate_counts = field_counts.bin_counts(connection, candidate.digest, *span)
     columns: dict[str, tuple[Mapping[str, Any], Mapping[str, int]]] = {
         name: (profile, live_counts.get(name, {})) for name, profile in live.fields.items()
     }

@@ -22,7 +22,7 @@ from shadow.evidence.context import StreamContext
 from shadow.evidence.documents.shapes import Distance, FieldDistance, SelectionBias
 from shadow.evidence.reference import Reference
 from shadow.store import Connection
-from shadow.store.evidence import Pair, mature_sample
+from shadow.store.evidence import PredictionPair, mature_sample
 from shadow.store.streams.excerpts import is_masked
 
 SAMPLE, LEAST = 20_000, 100
@@ -38,7 +38,7 @@ def selection_bias(
     return compare(pairs, context.live_reference, masked)
 
 
-def compare(pairs: Iterable[Pair], live: Reference, masked: Collection[str]) -> SelectionBias:
+def compare(pairs: Iterable[PredictionPair], live: Reference, masked: Collection[str]) -> SelectionBias:
     """Compare sold with unsold pairs, in the coarse bins of the live model's profile; g in its deciles.
 
     State 0 alike, 1 yellow, 2 red, None: too few, which fewer than 100 of either are. Masked fields are left
@@ -85,7 +85,7 @@ class OutcomeGroup:
 
 
 def count_by_bin(
-    pairs: Iterable[Pair], fields: Mapping[str, Mapping[str, Any]]
+    pairs: Iterable[PredictionPair], fields: Mapping[str, Mapping[str, Any]]
 ) -> tuple[OutcomeGroup, OutcomeGroup]:
     """Count sold and unsold pairs while they are read; the rows' values themselves are not retained."""
     known = {name: profiled for name, profiled in fields.items() if name in profile.AGES or name in BY_NAME}

@@ -70,8 +70,8 @@ def check(
 def _sample(store: Store, model: ModelRef, begin: int, end: int) -> list[tuple[PendingCapture, float]]:
     ids = partitions.first_id(begin * 1000), partitions.first_id(end * 1000)
     with store.reading() as connection:
-        as_live = replays.answered(connection, model, ids, SHARE, MAX_ROWS)
-        return (as_live + replays.observed(connection, model, ids, SHARE, MAX_ROWS))[:MAX_ROWS]
+        as_live = replays.sample_of_live(connection, model, ids, SHARE, MAX_ROWS)
+        return (as_live + replays.sample_of_candidate(connection, model, ids, SHARE, MAX_ROWS))[:MAX_ROWS]
 
 
 def _compare(

@@ -52,11 +52,11 @@ def watermark(policy: Policy, stream: Stream, delays: Delays, now: datetime) -> 
     The delays are those seen so far, too short while a stream is young (docs/statistics.md, "Late outcomes").
     """
     length, rule = policy.day_seconds, policy.maturity
-    enough = delays.seen >= rule.min_delays
+    enough = delays.count >= rule.min_delays
     seconds = delays.quantile(rule.quantile) if enough else float(rule.default_days * length)
     newest = int((now.timestamp() - seconds) // length) - 1
     first = day_at(stream.started_at, length)
-    return Watermark(newest if newest >= first else None, seconds, delays.seen)
+    return Watermark(newest if newest >= first else None, seconds, delays.count)
 
 
 def _evidence(

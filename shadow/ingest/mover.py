@@ -539,7 +539,7 @@ class Ingest:
             files = [move.outcomes for move in mine]
             reported = list(heapq.merge(*files, key=lambda outcome: outcome.received_at))
             if careful:
-                taken, contradicting = captures.sort_out(connection, taken)
+                taken, contradicting = captures.split_new(connection, taken)
                 if contradicting:
                     raise StoreRefused(f"{contradicting[0].id} is the id of another answer")
             last_seq = captures.insert(connection, source, taken)

@@ -1,10 +1,11 @@
-"""Captures: stored in batches, read in the order of their source, looked up one by one."""
+"""Captures: store them in batches, read them in the order of their source, look them up by id."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, Text, cast, func, select
@@ -21,80 +22,83 @@ _MINUTE_SECONDS = 60
 
 
 def sample_key(capture_id: UUID) -> float:
-    """Place a capture in [0, 1) by its id alone, before the outcome of anything.
+    """Compute the sample key of a capture, in [0, 1), from its id alone.
 
-    A candidate with sample share s sees the captures below s, so smaller samples lie inside larger
-    ones and candidates can be compared on the rows they share.
+    A candidate with sample share s scores the captures below s, so smaller samples lie inside larger ones and
+    candidates can be compared on the rows they share.
     """
     digest = blake2b(capture_id.bytes, digest_size=8).digest()
     return (int.from_bytes(digest) >> 11) * 2.0**-53
 
 
-def insert(connection: Connection, source: Source, rows: Sequence[Capture]) -> int:
+def insert(connection: Connection, source: Source, batch: Sequence[Capture]) -> int:
     """Store captures, numbered on from the source's last; returns the last number."""
-    partitions.ensure(connection, (row.id for row in rows))
-    bulk.insert(
-        connection,
-        captures,
-        [
-            {
-                "id": row.id,
-                "source_id": source.id,
-                "seq": seq,
-                "captured_at": row.captured_at,
-                "request_id": row.request_id,
-                "row_index": row.row_index,
-                "live_name": row.live.name,
-                "live_version": row.live.version,
-                "prediction_dollars": row.prediction_dollars,
-                "inputs": row.inputs,
-                "sample_key": sample_key(row.id),
-                "entity_id": row.entity_id,
-            }
-            for seq, row in enumerate(rows, source.last_seq + 1)
-        ],
-    )
+    partitions.ensure(connection, (capture.id for capture in batch))
+    rows = [_values(source, capture, seq) for seq, capture in enumerate(batch, source.last_seq + 1)]
+    bulk.insert(connection, captures, rows)
     return source.last_seq + len(rows)
 
 
-def sort_out(connection: Connection, rows: Sequence[Capture]) -> tuple[list[Capture], list[Capture]]:
-    """The captures that the store does not have yet, and those whose id belongs to another answer.
+def _values(source: Source, capture: Capture, seq: int) -> dict[str, Any]:
+    return {
+        "id": capture.id,
+        "source_id": source.id,
+        "seq": seq,
+        "captured_at": capture.captured_at,
+        "request_id": capture.request_id,
+        "row_index": capture.row_index,
+        "live_name": capture.live.name,
+        "live_version": capture.live.version,
+        "prediction_dollars": capture.prediction_dollars,
+        "inputs": capture.inputs,
+        "sample_key": sample_key(capture.id),
+        "entity_id": capture.entity_id,
+    }
 
-    What is stored already, or comes twice in `rows`, is in neither. Inputs are not compared: they may have
-    been erased since; nor is the request, which has another id when it was sent again.
+
+def split_new(connection: Connection, batch: Sequence[Capture]) -> tuple[list[Capture], list[Capture]]:
+    """Return the captures that the store does not have yet, and those whose id belongs to another prediction.
+
+    A capture that is stored already, or repeated in `batch`, is in neither. Inputs are not compared: they may
+    have been erased since; nor is the request, which has another id when it was sent again.
     """
-    known = _answers(connection, [row.id for row in rows])
+    stored = _stored(connection, [capture.id for capture in batch])
     fresh, contradicting = list[Capture](), list[Capture]()
-    for row in rows:
-        answer = row.live.name, row.live.version, row.prediction_dollars, row.row_index
-        stored = known.setdefault(row.id, answer)
-        if stored is answer:
-            fresh.append(row)
-        elif stored != answer:
-            contradicting.append(row)
+    for capture in batch:
+        prediction = capture.live.name, capture.live.version, capture.prediction_dollars, capture.row_index
+        known = stored.setdefault(capture.id, prediction)
+        if known is prediction:
+            fresh.append(capture)
+        elif known != prediction:
+            contradicting.append(capture)
     return fresh, contradicting
 
 
-def _answers(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, tuple[str, str, float, int]]:
-    found = dict[UUID, tuple[str, str, float, int]]()
+def _stored(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, tuple[str, str, float, int]]:
+    """Return model name, version, dollars and row index of those of these captures that are stored."""
+    columns = (
+        captures.c.id,
+        captures.c.live_name,
+        captures.c.live_version,
+        captures.c.prediction_dollars,
+        captures.c.row_index,
+    )
+    stored = dict[UUID, tuple[str, str, float, int]]()
+    for chunk in _chunks(ids):
+        rows = connection.execute(select(*columns).where(captures.c.id.in_(chunk)))
+        stored |= {row.id: tuple(row[1:]) for row in rows}
+    return stored
+
+
+def _chunks(ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
     for start in range(0, len(ids), _AT_ONCE):
-        rows = connection.execute(
-            select(
-                captures.c.id,
-                captures.c.live_name,
-                captures.c.live_version,
-                captures.c.prediction_dollars,
-                captures.c.row_index,
-            ).where(captures.c.id.in_(ids[start : start + _AT_ONCE]))
-        )
-        found |= {row.id: tuple(row[1:]) for row in rows}
-    return found
+        yield ids[start : start + _AT_ONCE]
 
 
 def pending(
     connection: Connection, source_id: int, after_seq: int, up_to_seq: int, share: float
 ) -> list[PendingCapture]:
-    """The sampled captures of a source with after_seq < seq <= up_to_seq, in order."""
+    """Return the sampled captures of a source with after_seq < seq <= up_to_seq, in order."""
     rows = connection.execute(
         select(
             captures.c.id,
@@ -114,13 +118,13 @@ def pending(
         .order_by(captures.c.seq)
     )
     return [
-        PendingCapture(number, seq, request_id, f"{name}@{version}", dollars, inputs)
-        for number, seq, request_id, name, version, dollars, inputs in rows
+        PendingCapture(capture_id, seq, request_id, f"{name}@{version}", dollars, inputs)
+        for capture_id, seq, request_id, name, version, dollars, inputs in rows
     ]
 
 
 def seq_before(connection: Connection, source_id: int, moment: datetime | None) -> int:
-    """The number of the last capture before `moment` (None: the last of all) in a source."""
+    """Return the number of the last capture before `moment` (None: the last of all) in a source."""
     if moment is not None:
         first = connection.execute(
             select(func.min(captures.c.seq)).where(
@@ -133,28 +137,27 @@ def seq_before(connection: Connection, source_id: int, moment: datetime | None) 
 
 
 def prediction(connection: Connection, capture_id: UUID) -> Prediction | None:
-    """One capture with all its observations and outcomes, or None."""
-    found = connection.execute(select(captures).where(captures.c.id == capture_id)).first()
-    if found is None:
+    """Return a capture with all its observations and outcomes; None when the store does not have it."""
+    row = connection.execute(select(captures).where(captures.c.id == capture_id)).first()
+    if row is None:
         return None
-    seen = connection.execute(
+    observed = connection.execute(
         select(observations, candidates.c.name, candidates.c.version)
         .join(candidates, candidates.c.id == observations.c.candidate_id)
         .where(observations.c.capture_id == capture_id)
         .order_by(observations.c.candidate_id)
     )
     reported = outcomes.history(connection, [capture_id]).get(capture_id, [])
-    return Prediction(_capture(found), tuple(map(_observation, seen)), tuple(reversed(reported)))
+    return Prediction(_capture(row), tuple(map(_observation, observed)), tuple(reversed(reported)))
 
 
-def request_ids(connection: Connection, names: Sequence[UUID]) -> dict[UUID, str]:
-    """The request in which each of these houses was asked about, of those that the store has."""
-    found: dict[UUID, str] = {}
-    for start in range(0, len(names), _AT_ONCE):
-        some = names[start : start + _AT_ONCE]
-        query = select(captures.c.id, captures.c.request_id).where(captures.c.id.in_(some))
-        found |= {row.id: row.request_id for row in connection.execute(query)}
-    return found
+def request_ids(connection: Connection, capture_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Return the request id of those of these captures that are stored."""
+    requests: dict[UUID, str] = {}
+    for chunk in _chunks(capture_ids):
+        query = select(captures.c.id, captures.c.request_id).where(captures.c.id.in_(chunk))
+        requests |= {row.id: row.request_id for row in connection.execute(query)}
+    return requests
 
 
 def _capture(row: Row[tuple[object, ...]]) -> Capture:
@@ -183,15 +186,15 @@ def _observation(row: Row[tuple[object, ...]]) -> Observation:
 
 
 def arrivals_by_minute(connection: Connection, now: datetime, minutes: int) -> list[tuple[datetime, int]]:
-    """Houses answered in each of the last whole minutes and the one that goes on, the oldest first.
+    """Count the captures of each of the last minutes, oldest first; the current minute is the last.
 
-    Their ids carry the time, so that only they are read, however many came before.
+    Ids carry the time, so that only these captures are read, however many came before.
     """
     last = now.replace(second=0, microsecond=0)
     first = last - timedelta(minutes=minutes - 1)
-    (least,) = new_capture_ids(1, int(first.timestamp() * 1000), 0)
+    (lowest_id,) = new_capture_ids(1, int(first.timestamp() * 1000), 0)
     minute = dialects.day_of(captures.c.id, _MINUTE_SECONDS)
-    query = select(minute, func.count()).where(captures.c.id >= least).group_by(minute)
-    counts = {int(number): houses for number, houses in connection.execute(query)}
+    query = select(minute, func.count()).where(captures.c.id >= lowest_id).group_by(minute)
+    counts = {int(number): count for number, count in connection.execute(query)}
     moments = [first + timedelta(minutes=step) for step in range(minutes)]
     return [(moment, counts.get(int(moment.timestamp()) // _MINUTE_SECONDS, 0)) for moment in moments]

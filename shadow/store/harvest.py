@@ -1,4 +1,4 @@
-"""Harvest: what houses were asked with, to ask it again elsewhere; nothing of who asked, when, or which."""
+"""Harvest: inputs of captures, to send them again elsewhere; without request, time or entity."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from shadow.store.database.dialects import allow_long_queries
 from shadow.store.database.tables import candidates, captures, observations
 
 AT_ONCE = 1000
-"""So many houses are held at a time."""
+"""How many rows are held at a time."""
 _SMALLEST_DOLLARS, _LARGEST_DOLLARS = 1e-6, 1e15
 
 
-def newest(connection: Connection, most: int) -> Iterator[Inputs]:
-    """What the last houses were asked with, the newest first."""
+def newest(connection: Connection, limit: int) -> Iterator[Inputs]:
+    """Return the inputs of the last captures, newest first."""
     allow_long_queries(connection)
-    query = select(captures.c.inputs).order_by(captures.c.id.desc()).limit(most)
+    query = select(captures.c.inputs).order_by(captures.c.id.desc()).limit(limit)
     yield from connection.execute(query.execution_options(yield_per=AT_ONCE)).scalars()
 
 
-def apart(connection: Connection, most: int) -> Iterator[Inputs]:
-    """The houses of which |ln(candidate / live)| is largest, the largest first, whichever candidate it is."""
+def largest_gaps(connection: Connection, limit: int) -> Iterator[Inputs]:
+    """Return the inputs with the largest |ln(candidate / live)| of any candidate, largest first."""
     live, candidate = captures.c.prediction_dollars, observations.c.prediction_dollars
     gap = func.abs(func.ln(candidate / live))
     query = (
@@ -33,14 +33,15 @@ def apart(connection: Connection, most: int) -> Iterator[Inputs]:
         .where(_is_price(live), _is_price(candidate))
         .order_by(gap.desc(), captures.c.id)
     )
-    return _each(connection, query, most)
+    return _distinct(connection, query, limit)
 
 
-def failed(connection: Connection, most: int) -> Iterator[Inputs]:
-    """Houses that a candidate had no answer to: of each candidate and reason one, then a second..."""
+def failed(connection: Connection, limit: int) -> Iterator[Inputs]:
+    """Return inputs that a candidate failed on: one of each candidate and reason, then a second..."""
     alike = (observations.c.candidate_id, observations.c.reason)
     nth = func.row_number().over(partition_by=alike, order_by=observations.c.capture_id)
-    return _each(connection, _observed(ObservationState.FAILED).order_by(nth, *alike), most)
+    query = _observed(ObservationState.FAILED).order_by(nth, *alike)
+    return _distinct(connection, query, limit)
 
 
 def _observed(state: ObservationState) -> Select[Any]:
@@ -56,15 +57,15 @@ def _is_price(dollars: ColumnElement[float]) -> ColumnElement[bool]:
     return and_(dollars >= _SMALLEST_DOLLARS, dollars <= _LARGEST_DOLLARS)
 
 
-def _each(connection: Connection, query: Select[Any], most: int) -> Iterator[Inputs]:
-    """The first `most` houses of a query, each once."""
+def _distinct(connection: Connection, query: Select[Any], limit: int) -> Iterator[Inputs]:
+    """Return the inputs of the first `limit` captures of a query, each once."""
     allow_long_queries(connection)
-    # A house is there at most once for each candidate.
-    several = connection.execute(select(func.count()).select_from(candidates)).scalar_one() or 1
+    # A capture is in the query at most once for each candidate.
+    repeats = connection.execute(select(func.count()).select_from(candidates)).scalar_one() or 1
     seen: set[UUID] = set()
-    in_parts = query.limit(most * several).execution_options(yield_per=AT_ONCE)
-    for capture_id, inputs in connection.execute(in_parts):
-        if len(seen) == most:
+    batched = query.limit(limit * repeats).execution_options(yield_per=AT_ONCE)
+    for capture_id, inputs in connection.execute(batched):
+        if len(seen) == limit:
             return
         if capture_id not in seen:
             seen.add(capture_id)

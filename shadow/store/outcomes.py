@@ -102,7 +102,7 @@ def _news(connection: Connection, source: Source, reported: Sequence[Outcome]) -
 
 
 def _add(told: list[_Report], newest: _Report) -> None:
-    """Put the newest report of its source where `in_order` would."""
+    """Put the newest report of its source where `report_order` would."""
     latest: dict[int, datetime] = {}
 
     def place(report: _Report) -> tuple[datetime, int]:
@@ -135,12 +135,12 @@ def _reports(
         query = select(outcomes).where(outcomes.c.capture_id.in_(some))
         if as_of is not None:
             query = query.where(outcomes.c.recorded_at <= as_of)
-        for row in connection.execute(query.order_by(*in_order())):
+        for row in connection.execute(query.order_by(*report_order())):
             found.setdefault(row.capture_id, []).append(_Report(row.source_id, _outcome(row)))
     return found
 
 
-def in_order() -> tuple[ColumnElement[Any], ...]:
+def report_order() -> tuple[ColumnElement[Any], ...]:
     """Columns that order the outcomes of each capture, the one in force last."""
     received = func.max(outcomes.c.received_at).over(
         partition_by=(outcomes.c.capture_id, outcomes.c.source_id), order_by=outcomes.c.seq
@@ -148,7 +148,7 @@ def in_order() -> tuple[ColumnElement[Any], ...]:
     return received, outcomes.c.source_id, outcomes.c.seq
 
 
-def replaced(told: FromClause, known: Known = lambda _: ()) -> ColumnElement[bool]:
+def is_superseded(told: FromClause, known: Known = lambda _: ()) -> ColumnElement[bool]:
     """Whether another outcome of the same capture is later in order, of those that `known` lets through."""
     newer, same = outcomes.alias("newer"), outcomes.alias("same")
     of_source = same.c.capture_id == told.c.capture_id, same.c.source_id == told.c.source_id
@@ -199,7 +199,7 @@ def _withdrawn(connection: Connection) -> int:
     query = select(func.count()).where(
         outcomes.c.state == OutcomeState.WITHDRAWN.value,
         exists().where(captures.c.id == outcomes.c.capture_id),
-        ~replaced(outcomes),
+        ~is_superseded(outcomes),
     )
     return connection.execute(query.select_from(outcomes)).scalar_one()
 

@@ -112,7 +112,7 @@ def test_workers_that_compare_the_same_day_do_not_fail_each_other(store: Store) 
 
 def test_what_a_model_answered_is_sampled_by_its_key(store: Store, names: list[UUID]) -> None:
     with store.reading() as connection:
-        found = replays.answered(connection, LIVE, span(NOW, NOW + DAY), 0.3, 1000)
+        found = replays.sample_of_live(connection, LIVE, span(NOW, NOW + DAY), 0.3, 1000)
     wanted = [name for row, name in enumerate(names[:200]) if row % 4 and sample_key(name) < 0.3]
     assert [house.id for house, _ in found] == sorted(wanted, key=sample_key)
     assert len(wanted) > 20
@@ -125,9 +125,9 @@ def test_what_a_candidate_said_is_sampled_alike_without_what_it_failed_on(
     store: Store, names: list[UUID]
 ) -> None:
     with store.reading() as connection:
-        found = replays.observed(connection, GBM, span(NOW + DAY, NOW + 2 * DAY), 0.3, 1000)
-        few = replays.observed(connection, GBM, span(NOW, NOW + 2 * DAY), 1.0, 7)
-        assert replays.observed(connection, LIVE, span(NOW, NOW + 2 * DAY), 1.0, 7) == []
+        found = replays.sample_of_candidate(connection, GBM, span(NOW + DAY, NOW + 2 * DAY), 0.3, 1000)
+        few = replays.sample_of_candidate(connection, GBM, span(NOW, NOW + 2 * DAY), 1.0, 7)
+        assert replays.sample_of_candidate(connection, LIVE, span(NOW, NOW + 2 * DAY), 1.0, 7) == []
     wanted = {names[row] for row in range(200, 400) if row % 10 and sample_key(names[row]) < 0.3}
     assert {house.id for house, _ in found} == wanted
     assert all(said == 1e5 + names.index(house.id) + 1000 for house, said in found)

@@ -307,5 +307,5 @@ def test_the_revisions_known_are_those_of_the_migrations() -> None:
     config = Config()
     config.set_main_option("script_location", str(revision.VERSIONS.parent))
     script = ScriptDirectory.from_config(config)
-    assert revision.known() == sorted(found.revision for found in script.walk_revisions())
-    assert revision.known()[-1] == script.get_current_head()
+    assert revision.known_revisions() == sorted(found.revision for found in script.walk_revisions())
+    assert revision.known_revisions()[-1] == script.get_current_head()

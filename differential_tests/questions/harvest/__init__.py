@@ -78,7 +78,7 @@ def merge(existing: Sequence[Question], harvested: Iterable[Question]) -> list[Q
 def _candidate_rows(
     connection: Connection, limit: int, masked: frozenset[str], segment: str
 ) -> Iterator[Row]:
-    for hard, share in ((stored.failed, 10), (stored.apart, 5)):
+    for hard, share in ((stored.failed, 10), (stored.largest_gaps, 5)):
         most = limit // share
         yield from islice(_distinct(_masked_rows(hard(connection, most * _TIMES), masked)), most)
     edges = coverage.edges(_masked_rows(stored.newest(connection, FOR_PARTS), masked))

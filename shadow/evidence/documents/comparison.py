@@ -24,7 +24,7 @@ from shadow.evidence.documents.shapes import (
 from shadow.evidence.selection_bias import selection_bias
 from shadow.store import Store
 from shadow.store import evidence as stored_evidence
-from shadow.store.evidence import Pair
+from shadow.store.evidence import PredictionPair
 from shadow.verdict import StreamEvidence, date_of
 
 POINTS, RANKED, WORST = 1000, 20_000, 50
@@ -39,10 +39,10 @@ def comparison_document(
     """Fill the document; masked fields are left out of every row it quotes."""
     stream = context.stream
     with store.reading() as connection:
-        bins = stored_evidence.gaps(connection, stream)
+        bins = stored_evidence.gap_bins(connection, stream)
         points = stored_evidence.sample(connection, stream, POINTS)
-        live, candidate = stored_evidence.prices(connection, stream, RANKED)
-        worst = stored_evidence.worst(connection, stream, WORST)
+        live, candidate = stored_evidence.price_arrays(connection, stream, RANKED)
+        worst = stored_evidence.largest_gaps(connection, stream, WORST)
         selection = selection_bias(connection, context, evidence.watermark.day, masked)
     return ComparisonDocument(
         **_agreement(total([sums for _, sums in (*evidence.days, *evidence.preview)])),
@@ -65,11 +65,11 @@ def _agreement(sums: Sums) -> dict[str, Any]:
     return asdict(agreement) | {"limits": limits}
 
 
-def _point(pair: Pair) -> PricedPoint:
+def _point(pair: PredictionPair) -> PricedPoint:
     return PricedPoint(str(pair.id), pair.live_dollars, pair.candidate_dollars, pair.sold_dollars)
 
 
-def _worst_pair(pair: Pair, masked: Collection[str]) -> WorstPair:
+def _worst_pair(pair: PredictionPair, masked: Collection[str]) -> WorstPair:
     return WorstPair(
         str(pair.id),
         pair.live_dollars,

@@ -22,7 +22,7 @@ Description = Mapping[str, Any]
 
 
 def label(value: ColumnElement[Any], description: Description) -> ColumnElement[str]:
-    """The bin of a value; of a categorical field the value is text or a number, as in the reference."""
+    """Build the bin of a value; a categorical value is text or a number, as in the reference."""
     if description["kind"] == "categorical":
         return _named(value, description["counts"])
     inside = _bin(value, description["fine_edges"], 0, len(description["fine_edges"]))
@@ -30,7 +30,7 @@ def label(value: ColumnElement[Any], description: Description) -> ColumnElement[
 
 
 def outside(value: ColumnElement[Any], description: Description) -> dict[str, ColumnElement[bool]]:
-    """What counts a value as out of the reference's range, by label."""
+    """Build the conditions that put a value out of the reference's range, by label."""
     if description["kind"] == "categorical":
         return {}
     low, high = _number(description["min"]), _number(description["max"])
@@ -42,7 +42,7 @@ def _is_finite(value: ColumnElement[Any]) -> ColumnElement[bool]:
 
 
 def _bin(value: ColumnElement[Any], edges: Sequence[float], low: int, high: int) -> ColumnElement[str]:
-    """How many edges are at most the value, among those of [low, high): a binary search."""
+    """Build a binary search: the number of edges of [low, high) that are at most the value."""
     if low == high:
         return literal_column(f"'{low}'")
     middle = (low + high) // 2

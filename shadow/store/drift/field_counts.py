@@ -1,7 +1,6 @@
-"""Field counts: how the values of every field and prediction fell into the bins of a model's profile, by day.
+"""Field counts: count the values of every field and prediction by day and bin of a model's profile.
 
-Each house is counted once: its counts are added in the transaction that moves the place up to which its
-source has been counted.
+Each row is counted once: its counts are added in the transaction that moves the cursor of its source.
 """
 
 from __future__ import annotations
@@ -46,13 +45,13 @@ from shadow.store.database.tables import captures, cursors, field_counts, field_
 from shadow.store.drift.field_bins import Description, label, outside
 
 PREDICTION = "prediction"
-"""The name under which a model's own prices are counted."""
+"""The name under which a model's own predictions are counted."""
 AT_ONCE = 10_000
-Windows = dict[str, dict[str, int]]
+BinCounts = dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Uncounted:
     """Captures of a source that are to be counted: after < seq <= up_to."""
 
     source_id: int
@@ -63,8 +62,8 @@ class _Place:
 class FieldCounts:
     """Counts into the bins of one artifact's profile.
 
-    A live model's counts are of every house and of its own prices; those of a candidate, whose id is given,
-    of its prices alone. The statement is made once.
+    For a live model it counts every row and the model's own predictions; for a candidate, whose id is given,
+    its predictions alone. The statement is built once.
     """
 
     def __init__(
@@ -79,67 +78,69 @@ class FieldCounts:
         self._day_seconds = day_seconds
         self._candidate_id = candidate_id
         fields: Mapping[str, Description] = {} if candidate_id is not None else profile["fields"]
-        self._fields = {name: said for name, said in fields.items() if name in AGES or name in BY_NAME}
+        self._fields = {
+            name: description for name, description in fields.items() if name in AGES or name in BY_NAME
+        }
         self._prediction: Description = profile["prediction"]
-        self._asked = _answered(model) if candidate_id is None else _observed(candidate_id)
-        self._counted: FromClause | None = None
+        self._rows = _answered(model) if candidate_id is None else _observed(candidate_id)
+        self._counts: FromClause | None = None
 
-    def go_on(self, connection: Connection, since: datetime, at_once: int = AT_ONCE) -> bool:
-        """Count the next houses of each source; says whether there are more.
+    def count_next(self, connection: Connection, since: datetime, at_once: int = AT_ONCE) -> bool:
+        """Count the next rows of each source; returns whether there are more.
 
-        A source that has not been counted before begins with the first house asked about since then.
+        A source that has not been counted before begins with the first capture at or after `since`.
         """
         allow_long_queries(connection)
         more = False
         for source_id in connection.execute(select(sources.c.id).order_by(sources.c.id)).scalars().all():
-            place = self._place(connection, source_id, since)
-            up_to = min(place.up_to, place.after + at_once)
-            if up_to > place.after:
-                self._count(connection, _Place(source_id, place.after, up_to))
-            more = more or up_to < place.up_to
+            uncounted = self._uncounted(connection, source_id, since)
+            up_to = min(uncounted.up_to, uncounted.after + at_once)
+            if up_to > uncounted.after:
+                self._count(connection, _Uncounted(source_id, uncounted.after, up_to))
+            more = more or up_to < uncounted.up_to
         return more
 
-    def _place(self, connection: Connection, source_id: int, since: datetime) -> _Place:
-        """Where to go on; nobody else counts this source until the transaction ends."""
-        here = self._here(source_id)
-        mine = self._mine(source_id)
-        # Locked before it is looked how far there is to go: what is at or below that is committed.
-        found = select(field_cursors.c.capture_seq).where(mine).with_for_update()
-        after = connection.execute(found).scalar()
+    def _uncounted(self, connection: Connection, source_id: int, since: datetime) -> _Uncounted:
+        """Find what is to be counted; nobody else counts this source until the transaction ends."""
+        # The cursor is locked before the end is read: what is at or below that is committed.
+        query = select(field_cursors.c.capture_seq).where(self._is_cursor(source_id)).with_for_update()
+        after = connection.execute(query).scalar()
         if after is None:
             start = seq_before(connection, source_id, since)
-            insert_if_absent(connection, field_cursors, here | {"capture_seq": start})
-            after = connection.execute(found).scalar_one()
-        return _Place(source_id, after, connection.execute(self._last(source_id)).scalar() or 0)
+            insert_if_absent(connection, field_cursors, self._key(source_id) | {"capture_seq": start})
+            after = connection.execute(query).scalar_one()
+        return _Uncounted(source_id, after, connection.execute(self._last(source_id)).scalar() or 0)
 
     def _last(self, source_id: int) -> Select[Any]:
         if self._candidate_id is None:
             return select(sources.c.last_seq).where(sources.c.id == source_id)
-        its = and_(cursors.c.candidate_id == self._candidate_id, cursors.c.source_id == source_id)
-        return select(cursors.c.seq).where(its)
+        cursor = and_(cursors.c.candidate_id == self._candidate_id, cursors.c.source_id == source_id)
+        return select(cursors.c.seq).where(cursor)
 
-    def _count(self, connection: Connection, place: _Place) -> None:
-        part = {"source": place.source_id, "after": place.after, "up_to": place.up_to}
-        if self._counted is None:
-            self._counted = self._statement(connection.dialect.name)
-        add_from(connection, field_counts, self._counted, "houses", part)
-        moved = update(field_cursors).where(self._mine(place.source_id)).values(capture_seq=place.up_to)
-        connection.execute(moved)
+    def _count(self, connection: Connection, uncounted: _Uncounted) -> None:
+        parameters = {"source": uncounted.source_id, "after": uncounted.after, "up_to": uncounted.up_to}
+        if self._counts is None:
+            self._counts = self._query(connection.dialect.name)
+        add_from(connection, field_counts, self._counts, "houses", parameters)
+        cursor = self._is_cursor(uncounted.source_id)
+        connection.execute(update(field_cursors).where(cursor).values(capture_seq=uncounted.up_to))
 
-    def _statement(self, database: str) -> FromClause:
-        values = _values(self._asked, self._fields, self._day_seconds, database)
+    def _query(self, database: str) -> FromClause:
+        values = _values(self._rows, self._fields, self._day_seconds, database)
         described = {**self._fields, PREDICTION: self._prediction}
-        return _counted(values, described, self._digest, self._day_seconds)
+        return _counts(values, described, self._digest, self._day_seconds)
 
-    def _here(self, source_id: int) -> dict[str, Any]:
+    def _key(self, source_id: int) -> dict[str, Any]:
         return {"profile": self._digest, "day_seconds": self._day_seconds, "source_id": source_id}
 
-    def _mine(self, source_id: int) -> ColumnElement[bool]:
-        return and_(*(field_cursors.c[name] == value for name, value in self._here(source_id).items()))
+    def _is_cursor(self, source_id: int) -> ColumnElement[bool]:
+        return and_(*(field_cursors.c[name] == value for name, value in self._key(source_id).items()))
 
 
-def windows(connection: Connection, digest: str, day_seconds: int, first_day: int, end_day: int) -> Windows:
-    """The counts over the days of [first_day, end_day), by field and bin; empty bins are left out."""
+def bin_counts(
+    connection: Connection, digest: str, day_seconds: int, first_day: int, end_day: int
+) -> BinCounts:
+    """Return the counts over the days of [first_day, end_day), by field and bin, without empty bins."""
     table = field_counts.c
     query = select(table.field, table.bin, func.sum(table.houses)).where(
         table.profile == digest,
@@ -147,34 +148,34 @@ def windows(connection: Connection, digest: str, day_seconds: int, first_day: in
         table.day >= first_day,
         table.day < end_day,
     )
-    found: Windows = {}
-    for name, place, houses in connection.execute(query.group_by(table.field, table.bin)):
-        found.setdefault(name, {})[place] = int(houses)
-    return found
+    counts: BinCounts = {}
+    for field, bin_label, count in connection.execute(query.group_by(table.field, table.bin)):
+        counts.setdefault(field, {})[bin_label] = int(count)
+    return counts
 
 
 def _answered(model: ModelRef) -> Select[Any]:
-    """Every house with the price of `model`, where that was live."""
-    its = and_(captures.c.live_name == model.name, captures.c.live_version == model.version)
-    dollars = case((its, captures.c.prediction_dollars)).label(PREDICTION)
-    return select(captures.c.id, captures.c.inputs, dollars).where(_in_place())
+    """Select every capture, with the prediction of `model` where that was live."""
+    is_live = and_(captures.c.live_name == model.name, captures.c.live_version == model.version)
+    dollars = case((is_live, captures.c.prediction_dollars)).label(PREDICTION)
+    return select(captures.c.id, captures.c.inputs, dollars).where(_is_uncounted())
 
 
 def _observed(candidate_id: int) -> Select[Any]:
-    """The prices of a candidate."""
+    """Select the captures that a candidate scored, with its predictions."""
     dollars = observations.c.prediction_dollars.label(PREDICTION)
     return (
         select(captures.c.id, captures.c.inputs, dollars)
         .join(observations, observations.c.capture_id == captures.c.id)
         .where(
-            _in_place(),
+            _is_uncounted(),
             observations.c.candidate_id == candidate_id,
             observations.c.state == ObservationState.SCORED.value,
         )
     )
 
 
-def _in_place() -> ColumnElement[bool]:
+def _is_uncounted() -> ColumnElement[bool]:
     return and_(
         captures.c.source_id == bindparam("source"),
         captures.c.seq > bindparam("after"),
@@ -183,12 +184,12 @@ def _in_place() -> ColumnElement[bool]:
 
 
 def _values(
-    asked: Select[Any], fields: Mapping[str, Description], day_seconds: int, database: str
+    rows: Select[Any], fields: Mapping[str, Description], day_seconds: int, database: str
 ) -> FromClause:
-    """One row per house: its day, the value of every field, and the price."""
+    """Select for each capture its day, the value of every field, and the prediction."""
     years = {year for name in fields if name in AGES for year in (AGES[name], "year_sold")}
-    wanted = {name: _type(name) for name in sorted({*fields, *years}) if name in BY_NAME}
-    read = fenced(with_fields(fenced(asked, "asked"), "inputs", wanted, database), "read")
+    types = {name: _type(name) for name in sorted({*fields, *years}) if name in BY_NAME}
+    read = fenced(with_fields(fenced(rows, "asked"), "inputs", types, database), "read")
     values = (_value(name, read).label(name) for name in fields)
     day = day_of(read.c.id, day_seconds).label("day")
     return select(day, read.c.prediction, *values).cte("houses")
@@ -204,30 +205,33 @@ def _value(name: str, read: FromClause) -> ColumnElement[Any]:
     return read.c[f"field_{name}"]
 
 
-def _counted(
+def _counts(
     values: FromClause, described: Mapping[str, Description], digest: str, day_seconds: int
 ) -> FromClause:
-    """A row for each field, day and bin, with its houses."""
-    found = union_all(
-        *(part for name, said in described.items() for part in _parts(values, name, said))
+    """Select the number of rows for each field, day and bin."""
+    counts = union_all(
+        *(
+            query
+            for name, description in described.items()
+            for query in _counts_of_field(values, name, description)
+        )
     ).subquery("found")
     return select(
-        literal(digest).label("profile"), literal(day_seconds).label("day_seconds"), *found.c
+        literal(digest).label("profile"), literal(day_seconds).label("day_seconds"), *counts.c
     ).subquery("counted")
 
 
-def _parts(values: FromClause, name: str, description: Description) -> Iterator[Select[Any]]:
+def _counts_of_field(values: FromClause, name: str, description: Description) -> Iterator[Select[Any]]:
     value = values.c[name]
-    # A model has no price for the houses that another one answered: that is not a missing one.
-    there = value.is_not(None) if name == PREDICTION else literal(1) == 1
-    place = label(value, description).label("bin")
-    placed = select(values.c.day, place).where(there).subquery()
-    yield _grouped(placed.c.day, placed.c.bin, name)
+    # A model has no prediction for the rows that another one answered: that is not a missing one.
+    exists = value.is_not(None) if name == PREDICTION else literal(1) == 1
+    binned = select(values.c.day, label(value, description).label("bin")).where(exists).subquery()
+    yield _grouped(binned.c.day, binned.c.bin, name)
     for side, is_outside in outside(value, description).items():
-        beyond = select(values.c.day, literal(side).label("bin")).where(there, is_outside).subquery()
+        beyond = select(values.c.day, literal(side).label("bin")).where(exists, is_outside).subquery()
         yield _grouped(beyond.c.day, beyond.c.bin, name)
 
 
-def _grouped(day: ColumnElement[Any], place: ColumnElement[Any], name: str) -> Select[Any]:
+def _grouped(day: ColumnElement[Any], bin_label: ColumnElement[Any], name: str) -> Select[Any]:
     field: ColumnElement[Any] = literal(name).label("field")
-    return select(field, day, place, func.count().label("houses")).group_by(day, place)
+    return select(field, day, bin_label, func.count().label("houses")).group_by(day, bin_label)

@@ -1,4 +1,4 @@
-"""Replays: stored houses that are asked again of the packaged artifact, and what came of it."""
+"""Replays: samples of captures to score again with the packaged artifact, and the comparisons of them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from shadow.store.database.tables import candidates, captures, observations, rep
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """One comparison of stored answers with the artifact's: `beyond` of `houses` differ more than allowed.
+    """A comparison of stored predictions with the artifact's: `beyond` of `houses` differ beyond tolerance.
 
-    `worst_log_ratio` is the largest |ln(again / stored)|; infinity when a house could not be answered again.
+    `worst_log_ratio` is the largest |ln(again / stored)|; infinity when a row could not be scored again.
     """
 
     model: ModelRef
@@ -32,7 +32,7 @@ class Replay:
 
 
 def newest(connection: Connection, model: ModelRef, day_seconds: int) -> Replay | None:
-    """The last comparison of a model."""
+    """Return the last comparison of a model; None when there is none."""
     row = connection.execute(
         select(replays)
         .where(_of(model), replays.c.day_seconds == day_seconds)
@@ -47,31 +47,34 @@ def newest(connection: Connection, model: ModelRef, day_seconds: int) -> Replay 
 
 
 def record(connection: Connection, replay: Replay) -> None:
-    """Keep a comparison, in place of one of the same model and day."""
-    this = and_(_of(replay.model), replays.c.day_seconds == replay.day_seconds, replays.c.day == replay.day)
+    """Store a comparison, in place of an earlier one of the same model and day."""
     key = {
         "model_name": replay.model.name,
         "model_version": replay.model.version,
         "day_seconds": replay.day_seconds,
         "day": replay.day,
     }
-    found = {
+    values = {
         "houses": replay.houses,
         "worst_log_ratio": replay.worst_log_ratio,
         "beyond": replay.beyond,
         "checked_at": replay.checked_at,
     }
     # Workers of two hosts may come at once: neither may fail because of the other.
-    insert_if_absent(connection, replays, key | found)
-    connection.execute(update(replays).where(this).values(found))
+    insert_if_absent(connection, replays, key | values)
+    same_day = and_(*(replays.c[name] == value for name, value in key.items()))
+    connection.execute(update(replays).where(same_day).values(values))
 
 
-def answered(
+def sample_of_live(
     connection: Connection, model: ModelRef, ids: tuple[UUID, UUID], share: float, limit: int
 ) -> list[tuple[PendingCapture, float]]:
-    """A sample of what `model` answered as the live model, with its prices, for ids of [first, end)."""
+    """Return a sample of the captures that `model` answered as the live model, with its predictions.
+
+    `ids`: of [first, end). `share` of the captures are sampled, at most `limit`.
+    """
     query = (
-        select(*_HOUSE, captures.c.prediction_dollars.label("said"))
+        select(*_CAPTURE, captures.c.prediction_dollars.label("prediction"))
         .where(
             *_sampled(ids, share),
             captures.c.live_name == model.name,
@@ -80,15 +83,15 @@ def answered(
         .order_by(captures.c.sample_key)
         .limit(limit)
     )
-    return [(_pending_capture(row), row.said) for row in connection.execute(query)]
+    return [(_pending_capture(row), row.prediction) for row in connection.execute(query)]
 
 
-def observed(
+def sample_of_candidate(
     connection: Connection, model: ModelRef, ids: tuple[UUID, UUID], share: float, limit: int
 ) -> list[tuple[PendingCapture, float]]:
-    """The same for what `model` said as a candidate."""
+    """Return a sample of the captures that `model` scored as a candidate, with its predictions; see above."""
     query = (
-        select(*_HOUSE, observations.c.prediction_dollars.label("said"))
+        select(*_CAPTURE, observations.c.prediction_dollars.label("prediction"))
         .join(observations, observations.c.capture_id == captures.c.id)
         .join(candidates, candidates.c.id == observations.c.candidate_id)
         .where(
@@ -100,10 +103,10 @@ def observed(
         .order_by(captures.c.sample_key)
         .limit(limit)
     )
-    return [(_pending_capture(row), row.said) for row in connection.execute(query)]
+    return [(_pending_capture(row), row.prediction) for row in connection.execute(query)]
 
 
-_HOUSE = (
+_CAPTURE = (
     captures.c.id,
     captures.c.seq,
     captures.c.request_id,

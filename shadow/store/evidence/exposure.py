@@ -1,4 +1,4 @@
-"""Exposure: houses of a stream that its candidate was to see and has not: dropped ones, and pending ones."""
+"""Exposure: rows of a stream that its candidate was to score and has not: dropped ones, and pending ones."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from shadow.store.streams import Stream
 
 
 def dropped(connection: Connection, stream: Stream, candidate: Candidate | None, moment: datetime) -> int:
-    """Houses answered since the stream began, until a moment, that were dropped before they were stored.
+    """Count the candidate's share of the rows that were dropped from the stream's start until a moment.
 
-    What was dropped has no id that says whether the candidate was to see it: its share of all of them.
+    A dropped row has no stored id that would place it in the sample: the candidate's share of all is taken.
     """
     end = moment if stream.ended_at is None else min(moment, stream.ended_at)
     query = select(func.coalesce(func.sum(drops.c.houses), 0)).where(
@@ -27,31 +27,31 @@ def dropped(connection: Connection, stream: Stream, candidate: Candidate | None,
 
 
 def pending(connection: Connection, stream: Stream, candidate: Candidate | None) -> int:
-    """Stored houses of the stream beyond the candidate's places in the sources."""
-    places = [] if candidate is None else candidates.cursors_of(connection, candidate)
+    """Count the captures of the stream that the candidate's cursors have not passed."""
+    cursors = [] if candidate is None else candidates.cursors_of(connection, candidate)
     beyond = [
-        and_(captures.c.source_id == place.source_id, captures.c.seq > place.seq)
-        for place in places
-        if place.pending > 0
+        and_(captures.c.source_id == cursor.source_id, captures.c.seq > cursor.seq)
+        for cursor in cursors
+        if cursor.pending > 0
     ]
-    return _count(connection, _to_be_seen(stream, candidate), or_(*beyond)) if beyond else 0
+    return _count(connection, _is_sampled(stream, candidate), or_(*beyond)) if beyond else 0
 
 
 def pending_as_of(
     connection: Connection, stream: Stream, candidate: Candidate | None, moment: datetime
 ) -> int:
-    """Houses of the stream until a moment that the candidate had not looked at by then, one by one."""
-    looked_at = exists().where(
+    """Count the captures of the stream until a moment that the candidate had not scored by then."""
+    scored = exists().where(
         observations.c.capture_id == captures.c.id,
         observations.c.candidate_id == stream.terms.candidate_id,
         observations.c.observed_at <= moment,
     )
     before = captures.c.id < first_id(milliseconds(moment))
-    return _count(connection, _to_be_seen(stream, candidate), before, ~looked_at)
+    return _count(connection, _is_sampled(stream, candidate), before, ~scored)
 
 
-def _to_be_seen(stream: Stream, candidate: Candidate | None) -> ColumnElement[bool]:
-    """Captures of the stream that are in the candidate's sample."""
+def _is_sampled(stream: Stream, candidate: Candidate | None) -> ColumnElement[bool]:
+    """Build the condition: a capture of the stream that is in the candidate's sample."""
     ids, live = ids_in(stream), stream.terms.live
     return and_(
         captures.c.id >= ids.low,

@@ -1,7 +1,7 @@
-"""Pairs: what both models said of a house, and what it sold for. All evidence is made from this relation.
+"""Pairs: both models' predictions for a row, and its outcome. All evidence is computed from this relation.
 
-A house that was asked about several times counts once: the earliest capture with a price in force, else the
-earliest. Which one that is does not depend on what either model said.
+An entity that was captured several times counts once: the earliest capture with a price in force, else the
+earliest. Which capture that is does not depend on either prediction.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from sqlalchemy import (
 from shadow.records import ObservationState, OutcomeState
 from shadow.store.database.dialects import day_of
 from shadow.store.database.tables import captures, observations, outcomes
-from shadow.store.evidence.span import Days, ids_in, ids_of
-from shadow.store.outcomes import in_order, replaced
+from shadow.store.evidence.span import DayRange, ids_in, ids_of
+from shadow.store.outcomes import is_superseded, report_order
 from shadow.store.streams import Stream
 
 Conditions: TypeAlias = tuple[ColumnElement[bool], ...]
@@ -42,16 +42,16 @@ _SOLD = OutcomeState.SOLD.value
 class Scope:
     """Captures of a stream, as the store knew them at `moment` (None: as it does now).
 
-    `database`: the dialect of the store, by name.
-    Their ids are of [:low, :high), given when a statement is run: so it need be made only once.
+    `database`: the dialect of the store, by name. The ids are of [:low, :high), which are parameters of the
+    statement: so it is compiled only once.
     """
 
     stream: Stream
     database: str
     moment: datetime | None = None
 
-    def part(self, days: Days) -> dict[str, UUID]:
-        """The parameters that restrict it to some days."""
+    def parameters(self, days: DayRange) -> dict[str, UUID]:
+        """Return the parameters that restrict the scope to some days."""
         ids = ids_of(days, self.stream.terms.day_seconds).within(ids_in(self.stream))
         return {"low": ids.low, "high": ids.high}
 
@@ -67,17 +67,17 @@ class _Bounds:
         return and_(capture_id >= self.low, capture_id < self.high)
 
 
-_PART = _Bounds(bindparam("low", type_=Uuid()), bindparam("high", type_=Uuid()))
+_BOUNDS = _Bounds(bindparam("low", type_=Uuid()), bindparam("high", type_=Uuid()))
 
 
 def pairs(scope: Scope) -> Select[Any]:
-    """One row for each house the candidate has looked at.
+    """Select one row for each entity or single capture that the candidate has observed.
 
     `live`, `candidate` (null: it failed) and `price` (null: not sold) are in dollars; `withdrawn` is 1 or 0;
     `delay_seconds` is from the answer to the first report of a price.
     """
-    told = _in_force(scope)
-    sold = func.coalesce(told.c.state, "") == _SOLD
+    outcome = _in_force(scope)
+    sold = func.coalesce(outcome.c.state, "") == _SOLD
     answered = and_(observations.c.state == ObservationState.SCORED.value, _is_price(_CANDIDATE_DOLLARS))
     return (
         select(
@@ -87,15 +87,15 @@ def pairs(scope: Scope) -> Select[Any]:
             day_of(captures.c.id, scope.stream.terms.day_seconds).label("day"),
             captures.c.prediction_dollars.label("live"),
             case((answered, _CANDIDATE_DOLLARS)).label("candidate"),
-            case((and_(sold, _is_price(told.c.price_dollars)), told.c.price_dollars)).label("price"),
-            case((told.c.state == OutcomeState.WITHDRAWN.value, 1), else_=0).label("withdrawn"),
+            case((and_(sold, _is_price(outcome.c.price_dollars)), outcome.c.price_dollars)).label("price"),
+            case((outcome.c.state == OutcomeState.WITHDRAWN.value, 1), else_=0).label("withdrawn"),
             observations.c.latency_seconds,
-            case((sold, told.c.delay_seconds)).label("delay_seconds"),
+            case((sold, outcome.c.delay_seconds)).label("delay_seconds"),
         )
         .join(observations, observations.c.capture_id == captures.c.id)
-        .outerjoin(told, told.c.capture_id == captures.c.id)
+        .outerjoin(outcome, outcome.c.capture_id == captures.c.id)
         .where(
-            *_observed(captures, observations, scope, _PART),
+            *_is_observed(captures, observations, scope, _BOUNDS),
             or_(captures.c.entity_id.is_(None), ~_has_better(scope, sold)),
         )
     )
@@ -109,17 +109,17 @@ def _is_price(dollars: ColumnElement[float]) -> ColumnElement[bool]:
     return and_(dollars > _SMALLEST_DOLLARS, dollars < _LARGEST_DOLLARS)
 
 
-def _observed(asked: FromClause, seen: FromClause, scope: Scope, bounds: _Bounds) -> Conditions:
-    """Answered by the stream's live model, and looked at by its candidate."""
+def _is_observed(captured: FromClause, observed: FromClause, scope: Scope, bounds: _Bounds) -> Conditions:
+    """Build the conditions: answered by the stream's live model, and observed by its candidate."""
     terms = scope.stream.terms
     return (
-        bounds.hold(asked.c.id),
-        asked.c.live_name == terms.live.name,
-        asked.c.live_version == terms.live.version,
-        _is_price(asked.c.prediction_dollars),
-        seen.c.candidate_id == terms.candidate_id,
-        bounds.hold(seen.c.capture_id),  # follows from the join; said again, it spares whole partitions
-        *_known(seen.c.observed_at, scope.moment),
+        bounds.hold(captured.c.id),
+        captured.c.live_name == terms.live.name,
+        captured.c.live_version == terms.live.version,
+        _is_price(captured.c.prediction_dollars),
+        observed.c.candidate_id == terms.candidate_id,
+        bounds.hold(observed.c.capture_id),  # follows from the join; repeated, it excludes whole partitions
+        *_known(observed.c.observed_at, scope.moment),
     )
 
 
@@ -128,8 +128,8 @@ def _known(since: ColumnElement[datetime], moment: datetime | None) -> Condition
 
 
 def _in_force(scope: Scope) -> FromClause:
-    """The outcome in force of each capture that has one (shadow.store.outcomes says which that is)."""
-    received, *_ = in_order()
+    """Select the outcome in force of each capture that has one, as shadow.store.outcomes defines it."""
+    received, *_ = report_order()
     first_price = func.min(case((outcomes.c.state == _SOLD, outcomes.c.delay_seconds)))
     known = (
         select(
@@ -142,43 +142,46 @@ def _in_force(scope: Scope) -> FromClause:
             first_price.over(partition_by=outcomes.c.capture_id).label("delay_seconds"),
         )
         .where(
-            _PART.hold(outcomes.c.capture_id),
+            _BOUNDS.hold(outcomes.c.capture_id),
             *_known(outcomes.c.recorded_at, scope.moment),
         )
         .subquery("known")
     )
     newest = known.c.received.desc(), known.c.source_id.desc(), known.c.seq.desc()
-    place = func.row_number().over(partition_by=known.c.capture_id, order_by=newest)
-    placed = select(known, place.label("place")).subquery("placed")
-    return select(placed).where(placed.c.place == 1).subquery("told")
+    rank = func.row_number().over(partition_by=known.c.capture_id, order_by=newest)
+    ranked = select(known, rank.label("place")).subquery("placed")
+    return select(ranked).where(ranked.c.place == 1).subquery("told")
 
 
 def _has_better(scope: Scope, sold: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Whether another capture of the same house, anywhere in the stream, counts instead."""
-    other, seen = captures.alias("other"), observations.alias("other_seen")
+    """Build the condition: another capture of the same entity, anywhere in the stream, counts instead."""
+    other, observed = captures.alias("other"), observations.alias("other_seen")
     other_sold = _is_sold(other.c.id, scope.moment)
     earlier = and_(other.c.id < captures.c.id, or_(~sold, other_sold))
     ids = ids_in(scope.stream)
-    whole = _Bounds(literal(ids.low, Uuid()), literal(ids.high, Uuid()))
+    of_stream = _Bounds(literal(ids.low, Uuid()), literal(ids.high, Uuid()))
     later = and_(other.c.id > captures.c.id, ~sold, other_sold)
     return (
         exists()
-        .select_from(other.join(seen, seen.c.capture_id == other.c.id))
+        .select_from(other.join(observed, observed.c.capture_id == other.c.id))
         .where(
             other.c.entity_id == captures.c.entity_id,
-            *_observed(other, seen, scope, whole),
+            *_is_observed(other, observed, scope, of_stream),
             or_(earlier, later),
         )
     )
 
 
 def _is_sold(capture_id: ColumnElement[Any], moment: datetime | None) -> ColumnElement[bool]:
-    """Whether the outcome in force of one capture has a price."""
-    told = outcomes.alias("rival")
+    """Build the condition: the outcome in force of one capture has a price."""
+    report = outcomes.alias("rival")
 
     def known(reports: FromClause) -> Conditions:
         return _known(reports.c.recorded_at, moment)
 
     return exists().where(
-        told.c.capture_id == capture_id, told.c.state == _SOLD, *known(told), ~replaced(told, known)
+        report.c.capture_id == capture_id,
+        report.c.state == _SOLD,
+        *known(report),
+        ~is_superseded(report, known),
     )

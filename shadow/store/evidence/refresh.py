@@ -1,4 +1,4 @@
-"""Refresh: one day of a stream computed anew, in place of what was computed of it before."""
+"""Refresh: compute the evidence of a day of a stream anew and replace the stored one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from shadow.store.connection import Store
 from shadow.store.database.dialects import allow_long_queries
 from shadow.store.database.tables import evidence, gap_bins, outcome_delays, worst_gaps
 from shadow.store.evidence import rollup
-from shadow.store.evidence.due import due_days, first_kept_day, note_changes, settle
+from shadow.store.evidence.due import due_days, first_complete_day, mark_changed_days, mark_computed
 from shadow.store.evidence.pairs import Scope
-from shadow.store.evidence.rows import houses
-from shadow.store.evidence.span import Days
+from shadow.store.evidence.rows import measured_rows
+from shadow.store.evidence.span import DayRange
 from shadow.store.streams import Stream
 
 WORST = 50
@@ -25,12 +25,12 @@ WORST = 50
 def refresh(store: Store, stream: Stream, stop: threading.Event | None = None) -> int:
     """Bring a stream's sums up to date; returns how many days were computed. Ends early on a stop.
 
-    Each step is a transaction of its own: what is cut short is gone on with the next time.
+    Each step is a transaction of its own: the next call continues where a stop or a crash interrupted it.
     """
     more = True
     while more and not _is_set(stop):
         with store.writing() as connection:
-            more = note_changes(connection, stream)
+            more = mark_changed_days(connection, stream)
     with store.reading() as connection:
         due = due_days(connection, stream)
     done = 0
@@ -44,16 +44,16 @@ def refresh(store: Store, stream: Stream, stop: threading.Event | None = None) -
 
 
 def refresh_day(connection: Connection, stream: Stream, day: int) -> None:
-    """Compute the sums, delays, gaps and worst disagreements of a day; it is not due any more.
+    """Compute the sums, delays, gap bins and largest gaps of a day, which is then no longer due.
 
-    A day of which captures have been removed is left as it is. One transaction per day keeps SQLite's only
-    writer short; who does the same meanwhile waits, and then finds nothing due.
+    A day of which captures have been pruned stays as it is. One transaction per day keeps SQLite's only
+    writer short; another process that refreshes the same stream waits, and then finds nothing due.
     """
     streams.lock(connection, stream)
-    kept = first_kept_day(connection, stream)
-    if kept is None or day >= kept:
+    first = first_complete_day(connection, stream)
+    if first is None or day >= first:
         _compute(connection, stream, day)
-    settle(connection, stream, day)
+    mark_computed(connection, stream, day)
 
 
 def _compute(connection: Connection, stream: Stream, day: int) -> None:
@@ -62,30 +62,30 @@ def _compute(connection: Connection, stream: Stream, day: int) -> None:
     for table in (evidence, outcome_delays, gap_bins, worst_gaps):
         connection.execute(delete(table).where(table.c.stream_id == stream.id, table.c.day == day))
     for statement in _statements(stream, database):
-        connection.execute(statement, Scope(stream, database).part(Days(day, day + 1)))
+        connection.execute(statement, Scope(stream, database).parameters(DayRange(day, day + 1)))
 
 
 @lru_cache(maxsize=16)
 def _statements(stream: Stream, database: str) -> list[Insert]:
-    """What fills the tables. Made once: it takes longer than running it on a small day."""
-    found = houses(Scope(stream, database))
-    filling = [
-        _filling(evidence, stream, rollup.sums(found)),
-        _filling(outcome_delays, stream, rollup.delay_bins(found)),
-        _filling(gap_bins, stream, rollup.gap_bins(found)),
-        _filling(worst_gaps, stream, rollup.widest(found, WORST)),
+    """Build the statements that fill the tables; cached, since building takes longer than a small day."""
+    rows = measured_rows(Scope(stream, database))
+    inserts = [
+        _insert_from(evidence, stream, rollup.sums(rows)),
+        _insert_from(outcome_delays, stream, rollup.delay_bins(rows)),
+        _insert_from(gap_bins, stream, rollup.gap_bins(rows)),
+        _insert_from(worst_gaps, stream, rollup.widest(rows, WORST)),
     ]
     if database != "postgresql":
-        return filling
-    # All in one, so that the houses are read and measured once; SQLite knows no INSERT inside of WITH.
-    first, *others = filling
-    return [first.add_cte(*(one.cte(f"fill_{place}") for place, one in enumerate(others)))]
+        return inserts
+    # One statement, so that the rows are read and measured once; SQLite knows no INSERT inside of WITH.
+    first, *others = inserts
+    return [first.add_cte(*(other.cte(f"fill_{number}") for number, other in enumerate(others)))]
 
 
-def _filling(table: Table, stream: Stream, query: Select[Any]) -> Insert:
-    found = query.subquery("found")
-    mine = select(literal(stream.id), *found.c)
-    return insert(table).from_select(["stream_id", *(column.name for column in found.c)], mine)
+def _insert_from(table: Table, stream: Stream, query: Select[Any]) -> Insert:
+    computed = query.subquery("found")
+    rows = select(literal(stream.id), *computed.c)
+    return insert(table).from_select(["stream_id", *(column.name for column in computed.c)], rows)
 
 
 def _is_set(stop: threading.Event | None) -> bool:

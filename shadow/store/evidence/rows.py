@@ -1,4 +1,4 @@
-"""Houses: pairs with all that is measured of them, computed once per house and then used many times."""
+"""Measured rows: pairs with every measure of them, computed once per row and then used many times."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from shadow.store.evidence.segments import fields, segment
 
 
 @dataclass(frozen=True, slots=True)
-class Houses:
-    """Rows with the columns of `pairs`; `part_1`, `part_2`...: the segment in each dimension; and measures.
+class MeasuredRows:
+    """`rows` has the columns of `pairs`, `part_1`, `part_2`... (the segment in each dimension) and measures.
 
-    x, y, g as in `Sums`; `m` the capped gap, `m_open` that of houses still open. Of sold ones both losses,
-    `d`, and whether a model was wrong by more than the cap. Null where there is none.
+    x, y, g as in `Sums`; `m` the capped gap, `m_open` the same of rows whose outcome is open. Of rows with a
+    known outcome also both losses, `d`, and whether a model was wrong by more than the cap. Null where there
+    is none.
     """
 
     rows: FromClause
@@ -28,16 +29,16 @@ class Houses:
     margin: float
 
     @property
-    def parts(self) -> list[str]:
-        """The columns that say a house's segment in each dimension."""
-        return list(_parts(self.policy))
+    def segment_columns(self) -> list[str]:
+        """The columns that hold a row's segment, one per dimension."""
+        return list(_by_column(self.policy))
 
 
-def houses(scope: Scope) -> Houses:
-    """The houses of a scope."""
+def measured_rows(scope: Scope) -> MeasuredRows:
+    """Build the query for the measured rows of a scope."""
     policy = _policy(scope.stream.terms.policy)
-    rows = _differing(_capped(_apart(scope, policy), policy.cap)).cte("houses")
-    return Houses(rows, policy, scope.stream.terms.margin)
+    rows = _with_differences(_with_losses(_with_logs(scope, policy), policy.cap)).cte("houses")
+    return MeasuredRows(rows, policy, scope.stream.terms.margin)
 
 
 @lru_cache(maxsize=64)
@@ -45,15 +46,17 @@ def _policy(text: str) -> Policy:
     return Policy.parse(text)
 
 
-def _parts(policy: Policy) -> dict[str, Dimension]:
-    return {f"part_{place}": dimension for place, dimension in enumerate(policy.dimensions, 1)}
+def _by_column(policy: Policy) -> dict[str, Dimension]:
+    return {f"part_{number}": dimension for number, dimension in enumerate(policy.dimensions, 1)}
 
 
-def _apart(scope: Scope, policy: Policy) -> FromClause:
-    """Pairs with their segments and logarithms."""
-    asked = fenced(pairs(scope), "asked")
-    read = fenced(with_fields(asked, "inputs", fields(policy.dimensions), scope.database), "seen")
-    kept = (one for one in read.c if one.name != "inputs" and not one.name.startswith("field_"))
+def _with_logs(scope: Scope, policy: Policy) -> FromClause:
+    """Add segments and logarithms to the pairs."""
+    paired = fenced(pairs(scope), "asked")
+    read = fenced(with_fields(paired, "inputs", fields(policy.dimensions), scope.database), "seen")
+    columns = (
+        column for column in read.c if column.name != "inputs" and not column.name.startswith("field_")
+    )
     logs = {
         "x": func.ln(read.c.live / CENTRE_DOLLARS),
         "y": func.ln(read.c.candidate / CENTRE_DOLLARS),
@@ -61,30 +64,30 @@ def _apart(scope: Scope, policy: Policy) -> FromClause:
         "off_live": func.abs(func.ln(read.c.live / read.c.price)),
         "off_candidate": func.abs(func.ln(read.c.candidate / read.c.price)),
     }
-    named = {name: segment(dimension, read) for name, dimension in _parts(policy).items()} | logs
-    return fenced(select(*kept, *(value.label(name) for name, value in named.items())), "apart")
+    added = {name: segment(dimension, read) for name, dimension in _by_column(policy).items()} | logs
+    return fenced(select(*columns, *(value.label(name) for name, value in added.items())), "apart")
 
 
-def _capped(apart: FromClause, cap: float) -> FromClause:
-    sold = apart.c.off_candidate.is_not(None)
+def _with_losses(rows: FromClause, cap: float) -> FromClause:
+    sold = rows.c.off_candidate.is_not(None)
     return fenced(
         select(
-            apart,
-            _at_most(func.abs(apart.c.g), cap).label("m"),
-            case((sold, _at_most(apart.c.off_live, cap))).label("loss_live"),
-            case((sold, _at_most(apart.c.off_candidate, cap))).label("loss_candidate"),
-            and_(sold, apart.c.off_live > cap).label("bad_live"),
-            and_(sold, apart.c.off_candidate > cap).label("bad_candidate"),
+            rows,
+            _at_most(func.abs(rows.c.g), cap).label("m"),
+            case((sold, _at_most(rows.c.off_live, cap))).label("loss_live"),
+            case((sold, _at_most(rows.c.off_candidate, cap))).label("loss_candidate"),
+            and_(sold, rows.c.off_live > cap).label("bad_live"),
+            and_(sold, rows.c.off_candidate > cap).label("bad_candidate"),
         ),
         "capped",
     )
 
 
-def _differing(capped: FromClause) -> Select[Any]:
-    is_open = and_(capped.c.price.is_(None), capped.c.withdrawn == 0)
-    d = (capped.c.loss_live - capped.c.loss_candidate).label("d")
-    return select(capped, d, case((is_open, capped.c.m)).label("m_open")).offset(0)
+def _with_differences(rows: FromClause) -> Select[Any]:
+    is_open = and_(rows.c.price.is_(None), rows.c.withdrawn == 0)
+    d = (rows.c.loss_live - rows.c.loss_candidate).label("d")
+    return select(rows, d, case((is_open, rows.c.m)).label("m_open")).offset(0)
 
 
-def _at_most(value: ColumnElement[float], most: float) -> ColumnElement[float]:
-    return case((value > most, most), else_=value)
+def _at_most(value: ColumnElement[float], limit: float) -> ColumnElement[float]:
+    return case((value > limit, limit), else_=value)

@@ -1,4 +1,4 @@
-"""Pictures: the few single pairs that are shown, and the sample that ranks are correlated on."""
+"""Samples: the few single pairs that pages show, and the sample for rank correlation."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from shadow.store import outcomes
 from shadow.store.database.dialects import allow_long_queries
 from shadow.store.database.tables import captures, evidence, observations, worst_gaps
 from shadow.store.evidence.pairs import Scope, pairs
-from shadow.store.evidence.rollup import WHOLE
-from shadow.store.evidence.span import Days
+from shadow.store.evidence.rollup import ALL_ROWS
+from shadow.store.evidence.span import DayRange
 from shadow.store.streams import Stream
 
 _PAIRS_SCANNED = 1_000_000
@@ -27,8 +27,8 @@ _AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """What both models said of one house, and what it sold for (None: not sold), in dollars."""
+class PredictionPair:
+    """Both models' predictions for one capture, and its price (None: not sold), in dollars."""
 
     id: UUID
     live_dollars: float
@@ -38,7 +38,7 @@ class Pair:
 
     @property
     def captured_at(self) -> datetime:
-        """When it was asked about."""
+        """The time of the capture."""
         return capture_time(self.id)
 
     @property
@@ -47,49 +47,51 @@ class Pair:
         return log(self.candidate_dollars / self.live_dollars)
 
 
-def sample(connection: Connection, stream: Stream, most: int) -> list[Pair]:
-    """Pairs picked by their ids alone, mature or not, without inputs; of the newest million pairs."""
-    return [Pair(*row) for row in _sampled(connection, stream, most)]
+def sample(connection: Connection, stream: Stream, limit: int) -> list[PredictionPair]:
+    """Return a sample of the newest million pairs, picked by id alone, mature or not, without inputs."""
+    return [PredictionPair(*row) for row in _sampled(connection, stream, limit)]
 
 
-def _sampled(connection: Connection, stream: Stream, most: int) -> Iterator[Any]:
-    there = _newest(connection, stream)
-    if there is None:
+def _sampled(connection: Connection, stream: Stream, limit: int) -> Iterator[Any]:
+    newest = _newest(connection, stream)
+    if newest is None:
         return
     allow_long_queries(connection)
     scope = Scope(stream, connection.dialect.name)
-    query = _lowest_keys(_picked(scope, most, there), most).execution_options(yield_per=_AT_ONCE)
-    yield from connection.execute(query, scope.part(there.days))
+    query = _lowest_keys(_picked(scope, limit, newest), limit).execution_options(yield_per=_AT_ONCE)
+    yield from connection.execute(query, scope.parameters(newest.days))
 
 
-def mature_sample(connection: Connection, stream: Stream, before_day: int, most: int) -> Iterator[Pair]:
-    """The same of the days before one, with what was asked; houses that were withdrawn are left out.
+def mature_sample(
+    connection: Connection, stream: Stream, before_day: int, limit: int
+) -> Iterator[PredictionPair]:
+    """Return a sample of the pairs of days before one, with their inputs, without withdrawn rows.
 
-    A thousand are held at a time: with all they were asked with, they are large.
+    A thousand are held at a time, because inputs are large.
     """
-    there = _newest(connection, stream, before_day)
-    if there is None:
+    newest = _newest(connection, stream, before_day)
+    if newest is None:
         return
     allow_long_queries(connection)
     scope = Scope(stream, connection.dialect.name)
-    picked = _picked(scope, most, there)
-    query = _lowest_keys(picked, most).add_columns(picked.c.inputs).where(picked.c.withdrawn == 0)
-    in_parts = query.execution_options(yield_per=_AT_ONCE)
-    for row in connection.execute(in_parts, scope.part(there.days)):
-        yield Pair(*row)
+    picked = _picked(scope, limit, newest)
+    query = _lowest_keys(picked, limit).add_columns(picked.c.inputs).where(picked.c.withdrawn == 0)
+    batched = query.execution_options(yield_per=_AT_ONCE)
+    for row in connection.execute(batched, scope.parameters(newest.days)):
+        yield PredictionPair(*row)
 
 
-def prices(
-    connection: Connection, stream: Stream, most: int
+def price_arrays(
+    connection: Connection, stream: Stream, limit: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The same as two arrays of shape (n,) in dollars: the live model's, the candidate's."""
-    rows = ((row.live, row.candidate) for row in _sampled(connection, stream, most))
-    found: NDArray[np.float64] = np.fromiter(rows, dtype=np.dtype((np.float64, 2)))
-    return found[:, 0], found[:, 1]
+    """Return a sample as two arrays of shape (n,) in dollars: the live model's, the candidate's."""
+    rows = ((row.live, row.candidate) for row in _sampled(connection, stream, limit))
+    prices: NDArray[np.float64] = np.fromiter(rows, dtype=np.dtype((np.float64, 2)))
+    return prices[:, 0], prices[:, 1]
 
 
-def worst(connection: Connection, stream: Stream, most: int) -> list[Pair]:
-    """The pairs that are furthest apart, the furthest first, with what was asked."""
+def largest_gaps(connection: Connection, stream: Stream, limit: int) -> list[PredictionPair]:
+    """Return the pairs with the largest |g|, largest first, with their inputs."""
     rows = connection.execute(
         select(
             worst_gaps.c.capture_id,
@@ -101,47 +103,51 @@ def worst(connection: Connection, stream: Stream, most: int) -> list[Pair]:
         .join(observations, observations.c.capture_id == worst_gaps.c.capture_id)
         .where(worst_gaps.c.stream_id == stream.id, observations.c.candidate_id == stream.terms.candidate_id)
         .order_by(func.abs(worst_gaps.c.gap).desc(), worst_gaps.c.capture_id)
-        .limit(most)
+        .limit(limit)
     ).all()
-    told = outcomes.in_force(connection, [row[0] for row in rows])
-    sold = {name: outcome.price_dollars for name, outcome in told.items()}
-    return [Pair(name, live, candidate, sold.get(name), inputs) for name, live, candidate, inputs in rows]
+    in_force = outcomes.in_force(connection, [row[0] for row in rows])
+    sold = {capture_id: outcome.price_dollars for capture_id, outcome in in_force.items()}
+    return [
+        PredictionPair(capture_id, live, candidate, sold.get(capture_id), inputs)
+        for capture_id, live, candidate, inputs in rows
+    ]
 
 
 @dataclass(frozen=True, slots=True)
-class _Newest:
+class _NewestDays:
     """Some days, and how many pairs they hold."""
 
-    days: Days
+    days: DayRange
     pairs: float
 
 
-def _newest(connection: Connection, stream: Stream, before_day: int | None = None) -> _Newest | None:
-    """The newest days that hold enough pairs together, of those before one; None: there is no pair."""
-    mine = (evidence.c.stream_id == stream.id) & (evidence.c.segment == WHOLE) & (evidence.c.pairs > 0)
-    query = select(evidence.c.day, evidence.c.pairs).where(mine).order_by(evidence.c.day.desc())
+def _newest(connection: Connection, stream: Stream, before_day: int | None = None) -> _NewestDays | None:
+    """Find the newest days before one that hold enough pairs together; None when there is no pair."""
+    of_stream = (evidence.c.stream_id == stream.id) & (evidence.c.segment == ALL_ROWS)
+    query = select(evidence.c.day, evidence.c.pairs).where(of_stream, evidence.c.pairs > 0)
+    query = query.order_by(evidence.c.day.desc())
     if before_day is not None:
         query = query.where(evidence.c.day < before_day)
-    found: _Newest | None = None
-    for day, houses in connection.execute(query):
-        end, so_far = (day + 1, 0.0) if found is None else (found.days.end, found.pairs)
-        found = _Newest(Days(day, end), so_far + houses)
-        if found.pairs >= _PAIRS_SCANNED:
+    newest: _NewestDays | None = None
+    for day, count in connection.execute(query):
+        end, pairs_so_far = (day + 1, 0.0) if newest is None else (newest.days.end, newest.pairs)
+        newest = _NewestDays(DayRange(day, end), pairs_so_far + count)
+        if newest.pairs >= _PAIRS_SCANNED:
             break
-    return found
+    return newest
 
 
-def _picked(scope: Scope, most: int, there: _Newest) -> FromClause:
-    """Pairs with low sample keys: twice as many as are wanted, since models fail and houses come back."""
-    share = (2 * most + 100) / there.pairs
+def _picked(scope: Scope, limit: int, newest: _NewestDays) -> FromClause:
+    """Select pairs with low sample keys: twice the limit, since models fail and entities repeat."""
+    share = (2 * limit + 100) / newest.pairs
     return pairs(scope).where(captures.c.sample_key < share).subquery("picked")
 
 
-def _lowest_keys(picked: FromClause, most: int) -> Select[Any]:
-    """Those with the lowest sample keys, which no price has a part in."""
+def _lowest_keys(picked: FromClause, limit: int) -> Select[Any]:
+    """Select the pairs with the lowest sample keys, which do not depend on any price."""
     return (
         select(picked.c.id, picked.c.live, picked.c.candidate, picked.c.price)
         .where(picked.c.candidate.is_not(None))
         .order_by(picked.c.sample_key)
-        .limit(most)
+        .limit(limit)
     )

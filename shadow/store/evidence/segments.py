@@ -1,4 +1,4 @@
-"""Segments: a policy's dimensions as SQL. The same houses as `shadow.policy.segments_of` puts there."""
+"""Segments: a policy's dimensions as SQL, with the same results as `shadow.policy.segments_of`."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from shadow.store.database.dialects import NUMBER, TEXT, FieldType
 
 
 def fields(dimensions: Iterable[Dimension]) -> dict[str, FieldType]:
-    """The fields of a house that the dimensions look at. Whether one is missing, its text says."""
-    found: dict[str, FieldType] = {}
-    for one in dimensions:
-        if one.by == AGE:
-            found |= {"year_sold": NUMBER, "year_built": NUMBER}
-        elif one.by != LIVE_PRICE and (one.edges or one.by not in found):
-            found[one.by] = NUMBER if one.edges else TEXT
-    return found
+    """Return the input fields that the dimensions read, as text where only its absence counts."""
+    types: dict[str, FieldType] = {}
+    for dimension in dimensions:
+        if dimension.by == AGE:
+            types |= {"year_sold": NUMBER, "year_built": NUMBER}
+        elif dimension.by != LIVE_PRICE and (dimension.edges or dimension.by not in types):
+            types[dimension.by] = NUMBER if dimension.edges else TEXT
+    return types
 
 
-def segment(dimension: Dimension, houses: FromClause) -> ColumnElement[str]:
-    """The segment of a house; `houses` have `live`, the live answer in dollars, and `field_...`."""
+def segment(dimension: Dimension, rows: FromClause) -> ColumnElement[str]:
+    """Build the segment of a row; `rows` have `live`, the live prediction in dollars, and `field_...`."""
     names = dimension.segments
-    value = _value(dimension.by, houses)
+    value = _value(dimension.by, rows)
     if dimension.missing:
         return case((value.is_(None), names[0]), else_=names[1])
     if dimension.groups:
@@ -37,9 +37,9 @@ def segment(dimension: Dimension, houses: FromClause) -> ColumnElement[str]:
     return case(unknown, *below, else_=names[len(dimension.edges)])
 
 
-def _value(by: str, houses: FromClause) -> ColumnElement[Any]:
+def _value(by: str, rows: FromClause) -> ColumnElement[Any]:
     if by == LIVE_PRICE:
-        return houses.c.live
+        return rows.c.live
     if by == AGE:
-        return houses.c.field_year_sold - houses.c.field_year_built
-    return houses.c[f"field_{by}"]
+        return rows.c.field_year_sold - rows.c.field_year_built
+    return rows.c[f"field_{by}"]

@@ -1,4 +1,4 @@
-"""Spans: stretches of time as ids, which carry it; so indexes and partitions apply."""
+"""Spans: periods as ranges of ids, which carry the time; so indexes and partitions apply."""
 
 from __future__ import annotations
 
@@ -15,53 +15,53 @@ _LAST_ID = UUID(int=(1 << 128) - 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Ids:
+class IdRange:
     """The ids of [low, high)."""
 
     low: UUID
     high: UUID
 
-    def within(self, other: Ids) -> Ids:
-        """What both hold."""
-        return Ids(max(self.low, other.low), min(self.high, other.high))
+    def within(self, other: IdRange) -> IdRange:
+        """Return the ids in both ranges."""
+        return IdRange(max(self.low, other.low), min(self.high, other.high))
 
 
 @dataclass(frozen=True, slots=True)
-class Days:
+class DayRange:
     """The days of [first, end)."""
 
     first: int
     end: int
 
-    def pieces(self, most: int) -> Iterator[Days]:
-        """The same days in order, at most so many at once."""
-        for first in range(self.first, self.end, most):
-            yield Days(first, min(first + most, self.end))
+    def split(self, size: int) -> Iterator[DayRange]:
+        """Return the same days in order, at most `size` at once."""
+        for first in range(self.first, self.end, size):
+            yield DayRange(first, min(first + size, self.end))
 
 
 def milliseconds(moment: datetime) -> int:
-    """Whole milliseconds since 1970, as ids carry them."""
+    """Return whole milliseconds since 1970, as ids carry them."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def day_at(moment: datetime, day_seconds: int) -> int:
-    """The day a moment is in."""
+    """Return the day a moment is in, counted from 1970 in lengths of a day."""
     return milliseconds(moment) // (day_seconds * 1000)
 
 
-def ids_of(days: Days, day_seconds: int) -> Ids:
-    """The ids of captures answered on these days."""
-    return Ids(first_id(days.first * day_seconds * 1000), first_id(days.end * day_seconds * 1000))
+def ids_of(days: DayRange, day_seconds: int) -> IdRange:
+    """Return the ids of captures answered on these days."""
+    return IdRange(first_id(days.first * day_seconds * 1000), first_id(days.end * day_seconds * 1000))
 
 
-def ids_in(stream: Stream) -> Ids:
-    """The ids of captures answered while the stream lasted."""
+def ids_in(stream: Stream) -> IdRange:
+    """Return the ids of captures answered while the stream lasted."""
     end = _LAST_ID if stream.ended_at is None else first_id(milliseconds(stream.ended_at))
-    return Ids(first_id(milliseconds(stream.started_at)), end)
+    return IdRange(first_id(milliseconds(stream.started_at)), end)
 
 
-def days_in(stream: Stream, moment: datetime) -> Days:
-    """The days of the stream up to a moment, that of the moment included."""
+def days_in(stream: Stream, moment: datetime) -> DayRange:
+    """Return the days of the stream up to and including the day of a moment."""
     last = min(moment, stream.ended_at or moment)
     length = stream.terms.day_seconds
-    return Days(day_at(stream.started_at, length), day_at(last, length) + 1)
+    return DayRange(day_at(stream.started_at, length), day_at(last, length) + 1)

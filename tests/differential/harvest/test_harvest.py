@@ -71,7 +71,7 @@ def test_the_hardest_disagreements_and_a_failure_of_every_reason_are_there(fille
 
 def test_the_largest_differences_come_first_and_each_house_once(filled: Store, asked: Any) -> None:
     with filled.reading() as connection:
-        apart = list(stored.apart(connection, 8))
+        apart = list(stored.largest_gaps(connection, 8))
         failed = list(stored.failed(connection, 3))
     different = [row for row in asked.far if row in apart]
     assert len(apart) == 8
@@ -212,7 +212,7 @@ def test_postgres_sends_the_table_page_by_page(filled: Store) -> None:
     event.listen(filled._engine, "after_cursor_execute", lambda _, cursor, *__: names.append(cursor.name))
     with filled.reading() as connection:
         next(iter(stored.newest(connection, 800)))
-        next(iter(stored.apart(connection, 800)))
+        next(iter(stored.largest_gaps(connection, 800)))
     assert sum(name is not None for name in names) == 2  # those of a cursor in the server
 
 

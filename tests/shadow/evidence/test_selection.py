@@ -22,11 +22,11 @@ from shadow.json_shapes import to_json
 from shadow.records import new_capture_ids
 from shadow.store import evidence
 from shadow.store.database import tables
-from shadow.store.evidence import Pair
+from shadow.store.evidence import PredictionPair
 from shadow.verdict import decide, verdict_json
 
 ROWS = rows_of(3, 3000)
-Sells = Callable[[Mapping[str, Any], Pair, float], bool]
+Sells = Callable[[Mapping[str, Any], PredictionPair, float], bool]
 """Whether a house is sold, by what was asked, both models' answers, and a number drawn of [0, 1)."""
 
 
@@ -42,22 +42,22 @@ def worth(row: Mapping[str, Any]) -> float:
     return float(60.0 * row["living_area"] + 12_000.0 * row["overall_quality"])
 
 
-def houses(sells: Sells, seed: int = 1) -> list[Pair]:
+def houses(sells: Sells, seed: int = 1) -> list[PredictionPair]:
     chance = np.random.default_rng(seed)
     asked = rows_of(100 + seed, 2000)
     found = []
     for row, name in zip(asked, new_capture_ids(len(asked), 0, seed), strict=True):
-        pair = Pair(name, worth(row), worth(row) * float(np.exp(chance.normal(0, 0.06))), None, row)
+        pair = PredictionPair(name, worth(row), worth(row) * float(np.exp(chance.normal(0, 0.06))), None, row)
         price = worth(row) if sells(row, pair, float(chance.random())) else None
-        found.append(Pair(name, pair.live_dollars, pair.candidate_dollars, price, row))
+        found.append(PredictionPair(name, pair.live_dollars, pair.candidate_dollars, price, row))
     return found
 
 
-def by_chance(_row: Mapping[str, Any], _pair: Pair, drawn: float) -> bool:
+def by_chance(_row: Mapping[str, Any], _pair: PredictionPair, drawn: float) -> bool:
     return drawn < 0.8
 
 
-def cheap(_row: Mapping[str, Any], pair: Pair, drawn: float) -> bool:
+def cheap(_row: Mapping[str, Any], pair: PredictionPair, drawn: float) -> bool:
     return pair.live_dollars < 170_000 and drawn < 0.95
 
 
@@ -141,7 +141,9 @@ def test_what_chance_alone_reaches_of_few_houses_is_too_few_to_tell_and_not_in_o
 def test_what_is_kept_while_houses_are_counted_does_not_grow_with_them(live: Reference) -> None:
     def counted(most: int) -> int:
         pairs = (
-            Pair(name, 1e5, 1e5, None, {**row, "living_area": 500 + place / 7, "lot_area": 1000 + place / 3})
+            PredictionPair(
+                name, 1e5, 1e5, None, {**row, "living_area": 500 + place / 7, "lot_area": 1000 + place / 3}
+            )
             for place, (name, row) in enumerate(
                 zip(new_capture_ids(most, 0, 1), rows_of(4, 500) * (most // 500), strict=True)
             )
@@ -152,13 +154,17 @@ def test_what_is_kept_while_houses_are_counted_does_not_grow_with_them(live: Ref
 
 
 def test_what_a_house_was_not_asked_is_missing(live: Reference) -> None:
-    pairs = [Pair(one.id, 1.0, 1.0, one.sold_dollars, {"living_area": 1500}) for one in houses(by_chance)]
+    pairs = [
+        PredictionPair(one.id, 1.0, 1.0, one.sold_dollars, {"living_area": 1500}) for one in houses(by_chance)
+    ]
     assert compare(pairs, live, ()).state == 0
 
 
 def test_missing_is_a_value_of_its_own(live: Reference) -> None:
     pairs = [
-        Pair(one.id, 1.0, 1.0, one.sold_dollars, {"lot_frontage": None if one.sold_dollars else 1.0})
+        PredictionPair(
+            one.id, 1.0, 1.0, one.sold_dollars, {"lot_frontage": None if one.sold_dollars else 1.0}
+        )
         for one in houses(by_chance)
     ]
     assert named(compare(pairs, live, ()), 2) == {"lot_frontage"}

@@ -95,7 +95,7 @@ def refresh(town: Any, at_once: int = 100_000) -> list[int]:
     """What the evidence process does; returns the days that were due."""
     town.flush()
     with town.store.writing() as connection:
-        while evidence.note_changes(connection, town.stream, at_once):
+        while evidence.mark_changed_days(connection, town.stream, at_once):
             continue
         due = evidence.due_days(connection, town.stream)
     for day in due:
@@ -247,7 +247,7 @@ def test_it_can_be_read_by_day_and_by_segment(town: Any) -> None:
         by_day = evidence.day_sums(connection, town.stream, before, first)
         by_segment = evidence.segment_sums(connection, town.stream, before, first)
         late = evidence.delays(connection, town.stream)
-        gaps = evidence.gaps(connection, town.stream)
+        gaps = evidence.gap_bins(connection, town.stream)
     assert [day for day, _ in by_day] == [first, first + 1, first + 2]
     assert_same(
         {(day, ""): sums for day, sums in by_day}, {(d, ""): wanted[d, ""] for d in range(first, before)}
@@ -256,7 +256,7 @@ def test_it_can_be_read_by_day_and_by_segment(town: Any) -> None:
         days = (wanted.get((day, part), Sums.zero()) for day in range(first, before))
         assert sums.flat() == pytest.approx(sum(days, Sums.zero()).flat(), rel=1e-9, abs=1e-9)
     whole = [sums for (_, part), sums in wanted.items() if part == ""]
-    assert late.seen == sum(sums.sold for sums in whole)
+    assert late.count == sum(sums.sold for sums in whole)
     assert sum(gaps.values()) == sum(sums.pairs for sums in whole)
 
 
@@ -264,7 +264,7 @@ def test_a_quantile_of_the_delays_is_the_upper_edge_of_its_bin() -> None:
     late = evidence.Delays(
         {math.floor(math.log(1 + seconds) / math.log(1.02)): 1 for seconds in (60, 3600, 86_400)}
     )
-    assert late.seen == 3
+    assert late.count == 3
     assert 3600 < late.quantile(0.5) <= 3601 * 1.02
     assert 86_400 < late.quantile(0.95) <= 86_401 * 1.02
     assert evidence.Delays({}).quantile(0.95) == 0
@@ -500,7 +500,7 @@ def test_a_sample_of_pairs_is_that_of_the_lowest_sample_keys(town: Any) -> None:
     with town.store.reading() as connection:
         some = evidence.sample(connection, town.stream, 20)
         every = evidence.sample(connection, town.stream, 1000)
-        live, candidate = evidence.prices(connection, town.stream, 20)
+        live, candidate = evidence.price_arrays(connection, town.stream, 20)
     assert [pair.id for pair in some] == sorted((one.id for one in answered), key=sample_key)[:20]
     assert len(every) == len(answered)
     for pair in every:
@@ -519,7 +519,7 @@ def test_the_worst_pairs_come_with_what_was_asked(town: Any) -> None:
         one.id for one in representatives(town) if town.answers[one.id][0].prediction_dollars is not None
     ]
     with town.store.reading() as connection:
-        worst = evidence.worst(connection, town.stream, 7)
+        worst = evidence.largest_gaps(connection, town.stream, 7)
         every = evidence.sample(connection, town.stream, 1000)
     furthest = sorted(every, key=lambda pair: -abs(pair.gap))[:7]
     assert [pair.id for pair in worst] == [pair.id for pair in furthest]
@@ -532,6 +532,6 @@ def test_the_worst_pairs_come_with_what_was_asked(town: Any) -> None:
 def test_without_a_pair_there_is_nothing_to_show(town: Any) -> None:
     with town.store.reading() as connection:
         assert evidence.sample(connection, town.stream, 10) == []
-        assert evidence.worst(connection, town.stream, 10) == []
+        assert evidence.largest_gaps(connection, town.stream, 10) == []
         assert evidence.day_sums(connection, town.stream) == []
         assert evidence.as_of(connection, town.stream, START + DAY).day_sums() == []

@@ -23,7 +23,7 @@ from monitoring.statistics.drift import field_drift
 from shadow.records import Capture, NewObservation, new_capture_ids
 from shadow.store import Store, candidates, captures, observations, open_store, sources
 from shadow.store.database.tables import field_counts
-from shadow.store.drift.field_counts import PREDICTION, FieldCounts, windows
+from shadow.store.drift.field_counts import PREDICTION, FieldCounts, bin_counts
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
 DAY = 86_400
@@ -80,14 +80,14 @@ def count(store: Store, counts: FieldCounts, since: datetime = START, at_once: i
     """Count everything there is; returns in how many transactions."""
     for times in range(1, 1000):
         with store.writing() as connection:
-            if not counts.go_on(connection, since, at_once):
+            if not counts.count_next(connection, since, at_once):
                 return times
     raise AssertionError("there is always more")
 
 
 def counted(store: Store, first: int = FIRST, end: int = FIRST + 100) -> dict[str, dict[str, int]]:
     with store.reading() as connection:
-        return windows(connection, DIGEST, DAY, first, end)
+        return bin_counts(connection, DIGEST, DAY, first, end)
 
 
 def bins(described: dict[str, Any]) -> dict[str, int]:
