@@ -39,7 +39,7 @@ def candidates(context: click.Context, as_json: bool) -> None:
         return
     rows = [_row(candidate) for candidate in listed]
     table = terminal.table(("Candidate", "State", "Sample", "Replays from", "Added", "Policy"), rows)
-    terminal.show(table if rows else "No candidates. `umbra candidates add NAME@VERSION` begins one.")
+    terminal.show(table if rows else "No candidates. `umbra candidates add NAME@VERSION` adds one.")
 
 
 @candidates.command()
@@ -59,7 +59,7 @@ def candidates(context: click.Context, as_json: bool) -> None:
     help="The policy that judges it, frozen from now on; left out, `default`, and in a demo `demo`.",
 )
 def add(model: str, sample: float, replay_from: datetime | None, policy_name: str | None) -> None:
-    """Begin to score MODEL (NAME@VERSION) on every answered house.
+    """Score MODEL (NAME@VERSION) on every capture from now on.
 
     \b
     umbra candidates add gbm@2 --sample 0.25 --from 2026-11-01

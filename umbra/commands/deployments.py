@@ -1,4 +1,4 @@
-"""`umbra promote`, `umbra rollback`, `umbra deployments`: decide who is live, and look at who decided."""
+"""`umbra promote`, `umbra rollback`, `umbra deployments`: decide which model is live, and list decisions."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ _HASH_CHARACTERS = 12
 
 @click.command(short_help="Make a candidate the live model.")
 @click.argument("model")
-@click.option("--override", is_flag=True, help="In spite of the verdict; needs --reason, and is recorded.")
-@click.option("--reason", help="Why, for the records.")
+@click.option(
+    "--override", is_flag=True, help="Promote in spite of the verdict; needs --reason, and is recorded."
+)
+@click.option("--reason", help="The reason, for the records.")
 def promote(model: str, override: bool, reason: str | None) -> None:
     """Make the candidate MODEL (NAME@VERSION) the live model.
 
-    Refused unless its verdict is PROMOTE at this moment. Every API process answers with it within two
-    seconds; the model that was live becomes a candidate, so that the way back stays warm and judged. Exits
-    1 when refused.
+    Refuses (exit 1) unless its verdict is PROMOTE at this moment. Every API process answers with it within
+    two seconds; the previous live model becomes a candidate, so that the way back stays warm and judged.
 
     \b
     umbra promote gbm@1
@@ -54,15 +55,14 @@ def promote(model: str, override: bool, reason: str | None) -> None:
     _say(deployment, how)
 
 
-@click.command(short_help="Make live again what was live before.")
-@click.option("--to", metavar="NAME@VERSION", help="Any model that was ever live; else the one before.")
-@click.option("--reason", required=True, help="Why, for the records.")
+@click.command(short_help="Make the previous live model live again.")
+@click.option("--to", metavar="NAME@VERSION", help="Any model that was ever live; default: the previous one.")
+@click.option("--reason", required=True, help="The reason, for the records.")
 def rollback(to: str | None, reason: str) -> None:
-    """Make live again what was live before. No verdict is asked.
+    """Make the previous live model live again, whatever its verdict.
 
-    Rolling back again goes further back, to what was live before the model that is live then, and never forth
-    to what was rolled back from; with nothing before it, it is refused (exit 1). With --to it is safe to
-    repeat.
+    A second rollback goes further back, to the model before that one, and never forth to a model that was
+    rolled back from. Refuses (exit 1) when there is no earlier model. With --to it is safe to repeat.
 
     \b
     umbra rollback --reason "complaints from Somerset"
@@ -74,10 +74,10 @@ def rollback(to: str | None, reason: str) -> None:
     _say(rollout.rollback(open_store(settings.store), settings.models, decision, target), "")
 
 
-@click.command(short_help="Who was live, since when, by whom and why.")
+@click.command(short_help="List which models were live, since when, by whom and why.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def deployments(as_json: bool) -> None:
-    """List every deployment there ever was, the newest last: who decided, why, on what verdict and artifact.
+    """List all deployments, the newest last: who decided, why, on what verdict and artifact.
 
     \b
     umbra deployments
@@ -100,7 +100,7 @@ def _decision(reason: str | None) -> Decision:
 def _say(deployment: Deployment, how: str) -> None:
     terminal.say(
         f"{deployment.live} is live{how} (deployment {deployment.id}); every API process answers with it "
-        "within two seconds. What was live is a candidate now."
+        "within two seconds. The previous live model is a candidate now."
     )
 
 

@@ -1,4 +1,4 @@
-"""`umbra up`, `demo`, `serve`, `work` and `prepare`: start what answers and what scores."""
+"""`umbra up`, `demo`, `serve`, `work` and `prepare`: start the API and the worker."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ _data = click.option(
 )
 
 
-@click.command(short_help="Make what is missing: tables, models, first deployment.")
+@click.command(short_help="Create what is missing: tables, models, first deployment.")
 @_data
 def prepare(data: str) -> None:
-    """Make what is missing: tables, the two first models, the first deployment. Safe to run again.
+    """Create what is missing: tables, the first two models, the first deployment. Safe to run again.
 
     Example: UMBRA_STORE_URL=postgresql://umbra@db/umbra umbra prepare
     """

@@ -31,8 +31,8 @@ DEMO = "This is a demo: houses and sales are invented."
 def status(as_json: bool) -> None:
     """Show processes, deployment, journal, and every candidate's ledger.
 
-    Exits 1 when a ledger does not balance, the store cannot be asked or lacks captures that it had, a process
-    is missing or does not move, or a journal file is held up. What hangs is waited for ten seconds at most.
+    Exits 1 when a ledger does not balance, the store does not answer or has lost captures, a process is
+    missing or stuck, or ingest cannot move a journal file. Waits ten seconds at most for what hangs.
 
     \b
     umbra status
