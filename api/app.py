@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,26 +12,43 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-from api import content, errors, live, middleware, model_watch, openapi
+from api import (
+    content,
+    deployments,
+    errors,
+    health,
+    live,
+    middleware,
+    model_watch,
+    models,
+    openapi,
+    outcomes,
+    predictions,
+    stored_predictions,
+    verdicts,
+)
 from api.admission import Admission
 from api.answers import HttpAnswer
 from api.capture_recorder import CaptureRecorder
 from api.clients import Clients
-from api.deployments import Deployments
+from api.deployments import DeploymentResource
 from api.fast_path import ENDPOINT, PATH, FastPath
-from api.health import Health
+from api.health import HealthResource
 from api.hosts import Hosts
 from api.identifiers import Identifiers, RandomBits
 from api.limits import RequestLimits
 from api.live import Live
-from api.models import Models
-from api.openapi import view as docs
-from api.outcomes import Outcomes
+from api.models import ModelResource
+from api.openapi import view as openapi_view
+from api.openapi.view import OpenApiResource
+from api.outcomes import OutcomeResource
+from api.pages import routes as pages
 from api.pages.routes import Pages
-from api.predictions import Predictions
+from api.predictions import PredictionResource
 from api.retries import Retries
 from api.store_reads import StoreReads
-from api.verdicts import Verdicts
+from api.stored_predictions import StoredPredictionResource
+from api.verdicts import VerdictResource
 from monitoring import metrics
 from monitoring.metrics import ServingMetrics
 from shadow import status
@@ -68,7 +85,7 @@ class Components:
     path_prefix: str = ""
     """Below which path a proxy shows all this."""
     withholds_texts: bool = False
-    deployments: Deployments | None = None
+    deployments: DeploymentResource | None = None
     """Who may decide over HTTP; None: nobody."""
     take_status: Callable[[datetime], Status] | None = None
     """What the overview shows of processes, journal and ledger; None: nothing."""
@@ -100,7 +117,9 @@ def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
             path_prefix=settings.api_path_prefix,
             withholds_texts=settings.withholds_texts,
             deployments=(
-                Deployments(settings.admin_token, store, settings.models) if settings.admin_token else None
+                DeploymentResource(settings.admin_token, store, settings.models)
+                if settings.admin_token
+                else None
             ),
             take_status=lambda now: status.gather(settings, now),
             instance=os.environ.get(INSTANCE_VARIABLE),
@@ -110,89 +129,109 @@ def create_app(settings: Settings, metrics_directory: Path | None) -> Flask:
     return application
 
 
-def build(parts: Components) -> Flask:
-    """Put the parts together."""
+def build(components: Components) -> Flask:
+    """Build the application from its components."""
     app = Flask("api", static_folder="pages/vendor", static_url_path="/docs/vendor")
     app.response_class = PlainResponse
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     ids = Identifiers(time.time_ns, RandomBits(os.urandom))
-    predictions = Predictions(
-        parts.live,
-        parts.recorder,
-        parts.store_reads,
-        parts.metrics,
+    prediction_resource = PredictionResource(
+        components.live,
+        components.recorder,
+        components.metrics,
         ids,
-        parts.limits,
-        parts.retries,
-        retry_by_request_id=parts.retry_by_request_id,
+        components.limits,
+        components.retries,
+        retry_by_request_id=components.retry_by_request_id,
     )
-    decides = parts.deployments is not None
-    site = Pages(
-        parts.live,
-        parts.store_reads,
-        parts.limits,
-        parts.take_status,
-        decides=decides,
-        path_prefix=parts.path_prefix,
-    )
-    _route(app, parts, predictions, site)
-    refuse = _refuser(parts.metrics, site)
+    page_resource = _pages(components)
+    _route(app, components, prediction_resource, page_resource)
+    refuse = _refuser(components.metrics, page_resource)
     app.register_error_handler(Exception, lambda fault: refuse(fault, request.environ).as_response())
-    fast_path = FastPath(predictions.create, refuse, app.wsgi_app)
+    fast_path = FastPath(prediction_resource.create, refuse, app.wsgi_app)
     app.wsgi_app = middleware.Middleware(  # type: ignore[method-assign]
-        Admission(fast_path, parts.hosts, refuse, parts.path_prefix),
-        parts.metrics,
+        Admission(fast_path, components.hosts, refuse, components.path_prefix),
+        components.metrics,
         ids,
         time.perf_counter,
-        parts.clients,
-        withholds_texts=parts.withholds_texts,
+        components.clients,
+        withholds_texts=components.withholds_texts,
     )
-    _prepare_children(app, parts)
-    app.extensions["umbra"] = parts
+    _prepare_children(app, components)
+    app.extensions["umbra"] = components
     app.extensions["umbra.identifiers"] = ids
-    app.extensions["umbra.clients"] = parts.clients
+    app.extensions["umbra.clients"] = components.clients
     return app
 
 
-def _route(app: Flask, parts: Components, predictions: Predictions, site: Pages) -> None:
-    models = Models(parts.live, parts.store_reads, parts.models_dir)
-    health = Health(parts.live, parts.instance)
-    verdicts = Verdicts(parts.store_reads)
-    outcomes = Outcomes(parts.recorder, parts.store_reads, parts.limits, lambda: datetime.now(UTC))
-    document = openapi.document(
-        umbra_version(),
-        parts.limits.rows,
-        parts.limits.body_bytes,
-        decisions=parts.deployments is not None,
-        path_prefix=parts.path_prefix,
+def document(limits: RequestLimits, *, decisions: bool = True, path_prefix: str = "") -> dict[str, Any]:
+    """Assemble the OpenAPI document; `decisions`: an admin token is set, so promotion and rollback exist."""
+    described = [
+        predictions.describe(limits),
+        stored_predictions.describe(),
+        outcomes.describe(limits),
+        models.describe(),
+        *([deployments.describe()] if decisions else []),
+        verdicts.describe(),
+        health.describe(),
+        openapi_view.describe(),
+        pages.describe(),
+    ]
+    return openapi.document(umbra_version(), described, path_prefix)
+
+
+def _pages(components: Components) -> Pages:
+    return Pages(
+        components.live,
+        components.store_reads,
+        components.limits,
+        components.take_status,
+        decides=components.deployments is not None,
+        path_prefix=components.path_prefix,
     )
-    described = docs.Docs(document)
-    app.before_request(_say_route)
+
+
+def _route(app: Flask, components: Components, live_predictions: PredictionResource, site: Pages) -> None:
+    app.before_request(_note_route)
     # FastPath answers this one; Flask knows it for the 405 of its other methods and for a trailing slash.
     app.add_url_rule(
-        PATH, ENDPOINT, lambda: predictions.create(request.environ).as_response(), methods=["POST"]
+        PATH, ENDPOINT, lambda: live_predictions.create(request.environ).as_response(), methods=["POST"]
     )
-    app.add_url_rule("/v1/predictions/<identifier>", "predictions.show", predictions.show)
-    app.add_url_rule("/v1/outcomes", "outcomes.create", outcomes.create, methods=["POST"])
-    app.add_url_rule("/v1/outcomes", "outcomes.show", outcomes.show)
-    app.add_url_rule("/v1/models", "models", models.models)
-    app.add_url_rule("/v1/deployment", "deployment", models.deployment)
-    app.add_url_rule("/v1/deployments", "deployments", models.deployments)
-    app.add_url_rule("/v1/verdicts", "verdicts", verdicts.verdicts)
-    app.add_url_rule("/v1/verdicts/<identifier>", "verdicts.show", verdicts.verdict)
-    if parts.deployments is not None:
-        for name, view in (("promote", parts.deployments.promote), ("rollback", parts.deployments.rollback)):
-            app.add_url_rule(f"/v1/deployment/{name}", f"deployment.{name}", view, methods=["POST"])
-    app.add_url_rule("/livez", "livez", health.livez)
-    app.add_url_rule("/readyz", "readyz", health.readyz)
-    app.add_url_rule("/openapi.json", "openapi", described.openapi)
-    app.add_url_rule("/docs/vendor/swagger-ui-bundle.js", "docs.script", described.script)
-    for path, name, view in site.routes():
+    for path, name, view in (*_views(components), *site.routes()):
         app.add_url_rule(path, name, view)
+    recorder, store_reads, limits = components.recorder, components.store_reads, components.limits
+    reported = OutcomeResource(recorder, store_reads, limits, lambda: datetime.now(UTC))
+    app.add_url_rule("/v1/outcomes", "outcomes.create", reported.create, methods=["POST"])
+    app.add_url_rule("/v1/outcomes", "outcomes.show", reported.show)
+    if (decided := components.deployments) is not None:
+        for name, view in (("promote", decided.promote), ("rollback", decided.rollback)):
+            app.add_url_rule(f"/v1/deployment/{name}", f"deployment.{name}", view, methods=["POST"])
 
 
-def _say_route() -> None:
+def _views(components: Components) -> Iterator[tuple[str, str, Callable[..., Response]]]:
+    """Give path, name and view of everything that only reads."""
+    stored = StoredPredictionResource(components.store_reads)
+    artifacts = ModelResource(components.live, components.store_reads, components.models_dir)
+    judged = VerdictResource(components.store_reads)
+    probes = HealthResource(components.live, components.instance)
+    decisions = components.deployments is not None
+    published = OpenApiResource(
+        document(components.limits, decisions=decisions, path_prefix=components.path_prefix)
+    )
+    yield "/v1/predictions/<identifier>", "predictions.show", stored.show
+    yield "/v1/models", "models", artifacts.models
+    yield "/v1/deployment", "deployment", artifacts.deployment
+    yield "/v1/deployments", "deployments", artifacts.deployments
+    yield "/v1/verdicts", "verdicts", judged.verdicts
+    yield "/v1/verdicts/<identifier>", "verdicts.show", judged.verdict
+    yield "/livez", "livez", probes.livez
+    yield "/readyz", "readyz", probes.readyz
+    yield "/openapi.json", "openapi", published.document
+    yield "/docs/vendor/swagger-ui-bundle.js", "docs.script", published.script
+
+
+def _note_route() -> None:
     if request.url_rule is not None and request.endpoint is not None:
         middleware.of(request.environ).matched(request.url_rule.rule, request.endpoint)
 
@@ -201,19 +240,19 @@ def _refuser(measured: ServingMetrics, site: Pages) -> Callable[[Exception, dict
     def refuse(fault: Exception, environ: dict[str, Any]) -> HttpAnswer:
         exchange = middleware.of(environ)
         instance = environ.get("SCRIPT_NAME", "") + middleware.path(environ)
-        said = errors.answer(fault, instance, exchange.request_id)
-        exchange.problem = said.problem.code
-        measured.refused[(said.problem.code,)].inc()
+        problem = errors.answer(fault, instance, exchange.request_id)
+        exchange.problem = problem.problem.code
+        measured.refused[(problem.problem.code,)].inc()
         if environ["REQUEST_METHOD"] in ("GET", "HEAD") and content.prefers_page(environ):
-            return site.problem(said, exchange.request_id)
-        return HttpAnswer(said.body, errors.MEDIA_TYPE, said.problem.status.value, said.headers)
+            return site.problem(problem, exchange.request_id)
+        return HttpAnswer(problem.body, errors.MEDIA_TYPE, problem.problem.status.value, problem.headers)
 
     return refuse
 
 
-def _prepare_children(app: Flask, parts: Components) -> None:
+def _prepare_children(app: Flask, components: Components) -> None:
     """Make what the request path counts exist from the start, so that the first event is seen as a step."""
-    measured = parts.metrics
+    measured = components.metrics
     for rule in app.url_map.iter_rules():
         measured.request_seconds[(rule.rule,)]
         measured.requests["POST" if "POST" in (rule.methods or ()) else "GET", rule.rule, "200"]
@@ -225,5 +264,5 @@ def _prepare_children(app: Flask, parts: Components) -> None:
         measured.captures_dropped[(reason,)]
     measured.price_dollars[("live",)]
     measured.prediction_seconds[("live",)]
-    if parts.live.is_ready:
-        measured.predictions["live", str(parts.live.serving().ref)]
+    if components.live.is_ready:
+        measured.predictions["live", str(components.live.serving().ref)]

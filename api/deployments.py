@@ -8,23 +8,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
 from flask import Response, request
+from pydantic import Field
 
 from api import content
+from api.decision_body import read_body
 from api.errors import DecisionUnconfirmed, InvalidDecision, Unauthorized, UnsupportedContent, WrongToken
-from model_package.reference import InvalidReference, ModelRef
-from model_package.schema import FAULTS_MOST, Fault, MalformedBody
-from model_package.schema.faults import cut, shown
+from api.openapi.operation import REQUEST_ID, ResourceDescription, ok, problem_responses
+from api.openapi.schema import Schema, closed_object, ref
+from api.openapi.shapes import REASON, REFERENCE
+from model_package.reference import ModelRef
+from model_package.schema import Fault
+from model_package.schema.faults import shown
 from shadow import rollout
 from shadow.bounded import BackgroundCall, NotAnswered
-from shadow.records import Deployment
+from shadow.records import Deployment, DeploymentKind
 from shadow.rollout import Decision, DecisionBasis
-from shadow.rollout.decision import REASON_CHARACTERS
 from shadow.store import Store
 
 ACTOR_HEADER = "X-Umbra-Actor"
@@ -43,8 +46,50 @@ def _decision_basis(store: Store, models: Path, candidate: ModelRef, now: dateti
     return decision_basis(store, models, candidate, now)
 
 
-class Deployments:
-    """The two views. A decision is waited for at most `wait_seconds`: it may not hold this process up."""
+@dataclass(frozen=True, slots=True)
+class DeploymentView:
+    """A deployment."""
+
+    id: int
+    kind: DeploymentKind
+    live: ModelRef
+    since: datetime
+    by: str
+    reason: str
+    verdict: Annotated[str | None, Field(description="The verdict when it was promoted.")]
+    overridden: Annotated[bool, Field(description="Promoted in spite of the verdict.")]
+    artifact_digest: Annotated[
+        str | None, Field(description="SHA-256 of the manifest of the deployed artifact.")
+    ]
+    policy_sha256: Annotated[str | None, Field(description="The policy that it was judged by.")]
+
+    @classmethod
+    def of(cls, deployment: Deployment) -> DeploymentView:
+        """Show a deployment."""
+        return cls(**cls.fields_of(deployment))
+
+    @staticmethod
+    def fields_of(deployment: Deployment) -> dict[str, Any]:
+        """Give the fields by name, for a view that shows more of it."""
+        return {
+            "id": deployment.id,
+            "kind": deployment.kind,
+            "live": deployment.live,
+            "since": deployment.since,
+            "by": deployment.by,
+            "reason": deployment.reason,
+            "verdict": deployment.verdict_state,
+            "overridden": deployment.overridden,
+            "artifact_digest": deployment.artifact_digest,
+            "policy_sha256": deployment.policy_sha256,
+        }
+
+
+class DeploymentResource:
+    """Serves promotion and rollback.
+
+    A request waits for its decision at most `wait_seconds`, for the process answers nobody else meanwhile.
+    """
 
     def __init__(
         self,
@@ -65,10 +110,10 @@ class Deployments:
 
     def promote(self) -> Response:
         """Make a candidate live, if the evidence allows it or it is overridden."""
-        decision, given = self._asked({"candidate": True, "reason": True, "override": False})
-        candidate, override = given["candidate"], given.get("override", False)
+        decision, fields = self._read_decision({"candidate": True, "reason": True, "override": False})
+        candidate, override = fields["candidate"], fields.get("override", False)
         store, models = self._store, self._models
-        return self._decided(
+        return self._decide(
             decision,
             lambda: rollout.promote(
                 store,
@@ -81,20 +126,20 @@ class Deployments:
         )
 
     def rollback(self) -> Response:
-        """Make live again what was live before, or what is named."""
-        decision, given = self._asked({"reason": True, "to": False})
-        return self._decided(
-            decision, lambda: rollout.rollback(self._store, self._models, decision, given.get("to"))
+        """Make the previous live model live again, or the one that is named."""
+        decision, fields = self._read_decision({"reason": True, "to": False})
+        return self._decide(
+            decision, lambda: rollout.rollback(self._store, self._models, decision, fields.get("to"))
         )
 
-    def _asked(self, fields: Mapping[str, bool]) -> tuple[Decision, dict[str, Any]]:
-        """Who decides, why, and the body's fields; `fields` says which are required."""
+    def _read_decision(self, required: Mapping[str, bool]) -> tuple[Decision, dict[str, Any]]:
+        """Read who decides and why, and the fields of the body; `required` says which have to be there."""
         self._authorize(request.headers.get("Authorization", ""))
         by = _actor(request.headers.get(ACTOR_HEADER))
         if content.of_body(request.environ) != content.JSON:
             raise UnsupportedContent(f"a decision is {content.JSON}")
-        given = _read(content.read(request.environ, _BODY_BYTES), fields)
-        return Decision(by, given["reason"], datetime.now(UTC)), given
+        fields = read_body(content.read(request.environ, _BODY_BYTES), required)
+        return Decision(by, fields["reason"], datetime.now(UTC)), fields
 
     def _authorize(self, header: str) -> None:
         scheme, _, token = header.partition(" ")
@@ -104,7 +149,7 @@ class Deployments:
         if not hmac.compare_digest(_hashed(token.strip()), self._token):
             raise WrongToken("the token is not that of UMBRA_ADMIN_TOKEN")
 
-    def _decided(self, decision: Decision, decide: Callable[[], Deployment]) -> Response:
+    def _decide(self, decision: Decision, decide: Callable[[], Deployment]) -> Response:
         if self._hanging is not None and self._hanging.is_running:
             raise _unconfirmed(
                 "this one was not made: an earlier decision is still under way here", self._under_way
@@ -118,97 +163,79 @@ class Deployments:
             raise _unconfirmed(
                 f"not done within {self._wait_seconds:g} s; it may still happen, or have happened", decision
             ) from fault
-        return Response(orjson.dumps(shown_deployment(deployment)), content_type=content.JSON)
+        return Response(orjson.dumps(DeploymentView.of(deployment)), content_type=content.JSON)
 
 
-def _unconfirmed(what: str, decision: Decision) -> DecisionUnconfirmed:
-    """Says where to look for a decision: the deployment that it makes has its moment."""
+def _unconfirmed(state: str, decision: Decision) -> DecisionUnconfirmed:
+    """Name where to look for a decision: under its moment, which is that of its deployment."""
     decided_at = decision.at.isoformat().replace("+00:00", "Z")
     address = f"{request.script_root}/v1/deployments?decided_at={decided_at}"
     look = f"GET {address} lists the deployment once it is made; look there before you ask again"
-    return DecisionUnconfirmed(f"{what}; {look}", decided_at, address)
-
-
-def shown_deployment(deployment: Deployment) -> dict[str, Any]:
-    """Give a deployment as the API shows it."""
-    live = {"name": deployment.live.name, "version": deployment.live.version}
-    view = deployment.view() | {"live": live}
-    del view["verdict_id"]
-    return view
+    return DecisionUnconfirmed(f"{state}; {look}", decided_at, address)
 
 
 def _hashed(token: str) -> bytes:
     return sha256(token.encode("utf-8", "replace")).digest()
 
 
-def _actor(given: str | None) -> str:
-    if given is None:
+def _actor(name: str | None) -> str:
+    if name is None:
         return _NOBODY
-    if not re.fullmatch(ACTOR_PATTERN, given):
+    if not re.fullmatch(ACTOR_PATTERN, name):
         raise InvalidDecision(
-            (Fault(None, ACTOR_HEADER, f"a name that matches {ACTOR_PATTERN}", shown(given)),)
+            (Fault(None, ACTOR_HEADER, f"a name that matches {ACTOR_PATTERN}", shown(name)),)
         )
-    return given
+    return name
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """How a field of a body is read: `read` raises ValueError."""
-
-    read: Callable[[Any], Any]
-    expected: str
-
-
-def _reference(value: Any) -> ModelRef:
-    if not isinstance(value, str):
-        raise InvalidReference(f"{value!r:.80} is no text")
-    return ModelRef.parse(value)
-
-
-def _line(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip() or not value.isprintable():
-        raise ValueError("no line of text")
-    if len(value) > REASON_CHARACTERS:
-        raise ValueError("too long")
-    return value.strip()
-
-
-def _switch(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("neither true nor false")  # noqa: TRY004 (as the other readers)
-    return value
+def describe() -> ResourceDescription:
+    """Describe both operations."""
+    promote = _decision(
+        "promote",
+        "Make a candidate live.",
+        "Promotion",
+        "The API refuses unless the verdict is `promote` at this moment; `override` promotes in spite of the "
+        "verdict, and the deployment records that. The previous live model becomes a candidate. Every API "
+        "process answers with the new model within two seconds.",
+    )
+    rollback = _decision(
+        "rollback",
+        "Make the previous live model live again.",
+        "Rollback",
+        "No verdict is needed. A second rollback goes further back, never forward. `to` names any model that "
+        "was live before, and makes it safe to repeat the request.",
+    )
+    paths = {"/v1/deployment/promote": {"post": promote}, "/v1/deployment/rollback": {"post": rollback}}
+    return ResourceDescription(paths, (DeploymentView,), _bodies())
 
 
-_MODEL = _Kind(_reference, "NAME@VERSION, such as gbm@2")
-_KINDS = {
-    "candidate": _MODEL,
-    "to": _MODEL,
-    "reason": _Kind(_line, f"one line of 1 to {REASON_CHARACTERS} characters"),
-    "override": _Kind(_switch, "true or false"),
-}
+def _bodies() -> Schema:
+    override = {"type": "boolean"}
+    return {
+        "Promotion": closed_object(
+            ["candidate", "reason"], candidate=REFERENCE, reason=REASON, override=override
+        ),
+        "Rollback": closed_object(["reason"], reason=REASON, to=REFERENCE),
+    }
 
 
-def _read(body: bytes, fields: Mapping[str, bool]) -> dict[str, Any]:
-    """The fields of a body; raises MalformedBody, or InvalidDecision with every fault."""
-    try:
-        told = orjson.loads(body)
-    except orjson.JSONDecodeError as fault:
-        raise MalformedBody(f"expected JSON: {fault}") from fault
-    if not isinstance(told, dict):
-        raise InvalidDecision((Fault(None, None, "an object", shown(told)),))
-    known = f"one of {', '.join(fields)}"
-    unknown = islice((name for name in told if name not in fields), FAULTS_MOST)
-    faults = [Fault(None, cut(name), known, shown(told[name])) for name in unknown]
-    read: dict[str, Any] = {}
-    for name, required in fields.items():
-        kind = _KINDS[name]
-        try:
-            if name in told:
-                read[name] = kind.read(told[name])
-            elif required:
-                faults.append(Fault(None, name, kind.expected, "nothing"))
-        except ValueError:
-            faults.append(Fault(None, name, kind.expected, shown(told[name])))
-    if faults:
-        raise InvalidDecision(faults)
-    return read
+def _decision(operation: str, summary: str, body: str, description: str) -> Schema:
+    actor = {
+        "name": ACTOR_HEADER,
+        "in": "header",
+        "description": f"Who decides, for the records; without it: `{_NOBODY}`.",
+        "schema": {"type": "string", "pattern": f"^{ACTOR_PATTERN}$"},
+    }
+    return {
+        "operationId": operation,
+        "tags": ["models"],
+        "summary": summary,
+        "description": description,
+        "security": [{"AdminToken": []}],
+        "parameters": [REQUEST_ID, actor],
+        "requestBody": {"required": True, "content": {content.JSON: {"schema": ref(body)}}},
+        "responses": {
+            **ok(DeploymentView),
+            **problem_responses(400, 401, 403, 409, 413, 415, 422, 500, 503, 504),
+        },
+    }

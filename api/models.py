@@ -1,20 +1,26 @@
-"""Models: GET /v1/models lists the artifacts, GET /v1/deployment says who is live and who is a candidate."""
+"""Models: GET /v1/models lists the artifacts, GET /v1/deployment shows the live model and its candidates."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
 from flask import Response, request
+from pydantic import Field
 
 from api.content import JSON
-from api.deployments import shown_deployment
+from api.deployments import DeploymentView
 from api.errors import InvalidQuery
 from api.live import Live
+from api.openapi.operation import REQUEST_ID, ResourceDescription, get
+from api.openapi.schema import Schema
+from api.openapi.shapes import TIME
 from api.store_reads import StoreReads
 from model_package import artifact, manifest
 from model_package.manifest import Manifest
@@ -28,8 +34,70 @@ CARDS_MOST = 200
 _log = logging.getLogger("umbra.models")
 
 
-class Models:
-    """The two views, with what they need."""
+class ModelRole(StrEnum):
+    """How a model is used now."""
+
+    LIVE = "live"
+    CANDIDATE = "candidate"
+    IDLE = "idle"
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactView:
+    """A model artifact with its role."""
+
+    name: str
+    version: str
+    role: ModelRole
+    recipe: str | None
+    digest: Annotated[str | None, Field(description="SHA-256 of the manifest.")]
+    card: Annotated[dict[str, Any] | None, Field(description="The model card; null when it cannot be read.")]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsView:
+    """Every artifact."""
+
+    models: Sequence[ArtifactView]
+    candidates_known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateView:
+    """A model that is scored in shadow."""
+
+    model: ModelRef
+    state: CandidateState
+    sample: float
+    replay_from: datetime | None
+    added_at: datetime
+
+    @classmethod
+    def of(cls, candidate: Candidate) -> CandidateView:
+        """Show a candidate."""
+        return cls(
+            candidate.model, candidate.state, candidate.sample, candidate.replay_from, candidate.added_at
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentDeploymentView(DeploymentView):
+    """The deployment that answers, with the candidates beside it."""
+
+    candidates: Annotated[
+        Sequence[CandidateView] | None, Field(description="null: the store is not available.")
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentsView:
+    """Deployments, the newest first."""
+
+    deployments: Sequence[DeploymentView]
+
+
+class ModelResource:
+    """Serves models and deployments."""
 
     def __init__(self, live: Live, store_reads: StoreReads, directory: Path) -> None:
         self._live = live
@@ -38,28 +106,26 @@ class Models:
         self._cards: dict[str, dict[str, Any]] = {}
 
     def models(self) -> Response:
-        """Every artifact, with the role it has now."""
+        """Answer with every artifact and the role it has now."""
         candidates = self._candidates()
         roles = self._roles(candidates or [])
-        shown = [self._artifact(ModelRef(*found), roles) for found in artifact.listing(self._directory)]
-        return _answer({"models": shown, "candidates_known": candidates is not None})
+        references = [ModelRef(*pair) for pair in artifact.listing(self._directory)]
+        views = [self._artifact(reference, roles) for reference in references]
+        return _answer(ModelsView(views, candidates is not None))
 
     def deployment(self) -> Response:
-        """What this process answers with, and who is being scored beside it (null: the store is away)."""
+        """Answer with the deployment served here and the candidates (null: the store is not available)."""
         candidates = self._candidates()
-        return _answer(
-            {
-                **shown_deployment(self._live.serving().deployment),
-                "candidates": None if candidates is None else [_candidate(one) for one in candidates],
-            }
-        )
+        views = None if candidates is None else [CandidateView.of(candidate) for candidate in candidates]
+        deployment = self._live.serving().deployment
+        return _answer(CurrentDeploymentView(**DeploymentView.fields_of(deployment), candidates=views))
 
     def deployments(self) -> Response:
-        """Who was live, the newest first, or the deployment that was decided at a moment."""
+        """Answer with the newest deployments, or the one that was decided at a moment."""
         decided_at = _moment(request.args.get("decided_at"))
         history = self._store_reads.deployments()[::-1]
-        made = [one for one in history if decided_at in (None, one.since)]
-        return _answer({"deployments": [shown_deployment(one) for one in made[:DEPLOYMENTS_MOST]]})
+        chosen = [deployment for deployment in history if decided_at in (None, deployment.since)]
+        return _answer(DeploymentsView(list(map(DeploymentView.of, chosen[:DEPLOYMENTS_MOST]))))
 
     def _candidates(self) -> list[Candidate] | None:
         try:
@@ -68,23 +134,24 @@ class Models:
             logs.event(_log, "candidates_unknown", level=logging.WARNING, error=fault)
             return None
 
-    def _roles(self, candidates: list[Candidate]) -> dict[ModelRef, str]:
-        roles = {one.model: "candidate" for one in candidates if one.state is not CandidateState.REMOVED}
-        return {**roles, self._live.serving().ref: "live"} if self._live.is_ready else roles
+    def _roles(self, candidates: list[Candidate]) -> dict[ModelRef, ModelRole]:
+        present = (candidate for candidate in candidates if candidate.state is not CandidateState.REMOVED)
+        roles = {candidate.model: ModelRole.CANDIDATE for candidate in present}
+        return {**roles, self._live.serving().ref: ModelRole.LIVE} if self._live.is_ready else roles
 
-    def _artifact(self, ref: ModelRef, roles: Mapping[ModelRef, str]) -> dict[str, Any]:
-        shown = {"name": ref.name, "version": ref.version, "role": roles.get(ref, "idle")}
+    def _artifact(self, ref: ModelRef, roles: Mapping[ModelRef, ModelRole]) -> ArtifactView:
+        role = roles.get(ref, ModelRole.IDLE)
         directory = artifact.directory_of(self._directory, ref)
         try:
             stated = manifest.read(directory)
             card = self._card(directory, stated)
         except (OSError, ValueError) as fault:
             logs.event(_log, "artifact_unreadable", level=logging.WARNING, error=fault)
-            return {**shown, "recipe": None, "digest": None, "card": None}
-        return {**shown, "recipe": stated.recipe, "digest": stated.digest, "card": card}
+            return ArtifactView(ref.name, ref.version, role, None, None, None)
+        return ArtifactView(ref.name, ref.version, role, stated.recipe, stated.digest, card)
 
     def _card(self, directory: Path, stated: Manifest) -> dict[str, Any]:
-        """The card as it was saved; read once, for a digest stands for one content for ever."""
+        """Read the card as it was saved; once, for a digest stands for one content for ever."""
         if stated.digest not in self._cards:
             if len(self._cards) >= CARDS_MOST:
                 self._cards.clear()
@@ -93,7 +160,7 @@ class Models:
 
 
 def _moment(text: str | None) -> datetime | None:
-    """A moment as problems and deployments tell it; raises InvalidQuery."""
+    """Read a moment as problems and deployments write it; raises InvalidQuery."""
     if text is None:
         return None
     try:
@@ -106,19 +173,32 @@ def _moment(text: str | None) -> datetime | None:
     return moment
 
 
-def _answer(body: Mapping[str, Any]) -> Response:
-    return Response(orjson.dumps(body), content_type=JSON)
+def _answer(view: ModelsView | CurrentDeploymentView | DeploymentsView) -> Response:
+    return Response(orjson.dumps(view), content_type=JSON)
 
 
-def _model(ref: ModelRef) -> dict[str, str]:
-    return {"name": ref.name, "version": ref.version}
+def describe() -> ResourceDescription:
+    """Describe the three operations."""
+    models = get("models", "Every model artifact, with its card and its role.", ModelsView, tag="models")
+    summary = "The live model, and the candidates scored in shadow."
+    deployment = get("deployment", summary, CurrentDeploymentView, 503, tag="models")
+    paths = {
+        "/v1/models": {"get": models},
+        "/v1/deployment": {"get": deployment},
+        "/v1/deployments": {"get": _deployments()},
+    }
+    return ResourceDescription(paths, (ModelsView, CurrentDeploymentView, DeploymentsView))
 
 
-def _candidate(one: Candidate) -> dict[str, Any]:
+def _deployments() -> Schema:
+    decided_at = {
+        "name": "decided_at",
+        "in": "query",
+        "description": "Only the deployment that was decided at this moment: the `decided_at` of a 504.",
+        "schema": TIME,
+    }
+    summary = "The newest 100 deployments: which model, since when, by whom and why."
     return {
-        "model": _model(one.model),
-        "state": one.state,
-        "sample": one.sample,
-        "replay_from": one.replay_from,
-        "added_at": one.added_at,
+        **get("deployments", summary, DeploymentsView, 400, 503, tag="models"),
+        "parameters": [decided_at, REQUEST_ID],
     }

@@ -1,4 +1,4 @@
-"""Predictions: POST /v1/predictions answers houses with prices, GET /v1/predictions/ID shows one again."""
+"""Predictions: POST /v1/predictions answers rows with predictions of the live model and captures them."""
 
 from __future__ import annotations
 
@@ -7,49 +7,47 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from flask import Response
 
 from api import content, middleware, retries
 from api.answers import HttpAnswer
 from api.capture_recorder import CaptureRecorder
-from api.errors import InvalidIdentifier, UnknownPrediction
 from api.identifiers import Identifiers
 from api.limits import RequestLimits
 from api.live import Live
+from api.openapi.operation import REQUEST_ID, ResourceDescription, headers, problem_responses
+from api.openapi.schema import Schema, name_of, object_of, one_or_more, ref
+from api.openapi.shapes import EXAMPLE_ID, UUID_7
 from api.retries import Claim, Key, Retries
-from api.store_reads import StoreReads
+from model_package import schema
 from model_package.reference import ModelRef
 from model_package.schema import BY_NAME, ENTITY, Houses, InvalidRows, parse_csv, parse_json
 from monitoring.logs.fields import LISTED_MOST
 from monitoring.metrics import ServingMetrics, observe_all
 from shadow.journal.capture_result import LATE
-from shadow.records import Observation, Outcome, Prediction
 
 MODEL_HEADER = "X-Umbra-Model"
 
 
-class Predictions:
-    """The two views, with what they need."""
+class PredictionResource:
+    """Serves predictions of the live model."""
 
     def __init__(
         self,
         live: Live,
         recorder: CaptureRecorder,
-        store_reads: StoreReads,
         metrics: ServingMetrics,
         ids: Identifiers,
         limits: RequestLimits,
-        known: Retries,
+        requests: Retries,
         *,
         retry_by_request_id: bool = False,
     ) -> None:
         self._live = live
         self._recorder = recorder
-        self._store_reads = store_reads
         self._metrics = metrics
         self._ids = ids
         self._limits = limits
-        self._retries = known
+        self._retries = requests
         self._retry_by_request_id = retry_by_request_id
 
     def create(self, environ: dict[str, Any]) -> HttpAnswer:
@@ -123,21 +121,11 @@ class Predictions:
         metrics.prediction_seconds[("live",)].observe(seconds)
         observe_all(metrics.price_dollars[("live",)], dollars)
 
-    def show(self, identifier: str) -> Response:
-        """A capture, every observation of it, and its outcomes once there are some."""
-        capture_id = _identifier(identifier)
-        found = self._store_reads.prediction(capture_id)
-        if found is None:
-            raise UnknownPrediction(
-                f"no prediction {capture_id} is in the store; a new one may still be on its way there"
-            )
-        return Response(orjson.dumps(_shown(found)), content_type=content.JSON)
 
-
-def _refused_fields(fault: InvalidRows) -> list[str]:
-    """The fields that were wrong, for the log: names of the schema only, never what a client made up."""
-    named = dict.fromkeys(one.field for one in fault.faults if one.field in BY_NAME or one.field == ENTITY)
-    return [name for name in named if name is not None][:LISTED_MOST]
+def _refused_fields(invalid: InvalidRows) -> list[str]:
+    """Name the invalid fields for the log: names of the schema only, never what a client made up."""
+    names = dict.fromkeys(fault.field for fault in invalid.faults)
+    return [name for name in names if name in BY_NAME or name == ENTITY][:LISTED_MOST]
 
 
 def _json(exchange: middleware.Exchange, ids: list[UUID], dollars: list[float]) -> HttpAnswer:
@@ -146,7 +134,8 @@ def _json(exchange: middleware.Exchange, ids: list[UUID], dollars: list[float]) 
             "request_id": exchange.request_id,
             "model": exchange.model,
             "predictions": [
-                {"id": number, "price_dollars": price} for number, price in zip(ids, dollars, strict=True)
+                {"id": identifier, "price_dollars": price}
+                for identifier, price in zip(ids, dollars, strict=True)
             ],
         }
     )
@@ -154,59 +143,83 @@ def _json(exchange: middleware.Exchange, ids: list[UUID], dollars: list[float]) 
 
 
 def _csv(model: str, ids: list[UUID], dollars: list[float]) -> HttpAnswer:
-    lines = [f"{number},{price!r}\r\n" for number, price in zip(ids, dollars, strict=True)]
+    lines = [f"{identifier},{price!r}\r\n" for identifier, price in zip(ids, dollars, strict=True)]
     body = "prediction_id,price_dollars\r\n" + "".join(lines)
     return HttpAnswer(body.encode(), "text/csv; charset=utf-8; header=present", headers={MODEL_HEADER: model})
 
 
-def _identifier(text: str) -> UUID:
-    """Only the canonical form: what the API writes is what it reads."""
-    try:
-        number = UUID(text)
-    except ValueError:
-        number = None
-    if number is None or str(number) != text.lower():
-        raise InvalidIdentifier(f"{text[:80]!r}: expected the id of a prediction, such as {_EXAMPLE_ID}")
-    return number
+def describe(limits: RequestLimits) -> ResourceDescription:
+    """Describe the operation; the answer by hand, for the live path writes it from plain dictionaries."""
+    price = object_of(id=UUID_7, price_dollars={"type": "number"})
+    answer = object_of(
+        request_id={"type": "string"},
+        model=ref(name_of(ModelRef)),
+        predictions={"type": "array", "maxItems": limits.rows, "items": price},
+    )
+    schemas = {"AskedHouse": schema.asked_json_schema(), "Predictions": answer}
+    return ResourceDescription({"/v1/predictions": {"post": _create(limits)}}, (ModelRef,), schemas)
 
 
-_EXAMPLE_ID = "0198c0de-7a11-7000-8000-0123456789ab"
-
-
-def _shown(found: Prediction) -> dict[str, Any]:
-    taken = found.capture
+def _create(limits: RequestLimits) -> Schema:
+    body = {
+        content.JSON: {"schema": one_or_more(ref("AskedHouse"), limits.rows), "example": schema.EXAMPLE},
+        content.CSV: {"schema": {"type": "string"}, "example": _csv_table(schema.EXAMPLE)},
+    }
     return {
-        "id": taken.id,
-        "captured_at": taken.captured_at,
-        "request_id": taken.request_id,
-        "row_index": taken.row_index,
-        "model": {"name": taken.live.name, "version": taken.live.version},
-        "price_dollars": taken.prediction_dollars,
-        "entity_id": taken.entity_id,
-        "inputs": dict(taken.inputs),
-        "observations": [_observation(one) for one in found.observations],
-        "outcome": _outcome(found.outcomes[0]) if found.outcomes else None,
-        "outcome_history": [_outcome(one) for one in found.outcomes],
+        "operationId": "createPredictions",
+        "tags": ["predictions"],
+        "summary": "Predict the price of one house or of a list of houses.",
+        "description": (
+            f"At most {limits.rows} houses and {limits.body_bytes} bytes. Answer i is for house i. Nothing "
+            "is coerced (a whole number is 3, not 3.0): one invalid house refuses the request, and the "
+            "problem lists every fault. The answer has the media type of the body unless `Accept` asks for "
+            "the other: JSON, or CSV with a header line of field names, in which an empty cell is null."
+        ),
+        "parameters": [REQUEST_ID, _idempotency_key()],
+        "requestBody": {"required": True, "content": body},
+        "responses": {"200": _created(), **problem_responses(400, 413, 415, 422, 500, 503)},
     }
 
 
-def _observation(one: Observation) -> dict[str, Any]:
+def _created() -> Schema:
+    model = {
+        "description": "NAME@VERSION of the model that answered; with CSV answers only.",
+        "schema": {"type": "string"},
+    }
+    csv = f"prediction_id,price_dollars\r\n{EXAMPLE_ID},181234.5\r\n"
     return {
-        "model": {"name": one.candidate.name, "version": one.candidate.version},
-        "state": one.state,
-        "price_dollars": one.prediction_dollars,
-        "reason": one.reason,
-        "latency_seconds": one.latency_seconds,
-        "observed_at": one.observed_at,
+        "description": "A price for every house, in the order of the request.",
+        "headers": {**headers(), MODEL_HEADER: model},
+        "links": _links(),
+        "content": {
+            content.JSON: {"schema": ref("Predictions")},
+            content.CSV: {"schema": {"type": "string"}, "example": csv},
+        },
     }
 
 
-def _outcome(one: Outcome) -> dict[str, Any]:
+def _csv_table(row: schema.Row) -> str:
+    return f"{','.join(row)}\r\n{','.join(map(str, row.values()))}\r\n"
+
+
+def _links() -> Schema:
+    """Name the operations that use the id of a prediction."""
+    first = "$response.body#/predictions/0/id"
+    sale = {"prediction_id": first, "price_dollars": 183_000, "sold_at": "2026-11-20"}
     return {
-        "state": one.state,
-        "price_dollars": one.price_dollars,
-        "sold_at": one.sold_at,
-        "source": one.reported_by,
-        "received_at": one.received_at,
-        "recorded_at": one.recorded_at,
+        "show": {"operationId": "showPrediction", "parameters": {"id": first}},
+        "report": {"operationId": "createOutcomes", "requestBody": sale},
+    }
+
+
+def _idempotency_key() -> Schema:
+    return {
+        "name": retries.HEADER,
+        "in": "header",
+        "description": (
+            "Names this request: the same request sent again gets the same ids, and its rows are captured "
+            "once. 1 to 255 printable ASCII characters, such as a UUID. With another body it is refused. "
+            f"Known for {retries.KEPT_SECONDS // 3600} hours at most, on the host that answered."
+        ),
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-~]+$"},
     }

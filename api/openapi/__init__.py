@@ -1,5 +1,6 @@
-"""The OpenAPI document of the API, and the page that shows it."""
+"""The OpenAPI document of the API, and the endpoints that publish it."""
 
 from api.openapi.document import document
+from api.openapi.operation import ResourceDescription
 
-__all__ = ["document"]
+__all__ = ["ResourceDescription", "document"]

@@ -1,4 +1,4 @@
-"""The description: /openapi.json for machines, and the script that shows it to people at /docs."""
+"""The OpenAPI document at /openapi.json, and the script that shows it at /docs."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ import orjson
 from flask import Response, request
 
 from api.content import JSON
+from api.openapi.operation import ResourceDescription, get
 
 _PAGES = Path(__file__).parents[1] / "pages"
 
 
-class Docs:
-    """The views, over one OpenAPI document."""
+class OpenApiResource:
+    """Serves one OpenAPI document."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self._document = orjson.dumps(document)
         self._script = (_PAGES / "vendor" / "swagger-ui-bundle.js.gz").read_bytes()
 
-    def openapi(self) -> Response:
-        """The OpenAPI document."""
+    def document(self) -> Response:
+        """Answer with the document."""
         return Response(self._document, content_type=JSON)
 
     def script(self) -> Response:
-        """Swagger UI, kept compressed; unpacked for the client that cannot do it itself."""
+        """Answer with Swagger UI: compressed as it is stored, unpacked for a client that cannot do it."""
         headers = {"Cache-Control": "max-age=86400", "Vary": "Accept-Encoding"}
         body = self._script
         if request.accept_encodings["gzip"] > 0:
@@ -34,3 +35,11 @@ class Docs:
         else:
             body = gzip.decompress(body)
         return Response(body, headers=headers, content_type="text/javascript; charset=utf-8")
+
+
+def describe() -> ResourceDescription:
+    """Describe GET /openapi.json."""
+    operation = get("openapi", "This document.", "OpenApiDocument", tag="pages")
+    return ResourceDescription(
+        {"/openapi.json": {"get": operation}}, schemas={"OpenApiDocument": {"type": "object"}}
+    )

@@ -17,9 +17,9 @@ from api.answers import HttpAnswer
 from api.errors import ProblemAnswer, UnknownCandidate
 from api.limits import RequestLimits
 from api.live import Live
-from api.pages import candidate, overview, queries
-from api.pages import deployments as decisions
-from api.pages import try_it as trial
+from api.openapi.operation import ResourceDescription, candidate_parameter, page
+from api.openapi.schema import Schema
+from api.pages import candidate, deployments, overview, queries, try_it
 from api.pages.assets import Assets
 from api.pages.candidate import TABS, Tab
 from api.pages.queries import SystemStatus
@@ -75,7 +75,7 @@ class Pages:
         yield "/", "home", self.overview
         for path, tab in TABS.items():
             yield path, f"pages.{tab.name.lower()}", partial(self.candidate, tab)
-        yield "/try", "pages.try", self.trial
+        yield "/try", "pages.try", self.try_it
         yield "/deployments", "pages.deployments", self.deployments
         yield "/docs", "docs", self.docs
         yield "/assets/<path:name>", "pages.asset", self.asset
@@ -105,7 +105,7 @@ class Pages:
         shown = candidate.shown(tab, identifier[:80], dossier, request.args.get("field"))
         return self._page(tab.name.lower(), away=found is None, **shown)
 
-    def trial(self) -> Response:
+    def try_it(self) -> Response:
         """A form to ask with."""
         asked = request.args.get("prediction")
         candidates = _unless_away(self._store_reads.candidates)
@@ -118,13 +118,13 @@ class Pages:
             away=candidates is None,
             live=self._label(),
             limits=self._limits,
-            **trial.shown(candidates or [], found, source, self._store_reads.masked),
+            **try_it.shown(candidates or [], found, source, self._store_reads.masked),
         )
 
     def deployments(self) -> Response:
         """The audit log, and the forms to decide."""
         found = _unless_away(lambda: self._store_reads.ask(queries.history))
-        shown = {"live": self._served()} if found is None else decisions.shown(*found)
+        shown = {"live": self._served()} if found is None else deployments.shown(*found)
         return self._page(
             "deployments", here="/deployments", away=found is None, decisions=self._decides, **shown
         )
@@ -159,7 +159,7 @@ class Pages:
             return None, FormSource(
                 "No such prediction is in the store yet: this is the example house.", failed=True
             )
-        return found, trial.asked_before(found, self._store_reads.masked)
+        return found, try_it.asked_before(found, self._store_reads.masked)
 
     def _counted(self) -> SystemStatus | None:
         return _unless_away(self._standing.latest) if self._standing is not None else None
@@ -223,3 +223,33 @@ def _reference(identifier: str) -> ModelRef | None:
         return ModelRef.parse(identifier)
     except InvalidReference:
         return None
+
+
+def describe() -> ResourceDescription:
+    """Describe the pages."""
+    candidate_pages = {
+        "/candidates/{id}": _candidate_page(
+            "comparisonPage", "How far a candidate's predictions are from those of the live model."
+        ),
+        "/candidates/{id}/evidence": _candidate_page(
+            "evidencePage", "The verdict, its rules, and the evidence behind it over time."
+        ),
+        "/candidates/{id}/drift": _candidate_page(
+            "driftPage", "Which fields have drifted from the data the models learned from."
+        ),
+    }
+    overview_summary = "The live model, candidates, traffic, ledger, and what needs attention."
+    deployments_summary = "All deployments, with who decided them and why; forms to promote and roll back."
+    paths = {
+        "/docs": page("docs", "This document as a page."),
+        "/": page("overview", overview_summary),
+        **candidate_pages,
+        "/try": page("tryPage", "A form to request predictions, for one house or a file of them."),
+        "/deployments": page("deploymentsPage", deployments_summary, 503),
+    }
+    return ResourceDescription({path: {"get": operation} for path, operation in paths.items()})
+
+
+def _candidate_page(operation: str, summary: str) -> Schema:
+    parameter = candidate_parameter("NAME@VERSION of a candidate.")
+    return {**page(operation, summary, 404, 503), "parameters": [parameter]}

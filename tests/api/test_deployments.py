@@ -14,7 +14,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
 from api.app import build
-from api.deployments import Deployments
+from api.deployments import DeploymentResource
 from model_package import artifact
 from model_package.reference import ModelRef
 from shadow.records import CandidateState, Deployment, VerdictState
@@ -65,7 +65,7 @@ def admin(bench):
         held["wait"]()
         return held["verdict"]
 
-    decisions = Deployments(TOKEN, bench.store, bench.settings.models, judge=judge, wait_seconds=0.5)
+    decisions = DeploymentResource(TOKEN, bench.store, bench.settings.models, judge=judge, wait_seconds=0.5)
     return Admin(bench, build(replace(bench.app.extensions["umbra"], deployments=decisions)), held)
 
 
@@ -87,8 +87,8 @@ def test_with_one_they_are_in_the_description_and_answer_as_it_says(admin):
     assert {PROMOTE, ROLLBACK} < document["paths"].keys()
     components = {"components": document["components"]}
     answers = [
-        ("DeploymentMade", admin.ask(PROMOTE)),
-        ("DeploymentMade", admin.ask(ROLLBACK, {"reason": "back"})),
+        ("Deployment", admin.ask(PROMOTE)),
+        ("Deployment", admin.ask(ROLLBACK, {"reason": "back"})),
         ("Problem", admin.ask(ROLLBACK, {"reason": "back"})),
         ("Problem", admin.ask(PROMOTE, {})),
     ]
@@ -225,7 +225,7 @@ def test_a_decision_that_takes_long_is_a_504_that_says_where_to_look_and_holds_u
 
 def test_a_store_that_is_away_is_a_503(admin, tmp_path):
     away = open_store(sqlite_url(tmp_path / "no" / "such" / "folder" / "umbra.db"))
-    decisions = Deployments(TOKEN, away, admin.bench.settings.models)
+    decisions = DeploymentResource(TOKEN, away, admin.bench.settings.models)
     client = build(replace(admin.app.extensions["umbra"], deployments=decisions)).test_client()
     headers = {"Authorization": f"Bearer {TOKEN}"}
     for path, body in ((PROMOTE, WANTED), (ROLLBACK, {"reason": "back"})):
@@ -247,7 +247,9 @@ def test_a_store_that_only_reads_is_a_503(admin, tmp_path, postgres_url):
         store.close()
         connection.exec_driver_sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     engine.dispose()
-    decisions = Deployments(TOKEN, store, admin.bench.settings.models, judge=lambda *_: GOOD, wait_seconds=30)
+    decisions = DeploymentResource(
+        TOKEN, store, admin.bench.settings.models, judge=lambda *_: GOOD, wait_seconds=30
+    )
     client = build(replace(admin.app.extensions["umbra"], deployments=decisions)).test_client()
     answer = client.post(PROMOTE, json=WANTED, headers={"Authorization": f"Bearer {TOKEN}"})
     problem(answer, 503, "store-unavailable")

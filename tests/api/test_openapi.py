@@ -58,7 +58,7 @@ def test_answers_are_what_it_says(bench, document):
         ("Predictions", prediction),
         ("Prediction", shown),
         ("Models", bench.client.get("/v1/models").json),
-        ("Deployment", bench.client.get("/v1/deployment").json),
+        ("CurrentDeployment", bench.client.get("/v1/deployment").json),
         ("Status", bench.client.get("/readyz").json),
         ("Problem", bench.post({"living_area": "5"}).json),
         ("Problem", bench.client.get("/nowhere").json),
