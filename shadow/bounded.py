@@ -1,4 +1,4 @@
-"""Bounded calls: a database or a disk that hangs keeps nobody waiting for good."""
+"""Bounded calls: wait for a database or a disk that may hang, but only so long."""
 
 from __future__ import annotations
 
@@ -105,14 +105,14 @@ class Refreshed(Generic[Content]):
         began = self._clock()
         try:
             self.value = self._query()
-        except Exception as fault:  # noqa: BLE001 (kept for those who read)
+        except Exception as fault:  # noqa: BLE001 (readers of the result get it)
             self._keep_error(fault)
         else:
             self.refreshed_at, self.error = self._clock(), None
         return self._pause_after(self._clock() - began)
 
     def follow(self, stop: threading.Event) -> None:
-        """Refresh again and again, in a daemon thread, until told to stop."""
+        """Refresh again and again, in a daemon thread, until `stop` is set."""
         threading.Thread(target=self._follow, args=(stop,), name="umbra-refresh", daemon=True).start()
 
     def _follow(self, stop: threading.Event) -> None:

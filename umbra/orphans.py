@@ -58,7 +58,7 @@ class Orphans:
     def _terminate_replaced(self, children: Sequence[Child], present: Sequence[int]) -> None:
         """Send SIGTERM to workers of killed APIs once those of the running API answer."""
         answering = self._handover.answering_api() if self._handover else 0
-        if any(child.name == "api" and child.running and child.pid == answering for child in children):
+        if any(child.name == "api" and child.is_running and child.pid == answering for child in children):
             self._terminate([pid for pid in present if self._answers(pid) and _session(pid) != answering])
 
     def _terminate(self, pids: Sequence[int]) -> None:

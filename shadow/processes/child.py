@@ -47,7 +47,7 @@ class Child:
         return 0 if self.process is None else self.process.pid
 
     @property
-    def running(self) -> bool:
+    def is_running(self) -> bool:
         """Whether the process runs."""
         return self.process is not None and self.process.poll() is None
 

@@ -54,8 +54,8 @@ class Settings:
     api_hosts: tuple[str, ...] = _setting(
         "",
         values.hosts,
-        "host names, comma separated, under which the API may be asked besides those of loopback and of the "
-        "address it listens on; `*`: any",
+        "host names, comma separated, that requests may use besides those of loopback and of the address the "
+        "API listens on; `*`: any",
     )
     api_proxies: tuple[Network, ...] = _setting(
         "",

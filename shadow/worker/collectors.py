@@ -130,7 +130,7 @@ class StoreCollector:
         return values
 
     def follow(self, stop: threading.Event) -> None:
-        """Read the store again and again, in threads that end with the process, until told to stop."""
+        """Read the store again and again, in threads that end with the process, until `stop` is set."""
         for query in self._queries:
             query.follow(stop)
 

@@ -24,7 +24,7 @@ _log = logging.getLogger("umbra.worker")
 
 
 class Roster:
-    """The active candidates, read by a thread: a store that hangs holds up nobody else."""
+    """The active candidates, read by a thread: a store that hangs delays no other duty of the worker."""
 
     def __init__(self, store: Store, stop: threading.Event) -> None:
         self._active = Refreshed(
@@ -78,7 +78,7 @@ class Supervisor:
             if status is not None:
                 metrics.worker_exited(self._metrics_dir, pid)
                 logs.event(_log, "process_ended", level=logging.ERROR, role=child.name, status=status)
-        for child in [child for child in self._leaving if not child.running]:
+        for child in [child for child in self._leaving if not child.is_running]:
             metrics.worker_exited(self._metrics_dir, child.pid)
             self._leaving.remove(child)
         self._end_orphans()

@@ -405,7 +405,7 @@ def test_a_server_that_hangs_is_waited_for_only_so_long(
     hanging = {"UMBRA_DATA_DIR": str(room), "UMBRA_STORE_URL": postgres_cluster.url}
     os.kill(pid, signal.SIGSTOP)
     try:
-        check(commands, {"status": READING["status"]}, hanging, 1, "The store cannot be asked")
+        check(commands, {"status": READING["status"]}, hanging, 1, "The store does not answer")
     finally:
         os.kill(pid, signal.SIGCONT)
 

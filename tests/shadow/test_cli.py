@@ -14,8 +14,10 @@ from sqlalchemy import delete
 from model_package import artifact, recipes, schema
 from model_package.reference import ModelRef
 from shadow.records import Capture, new_capture_ids
+from shadow.settings import InvalidSetting
 from shadow.store import Store, captures, sources
 from shadow.store.database import tables
+from umbra import errors
 from umbra.command import main
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -137,3 +139,19 @@ def test_models_are_verified_and_an_altered_one_is_named(umbra: Umbra, tmp_path:
     rows = {row["model"]: row for row in json.loads(listed.stdout)}
     assert str(card) in rows["faulty@2"]["warning"]
     assert rows["faulty@1"]["digest"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (FileNotFoundError(2, "No such file"), 1),
+        (BrokenPipeError(), 1),
+        (InvalidSetting("UMBRA_API_PORT='x'"), 2),
+        (KeyboardInterrupt(), 130),
+        (ZeroDivisionError(), None),
+    ],
+)
+def test_an_error_has_the_exit_code_of_its_class_or_of_the_nearest_base(
+    fault: BaseException, code: int | None
+) -> None:
+    assert errors.exit_code(fault) == code

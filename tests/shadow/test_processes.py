@@ -68,7 +68,7 @@ def test_a_process_that_ends_is_started_again_after_its_pause() -> None:
     first.wait()
     assert kept.supervise(now=0.1) == 7
     assert kept.supervise(now=0.2) is None
-    assert not kept.running
+    assert not kept.is_running
     kept.supervise(now=10.0)
     assert kept.process is not None
     assert kept.process.pid != first.pid
@@ -191,7 +191,7 @@ def test_a_child_that_is_not_there_is_named_with_how_it_ended(tmp_path: Path) ->
     environment = dict(os.environ)
     failing = Child("ingest", [sys.executable, "-c", "raise SystemExit(3)"], environment)
     failing.supervise(time.monotonic())
-    assert processes.wait_until(lambda: not failing.running, 30, threading.Event())
+    assert processes.wait_until(lambda: not failing.is_running, 30, threading.Event())
     failing.supervise(time.monotonic())
     living = announced(tmp_path, "evidence")
     started = time.monotonic()

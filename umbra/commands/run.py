@@ -154,8 +154,8 @@ def _prepare_or_recall(
             raise fault from None
         reason = str(fault).partition("\n")[0]
         terminal.say(
-            f"The store cannot be asked ({reason}): {deployment.live} answers, as it did here last, "
-            "and what it answers waits in the journal",
+            f"The store does not answer ({reason}): {deployment.live} answers, as it did here last, "
+            "and its captures wait in the journal",
             err=True,
         )
         return deployment

@@ -54,7 +54,7 @@ def render(status: Status) -> RenderableType:
     troubles = [styled(trouble[:1].upper() + trouble[1:], "bold red") for trouble in status.troubles]
     lines: list[RenderableType] = [_processes(status), *troubles, "", _journal(status.journal)]
     if status.store is None:
-        lines += ["", styled(f"The store cannot be asked: {status.store_error}", "bold red")]
+        lines += ["", styled(f"The store does not answer: {status.store_error}", "bold red")]
     else:
         lines += _store(status.store)
     return Group(*lines)
