@@ -29,7 +29,7 @@ MODELS = ("linear", "gbm")
 START_SECONDS = 60.0
 
 
-class NotReady(RuntimeError):
+class BuildNotReady(RuntimeError):
     """A build that does not answer."""
 
 
@@ -43,23 +43,23 @@ class Build:
 
     @property
     def home(self) -> Path:
-        """Where its environment and its data lie."""
+        """Return the folder of its environment and data."""
         return self.work / self.name
 
     def install(self) -> None:
-        """Its own lock file, then itself."""
+        """Install its own lock file, then the build itself."""
         run(sys.executable, "-m", "venv", str(self.home / "venv"))
         pip = [str(self.home / "venv/bin/pip"), "install", "--quiet"]
         run(*pip, "--require-hashes", "-r", str(self.tree / "requirements-runtime.lock"))
         run(*pip, "--no-deps", str(self.tree))
 
     def umbra(self, *arguments: str) -> None:
-        """`umbra ARGUMENTS` of this build, to its end."""
+        """Run `umbra ARGUMENTS` of this build to its end."""
         run(*self._command(arguments), env=self._environment(0), cwd=self.home)
 
     @contextmanager
     def serving(self) -> Iterator[str]:
-        """Its address, as long as it serves."""
+        """Serve, and yield the address."""
         port = free_port()
         with (self.home / "serve.log").open("ab") as log:
             process = subprocess.Popen(
@@ -75,12 +75,12 @@ class Build:
         return [str(self.home / "venv/bin/umbra"), *arguments]
 
     def _environment(self, port: int) -> dict[str, str]:
-        kept = {
+        inherited = {
             name: value for name, value in os.environ.items() if not name.startswith(("UMBRA_", "PYTHONPATH"))
         }
-        mine = {"UMBRA_DATA_DIR": str(self.home / "data"), "UMBRA_MODELS_DIR": str(self.work / "models")}
+        own = {"UMBRA_DATA_DIR": str(self.home / "data"), "UMBRA_MODELS_DIR": str(self.work / "models")}
         ports = {"UMBRA_API_PORT": str(port), "UMBRA_API_METRICS_PORT": str(free_port())} if port else {}
-        return kept | mine | ports
+        return inherited | own | ports
 
     def _ready(self, port: int, process: subprocess.Popen[bytes]) -> str:
         address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + START_SECONDS
@@ -91,30 +91,30 @@ class Build:
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)
         log = (self.home / "serve.log").read_text(errors="replace")[-2000:]
-        raise NotReady(f"the {self.name} build does not answer; it printed: {log}")
+        raise BuildNotReady(f"the {self.name} build does not answer; it printed: {log}")
 
 
 def main() -> int:
-    """Install both, ask both, say what differs."""
+    """Install both builds, ask both, and report differences."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("base", help="the commit to compare with")
     parser.add_argument("reports", type=Path, help="folder for the reports")
-    given = parser.parse_args()
-    given.reports.mkdir(parents=True, exist_ok=True)
+    options = parser.parse_args()
+    options.reports.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryDirectory() as work, checked_out(given.base, Path(work) / "tree") as tree:
-            return compared(Build("base", tree, Path(work)), Build("head", HERE, Path(work)), given.reports)
-    except (subprocess.CalledProcessError, NotReady) as error:
-        said = f"## Differential tests\n\n**Could not run** against `{given.base}`: {error}\n"
-        (given.reports / "summary.md").write_text(said, encoding="utf-8")
+        with tempfile.TemporaryDirectory() as work, checked_out(options.base, Path(work) / "tree") as tree:
+            return compared(Build("base", tree, Path(work)), Build("head", HERE, Path(work)), options.reports)
+    except (subprocess.CalledProcessError, BuildNotReady) as error:
+        summary = f"## Differential tests\n\n**Could not run** against `{options.base}`: {error}\n"
+        (options.reports / "summary.md").write_text(summary, encoding="utf-8")
         sys.stderr.write(f"{error}\n")
         return 2
 
 
 def compared(base: Build, head: Build, reports: Path) -> int:
-    """The worst exit status over the models."""
+    """Compare both models and return the worst exit status."""
     for build in (base, head):
         build.install()
         build.umbra("prepare")
@@ -122,21 +122,21 @@ def compared(base: Build, head: Build, reports: Path) -> int:
     for build in (base, head):
         build.umbra("promote", f"{MODELS[1]}@1", "--override", "--reason", "both models are compared")
     worst = max(worst, answered(base, head, reports, MODELS[1]))
-    parts = [f"## {model}\n\n{(reports / f'{model}.md').read_text(encoding='utf-8')}" for model in MODELS]
-    (reports / "summary.md").write_text("\n\n".join(parts), encoding="utf-8")
+    sections = [f"## {model}\n\n{(reports / f'{model}.md').read_text(encoding='utf-8')}" for model in MODELS]
+    (reports / "summary.md").write_text("\n\n".join(sections), encoding="utf-8")
     return worst
 
 
 def answered(base: Build, head: Build, reports: Path, model: str) -> int:
-    """Ask both while that model is live; the exit status of the comparison."""
+    """Compare both builds while that model is live; return the exit status."""
     with ExitStack() as served:
         addresses = [served.enter_context(build.serving()) for build in (base, head)]
-        told = [f"--{kind}={reports / model}.{end}" for kind, end in REPORTS.items()]
-        command = [sys.executable, "-P", "-m", "differential_tests", "run", *addresses, *told]
+        report_options = [f"--{kind}={reports / model}.{end}" for kind, end in REPORTS.items()]
+        command = [sys.executable, "-P", "-m", "differential_tests", "run", *addresses, *report_options]
         environment = os.environ | {"PYTHONPATH": str(HERE)}
         status = subprocess.run(command, env=environment, cwd=HERE, check=False).returncode
     if not (reports / f"{model}.md").exists():
-        raise NotReady(f"the comparison of {model} ended with {status} and without a report")
+        raise BuildNotReady(f"the comparison of {model} ended with {status} and without a report")
     return status
 
 
@@ -145,7 +145,7 @@ REPORTS = {"junit": "xml", "html": "html", "jsonl": "jsonl", "markdown": "md"}
 
 @contextmanager
 def checked_out(commit: str, tree: Path) -> Iterator[Path]:
-    """The files of that commit, in a folder that goes afterwards."""
+    """Check out a commit into a temporary worktree."""
     run("git", "-C", str(HERE), "worktree", "add", "--quiet", "--detach", str(tree), commit)
     try:
         yield tree
@@ -154,14 +154,14 @@ def checked_out(commit: str, tree: Path) -> Iterator[Path]:
 
 
 def free_port() -> int:
-    """A port that nobody has now."""
+    """Find a free port."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])
 
 
 def run(*command: str, env: dict[str, str] | None = None, cwd: Path = HERE) -> None:
-    """To its end; raises CalledProcessError."""
+    """Run a command to its end; raise CalledProcessError."""
     cwd.mkdir(parents=True, exist_ok=True)
     subprocess.run(command, env=env, cwd=cwd, check=True, stdout=sys.stderr)
 

@@ -20,7 +20,7 @@ from typing import Any
 import click
 
 from benchmarks import ground, report
-from benchmarks.report import Cell, ReportColumn, Section
+from benchmarks.report import Cell, ReportColumn, ReportSection
 from differential_tests import run_file
 from differential_tests.run_file import RunHeader, SideAnswer
 
@@ -32,7 +32,7 @@ _PLAIN = (
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class ComparisonCase:
     """A pair of runs: what one answer is like, and whether all of them differ."""
 
     name: str
@@ -41,7 +41,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class ProcessCost:
     """What one process took: seconds by the clock and of a processor, and megabytes at most."""
 
     seconds: float
@@ -50,10 +50,10 @@ class Cost:
 
 
 CASES = (
-    Case("prices, all the same", nested=False, differing=False),
-    Case("prices, every one 1 % higher", nested=False, differing=True),
-    Case("nested answers, all the same", nested=True, differing=False),
-    Case("nested answers, every number 1 % higher", nested=True, differing=True),
+    ComparisonCase("prices, all the same", nested=False, differing=False),
+    ComparisonCase("prices, every one 1 % higher", nested=False, differing=True),
+    ComparisonCase("nested answers, all the same", nested=True, differing=False),
+    ComparisonCase("nested answers, every number 1 % higher", nested=True, differing=True),
 )
 
 
@@ -70,7 +70,7 @@ Examples:
 @click.option("--markdown", "kind", flag_value="markdown", help="Print a table to paste.")
 def main(rows: int, rounds: int, kind: str | None) -> None:
     """Measure the comparison of two runs, with a plain reading of the same files as the yardstick."""
-    before, told = ground.load_average(), []
+    before, table_rows = ground.load_average(), []
     with ground.directory() as directory, report.progress() as bar:
         task = bar.add_task("", total=len(CASES) * rounds)
         for case in CASES:
@@ -81,12 +81,12 @@ def main(rows: int, rounds: int, kind: str | None) -> None:
                 plain.append(_cost(["-c", _PLAIN, *map(str, pair)], 0))
                 compared.append(_compared(pair, directory / "findings.jsonl", case))
                 bar.advance(task)
-            told.append(_row(case, pair, plain, compared))
+            table_rows.append(_row(case, pair, plain, compared))
     conditions = [f"{ground.machine()}; load average before: {before:.2f}"]
-    report.publish([_section(rows, rounds, told)], conditions, kind=kind or "table")
+    report.publish([_section(rows, rounds, table_rows)], conditions, kind=kind or "table")
 
 
-def _written(path: Path, case: Case, rows: int, second: bool) -> Path:
+def _written(path: Path, case: ComparisonCase, rows: int, second: bool) -> Path:
     factor = 1.01 if case.differing and second else 1.0
     header = RunHeader(path.stem, "0" * 64, "2026-01-01T00:00:00Z")
     run_file.write(path, header, _answers(case.nested, rows, factor, path.stem))
@@ -94,7 +94,7 @@ def _written(path: Path, case: Case, rows: int, second: bool) -> Path:
 
 
 def _answers(nested: bool, rows: int, factor: float, side: str) -> Iterator[SideAnswer]:
-    """The same ones for the same arguments; the request id differs between sides and is ignored."""
+    """Yield reproducible answers; only the ignored request id differs between sides."""
     chance = random.Random(ground.SEED)  # noqa: S311 (not for secrets)
     for row in range(rows):
         value: dict[str, Any] = {"price_dollars": round(chance.uniform(5e4, 5e5), 2) * factor}
@@ -104,19 +104,19 @@ def _answers(nested: bool, rows: int, factor: float, side: str) -> Iterator[Side
 
 
 def _more(price: float, request_id: str) -> dict[str, Any]:
-    """What other services say beside a price: ten texts and numbers more, in objects and a list."""
-    parts = [{"field": f"field_{place}", "dollars": price * place / 10} for place in range(1, 5)]
+    """Build the fields of other services beside a price: ten texts and numbers, in objects and a list."""
+    extras = [{"field": f"field_{number}", "dollars": price * number / 10} for number in range(1, 5)]
     interval = {"low": price * 0.9, "high": price * 1.1}
-    return {"interval": interval, "parts": parts, "request_id": request_id}
+    return {"interval": interval, "parts": extras, "request_id": request_id}
 
 
-def _compared(pair: Sequence[Path], output: Path, case: Case) -> Cost:
+def _compared(pair: Sequence[Path], output: Path, case: ComparisonCase) -> ProcessCost:
     command = ["-m", "differential_tests", "compare", *map(str, pair), "--jsonl", str(output)]
     return _cost(command, 1 if case.differing else 0)
 
 
-def _cost(arguments: Sequence[str], expected: int) -> Cost:
-    """Run Python and wait; raises RuntimeError for another exit status than the expected one."""
+def _cost(arguments: Sequence[str], expected: int) -> ProcessCost:
+    """Run Python and wait; raise RuntimeError for another exit status than the expected one."""
     started = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -126,28 +126,31 @@ def _cost(arguments: Sequence[str], expected: int) -> Cost:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != expected:
         raise RuntimeError(f"{arguments} ended with {process.returncode}, expected {expected}")
-    return Cost(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    return ProcessCost(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 
 
 def _row(
-    case: Case, pair: Sequence[Path], plain: Sequence[Cost], compared: Sequence[Cost]
+    case: ComparisonCase, pair: Sequence[Path], plain: Sequence[ProcessCost], compared: Sequence[ProcessCost]
 ) -> dict[str, Cell]:
-    seconds = ground.median([one.seconds for one in compared])
-    memory = max(one.peak_mb for one in compared)
-    ratios = [one.cpu_seconds / other.cpu_seconds for one, other in zip(compared, plain, strict=True)]
+    seconds = ground.median([run.seconds for run in compared])
+    memory = max(run.peak_mb for run in compared)
+    ratios = [
+        comparison.cpu_seconds / recording.cpu_seconds
+        for comparison, recording in zip(compared, plain, strict=True)
+    ]
     return {
         "case": case.name,
         "megabytes": sum(path.stat().st_size for path in pair) / 1e6,
-        "plain_seconds": ground.median([one.seconds for one in plain]),
+        "plain_seconds": ground.median([run.seconds for run in plain]),
         "seconds": seconds,
-        "cpu_seconds": ground.median([one.cpu_seconds for one in compared]),
+        "cpu_seconds": ground.median([run.cpu_seconds for run in compared]),
         "ratio": ground.median(ratios),
         "mb": memory,
         "target": "reached" if seconds < SECONDS and memory < MEMORY_MB else "missed",
     }
 
 
-def _section(rows: int, rounds: int, told: Sequence[dict[str, Cell]]) -> Section:
+def _section(rows: int, rounds: int, table_rows: Sequence[dict[str, Cell]]) -> ReportSection:
     columns = [
         ReportColumn("case", "case"),
         ReportColumn("megabytes", "files, MB", ",.0f"),
@@ -162,7 +165,7 @@ def _section(rows: int, rounds: int, told: Sequence[dict[str, Cell]]) -> Section
         "Seconds: from the start of the process to its end, with imports, every finding as a JSON line and a"
         f" summary; median of {rounds}. Of reading: by processor time. Memory: the most of any round.",
     ]
-    return Section(f"Two runs of {rows:,} answers", columns, told, notes)
+    return ReportSection(f"Two runs of {rows:,} answers", columns, table_rows, notes)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from sqlalchemy import delete, select
 
 from benchmarks import ground, report
 from benchmarks.history import DIRECTORY, History
-from benchmarks.report import Cell, ReportColumn, Section
+from benchmarks.report import Cell, ReportColumn, ReportSection
 from model_package.reference import ModelRef
 from monitoring.statistics.sums import Sums
 from shadow.evidence.judgement import judge
@@ -77,12 +77,12 @@ def main(pairs: int, rounds: int, kind: str | None) -> None:
         bar.update(task, description=f"making {pairs:,} pairs")
         history.fill(store, lambda: bar.advance(task))
         sizes = _sizes(store)
-        scans, found = [], []
+        scans, measured = [], []
         for number in range(rounds):
             bar.update(task, description=f"round {number + 1}: plain scans", advance=1)
             scans += _scans(store)
             bar.update(task, description=f"round {number + 1}: evidence", advance=1)
-            found.append(_in_a_process(url, models, history.now))
+            measured.append(_in_a_process(url, models, history.now))
             scans += _scans(store)
         store.close()
     conditions = [
@@ -90,11 +90,11 @@ def main(pairs: int, rounds: int, kind: str | None) -> None:
         f"{pairs:,} pairs of {history.days} days in weekly partitions; {sizes}; inputs hold only the"
         " fields that the default policy's segments need",
     ]
-    report.publish([_section(pairs, scans, found)], conditions, kind=kind or "table")
+    report.publish([_section(pairs, scans, measured)], conditions, kind=kind or "table")
 
 
 def _prepared(directory: Path, models: Path, url: str, history: History) -> Store:
-    """A store in which the live model and its candidate are what they are now since the history began."""
+    """Prepare a store whose live model and candidate are unchanged since the history began."""
     store = open_store(url)
     settings = ground.settings(directory / "data", models, store_url=url)
     bootstrap.prepare(settings, store, _untrained, "benchmark", history.start)
@@ -140,11 +140,11 @@ def _round(url: str, models: Path, now: datetime) -> Round:
     store = open_store(url)
     (stream,) = StreamOpener(store, models).open_missing()
     _forget(store, stream)
-    with Watch() as watch:
+    with MemoryWatch() as watch:
         done: list[int] = []
         rebuild = _seconds(lambda: done.append(refresh(store, stream)))
     days = [day for day, _ in _day_sums(store, stream)]
-    one_day = [_corrected(store, stream, days[len(days) * place // 8], now) for place in range(1, 8)]
+    one_day = [_corrected(store, stream, days[len(days) * eighth // 8], now) for eighth in range(1, 8)]
     verdict = [_seconds(lambda: judge(store, models, CANDIDATE, now)) for _ in range(7)]
     state = judge(store, models, CANDIDATE, now).state
     return Round(
@@ -152,7 +152,7 @@ def _round(url: str, models: Path, now: datetime) -> Round:
     )
 
 
-class Watch:
+class MemoryWatch:
     """Looks at the memory of this process, several times a second."""
 
     def __init__(self) -> None:
@@ -160,7 +160,7 @@ class Watch:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._look)
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> MemoryWatch:
         self._thread.start()
         return self
 
@@ -174,7 +174,7 @@ class Watch:
             self.seen.append(int(Path("/proc/self/statm").read_text().split()[1]) * page_mb)
 
     def early_mb(self) -> float:
-        """The most there was in the first tenth of the time."""
+        """Return the peak of the first tenth of the time."""
         return max(self.seen[: max(1, len(self.seen) // 10)])
 
 
@@ -209,14 +209,14 @@ def _corrected(store: Store, stream: Stream, day: int, now: datetime) -> float:
 
 
 def _correct(store: Store, ids: IdRange, now: datetime) -> None:
-    this = (tables.outcomes.c.capture_id >= ids.low) & (tables.outcomes.c.capture_id < ids.high)
+    in_day = (tables.outcomes.c.capture_id >= ids.low) & (tables.outcomes.c.capture_id < ids.high)
     with store.writing() as connection:
         name: UUID = connection.execute(
-            select(tables.outcomes.c.capture_id).where(this).limit(1)
+            select(tables.outcomes.c.capture_id).where(in_day).limit(1)
         ).scalar_one()
-        told = outcomes.in_force(connection, [name])[name]
-        price = (told.price_dollars or 0.0) + 1_000
-        correction = Outcome(name, OutcomeState.SOLD, price, told.sold_at, "correction", now)
+        outcomes_in_force = outcomes.in_force(connection, [name])[name]
+        price = (outcomes_in_force.price_dollars or 0.0) + 1_000
+        correction = Outcome(name, OutcomeState.SOLD, price, outcomes_in_force.sold_at, "correction", now)
         source = sources.lock(connection, DIRECTORY, now)
         last = outcomes.insert(connection, source, [correction], now)
         sources.advance(connection, source, source.last_seq, last)
@@ -226,18 +226,21 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _section(pairs: int, scans: Sequence[float], found: Sequence[Round]) -> Section:
+def _section(pairs: int, scans: Sequence[float], rounds: Sequence[Round]) -> ReportSection:
     scan = ground.median(scans)
-    one_day = ground.median([seconds for one in found for seconds in one.one_day])
-    verdict = ground.median([seconds for one in found for seconds in one.verdict])
-    memory = max(one.peak_mb for one in found)
-    rebuild = ground.median([one.rebuild for one in found])
+    one_day = ground.median([seconds for measured in rounds for seconds in measured.one_day])
+    verdict = ground.median([seconds for measured in rounds for seconds in measured.verdict])
+    memory = max(measured.peak_mb for measured in rounds)
+    rebuild = ground.median([measured.rebuild for measured in rounds])
     rows = [
         _row("plain scan of the captures", scan, scan),
-        _row(f"rebuild: all {found[0].days} days", rebuild, scan),
+        _row(f"rebuild: all {rounds[0].days} days", rebuild, scan),
         _row("one day, after one price was corrected", one_day, scan),
         _row(
-            f"verdict from the sums ({found[0].state})", verdict, scan, _target(verdict, VERDICT_SECONDS, "s")
+            f"verdict from the sums ({rounds[0].state})",
+            verdict,
+            scan,
+            _target(verdict, VERDICT_SECONDS, "s"),
         ),
     ]
     columns = [
@@ -246,13 +249,15 @@ def _section(pairs: int, scans: Sequence[float], found: Sequence[Round]) -> Sect
         ReportColumn("of_scan", "of a plain scan", ",.2f"),
         ReportColumn("target", "target"),
     ]
+    early = max(measured.early_mb for measured in rounds)
+    late = max(measured.rebuild_mb for measured in rounds)
     notes = [
-        f"Peak memory of the process: {max(one.early_mb for one in found):,.0f} MB in the first tenth of the"
-        f" rebuild, {max(one.rebuild_mb for one in found):,.0f} MB in all of it, {memory:,.0f} MB with the"
+        f"Peak memory of the process: {early:,.0f} MB in the first tenth of the"
+        f" rebuild, {late:,.0f} MB in all of it, {memory:,.0f} MB with the"
         f" verdict ({_target(memory, MEMORY_MB, 'MB')}).",
         f"Rebuild: {1e6 * rebuild / pairs:,.1f} us a pair. The scan is `{_PLAIN_SCAN}`.",
     ]
-    return Section(f"Evidence of {pairs:,} pairs", columns, rows, notes)
+    return ReportSection(f"Evidence of {pairs:,} pairs", columns, rows, notes)
 
 
 def _row(what: str, seconds: float, scan: float, target: str | None = None) -> dict[str, Cell]:

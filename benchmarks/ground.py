@@ -41,7 +41,7 @@ def houses(count: int) -> list[Row]:
 
 @contextmanager
 def directory() -> Iterator[Path]:
-    """A directory that is gone afterwards."""
+    """Yield a temporary directory."""
     with tempfile.TemporaryDirectory(prefix="umbra-benchmark-") as name:
         yield Path(name)
 
@@ -55,25 +55,25 @@ def models(path: Path) -> Path:
 
 
 def settings(data_dir: Path, models_dir: Path, **values: object) -> Settings:
-    """Settings of one data directory, as from the environment and nothing else."""
+    """Return the settings of one data directory, independent of the environment."""
     return Settings.from_environment(environment(data_dir, models_dir, **values))
 
 
 def environment(data_dir: Path, models_dir: Path, **values: object) -> dict[str, str]:
-    """The UMBRA_* variables of `settings`, for processes."""
+    """Return the UMBRA_* variables of `settings`, for processes."""
     own = {"data_dir": data_dir, "models_dir": models_dir, "log_dir": data_dir / "logs"} | values
     return {f"UMBRA_{name.upper()}": str(value) for name, value in own.items()}
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody listens on now."""
+    """Find a free TCP port on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def machine() -> str:
-    """What the figures were measured on, in one line."""
+    """Describe this machine in one line."""
     cpu = next(
         (
             line.partition(":")[2].strip()
@@ -88,7 +88,7 @@ def machine() -> str:
 
 
 def load_average() -> float:
-    """Processes that wanted to run, averaged over the last minute."""
+    """Return the load average of the last minute."""
     return os.getloadavg()[0]
 
 
@@ -107,7 +107,7 @@ class Postgres:
         return f"postgresql://umbra@127.0.0.1:{self.port}/postgres"
 
     def new_database(self) -> str:
-        """The URL of a new, empty database."""
+        """Create an empty database and return its URL."""
         name = f"umbra_benchmark_{uuid4().hex[:12]}"
         connection = psycopg2.connect(self.url)
         connection.autocommit = True
@@ -116,7 +116,7 @@ class Postgres:
         return make_url(self.url).set(database=name).render_as_string(hide_password=False)
 
     def run(self, program: str, *arguments: str) -> None:
-        """Run one of the cluster's programs; raises CalledProcessError."""
+        """Run one of the cluster's programs; raise CalledProcessError."""
         subprocess.run(
             [self.binaries / program, *arguments],
             user=self.user,
@@ -138,7 +138,7 @@ def postgres_binaries() -> Path | None:
 
 @contextmanager
 def postgres() -> Iterator[Postgres]:
-    """A running cluster, removed afterwards; raises NoPostgres."""
+    """Run a temporary Postgres cluster; raise NoPostgres."""
     binaries = postgres_binaries()
     if binaries is None:
         raise NoPostgres("PostgreSQL is not installed; install it, or choose --store sqlite")
@@ -173,7 +173,7 @@ def is_postgres(url: str) -> bool:
 
 
 def median(values: Sequence[float]) -> float:
-    """The middle of the rounds."""
+    """Return the median of the rounds."""
     ordered = sorted(values)
     half = len(ordered) // 2
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2

@@ -75,7 +75,7 @@ class History:
         midnight = self.now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         return midnight - timedelta(days=self.days)
 
-    def fill(self, store: Store, told: Callable[[], None]) -> None:
+    def fill(self, store: Store, progress: Callable[[], None]) -> None:
         """Store everything, day by day, in the store of one live model and its first candidate."""
         with store.writing() as connection:
             source = sources.lock(connection, DIRECTORY, self.start)
@@ -87,12 +87,12 @@ class History:
             connection.cursor().execute("SET synchronous_commit = off; SELECT setseed(0.5)")
             for day in range(self.days):
                 self._fill_day(store, connection, day)
-                told()
+                progress()
         _analyze(store)
 
     def _fill_day(self, store: Store, connection: psycopg2.extensions.connection, day: int) -> None:
         start = milliseconds(self.start) + day * DAY_MILLISECONDS
-        first, last = (self.pairs * one // self.days for one in (day, day + 1))
+        first, last = (self.pairs * boundary // self.days for boundary in (day, day + 1))
         with store.writing() as writing:
             partitions.ensure(writing, [first_id(start), first_id(start + DAY_MILLISECONDS - 1)])
         values = {
@@ -112,5 +112,5 @@ class History:
 def _analyze(store: Store) -> None:
     """As autovacuum would have by now: it looks at partitions, never at what they are partitions of."""
     with psycopg2.connect(store.url) as connection, store.reading() as reading:
-        for name in [one.name for one in partitions.existing(reading)] + [tables.outcomes.name]:
+        for name in [table.name for table in partitions.existing(reading)] + [tables.outcomes.name]:
             connection.cursor().execute(f"ANALYZE {name}")

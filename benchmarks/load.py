@@ -58,7 +58,7 @@ class NoAnswers(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class LoadFigure:
     """What one window of load found; latencies in milliseconds.
 
     `sent_late_p99` is how late the generator itself was: when it is large, the machine is too busy to tell.
@@ -88,19 +88,19 @@ def write_bodies(path: Path, houses: Sequence[Row]) -> Path:
     return path
 
 
-def closed(port: int, bodies: Path, connections: int, seconds: float) -> Load:
+def closed(port: int, bodies: Path, connections: int, seconds: float) -> LoadFigure:
     """Keep `connections` requests under way all the time."""
     if generator() == "wrk":
         return _wrk(port, bodies, connections, seconds)
     return _own(port, bodies, seconds, "--connections", str(connections))
 
 
-def open_(port: int, bodies: Path, rate: float, seconds: float) -> Load:
+def open_(port: int, bodies: Path, rate: float, seconds: float) -> LoadFigure:
     """Send `rate` requests a second at Poisson times; latency counts from when each was due."""
     return _own(port, bodies, seconds, "--rate", str(rate))
 
 
-def _wrk(port: int, bodies: Path, connections: int, seconds: float) -> Load:
+def _wrk(port: int, bodies: Path, connections: int, seconds: float) -> LoadFigure:
     script = bodies.with_suffix(".lua")
     script.write_text(_SCRIPT, encoding="utf-8")
     command = [
@@ -120,16 +120,16 @@ def _wrk(port: int, bodies: Path, connections: int, seconds: float) -> Load:
     return _load(json.loads(done.stdout.partition("FOUND")[2] or "{}"), done.stdout)
 
 
-def _own(port: int, bodies: Path, seconds: float, *options: str) -> Load:
+def _own(port: int, bodies: Path, seconds: float, *options: str) -> LoadFigure:
     command = [sys.executable, "-m", "benchmarks.load", str(port), str(bodies), str(seconds), *options]
     done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True)
     return _load(json.loads(done.stdout), done.stderr)
 
 
-def _load(found: dict[str, Any], said: str) -> Load:
-    if not found.get("requests"):
-        raise NoAnswers(f"no request was answered: {said[-500:]}")
-    return Load(**found)
+def _load(report: dict[str, Any], output: str) -> LoadFigure:
+    if not report.get("requests"):
+        raise NoAnswers(f"no request was answered: {output[-500:]}")
+    return LoadFigure(**report)
 
 
 class Generator:
@@ -145,7 +145,7 @@ class Generator:
         self.errors = 0
 
     def closed(self, connections: int, seconds: float) -> float:
-        """A closed loop; returns the seconds it took."""
+        """Run a closed loop; return the seconds it took."""
         begun = time.perf_counter()
         while (now := time.perf_counter()) < begun + seconds:
             while len(self._open) < connections:
@@ -182,11 +182,11 @@ class Generator:
         for connection in select.select(list(self._open), [], [], seconds)[0]:
             due, answer = self._open[connection]
             try:
-                part = connection.recv(65536)
+                chunk = connection.recv(65536)
             except OSError:
-                part = b""
-            answer += part
-            if not part or _is_whole(answer):
+                chunk = b""
+            answer += chunk
+            if not chunk or _is_whole(answer):
                 self._finish(connection, due, answer)
 
     def _finish(self, connection: socket.socket, due: float, answer: bytearray) -> None:
@@ -216,7 +216,7 @@ def _go_first() -> None:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` of the values do not exceed."""
+    """Return the smallest value that at least `share` of the values do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
@@ -242,15 +242,15 @@ def main(port: int, bodies: Path, seconds: float, connections: int, rate: float 
         _go_first()
         run = lambda: load.open(rate, seconds, random.Random(seed))  # noqa: E731, S311
     elapsed = run()
-    found = load.milliseconds or [0.0]
+    latencies = load.milliseconds or [0.0]
     print(
         json.dumps(
             {
                 "requests": len(load.milliseconds),
                 "errors": load.errors,
                 "seconds": elapsed,
-                "p50": percentile(found, 0.5),
-                "p99": percentile(found, 0.99),
+                "p50": percentile(latencies, 0.5),
+                "p99": percentile(latencies, 0.99),
                 "sent_late_p99": percentile(load.late_milliseconds, 0.99),
             }
         )

@@ -22,7 +22,7 @@ from pathlib import Path
 import click
 
 from benchmarks import ground, report, yardstick
-from benchmarks.report import ReportColumn, Section
+from benchmarks.report import ReportColumn, ReportSection
 from model_package.reference import ModelRef
 from model_package.schema import Row
 from monitoring import logs, metrics
@@ -42,7 +42,7 @@ TARGET_ROWS_PER_SECOND = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class StagePace:
     """How fast one stage went in one round: all of its time, and the processor time of this process."""
 
     rows: int
@@ -84,8 +84,10 @@ def main(
     profiles: dict[str, cProfile.Profile] | None = {} if profile else None
     with ground.directory() as directory, _servers(directory, chosen) as servers, report.progress() as bar:
         task = bar.add_task("training models", total=rounds * len(chosen))
-        bench = Bench(directory, ground.models(directory / "models"), rows, houses_per_request, profiles)
-        paces: dict[tuple[str, str], list[Pace]] = {}
+        bench = PipelineBench(
+            directory, ground.models(directory / "models"), rows, houses_per_request, profiles
+        )
+        paces: dict[tuple[str, str], list[StagePace]] = {}
         for round_ in range(rounds):
             for store in chosen:
                 bar.update(task, description=f"round {round_ + 1}: {store}")
@@ -94,8 +96,8 @@ def main(
                 bar.advance(task)
     section = _section(paces)
     report.publish([section], _conditions(rows, rounds, houses_per_request, before), kind=kind or "table")
-    for name, found in (profiles or {}).items():
-        _print_profile(name, found)
+    for name, stage_profile in (profiles or {}).items():
+        _print_profile(name, stage_profile)
 
 
 @contextmanager
@@ -110,7 +112,7 @@ def _servers(directory: Path, chosen: Sequence[str]) -> Iterator[dict[str, Calla
         yield servers | {"postgres": cluster.new_database}
 
 
-class Bench:
+class PipelineBench:
     """One round is: write a journal, COPY it raw (Postgres), ingest it, score it."""
 
     def __init__(
@@ -132,7 +134,7 @@ class Bench:
         self._measures = metrics.shadowing(directory / "metrics")
         self._rounds = 0
 
-    def round(self, kind: str, url: str) -> Iterator[tuple[str, Pace]]:
+    def round(self, kind: str, url: str) -> Iterator[tuple[str, StagePace]]:
         """Run every stage once over an empty store; gives each stage's pace."""
         self._rounds += 1
         settings = ground.settings(self._directory / f"data-{self._rounds}", self._models, store_url=url)
@@ -147,13 +149,13 @@ class Bench:
         yield "scoring", self._paced_scoring(kind, settings, store, candidate)
         store.close()
 
-    def _paced(self, kind: str, stage: str, work: Callable[[], int]) -> Pace:
+    def _paced(self, kind: str, stage: str, work: Callable[[], int]) -> StagePace:
         profile = None
         if self._profiles is not None:
             profile = self._profiles.setdefault(f"{stage} ({kind})", cProfile.Profile())
         started, cpu = time.perf_counter(), time.process_time()
         rows = profile.runcall(work) if profile else work()
-        pace = Pace(rows, time.perf_counter() - started, time.process_time() - cpu)
+        pace = StagePace(rows, time.perf_counter() - started, time.process_time() - cpu)
         if rows != self._rows:
             raise RuntimeError(f"{stage} moved {rows} rows, expected {self._rows}")
         return pace
@@ -193,8 +195,8 @@ class Bench:
             moved += step
         return moved
 
-    def _paced_scoring(self, kind: str, settings: Settings, store: Store, candidate: Candidate) -> Pace:
-        """The model process is started before the clock: in production it runs already."""
+    def _paced_scoring(self, kind: str, settings: Settings, store: Store, candidate: Candidate) -> StagePace:
+        """Start the model process before the clock, for in production it runs already."""
         scorer = Scorer(ScorerPlan.of(settings, candidate), threading.Event())
         scorer.score([], [])
         lane = Lane(
@@ -235,22 +237,25 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _section(paces: dict[tuple[str, str], list[Pace]]) -> Section:
-    medians = {key: ground.median([pace.rows_per_second for pace in found]) for key, found in paces.items()}
+def _section(paces: dict[tuple[str, str], list[StagePace]]) -> ReportSection:
+    medians = {
+        key: ground.median([pace.rows_per_second for pace in paces_of_stage])
+        for key, paces_of_stage in paces.items()
+    }
     rows = [
         {
             "store": store,
             "stage": stage,
             "rows_per_second": medians[store, stage],
-            "lowest": min(pace.rows_per_second for pace in found),
-            "highest": max(pace.rows_per_second for pace in found),
-            "cpu_microseconds_per_row": ground.median([1e6 * p.cpu_seconds / p.rows for p in found]),
+            "lowest": min(pace.rows_per_second for pace in paces_of_stage),
+            "highest": max(pace.rows_per_second for pace in paces_of_stage),
+            "cpu_microseconds_per_row": ground.median([1e6 * p.cpu_seconds / p.rows for p in paces_of_stage]),
             "of_raw_copy": medians[store, stage] / medians.get((store, "raw COPY"), float("nan"))
             if (store, "raw COPY") in medians
             else None,
             "target": _verdict(stage, medians[store, stage]),
         }
-        for (store, stage), found in paces.items()
+        for (store, stage), paces_of_stage in paces.items()
     ]
     columns = [
         ReportColumn("store", "store"),
@@ -262,7 +267,7 @@ def _section(paces: dict[tuple[str, str], list[Pace]]) -> Section:
         ReportColumn("of_raw_copy", "of raw COPY", ".2f"),
         ReportColumn("target", "target"),
     ]
-    return Section(
+    return ReportSection(
         "Ingest and scoring, one process each",
         columns,
         rows,
@@ -285,9 +290,9 @@ def _conditions(rows: int, rounds: int, houses_per_request: int, load_before: fl
     ]
 
 
-def _print_profile(name: str, found: cProfile.Profile) -> None:
+def _print_profile(name: str, profile: cProfile.Profile) -> None:
     text = io.StringIO()
-    pstats.Stats(found, stream=text).sort_stats("tottime").print_stats(22)
+    pstats.Stats(profile, stream=text).sort_stats("tottime").print_stats(22)
     click.echo(f"\n{name}\n{text.getvalue()}", err=True)
 
 

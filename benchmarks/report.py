@@ -26,7 +26,7 @@ class ReportColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class ReportSection:
     """One table and what to keep in mind when reading it."""
 
     title: str
@@ -35,7 +35,7 @@ class Section:
     notes: Sequence[str] = ()
 
 
-def publish(sections: Sequence[Section], conditions: Sequence[str], *, kind: str) -> None:
+def publish(sections: Sequence[ReportSection], conditions: Sequence[str], *, kind: str) -> None:
     """Write everything to standard output; `kind` is `table`, `markdown` or `json`."""
     if kind == "json":
         print(json.dumps(_as_json(sections, conditions), indent=1))
@@ -45,19 +45,23 @@ def publish(sections: Sequence[Section], conditions: Sequence[str], *, kind: str
         _show(sections, conditions)
 
 
-def _as_json(sections: Sequence[Section], conditions: Sequence[str]) -> dict[str, object]:
+def _as_json(sections: Sequence[ReportSection], conditions: Sequence[str]) -> dict[str, object]:
     return {
         "taken_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": ground.machine(),
         "conditions": list(conditions),
         "tables": [
-            {"title": one.title, "rows": [dict(row) for row in one.rows], "notes": list(one.notes)}
-            for one in sections
+            {
+                "title": section.title,
+                "rows": [dict(row) for row in section.rows],
+                "notes": list(section.notes),
+            }
+            for section in sections
         ],
     }
 
 
-def _markdown(section: Section) -> str:
+def _markdown(section: ReportSection) -> str:
     titles = [column.title for column in section.columns]
     lines = [f"**{section.title}**", "", f"| {' | '.join(titles)} |", f"|{' --- |' * len(titles)}"]
     lines += [
@@ -67,7 +71,7 @@ def _markdown(section: Section) -> str:
     return "\n".join([*lines, "", *section.notes]).rstrip()
 
 
-def _show(sections: Sequence[Section], conditions: Sequence[str]) -> None:
+def _show(sections: Sequence[ReportSection], conditions: Sequence[str]) -> None:
     console = Console(highlight=False, width=None if Console().is_terminal else 150)
     for section in sections:
         table = Table(title=section.title, title_justify="left", title_style="bold")
@@ -90,7 +94,7 @@ def _text(value: Cell, form: str) -> str:
 
 
 def progress() -> Progress:
-    """A bar on standard error, so that standard output is the result alone."""
+    """Show a progress bar on standard error, so that standard output holds only the result."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

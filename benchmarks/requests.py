@@ -16,10 +16,10 @@ import click
 from rich.progress import Progress
 
 from benchmarks import ground, load, report
-from benchmarks.load import Load
-from benchmarks.report import Cell, ReportColumn, Section
-from benchmarks.servers import Server
-from benchmarks.site import Site, Umbra, other, prepared
+from benchmarks.load import LoadFigure
+from benchmarks.report import Cell, ReportColumn, ReportSection
+from benchmarks.servers import BenchmarkServer
+from benchmarks.site import BenchmarkSite, BenchmarkUmbra, other, prepared
 
 BARE, UMBRA, CLASSIC = "bare", "umbra", "classic"
 TARGETS = (BARE, UMBRA, CLASSIC)
@@ -28,7 +28,7 @@ _WARM_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RequestPlan:
     """How much to measure."""
 
     workers: Sequence[int]
@@ -39,28 +39,28 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class LoadWindow:
     """One stretch of load on one target. `shadow_cpu_seconds` includes what the worker did afterwards."""
 
-    load: Load
+    load: LoadFigure
     cpu_seconds: float
     memory_bytes: int
     shadow_cpu_seconds: float = 0.0
     catch_up_seconds: float = 0.0
 
 
-Windows = dict[tuple[str, int, int], list[Window]]
+Windows = dict[tuple[str, int, int], list[LoadWindow]]
 
 
-def throughput(site: Site, plan: Plan, bar: Progress) -> tuple[Windows, bool]:
+def throughput(site: BenchmarkSite, plan: RequestPlan, bar: Progress) -> tuple[Windows, bool]:
     """Measure every target at every number of workers and connections; says whether every ledger balances."""
-    found: Windows = {}
+    windows: Windows = {}
     balanced = True
     task = bar.add_task("", total=len(plan.workers) * plan.rounds * len(plan.connections) * len(TARGETS))
     for workers in plan.workers:
         with ExitStack() as stack:
             bar.update(task, description=f"starting the servers, {workers} worker(s) each")
-            umbra = Umbra(site, workers)
+            umbra = BenchmarkUmbra(site, workers)
             stack.callback(umbra.stop)
             running = {UMBRA: umbra.server}
             for name in (BARE, CLASSIC):
@@ -75,14 +75,14 @@ def throughput(site: Site, plan: Plan, bar: Progress) -> tuple[Windows, bool]:
                 server = running[name]
                 measure = partial(load.closed, server.port, site.bodies, connections, plan.seconds)
                 window = _window(server, measure, umbra if name == UMBRA else None)
-                found.setdefault((name, workers, connections), []).append(window)
+                windows.setdefault((name, workers, connections), []).append(window)
                 bar.advance(task)
             balanced = umbra.stop() and balanced
-    return found, balanced
+    return windows, balanced
 
 
-def _turns(plan: Plan) -> Iterator[tuple[int, str]]:
-    """Connections and target of each window; every round begins with another target."""
+def _turns(plan: RequestPlan) -> Iterator[tuple[int, str]]:
+    """Yield connections and target of each window; every round begins with another target."""
     for round_ in range(plan.rounds):
         first = round_ % len(TARGETS)
         for connections in plan.connections:
@@ -90,24 +90,26 @@ def _turns(plan: Plan) -> Iterator[tuple[int, str]]:
                 yield connections, name
 
 
-def _window(server: Server, measure: Callable[[], Load], umbra: Umbra | None) -> Window:
+def _window(
+    server: BenchmarkServer, measure: Callable[[], LoadFigure], umbra: BenchmarkUmbra | None
+) -> LoadWindow:
     before = server.usage()
     shadow_before = umbra.worker.usage().cpu_seconds if umbra and umbra.worker else 0.0
-    found = measure()
+    window = measure()
     after = server.usage()
     cpu = after.cpu_seconds - before.cpu_seconds
     if umbra is None or umbra.worker is None:
-        return Window(found, cpu, after.memory_bytes)
+        return LoadWindow(window, cpu, after.memory_bytes)
     seconds = umbra.catch_up()
     shadow = umbra.worker.usage().cpu_seconds - shadow_before
-    return Window(found, cpu, after.memory_bytes, shadow, seconds)
+    return LoadWindow(window, cpu, after.memory_bytes, shadow, seconds)
 
 
-def throughput_section(found: Windows) -> Section:
+def throughput_section(windows: Windows) -> ReportSection:
     """Medians over the rounds, and ratios of medians."""
-    rates = {key: ground.median([window.load.rate for window in windows]) for key, windows in found.items()}
+    rates = {key: ground.median([window.load.rate for window in windows]) for key, windows in windows.items()}
     rows = [
-        _throughput_row(key, windows, rates) for key, windows in sorted(found.items(), key=_place_in_table)
+        _throughput_row(key, windows, rates) for key, windows in sorted(windows.items(), key=_place_in_table)
     ]
     columns = [
         ReportColumn("workers", "workers", "d"),
@@ -128,7 +130,7 @@ def throughput_section(found: Windows) -> Section:
         "Umbra is measured while its shadow worker stores and scores the same requests on the same machine.",
         "CPU and memory are of the API's processes (gunicorn's arbiter and workers); the shadow's apart.",
     ]
-    return Section("One house per request, as fast as they are answered", columns, rows, notes)
+    return ReportSection("One house per request, as fast as they are answered", columns, rows, notes)
 
 
 def _place_in_table(item: tuple[tuple[str, int, int], object]) -> tuple[int, int, int]:
@@ -137,7 +139,7 @@ def _place_in_table(item: tuple[tuple[str, int, int], object]) -> tuple[int, int
 
 
 def _throughput_row(
-    key: tuple[str, int, int], windows: Sequence[Window], rates: Mapping[tuple[str, int, int], float]
+    key: tuple[str, int, int], windows: Sequence[LoadWindow], rates: Mapping[tuple[str, int, int], float]
 ) -> dict[str, Cell]:
     name, workers, connections = key
     shadow = [1e3 * window.shadow_cpu_seconds / window.load.requests for window in windows]
@@ -161,20 +163,22 @@ def _throughput_row(
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class LatencyPair:
     """The same arrivals with the shadow worker on and off."""
 
-    on: Load
-    off: Load
+    on: LoadFigure
+    off: LoadFigure
 
     def change(self, percentile: str) -> float:
-        """What the worker adds, as a share of the latency without it."""
+        """Return the latency that the worker adds, as a share of the latency without it."""
         return float(getattr(self.on, percentile) / getattr(self.off, percentile)) - 1
 
 
-def latency(site: Site, plan: Plan, rounds: int, seconds: float, bar: Progress) -> tuple[float, list[Pair]]:
+def latency(
+    site: BenchmarkSite, plan: RequestPlan, rounds: int, seconds: float, bar: Progress
+) -> tuple[float, list[LatencyPair]]:
     """Umbra at half of its saturation with the worker on and off in turns; returns the rate and the pairs."""
-    umbra = Umbra(site, max(plan.workers))
+    umbra = BenchmarkUmbra(site, max(plan.workers))
     task = bar.add_task("the shadow's price: finding saturation", total=2 * rounds)
     try:
         umbra.server.wait_ready()
@@ -189,17 +193,17 @@ def latency(site: Site, plan: Plan, rounds: int, seconds: float, bar: Progress) 
                 _prepare_worker(umbra, site, running=with_worker)
                 loads[with_worker] = measure()
                 bar.advance(task)
-            pairs.append(Pair(loads[True], loads[False]))
+            pairs.append(LatencyPair(loads[True], loads[False]))
         return saturation / 2, pairs
     finally:
         umbra.stop()
 
 
-def _latest(pairs: Sequence[Pair]) -> float:
+def _latest(pairs: Sequence[LatencyPair]) -> float:
     return max(max(pair.on.sent_late_p99, pair.off.sent_late_p99) for pair in pairs)
 
 
-def _prepare_worker(umbra: Umbra, site: Site, *, running: bool) -> None:
+def _prepare_worker(umbra: BenchmarkUmbra, site: BenchmarkSite, *, running: bool) -> None:
     """Nothing is left over from the window before; a worker that runs has scored, so it is warm."""
     umbra.start_worker()
     load.closed(umbra.server.port, site.bodies, 1, _WARM_SECONDS)
@@ -208,7 +212,7 @@ def _prepare_worker(umbra: Umbra, site: Site, *, running: bool) -> None:
         umbra.stop_worker()
 
 
-def latency_section(rate: float, workers: int, pairs: Sequence[Pair]) -> Section:
+def latency_section(rate: float, workers: int, pairs: Sequence[LatencyPair]) -> ReportSection:
     """Medians over the rounds; the change is the median of each round's own change."""
     rows: list[dict[str, Cell]] = []
     for percentile in ("p50", "p99"):
@@ -240,7 +244,7 @@ def latency_section(rate: float, workers: int, pairs: Sequence[Pair]) -> Section
         f"The generator itself was up to {_latest(pairs):.1f} ms late (p99 of the worst window).",
         f"Target: p99 changes by less than {CHANGE_OF_P99:.0%}.",
     ]
-    return Section("What the shadow worker costs the live answers", columns, rows, notes)
+    return ReportSection("What the shadow worker costs the live answers", columns, rows, notes)
 
 
 @click.command(
@@ -284,13 +288,13 @@ def main(
     if quick:
         rounds, seconds, latency_rounds, latency_seconds = 1, 2.0, 2, 3.0
     chosen = store or ("postgres" if ground.postgres_binaries() else "sqlite")
-    plan = Plan(sorted(workers), sorted(connections), rounds, seconds, chosen)
+    plan = RequestPlan(sorted(workers), sorted(connections), rounds, seconds, chosen)
     before = ground.load_average()
     sections, conditions = [], _conditions(plan, before)
     with report.progress() as bar, prepared(chosen) as site:
         if only != "latency":
-            found, balanced = throughput(site, plan, bar)
-            sections.append(throughput_section(found))
+            windows, balanced = throughput(site, plan, bar)
+            sections.append(throughput_section(windows))
             conditions.append(f"Umbra's ledger at the end: {'balances' if balanced else 'DOES NOT BALANCE'}")
         if only != "throughput":
             rate, pairs = latency(site, plan, latency_rounds, latency_seconds, bar)
@@ -298,7 +302,7 @@ def main(
     report.publish(sections, conditions, kind=kind or "table")
 
 
-def _conditions(plan: Plan, load_before: float) -> list[str]:
+def _conditions(plan: RequestPlan, load_before: float) -> list[str]:
     return [
         f"{ground.machine()}; load average before: {load_before:.2f}",
         f"closed loop by {load.generator()}, open loop by benchmarks.load, both on the same machine; "

@@ -21,7 +21,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
-class NotReady(RuntimeError):
+class ServerNotReady(RuntimeError):
     """A server ended or did not answer in time; its output says why."""
 
 
@@ -58,7 +58,7 @@ class Processes:
         return self._process.poll() is None
 
     def usage(self) -> Usage:
-        """Added up over the command and its descendants that live now."""
+        """Add up the usage of the command and its live descendants."""
         return usage(self._process.pid)
 
     def stop(self) -> None:
@@ -72,7 +72,7 @@ class Processes:
             self._process.wait()
 
 
-class Server(Processes):
+class BenchmarkServer(Processes):
     """Processes that answer HTTP on a port of loopback."""
 
     def __init__(
@@ -82,24 +82,26 @@ class Server(Processes):
         self.port = port
 
     def wait_ready(self) -> None:
-        """Wait for a 200 from /readyz; raises NotReady."""
+        """Wait for a 200 from /readyz; raise NotReady."""
         deadline = time.monotonic() + _START_SECONDS
         while not _is_ready(self.port):
             if not self.running or time.monotonic() > deadline:
-                raise NotReady(f"{self.name}: see {self.log}\n{self.log.read_text(errors='replace')[-2000:]}")
+                raise ServerNotReady(
+                    f"{self.name}: see {self.log}\n{self.log.read_text(errors='replace')[-2000:]}"
+                )
             time.sleep(0.1)
 
 
 def usage(root: int) -> Usage:
-    """Added up over a process and its descendants that live now; nothing when it is gone."""
+    """Add up the usage of a process and its live descendants; zero for an ended process."""
     pids = list(_tree(root))
     return Usage(sum(map(_cpu_seconds, pids)), sum(map(_memory_bytes, pids)))
 
 
-def umbra(data_dir: Path, environment: Mapping[str, str]) -> Server:
+def umbra(data_dir: Path, environment: Mapping[str, str]) -> BenchmarkServer:
     """Umbra's API, everything on."""
     port = int(environment["UMBRA_API_PORT"])
-    return Server("umbra", ["api.server"], environment, data_dir / "api.out", port)
+    return BenchmarkServer("umbra", ["api.server"], environment, data_dir / "api.out", port)
 
 
 def umbra_worker(data_dir: Path, environment: Mapping[str, str]) -> Processes:
@@ -107,7 +109,7 @@ def umbra_worker(data_dir: Path, environment: Mapping[str, str]) -> Processes:
     return Processes("umbra work", ["shadow.worker"], environment, data_dir / "worker.out")
 
 
-def other(name: str, workers: int, home: Path, more: Mapping[str, str]) -> Server:
+def other(name: str, workers: int, home: Path, more: Mapping[str, str]) -> BenchmarkServer:
     """Another application on Umbra's gunicorn settings."""
     port = ground.free_port()
     environment = ground.environment(
@@ -116,7 +118,7 @@ def other(name: str, workers: int, home: Path, more: Mapping[str, str]) -> Serve
     application = f"benchmarks.targets.{name}:application()"
     environment |= {"BENCHMARK_APPLICATION": application, **_ONE_THREAD, **more}
     conf = str(Path(__file__).parent / "targets" / "same.gunicorn.conf.py")
-    return Server(name, ["gunicorn", "--config", conf], environment, home / "server.out", port)
+    return BenchmarkServer(name, ["gunicorn", "--config", conf], environment, home / "server.out", port)
 
 
 def _environment(own: Mapping[str, str]) -> dict[str, str]:
@@ -137,10 +139,10 @@ def _is_ready(port: int) -> bool:
 
 def _tree(root: int) -> Iterator[int]:
     parents = {pid: int(fields[1]) for pid, fields in _all_processes()}
-    found = {root}
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
-    return iter(found)
+    pids = {root}
+    while more := {pid for pid, parent in parents.items() if parent in pids} - pids:
+        pids |= more
+    return iter(pids)
 
 
 def _all_processes() -> Iterator[tuple[int, list[str]]]:
@@ -150,7 +152,7 @@ def _all_processes() -> Iterator[tuple[int, list[str]]]:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the third (state) on; none when the process is gone."""
+    """Read the fields of /proc/PID/stat from the third (state) on; return none for an ended process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import ground, load, servers
-from benchmarks.servers import Processes, Server
+from benchmarks.servers import BenchmarkServer, Processes
 from benchmarks.targets import classic
 from shadow import status
 from shadow.journal import journal_file
@@ -24,7 +24,7 @@ _HOUSES = 500
 
 
 @dataclass(slots=True)
-class Site:
+class BenchmarkSite:
     """A directory, models, request bodies and a database server: what the targets share."""
 
     home: Path
@@ -34,16 +34,16 @@ class Site:
     numbers: Iterator[int] = field(default_factory=lambda: iter(range(1_000_000)))
 
     def new_home(self, name: str) -> Path:
-        """A new directory for one run of one target."""
+        """Create a directory for one run of one target."""
         path = self.home / f"{name}-{next(self.numbers)}"
         path.mkdir()
         return path
 
 
-class Umbra:
+class BenchmarkUmbra:
     """Umbra's two halves on a data directory of their own."""
 
-    def __init__(self, site: Site, workers: int) -> None:
+    def __init__(self, site: BenchmarkSite, workers: int) -> None:
         self._home = site.new_home("umbra")
         self._environment = ground.environment(
             self._home,
@@ -58,7 +58,7 @@ class Umbra:
         self._settings = Settings.from_environment(self._environment)
         self._store = open_store(self._settings.store)
         bootstrap.prepare(self._settings, self._store, _trained, "benchmark", datetime.now(UTC))
-        self.server: Server = servers.umbra(self._home, self._environment)
+        self.server: BenchmarkServer = servers.umbra(self._home, self._environment)
         self.worker: Processes | None = None
         self.start_worker()
 
@@ -78,7 +78,9 @@ class Umbra:
         begun = time.monotonic()
         while not self._is_caught_up():
             if time.monotonic() > begun + _CATCH_UP_SECONDS:
-                raise servers.NotReady(f"the shadow is not done after {_CATCH_UP_SECONDS:g} s: {self._home}")
+                raise servers.ServerNotReady(
+                    f"the shadow is not done after {_CATCH_UP_SECONDS:g} s: {self._home}"
+                )
             time.sleep(0.1)
         return time.monotonic() - begun
 
@@ -111,7 +113,9 @@ def _is_read(settings: Settings, store: Store) -> bool:
 def _is_scored(store: Store) -> bool:
     with store.reading() as connection:
         present = candidates.present(connection)
-        return not any(cursor.pending for one in present for cursor in candidates.cursors_of(connection, one))
+        return not any(
+            cursor.pending for candidate in present for cursor in candidates.cursors_of(connection, candidate)
+        )
 
 
 def _trained(recipe: str) -> Path:
@@ -119,7 +123,7 @@ def _trained(recipe: str) -> Path:
 
 
 @contextmanager
-def prepared(store: str) -> Iterator[Site]:
+def prepared(store: str) -> Iterator[BenchmarkSite]:
     """Make one, with a database server of the kind `store`; all of it is gone afterwards."""
     with ExitStack() as stack:
         home = stack.enter_context(ground.directory())
@@ -130,10 +134,10 @@ def prepared(store: str) -> Iterator[Site]:
             return cluster.new_database() if cluster else sqlite_url(home / f"{name}-{next(numbers)}.db")
 
         bodies = load.write_bodies(home / "bodies.jsonl", ground.houses(_HOUSES))
-        yield Site(home, ground.models(home / "models"), bodies, new_database)
+        yield BenchmarkSite(home, ground.models(home / "models"), bodies, new_database)
 
 
-def other(site: Site, name: str, workers: int) -> Server:
+def other(site: BenchmarkSite, name: str, workers: int) -> BenchmarkServer:
     """One of the applications Umbra is compared with."""
     more = {}
     if name == "classic":

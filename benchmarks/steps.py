@@ -24,7 +24,7 @@ from flask import Flask
 
 from api import app, live
 from benchmarks import ground, report
-from benchmarks.report import ReportColumn, Section
+from benchmarks.report import ReportColumn, ReportSection
 from benchmarks.targets import bare
 from model_package.reference import ModelRef
 from model_package.schema import Row, matrix, parse_json
@@ -99,14 +99,14 @@ class Steps:
         }
 
     def _whole(self) -> dict[str, Step]:
-        whole = app.create_app(self._settings, self._metrics_dir)
-        parts = whole.extensions["umbra"]
-        blind = app.build(replace(parts, recorder=NoRecorder()))
+        application = app.create_app(self._settings, self._metrics_dir)
+        extensions = application.extensions["umbra"]
+        blind = app.build(replace(extensions, recorder=NoRecorder()))
         return {
             "bare Flask, whole request": self._asking(bare.application()),
-            "Umbra, whole request": self._asking(whole),
+            "Umbra, whole request": self._asking(application),
             "Umbra without capture": self._asking(blind),
-            "Umbra without its log line": self._quiet(self._asking(whole)),
+            "Umbra without its log line": self._quiet(self._asking(application)),
         }
 
     def _asking(self, application: Flask) -> Step:
@@ -208,21 +208,21 @@ def _started(status: str, _headers: Sequence[tuple[str, str]], _error: object = 
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class StepCost:
     """Microseconds of one call, over a block of many: by the clock, and of the processor (all threads)."""
 
     clock: float
     processor: float
 
 
-def cost(step: Step) -> Cost:
-    """What one call of a step costs, as a mean over about 20 ms."""
+def cost(step: Step) -> StepCost:
+    """Measure the mean cost of one call of a step over about 20 ms."""
     calls, begun, begun_cpu = 0, time.perf_counter(), time.process_time()
     while (elapsed := time.perf_counter() - begun) < _BLOCK_SECONDS:
         for _ in range(20):
             step()
         calls += 20
-    return Cost(1e6 * elapsed / calls, 1e6 * (time.process_time() - begun_cpu) / calls)
+    return StepCost(1e6 * elapsed / calls, 1e6 * (time.process_time() - begun_cpu) / calls)
 
 
 @click.command(
@@ -240,19 +240,19 @@ def main(rounds: int, kind: str | None) -> None:
     with ground.directory() as directory, report.progress() as bar:
         task = bar.add_task("training models", total=rounds)
         steps = Steps(directory).all()
-        found: dict[str, list[Cost]] = {name: [] for name in steps}
+        costs: dict[str, list[StepCost]] = {name: [] for name in steps}
         for _ in range(rounds):
             bar.update(task, description="measuring", advance=1)
             for name, step in steps.items():
-                found[name].append(cost(step))
+                costs[name].append(cost(step))
     conditions = [
         f"{ground.machine()}; load average before: {before:.2f}",
         f"median of {rounds} interleaved blocks of {1e3 * _BLOCK_SECONDS:g} ms each; one house per request",
     ]
-    report.publish([_section(found)], conditions, kind=kind or "table")
+    report.publish([_section(costs)], conditions, kind=kind or "table")
 
 
-def _section(found: dict[str, list[Cost]]) -> Section:
+def _section(costs: dict[str, list[StepCost]]) -> ReportSection:
     rows = [
         {
             "step": name,
@@ -261,7 +261,7 @@ def _section(found: dict[str, list[Cost]]) -> Section:
             "lowest": min(cost.clock for cost in costs),
             "highest": max(cost.clock for cost in costs),
         }
-        for name, costs in found.items()
+        for name, costs in costs.items()
     ]
     columns = [
         ReportColumn("step", "step"),
@@ -271,7 +271,7 @@ def _section(found: dict[str, list[Cost]]) -> Section:
         ReportColumn("highest", "highest us", ".1f"),
     ]
     notes = ["Whole requests: the application called as gunicorn would, without socket and HTTP parsing."]
-    return Section("The steps of one request", columns, rows, notes)
+    return ReportSection("The steps of one request", columns, rows, notes)
 
 
 if __name__ == "__main__":

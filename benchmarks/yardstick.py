@@ -27,7 +27,7 @@ _COPY = (
 
 @contextmanager
 def rows_ready(url: str, journal_dir: Path) -> Iterator[Callable[[], int]]:
-    """What copies a journal's captures, a commit per batch, and returns how many; empties the table after."""
+    """Yield a function that copies a journal's captures with a commit per batch and returns their number."""
     batches = list(_batches(journal_dir))
     store = open_store(url)
     with store.writing() as making:

@@ -17,10 +17,10 @@ from pathlib import Path
 import make_env
 import mounted
 from smoke import elastic, grafana, prometheus, umbra
-from smoke.check import Report, Wrong
+from smoke.check import CheckReport, Wrong
 from smoke.compose import NOT_CHECKED, Compose, in_order, state_of
-from smoke.site import Inside, Site
-from smoke.umbra import Answer
+from smoke.site import HttpSite, Inside
+from smoke.umbra import PredictionAnswer
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -28,14 +28,14 @@ ROOT = Path(__file__).resolve().parents[1]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run every check; returns the exit status."""
     options = parser().parse_args(arguments)
-    report = Report(sys.stdout, options.wait)
-    told = compose_arguments(options)
+    report = CheckReport(sys.stdout, options.wait)
+    compose_options = compose_arguments(options)
     try:
         secrets = read_files(report, options)
-        Examination(report, Compose(ROOT, told), secrets).whole(set(options.without))
+        Examination(report, Compose(ROOT, compose_options), secrets).whole(set(options.without))
     except Wrong as fault:
         report.say("FAIL", report.at, str(fault))
-        same_stack = shlex.join(["docker", "compose", *told])
+        same_stack = shlex.join(["docker", "compose", *compose_options])
         report.say("", "what to do", fault.advice.replace("docker compose", same_stack))
         return 1
     sys.stdout.write(f"{report.passed} checks, all ok\n")
@@ -43,38 +43,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """What can be asked for."""
-    found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    found.add_argument(
+    """Define the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
         "--without",
         action="append",
         default=[],
         metavar="SERVICE",
         help="a service that was left out on purpose; may be given several times",
     )
-    found.add_argument(
+    parser.add_argument(
         "--wait",
         type=float,
         default=90.0,
         metavar="SECONDS",
         help="how long a check may look again (default: %(default)g)",
     )
-    found.add_argument("-p", "--project-name", help="as for docker compose")
-    found.add_argument("-f", "--file", action="append", default=[], help="as for docker compose")
-    found.add_argument("--env-file", type=Path, help="instead of .env beside docker-compose.yml")
-    return found
+    parser.add_argument("-p", "--project-name", help="as for docker compose")
+    parser.add_argument("-f", "--file", action="append", default=[], help="as for docker compose")
+    parser.add_argument("--env-file", type=Path, help="instead of .env beside docker-compose.yml")
+    return parser
 
 
 def compose_arguments(options: argparse.Namespace) -> list[str]:
-    """What every `docker compose` is told first."""
+    """Return the arguments before every `docker compose` command."""
     project = ["--project-name", options.project_name] if options.project_name else []
     environment = ["--env-file", str(options.env_file.absolute())] if options.env_file else []
     files = [word for file in options.file for word in ("--file", str(Path(file).absolute()))]
     return [*project, *environment, *files]
 
 
-def read_files(report: Report, options: argparse.Namespace) -> Mapping[str, str]:
-    """The passwords, once every file that containers and docker compose need can be read; raises Wrong."""
+def read_files(report: CheckReport, options: argparse.Namespace) -> Mapping[str, str]:
+    """Check that containers and docker compose can read their files; return the passwords; raise Wrong."""
     report.at = "mounted folders"
     if closed := mounted.unreadable(ROOT):
         raise Wrong(closed, mounted.MAKE_READABLE)
@@ -88,14 +90,14 @@ def read_files(report: Report, options: argparse.Namespace) -> Mapping[str, str]
 
 
 def readable(option: str, path: Path) -> None:
-    """Raises Wrong for a file that docker compose could not read."""
+    """Raise Wrong for a file that docker compose could not read."""
     if not path.exists() or path.is_dir() or not os.access(path, os.R_OK):
         why = "is a directory" if path.is_dir() else "cannot be read" if path.exists() else "is not there"
         raise Wrong(f"{option} {path} {why}", f"give {option} as for docker compose up, from this folder")
 
 
 def read_secrets(path: Path) -> Mapping[str, str]:
-    """The passwords, as docker compose takes them: the environment's before the file's; raises Wrong."""
+    """Read the passwords as docker compose does, the environment before the file; raise Wrong."""
     try:
         text = make_env.text_of(path)
     except make_env.Unusable as fault:
@@ -107,26 +109,26 @@ def read_secrets(path: Path) -> Mapping[str, str]:
 class Examination:
     """All checks, in an order in which an earlier one explains a later."""
 
-    report: Report
+    report: CheckReport
     compose: Compose
     secrets: Mapping[str, str]
 
     def whole(self, without: set[str]) -> None:
-        """Check all services of the profiles that were started; raises Wrong."""
+        """Check all services of the profiles that were started; raise Wrong."""
         services = self.report.check("docker compose", lambda: Services.of(self.compose, without))
         for service in services.names:
             profile = services.profiles[service]
             self.report.check(service, lambda name=service, own=profile: self._state(name, own))  # type: ignore[misc]
         answer = self.umbra()
         self.prometheus()
-        for part, look in (("grafana", self.grafana), ("elasticsearch", lambda: self.elastic(answer))):
-            if part in services.names:
+        for product, look in (("grafana", self.grafana), ("elasticsearch", lambda: self.elastic(answer))):
+            if product in services.names:
                 look()
             else:
-                self.report.say("--", part, "left out" if part in without else "not started")
+                self.report.say("--", product, "left out" if product in without else "not started")
 
-    def umbra(self) -> Answer:
-        """A prediction and its rows."""
+    def umbra(self) -> PredictionAnswer:
+        """Check a prediction and its rows."""
         api = self._site("api", 8000)
         answer = self.report.check("prediction", lambda: umbra.predict(api))
         self.report.check("live row", lambda: umbra.live_row(self.compose, answer))
@@ -156,8 +158,8 @@ class Examination:
         for uid in grafana.expected(ROOT / "grafana" / "dashboards"):
             self.report.check(uid, lambda uid=uid: look(uid))  # type: ignore[misc]
 
-    def elastic(self, answer: Answer) -> None:
-        """The request in the logs, and the objects that show it."""
+    def elastic(self, answer: PredictionAnswer) -> None:
+        """Check the request in the logs, and the saved objects."""
         reader = (elastic.READER, self.secrets["KIBANA_READER_PASSWORD"])
         site = self._site("elasticsearch", 9200, reader, elastic.REFUSED)
         self.report.check("request in logs", lambda: elastic.request_found(site, answer.request_id))
@@ -174,14 +176,16 @@ class Examination:
                 raise Wrong(seen, " ".join(make_env.CHANGED.split()), final=True) from fault
             raise
 
-    def _inside(self, service: str, port: int) -> Site:
-        """A server that is published nowhere."""
+    def _inside(self, service: str, port: int) -> HttpSite:
+        """Return a server without a published port."""
         self.report.at = service
         return Inside(service, f"http://127.0.0.1:{port}", compose=self.compose)
 
-    def _site(self, service: str, port: int, login: tuple[str, str] | None = None, refused: str = "") -> Site:
+    def _site(
+        self, service: str, port: int, login: tuple[str, str] | None = None, refused: str = ""
+    ) -> HttpSite:
         self.report.at = service
-        return Site(service, self.compose.url(service, port), login, refused)
+        return HttpSite(service, self.compose.url(service, port), login, refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +204,7 @@ class Services:
 
     @classmethod
     def of(cls, compose: Compose, without: set[str]) -> Services:
-        """Ask docker compose; raises Wrong."""
+        """Ask docker compose; raise Wrong."""
         file = compose.declared("elk")
         every = {name: file["services"][name].content for name in file["services"].names()}
         core, started = compose.services(), compose.containers().keys()

@@ -46,11 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write what is missing; returns the exit status."""
     options = parser().parse_args(arguments)
     try:
-        said = prepared(options.file, afresh=options.force)
+        message = prepared(options.file, afresh=options.force)
     except Unusable as fault:
         sys.stderr.write(f"make_env.py: {fault}\n")
         return 1
-    sys.stdout.write(said)
+    sys.stdout.write(message)
     if closed := mounted.unreadable(ROOT):
         sys.stdout.write(f"{closed}; before anything else, in {ROOT}:\n  {mounted.MAKE_READABLE}\n")
     sys.stdout.write(f"{NEXT}\n")
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def prepared(path: Path, *, afresh: bool) -> str:
-    """Write what is missing (`afresh`: everything), and tell what was done; raises Unusable."""
+    """Write missing secrets (`afresh`: all of them), and describe what changed; raise Unusable."""
     before = text_of(path)
     missing = [key for key in KEYS if afresh or not value(before, key)]
     for key in KEYS.keys() - missing:
@@ -71,15 +71,17 @@ def prepared(path: Path, *, afresh: bool) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    """What can be asked for."""
-    found = argparse.ArgumentParser(description=__doc__)
-    found.add_argument("--file", type=Path, default=DEFAULT, help="instead of .env beside docker-compose.yml")
-    found.add_argument("--force", action="store_true", help="replace secrets that are there already")
-    return found
+    """Define the command line."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument(
+        "--file", type=Path, default=DEFAULT, help="instead of .env beside docker-compose.yml"
+    )
+    arguments.add_argument("--force", action="store_true", help="replace secrets that are there already")
+    return arguments
 
 
 def text_of(path: Path) -> str:
-    """What the file says; empty when there is none; raises Unusable."""
+    """Read the file; return "" without one; raise Unusable."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -93,9 +95,9 @@ def text_of(path: Path) -> str:
 
 
 def value(text: str, key: str) -> str:
-    """What `text` sets `key` to, the last time; empty when it does not."""
-    found = [line["value"] for line in map(LINE.match, text.split("\n")) if line and line["key"] == key]
-    return _unquoted(found[-1].strip()) if found else ""
+    """Return the last value of `key` in `text`; return "" without one."""
+    values = [line["value"] for line in map(LINE.match, text.split("\n")) if line and line["key"] == key]
+    return _unquoted(values[-1].strip()) if values else ""
 
 
 def _unquoted(written: str) -> str:
@@ -105,7 +107,7 @@ def _unquoted(written: str) -> str:
 
 
 def refuse_special(path: Path, key: str, secret: str) -> None:
-    """Raises Unusable for a secret that would mean something else in a URL, a shell or this file."""
+    """Raise Unusable for a secret that would mean something else in a URL, a shell or this file."""
     if not re.fullmatch(r"[A-Za-z0-9_.~-]+", secret):
         raise Unusable(
             f"{path}: {key} holds a character that is not allowed; allowed are letters, digits, _ . ~ - "
@@ -116,11 +118,11 @@ def refuse_special(path: Path, key: str, secret: str) -> None:
 def with_secrets(text: str, keys: Sequence[str]) -> str:
     """`text` with a new secret for each of `keys`; all else stays as it is."""
     read = [(LINE.match(line), line) for line in text.splitlines()]
-    kept = [line for found, line in read if not found or found["key"] not in keys]
+    lines_kept = [line for match, line in read if not match or match["key"] not in keys]
     lines = [f"{key}={secrets.token_hex(SECRET_BYTES)}" for key in keys]
     if not text:
-        kept = [*HEAD.splitlines()]
-    return "\n".join([*kept, *lines]) + "\n"
+        lines_kept = [*HEAD.splitlines()]
+    return "\n".join([*lines_kept, *lines]) + "\n"
 
 
 def write(link: Path, text: str) -> None:
@@ -143,7 +145,7 @@ def write(link: Path, text: str) -> None:
 
 
 def close(path: Path) -> bool:
-    """Keep all others from reading the file; whether they could. Raises Unusable."""
+    """Keep all others from reading the file; whether they could; raise Unusable."""
     if not path.stat().st_mode & 0o077:
         return False
     try:
@@ -154,7 +156,7 @@ def close(path: Path) -> bool:
 
 
 def run(command: Callable[[], int]) -> int:
-    """The exit status of a command; 1, and not a word, when whoever read what it says has gone away."""
+    """Run a command; return its exit status, or 1 without output if the reader of its output has ended."""
     try:
         status = command()
         sys.stdout.flush()

@@ -12,16 +12,20 @@ OTHERS_READ, OTHERS_ENTER = 0o004, 0o001
 
 
 def unreadable(root: Path) -> str:
-    """What of the folders in `root` others cannot read, in words; empty when they can read all of it."""
-    found = [path for folder in FOLDERS for path in _closed(root / folder)]
-    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-    return f"the users inside the containers cannot read {found[0].relative_to(root)}{more}" if found else ""
+    """Describe what others cannot read of the folders in `root`; return "" if they can read all of it."""
+    unreadable = [path for folder in FOLDERS for path in _closed(root / folder)]
+    more = f" and {len(unreadable) - 1} more" if len(unreadable) > 1 else ""
+    return (
+        f"the users inside the containers cannot read {unreadable[0].relative_to(root)}{more}"
+        if unreadable
+        else ""
+    )
 
 
 def _closed(folder: Path) -> Iterator[Path]:
     for name, below, files in os.walk(folder):
         below[:] = sorted(
-            one for one in below if not one.startswith((".", "__"))
+            path for path in below if not path.startswith((".", "__"))
         )  # caches are nobody's concern
         directory = Path(name)
         if not _allows(directory, OTHERS_READ | OTHERS_ENTER):

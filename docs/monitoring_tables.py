@@ -37,7 +37,7 @@ _NAME = re.compile(r"\b(?:[a-z_]+:)?umbra_[a-z_]+(?::[a-z0-9_]+)?\b|\b[a-z_]+:[a
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class AlertRule:
     """A recording rule (`severity` None) or an alert, with the expression it watches."""
 
     name: str
@@ -49,7 +49,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class SavedPanel:
     """One panel of a dashboard and all it asks Prometheus for."""
 
     dashboard: str
@@ -58,18 +58,18 @@ class Panel:
     expressions: tuple[str, ...]
 
 
-def rules() -> list[Rule]:
+def rules() -> list[AlertRule]:
     """All rules, in the order of their files."""
     paths = sorted((ROOT / "prometheus" / "rules").glob("*.yml"))
     groups = [group for path in paths for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]]
     return [_rule(rule) for group in groups for rule in group["rules"]]
 
 
-def _rule(rule: Mapping[str, Any]) -> Rule:
+def _rule(rule: Mapping[str, Any]) -> AlertRule:
     if "record" in rule:
-        return Rule(rule["record"], rule["expr"], None, "", "", "")
+        return AlertRule(rule["record"], rule["expr"], None, "", "", "")
     notes = rule["annotations"]
-    return Rule(
+    return AlertRule(
         name=rule["alert"],
         expression=rule["expr"],
         severity=rule["labels"]["severity"],
@@ -95,9 +95,13 @@ class Saved:
 
 
 def saved(kind: str) -> list[Saved]:
-    """Kibana's objects of one type, as they are imported."""
+    """Read Kibana's saved objects of one type."""
     lines = (ROOT / "kibana" / "umbra.ndjson").read_text(encoding="utf-8").splitlines()
-    return [_saved(one["attributes"]) for one in map(json.loads, lines) if one.get("type") == kind]
+    return [
+        _saved(saved_object["attributes"])
+        for saved_object in map(json.loads, lines)
+        if saved_object.get("type") == kind
+    ]
 
 
 def _saved(attributes: Mapping[str, Any]) -> Saved:
@@ -105,31 +109,31 @@ def _saved(attributes: Mapping[str, Any]) -> Saved:
     return Saved(attributes["title"], attributes["description"], source["query"]["query"])
 
 
-def panels(dashboard: Mapping[str, Any]) -> Iterator[Panel]:
-    """The panels of a dashboard that show figures, also those within rows."""
+def panels(dashboard: Mapping[str, Any]) -> Iterator[SavedPanel]:
+    """Yield the panels of a dashboard that show figures, also those within rows."""
     every = [inner for outer in dashboard["panels"] for inner in (outer, *outer.get("panels", ()))]
     for panel in every:
         if panel["type"] not in ("row", "text"):
-            asked = tuple(target["expr"] for target in panel.get("targets", ()))
-            yield Panel(dashboard["title"], panel["title"], panel.get("description", ""), asked)
+            queries = tuple(target["expr"] for target in panel.get("targets", ()))
+            yield SavedPanel(dashboard["title"], panel["title"], panel.get("description", ""), queries)
 
 
-def marks(dashboard: Mapping[str, Any]) -> Iterator[Panel]:
-    """The vertical lines of a dashboard."""
+def marks(dashboard: Mapping[str, Any]) -> Iterator[SavedPanel]:
+    """Yield the vertical lines of a dashboard."""
     for mark in dashboard["annotations"]["list"]:
         if "expr" in mark:
-            yield Panel(dashboard["title"], f"marks “{mark['name']}”", "", (mark["expr"],))
+            yield SavedPanel(dashboard["title"], f"marks “{mark['name']}”", "", (mark["expr"],))
 
 
-def watched(expression: str, recorded: Mapping[str, Rule]) -> set[str]:
-    """The metrics an expression stands on, through recording rules too."""
-    found: set[str] = set()
+def watched(expression: str, recorded: Mapping[str, AlertRule]) -> set[str]:
+    """Return the metrics of an expression, through recording rules too."""
+    metric_names: set[str] = set()
     for name in _NAME.findall(expression):
         if name in recorded:
-            found |= watched(recorded[name].expression, recorded)
+            metric_names |= watched(recorded[name].expression, recorded)
         else:
-            found.add(re.sub(r"_(bucket|sum|count)$", "", name))
-    return found
+            metric_names.add(re.sub(r"_(bucket|sum|count)$", "", name))
+    return metric_names
 
 
 def tables() -> dict[str, str]:
@@ -148,19 +152,20 @@ def tables() -> dict[str, str]:
         "dashboards": "\n\n".join(_dashboard(dashboard) for dashboard in dashboards()),
         "searches": _table(
             ("search", "KQL", "what it finds"),
-            [(one.title, f"`{one.query}`", one.description) for one in saved("search")],
+            [(search.title, f"`{search.query}`", search.description) for search in saved("search")],
         ),
         "kibana-dashboards": _table(
-            ("dashboard", "what it shows"), [(one.title, one.description) for one in saved("dashboard")]
+            ("dashboard", "what it shows"),
+            [(dashboard.title, dashboard.description) for dashboard in saved("dashboard")],
         ),
         "log-fields": _table(
             ("field", "type", "what it is"),
-            [(f"`umbra.{one.name}`", one.kind, one.meaning) for one in fields.FIELDS],
+            [(f"`umbra.{field.name}`", field.kind, field.meaning) for field in fields.FIELDS],
         ),
     }
 
 
-def _metrics(known: Sequence[Rule]) -> str:
+def _metrics(known: Sequence[AlertRule]) -> str:
     recorded = {rule.name: rule for rule in known if rule.severity is None}
     alerts = [rule for rule in known if rule.severity is not None]
     return _table(
@@ -180,9 +185,9 @@ def _metrics(known: Sequence[Rule]) -> str:
     )
 
 
-def _shown_on(metric: str, recorded: Mapping[str, Rule]) -> str:
-    """The panels that show a metric, by dashboard."""
-    told = []
+def _shown_on(metric: str, recorded: Mapping[str, AlertRule]) -> str:
+    """List the panels that show a metric, by dashboard."""
+    lines = []
     for dashboard in dashboards():
         titles = [
             panel.title
@@ -190,13 +195,13 @@ def _shown_on(metric: str, recorded: Mapping[str, Rule]) -> str:
             if any(metric in watched(expression, recorded) for expression in panel.expressions)
         ]
         if titles:
-            told.append(f"*{dashboard['title'].removeprefix('Umbra: ')}*: {', '.join(titles)}")
-    return "; ".join(told)
+            lines.append(f"*{dashboard['title'].removeprefix('Umbra: ')}*: {', '.join(titles)}")
+    return "; ".join(lines)
 
 
 def _unit(name: str) -> str:
-    found = (unit for end, unit in _UNITS.items() if name.removesuffix("_total").endswith(end))
-    return next(found, "count" if name.endswith("_total") else "")
+    units = (unit for end, unit in _UNITS.items() if name.removesuffix("_total").endswith(end))
+    return next(units, "count" if name.endswith("_total") else "")
 
 
 def _dashboard(dashboard: Mapping[str, Any]) -> str:
@@ -216,12 +221,12 @@ def _cell(text: str) -> str:
 
 
 def filled(page: str) -> str:
-    """The page with every table as it is now; raises LookupError for a marker that is missing."""
+    """Fill every table of the page; raise LookupError for a missing marker."""
     for name, table in tables().items():
         pattern = re.compile(rf"(<!-- {name} -->\n)(?:.*?\n)?(<!-- /{name} -->)", re.DOTALL)
         if not pattern.search(page):
             raise LookupError(f"{PAGE.name} has no <!-- {name} --> ... <!-- /{name} -->")
-        page = pattern.sub(lambda found, table=table: f"{found[1]}\n{table}\n\n{found[2]}", page)
+        page = pattern.sub(lambda match, table=table: f"{match[1]}\n{table}\n\n{match[2]}", page)
     return page
 
 

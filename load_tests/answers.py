@@ -5,39 +5,42 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 
-from load_tests.workload import Request
+from load_tests.workload import WorkloadRequest
 
 _SHOWN_CHARACTERS = 80
 
 
-def fault(asked: Request, status: int, text: str) -> str | None:
-    """None for the right answer, else what was expected and what came."""
-    if status != asked.status:
-        return f"expected status {asked.status}, got {status}: {_type(text)}"
+def fault(request: WorkloadRequest, status: int, text: str) -> str | None:
+    """Return None for the right answer, else what was expected and what came."""
+    if status != request.status:
+        return f"expected status {request.status}, got {status}: {_type(text)}"
     try:
-        found = _READ[asked.told](text)
+        actual = _READ[request.checked](text)
     except (ValueError, LookupError, TypeError, AttributeError):
-        return f"expected {asked.told} {asked.expected}, got what cannot be read: {text[:_SHOWN_CHARACTERS]}"
-    return None if found == asked.expected else f"expected {asked.told} {asked.expected}, got {found}"
+        excerpt = text[:_SHOWN_CHARACTERS]
+        return f"expected {request.checked} {request.expected}, got what cannot be read: {excerpt}"
+    return (
+        None if actual == request.expected else f"expected {request.checked} {request.expected}, got {actual}"
+    )
 
 
 def ids(text: str) -> list[str]:
-    """The ids of the predictions in a right JSON answer."""
-    return [one["id"] for one in json.loads(text)["predictions"]]
+    """Return the ids of the predictions in a right JSON answer."""
+    return [prediction["id"] for prediction in json.loads(text)["predictions"]]
 
 
 def _prices(text: str) -> int:
-    """How many prices above nought."""
-    return sum(one["price_dollars"] > 0 for one in json.loads(text)["predictions"])
+    """Count the prices above zero."""
+    return sum(prediction["price_dollars"] > 0 for prediction in json.loads(text)["predictions"])
 
 
 def _lines(text: str) -> int:
-    """How many lines with a price above nought stand below the header."""
+    """Count the lines with a price above zero below the header."""
     return sum(float(line.split(",")[1]) > 0 for line in text.rstrip("\r\n").split("\r\n")[1:])
 
 
 def _type(text: str) -> str:
-    """What kind of problem it is: the same for all of a kind, so that they are counted together."""
+    """Return the problem type, the same for all of a kind, so that they are counted together."""
     try:
         return str(json.loads(text)["type"])
     except (ValueError, LookupError, TypeError):

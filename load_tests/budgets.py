@@ -9,7 +9,7 @@ from load_tests.workload import Budgets
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class RunTotals:
     """What a run came to. The percentile is Locust's: to 1 ms below 100 ms, to 10 below 1 s, else to 100."""
 
     requests: int
@@ -17,14 +17,14 @@ class Result:
     p99_milliseconds: float
 
 
-def crossed(result: Result, budgets: Budgets) -> Iterator[str]:
-    """Every budget that does not hold, with the figure. Nothing measured is never within budget."""
+def crossed(result: RunTotals, budgets: Budgets) -> Iterator[str]:
+    """Yield every exceeded budget with its figure; a run without requests exceeds its budget."""
     if result.requests == 0:
         yield "not a single request was answered or refused: nothing was measured"
         return
     ratio = result.failures / result.requests
     if ratio > budgets.error_ratio:
-        told = f"{result.failures} of {result.requests} requests ({ratio:.4%})"
-        yield f"wrong or no answers: {told}, budget {budgets.error_ratio:.4%}"
+        failures = f"{result.failures} of {result.requests} requests ({ratio:.4%})"
+        yield f"wrong or no answers: {failures}, budget {budgets.error_ratio:.4%}"
     if result.p99_milliseconds > budgets.p99_milliseconds:
         yield f"p99: {result.p99_milliseconds:g} ms, budget {budgets.p99_milliseconds:g} ms"

@@ -79,7 +79,7 @@ export default function () {
   for (const step of visits[exec.scenario.iterationInTest % visits.length]) {
     const answer = send(step, ids);
     if (answer === null) return;
-    if (workload.requests[step.request].told === 'prices') ids = JSON.parse(answer).predictions.map((one) => one.id);
+    if (workload.requests[step.request].checked === 'prices') ids = JSON.parse(answer).predictions.map((one) => one.id);
   }
 }
 
@@ -107,11 +107,11 @@ function faultOf(asked, expected, status, text) {
   if (status !== asked.status) return `expected status ${asked.status}, got ${status}: ${text.slice(0, 80)}`;
   let found;
   try {
-    found = read[asked.told](text);
+    found = read[asked.checked](text);
   } catch (error) {
-    return `expected ${asked.told} ${expected}, got what cannot be read: ${text.slice(0, 80)}`;
+    return `expected ${asked.checked} ${expected}, got what cannot be read: ${text.slice(0, 80)}`;
   }
-  return found === expected ? null : `expected ${asked.told} ${expected}, got ${found}`;
+  return found === expected ? null : `expected ${asked.checked} ${expected}, got ${found}`;
 }
 
 const read = {

@@ -24,28 +24,28 @@ class Ledger:
 
     @property
     def behind(self) -> tuple[int | None, ...]:
-        """Captures that wait in the journal (None: not known), and for each active candidate."""
-        active = [one for one in self.status["candidates"] if one["state"] == "active"]
-        return self.status["journal"]["waiting"], *(one["pending"] for one in active)
+        """Return the captures waiting in the journal (None: unknown) and for each active candidate."""
+        active = [candidate for candidate in self.status["candidates"] if candidate["state"] == "active"]
+        return self.status["journal"]["waiting"], *(candidate["pending"] for candidate in active)
 
     @property
     def settled(self) -> bool:
-        """Whether nothing waits: the journal is in the store, and every candidate has scored all of it."""
-        return not any(one != 0 for one in self.behind)
+        """Return whether the store has the whole journal, and every candidate has scored all of it."""
+        return not any(count != 0 for count in self.behind)
 
     @property
     def processes(self) -> dict[str, int]:
-        """Process ids by role."""
-        return {one["role"]: one["pid"] for one in self.status["processes"]}
+        """Return the process ids by role."""
+        return {process["role"]: process["pid"] for process in self.status["processes"]}
 
     @property
     def houses(self) -> int:
-        """How many houses it knows of, those included that the journal could not take."""
+        """Return the number of known houses, with those that the journal could not take."""
         intake = self.status["intake"]
         return int(intake["stored"] + intake["pruned"] + sum(intake["dropped"].values()))
 
     def faults(self, answered: int, *, exactly: bool) -> Iterator[str]:
-        """What is wrong, when so many houses were answered; `exactly`: and certainly none beyond them."""
+        """Yield the faults of the ledger after so many answered houses; `exactly`: and none beyond them."""
         if self.status["trouble"] is not None:
             yield f"the store cannot be asked: {self.status['trouble']}"
             return
@@ -62,7 +62,7 @@ class Ledger:
             )
 
     def _of_all(self, what: str) -> dict[str, int]:
-        return {one["candidate"]: one[what] for one in self.status["candidates"]}
+        return {candidate["candidate"]: candidate[what] for candidate in self.status["candidates"]}
 
 
 def settle(
@@ -72,13 +72,13 @@ def settle(
 
     Raises Unbalanced.
     """
-    found, deadline = look(), time.monotonic() + patience_seconds
-    while not found.settled and time.monotonic() < deadline:
+    ledger, deadline = look(), time.monotonic() + patience_seconds
+    while not ledger.settled and time.monotonic() < deadline:
         time.sleep(LOOK_SECONDS)
-        before, found = found, look()
-        if found.behind != before.behind:
+        before, ledger = ledger, look()
+        if ledger.behind != before.behind:
             deadline = time.monotonic() + patience_seconds
-    faults = list(found.faults(answered, exactly=exactly))
+    faults = list(ledger.faults(answered, exactly=exactly))
     if faults:
         raise Unbalanced("; ".join(faults))
-    return found
+    return ledger

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from load_tests import samples
 from load_tests.ledger import Ledger, settle
-from load_tests.samples import Sample
-from load_tests.umbra import HALVES, Umbra
+from load_tests.samples import RequestSample
+from load_tests.umbra import HALVES, UmbraUnderLoad
 from load_tests.workload import Budgets
 
 LOCUSTFILE = Path(__file__).parent / "locustfile.py"
@@ -26,7 +26,7 @@ class Crossed(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class LoadProfile:
     """How many users, how fast (visits a second of each; 0: without a pause), how long, within what.
 
     With `visits_per_user` it ends earlier, as soon as every user has made that many.
@@ -41,13 +41,13 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredLoad:
     """What a load came to. Processor seconds of Locust include its start; memory is that of the end;
     the ledger has balanced."""
 
-    load: Load
+    load: LoadProfile
     api_workers: int
-    samples: tuple[Sample, ...]
+    samples: tuple[RequestSample, ...]
     processor_seconds: Mapping[str, float]
     memory_bytes: Mapping[str, int]
     settle_seconds: float
@@ -55,7 +55,7 @@ class Measured:
 
     @property
     def houses(self) -> int:
-        """How many houses were answered with a price."""
+        """Count the houses answered with a price."""
         return samples.houses(self.samples)
 
     @property
@@ -66,24 +66,29 @@ class Measured:
 
 
 def measure(
-    umbra: Umbra, api_workers: int, load: Load, file: Path, before: int, tick: Callable[[float], None]
-) -> Measured:
+    umbra: UmbraUnderLoad,
+    api_workers: int,
+    load: LoadProfile,
+    file: Path,
+    before: int,
+    tick: Callable[[float], None],
+) -> MeasuredLoad:
     """Put the load on; the ledger has to balance after it, `before` being the houses of earlier loads.
 
     `tick` is told the seconds that have gone by. Raises Crossed or Unbalanced.
     """
     used, busy = umbra.usage(), _processor_seconds()
     send(umbra.url, load, file, tick)
-    busy, now, found = _processor_seconds() - busy, umbra.usage(), samples.read(file)
+    busy, now, sent = _processor_seconds() - busy, umbra.usage(), samples.read(file)
     seconds = {half: now[half].cpu_seconds - used[half].cpu_seconds for half in HALVES} | {"locust": busy}
-    settling, answered = time.monotonic(), before + samples.houses(found)
-    kept = settle(umbra.ledger, answered, exactly=not any(sample.fault for sample in found))
-    memory = {half: one.memory_bytes for half, one in now.items()}
-    return Measured(load, api_workers, tuple(found), seconds, memory, time.monotonic() - settling, kept)
+    settling, answered = time.monotonic(), before + samples.houses(sent)
+    ledger = settle(umbra.ledger, answered, exactly=not any(sample.fault for sample in sent))
+    memory = {half: usage.memory_bytes for half, usage in now.items()}
+    return MeasuredLoad(load, api_workers, tuple(sent), seconds, memory, time.monotonic() - settling, ledger)
 
 
-def send(url: str, load: Load, file: Path, tick: Callable[[float], None]) -> None:
-    """Run Locust to its end; its samples go to a file. Raises Crossed."""
+def send(url: str, load: LoadProfile, file: Path, tick: Callable[[float], None]) -> None:
+    """Run Locust to its end; its samples go to a file; raise Crossed."""
     begun = time.monotonic()
     process = subprocess.Popen(
         _command(url, load, file),
@@ -110,7 +115,7 @@ def _output(process: subprocess.Popen[str]) -> str | None:
         return None
 
 
-def _command(url: str, load: Load, file: Path) -> list[str]:
+def _command(url: str, load: LoadProfile, file: Path) -> list[str]:
     options = {
         "locustfile": LOCUSTFILE,
         "host": url,
@@ -127,6 +132,6 @@ def _command(url: str, load: Load, file: Path) -> list[str]:
 
 
 def _processor_seconds() -> float:
-    """What processes started here, and ended, have used: in between it is Locust alone."""
+    """Return the processor seconds of ended child processes, which is Locust alone."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

@@ -24,7 +24,7 @@ from locust.exception import StopUser
 from locust.runners import LocalRunner, WorkerRunner
 
 from load_tests import answers, budgets, options, samples, workload
-from load_tests.workload import Budgets, Request, Visit
+from load_tests.workload import Budgets, Visit, WorkloadRequest
 
 log = logging.getLogger("load_tests")
 
@@ -38,7 +38,7 @@ class Caller(FastHttpUser):
     abstract = True
     kind: ClassVar[str]
     visits: ClassVar[Iterator[Visit]]
-    made = 0
+    visits_made = 0
     ended: ClassVar[Iterator[int]] = itertools.count(1)
 
     def on_start(self) -> None:
@@ -58,37 +58,37 @@ class Caller(FastHttpUser):
     def visit(self) -> None:
         """Make the next visit of this kind; what comes after a wrong answer is left out."""
         ids: Sequence[str] = ()
-        for asked in next(self.visits):
-            answer = self.answered(workload.filled(asked, ids, datetime.now(UTC)))
+        for request in next(self.visits):
+            answer = self.answered(workload.filled(request, ids, datetime.now(UTC)))
             if answer is None:
                 break
-            ids = answers.ids(answer) if asked.told == "prices" else ids
-        self.made += 1
-        if self.made == self.environment.parsed_options.visits_per_user:
+            ids = answers.ids(answer) if request.checked == "prices" else ids
+        self.visits_made += 1
+        if self.visits_made == self.environment.parsed_options.visits_per_user:
             raise StopUser
 
     def on_stop(self) -> None:
-        """Locust itself would wait for the end of the time when there is nobody left."""
+        """Quit when the last user has ended; Locust would wait for the end of the time."""
         chosen = self.environment.parsed_options
         if chosen.visits_per_user and next(self.ended) == chosen.num_users:
             gevent.spawn(self.environment.runner.quit)
 
-    def answered(self, asked: Request) -> str | None:
-        """The text of the right answer; None after any other."""
+    def answered(self, request: WorkloadRequest) -> str | None:
+        """Send a request; return the text of a right answer, else None."""
         with self.client.request(
-            asked.method,
-            asked.path,
-            data=asked.body,
-            headers=dict(asked.headers),
-            name=asked.name,
+            request.method,
+            request.path,
+            data=request.body,
+            headers=dict(request.headers),
+            name=request.name,
             catch_response=True,
             allow_redirects=False,
-            context={"houses": asked.houses},
+            context={"houses": request.houses},
         ) as answer:
             if not answer.status_code:
                 return None  # no answer, which Locust counts by itself
             text = answer.text or ""
-            fault = answers.fault(asked, answer.status_code, text)
+            fault = answers.fault(request, answer.status_code, text)
             if fault is not None:
                 answer.failure(fault)
                 return None
@@ -120,18 +120,18 @@ class Invalid(Caller):
     kind = "invalid"
 
 
-class Outcomes(Caller):
+class OutcomeReporter(Caller):
     """Reports what houses priced just before sold for; also corrections, withdrawals, unknown ids."""
 
     kind = "outcomes"
 
 
-KINDS = (Single, Batch, Csv, Invalid, Outcomes)
+KINDS = (Single, Batch, Csv, Invalid, OutcomeReporter)
 
 
 @events.init_command_line_parser.add_listener
 def add_options(parser: LocustArgumentParser) -> None:
-    """Before the command line is read."""
+    """Add our options to Locust's command line."""
     options.add(parser, workload.read())
 
 
@@ -155,15 +155,15 @@ def begin(environment: Environment, **_: object) -> None:
 
 @events.quitting.add_listener
 def judge(environment: Environment, **_: object) -> None:
-    """Hold the run against its budgets."""
+    """Compare the run with its budgets."""
     runner, chosen = environment.runner, environment.parsed_options
     if runner is None or chosen is None or isinstance(runner, WorkerRunner):
         return
     total = environment.stats.total
     p99 = total.get_response_time_percentile(0.99)
-    result = budgets.Result(total.num_requests, total.num_failures, p99)
+    result = budgets.RunTotals(total.num_requests, total.num_failures, p99)
     allowed = Budgets(chosen.max_error_ratio, chosen.max_p99_milliseconds)
     crossed = list(budgets.crossed(result, allowed))
-    for one in crossed:
-        log.error("budget crossed: %s", one)
+    for budget in crossed:
+        log.error("budget crossed: %s", budget)
     environment.process_exit_code = 1 if crossed or runner.exceptions else 0

@@ -14,7 +14,7 @@ HOST = "http://127.0.0.1:8000"
 
 
 def add(parser: LocustArgumentParser, plan: Workload) -> None:
-    """No page, or one on loopback; as many users, as fast and as long, as the workload says."""
+    """Add our options, and set Locust's defaults from the workload."""
     parser.set_defaults(
         headless=True,
         only_summary=True,

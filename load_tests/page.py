@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from load_tests import plot
-from load_tests.load import Measured
-from load_tests.plot import Panel, Point
+from load_tests.load import MeasuredLoad
+from load_tests.plot import ChartPanel, Point
 from load_tests.samples import percentile
 
 BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
@@ -33,20 +33,20 @@ class NoPlace(ValueError):
     """A page without the two markers; the message says which."""
 
 
-class Figures:
+class LoadFigures:
     """The figures of one load, as they stand in its column."""
 
-    def __init__(self, measured: Measured) -> None:
+    def __init__(self, measured: MeasuredLoad) -> None:
         self.measured = measured
 
     @cached_property
     def milliseconds(self) -> list[float]:
-        """Every latency, in order."""
+        """Return every latency, sorted."""
         return sorted(sample.milliseconds for sample in self.measured.samples)
 
     def column(self) -> dict[str, str]:
-        """Texts by the names of their rows."""
-        found, times, spent = self.measured, self.milliseconds, self.measured.processor_seconds
+        """Return the texts of the column by row name."""
+        load, times, spent = self.measured, self.milliseconds, self.measured.processor_seconds
         latencies = {
             "mean": sum(times) / len(times),
             "min": times[0],
@@ -55,43 +55,43 @@ class Figures:
         }
         return {
             "requests": f"{len(times):,}",
-            "failures": f"{sum(bool(sample.fault) for sample in found.samples):,}",
+            "failures": f"{sum(bool(sample.fault) for sample in load.samples):,}",
             **{f"{name}, ms": f"{value:.1f}" for name, value in latencies.items()},
-            "requests/s": f"{len(times) / found.seconds:,.1f}",
-            "houses/s": f"{found.houses / found.seconds:,.1f}",
+            "requests/s": f"{len(times) / load.seconds:,.1f}",
+            "houses/s": f"{load.houses / load.seconds:,.1f}",
+            **{f"memory of the {half}, MB": f"{size / 1e6:,.0f}" for half, size in load.memory_bytes.items()},
             **{
-                f"memory of the {half}, MB": f"{size / 1e6:,.0f}" for half, size in found.memory_bytes.items()
+                f"processors busy, {process}": f"{used / load.seconds:.2f}" for process, used in spent.items()
             },
-            **{f"processors busy, {one}": f"{used / found.seconds:.2f}" for one, used in spent.items()},
-            "houses in the ledger": f"{found.ledger.houses:,}",
-            "ledger balances after, s": f"{found.settle_seconds:.1f}",
+            "houses in the ledger": f"{load.ledger.houses:,}",
+            "ledger balances after, s": f"{load.settle_seconds:.1f}",
         }
 
 
-def text(found: Sequence[Measured], conditions: Sequence[str], plots: Mapping[str, str]) -> str:
-    """The whole measured part; `plots`: what each shows, by file name."""
-    parts = [
+def text(loads: Sequence[MeasuredLoad], conditions: Sequence[str], plots: Mapping[str, str]) -> str:
+    """Write the measured part of the page; `plots` has the caption of each file."""
+    sections = [
         "\n".join(f"- {line}" for line in conditions),
-        table(found),
-        f"What was asked in the {found[0].load.name} loads, and how long that took:",
-        requests_table([one for one in found if one.load == found[0].load]),
-        *(f"![{shown}]({name})" for name, shown in plots.items()),
+        table(loads),
+        f"What was asked in the {loads[0].load.name} loads, and how long that took:",
+        requests_table([load for load in loads if load.load == loads[0].load]),
+        *(f"![{title}]({name})" for name, title in plots.items()),
     ]
-    return "\n\n".join(parts)
+    return "\n\n".join(sections)
 
 
-def table(found: Sequence[Measured]) -> str:
-    """A column for each load, a row for each figure."""
-    titles = [f"{one.load.name}, {workers(one)}" for one in found]
-    columns = [Figures(one).column() for one in found]
+def table(loads: Sequence[MeasuredLoad]) -> str:
+    """Write a table with a column for each load and a row for each figure."""
+    titles = [f"{load.load.name}, {workers(load)}" for load in loads]
+    columns = [LoadFigures(load).column() for load in loads]
     rows = [[name, *(column[name] for column in columns)] for name in columns[0]]
     return markdown(["", *titles], rows)
 
 
-def requests_table(found: Sequence[Measured]) -> str:
-    """A row for each request of the workload, the most frequent first."""
+def requests_table(loads: Sequence[MeasuredLoad]) -> str:
+    """Write a table with a row for each request of the workload, the most frequent first."""
     times: dict[str, list[float]] = defaultdict(list)
-    for sample in (sample for one in found for sample in one.samples):
+    for sample in (sample for load in loads for sample in load.samples):
         times[sample.request].append(sample.milliseconds)
     total = sum(map(len, times.values()))
     rows = []
@@ -104,18 +104,18 @@ def requests_table(found: Sequence[Measured]) -> str:
 
 
 def markdown(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; all but the first column is of figures."""
+    """Write a Markdown table; every column but the first holds figures."""
     lines = [titles, ["---", *["---:"] * (len(titles) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def workers(one: Measured) -> str:
-    """How many processes the API had."""
-    return f"{one.api_workers} worker{'s' * (one.api_workers != 1)}"
+def workers(load: MeasuredLoad) -> str:
+    """Describe the number of API workers."""
+    return f"{load.api_workers} worker{'s' * (load.api_workers != 1)}"
 
 
 def around(page: Path) -> tuple[str, str]:
-    """What stands before and after the place of the measured part; raises NoPlace."""
+    """Split the page around the measured part; raise NoPlace."""
     before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
@@ -124,54 +124,58 @@ def around(page: Path) -> tuple[str, str]:
 
 
 def write(page: Path, measured: str) -> None:
-    """Put the measured part between the markers of a page; raises NoPlace."""
+    """Put the measured part between the markers of a page; raise NoPlace."""
     before, after = around(page)
     page.write_text(f"{before}{BEGIN}\n\n{measured}\n\n{END}{after}", encoding="utf-8")
 
 
-def by_percentile(found: Sequence[Measured]) -> str:
-    """A panel for each load: latency over the share of requests that were not slower."""
-    return _panels(found, _percentile_panel)
+def by_percentile(loads: Sequence[MeasuredLoad]) -> str:
+    """Draw a panel for each load: latency over the share of requests that were not slower."""
+    return _panels(loads, _percentile_panel)
 
 
-def by_second(found: Sequence[Measured]) -> str:
-    """A panel for each load: requests answered in each of its seconds."""
-    return _panels(found, _second_panel)
+def by_second(loads: Sequence[MeasuredLoad]) -> str:
+    """Draw a panel for each load: requests answered in each second."""
+    return _panels(loads, _second_panel)
 
 
-def _panels(found: Sequence[Measured], draw: Callable[[Sequence[Measured]], Panel]) -> str:
-    loads = dict.fromkeys(one.load for one in found)
-    return plot.svg([draw([one for one in found if one.load == load]) for load in loads])
+def _panels(measured: Sequence[MeasuredLoad], draw: Callable[[Sequence[MeasuredLoad]], ChartPanel]) -> str:
+    loads = dict.fromkeys(load.load for load in measured)
+    return plot.svg(
+        [draw([measured_load for measured_load in measured if measured_load.load == load]) for load in loads]
+    )
 
 
-def _percentile_panel(found: Sequence[Measured]) -> Panel:
-    lines = {workers(one): _percentile_line(Figures(one).milliseconds) for one in found}
-    across = plot.Axis("share of requests not slower, %", [(_nines(share), name) for share, name in NINES])
+def _percentile_panel(loads: Sequence[MeasuredLoad]) -> ChartPanel:
+    lines = {workers(load): _percentile_line(LoadFigures(load).milliseconds) for load in loads}
+    across = plot.ChartAxis(
+        "share of requests not slower, %", [(_nines(share), name) for share, name in NINES]
+    )
     latencies = [y for line in lines.values() for _, y in line]
-    return Panel(f"Latency, {found[0].load.name} load", across, plot.decades("ms", latencies), lines)
+    return ChartPanel(f"Latency, {loads[0].load.name} load", across, plot.decades("ms", latencies), lines)
 
 
 def _percentile_line(times: Sequence[float]) -> list[Point]:
-    """Forty points, evenly on an axis on which each further nine takes the same room."""
+    """Compute forty points, evenly on an axis on which each further nine takes the same length."""
     last = min(_nines(1 - 1 / len(times)), _nines(NINES[-1][0])) if len(times) > 1 else 0.0
-    places = [last * i / 40 for i in range(41)]
-    return [(place, percentile(times, 1 - 10**-place)) for place in places]
+    nines = [last * i / 40 for i in range(41)]
+    return [(nine, percentile(times, 1 - 10**-nine)) for nine in nines]
 
 
 def _nines(share: float) -> float:
     return -math.log10(1 - share)
 
 
-def _second_panel(found: Sequence[Measured]) -> Panel:
-    lines = {workers(one): _second_line(one) for one in found}
+def _second_panel(loads: Sequence[MeasuredLoad]) -> ChartPanel:
+    lines = {workers(load): _second_line(load) for load in loads}
     most = max(y for line in lines.values() for _, y in line)
     seconds = max(x for line in lines.values() for x, _ in line)
     across, up = plot.even("second of the load", seconds), plot.even("req/s", most)
-    return Panel(f"Requests answered each second, {found[0].load.name} load", across, up, lines)
+    return ChartPanel(f"Requests answered each second, {loads[0].load.name} load", across, up, lines)
 
 
-def _second_line(one: Measured) -> list[Point]:
-    """Whole seconds only: the last one is cut off by the end of the load."""
-    first = min(sample.sent_at for sample in one.samples)
-    ended = Counter(int(sample.sent_at + sample.milliseconds / 1000 - first) for sample in one.samples)
-    return [(second + 1.0, float(ended[second])) for second in range(max(1, int(one.seconds)))]
+def _second_line(load: MeasuredLoad) -> list[Point]:
+    """Count answers by whole second, without the incomplete last one."""
+    first = min(sample.sent_at for sample in load.samples)
+    ended = Counter(int(sample.sent_at + sample.milliseconds / 1000 - first) for sample in load.samples)
+    return [(second + 1.0, float(ended[second])) for second in range(max(1, int(load.seconds)))]

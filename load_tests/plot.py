@@ -26,7 +26,7 @@ LOOKS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
+class ChartAxis:
     """From the first mark to the last; a mark is a value and how it is written."""
 
     title: str
@@ -34,57 +34,57 @@ class Axis:
     logarithmic: bool = False
 
     def share(self, value: float) -> float:
-        """Where a value lies: 0 at the first mark, 1 at the last; what is beyond stays on the edge."""
+        """Return the position of a value: 0 at the first mark, 1 at the last; clip values beyond."""
         low, high, at = (
-            math.log10(one) if self.logarithmic else one
-            for one in (self.marks[0][0], self.marks[-1][0], max(value, self.marks[0][0]))
+            math.log10(mark) if self.logarithmic else mark
+            for mark in (self.marks[0][0], self.marks[-1][0], max(value, self.marks[0][0]))
         )
         return min((at - low) / (high - low), 1.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class ChartPanel:
     """One chart: lines by their names, in the order of the legend; a fourth looks as the first."""
 
     title: str
-    across: Axis
-    up: Axis
+    across: ChartAxis
+    up: ChartAxis
     lines: Mapping[str, Sequence[Point]]
 
 
-def even(title: str, most: float) -> Axis:
-    """An axis from nought to at least `most`, with four or five round steps."""
+def even(title: str, most: float) -> ChartAxis:
+    """Build an axis from zero to at least `most`, with four or five round steps."""
     step = _round_step(most / 4 or 1.0)
     count = max(1, math.ceil(most / step))
-    return Axis(title, [(step * i, f"{step * i:,g}") for i in range(count + 1)])
+    return ChartAxis(title, [(step * i, f"{step * i:,g}") for i in range(count + 1)])
 
 
-def decades(title: str, values: Sequence[float]) -> Axis:
-    """A logarithmic axis from the power of ten below all values to the one above."""
+def decades(title: str, values: Sequence[float]) -> ChartAxis:
+    """Build a logarithmic axis from the power of ten below all values to the one above."""
     low = math.floor(math.log10(min(values)))
     high = max(low + 1, math.ceil(math.log10(max(values))))
-    return Axis(title, [(10.0**i, f"{10.0**i:,g}") for i in range(low, high + 1)], logarithmic=True)
+    return ChartAxis(title, [(10.0**i, f"{10.0**i:,g}") for i in range(low, high + 1)], logarithmic=True)
 
 
 def _round_step(least: float) -> float:
     power = 10.0 ** math.floor(math.log10(least))
-    return next(power * one for one in (1, 2, 2.5, 5, 10) if power * one >= least)
+    return next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= least)
 
 
-def svg(panels: Sequence[Panel]) -> str:
-    """The panels beside each other."""
+def svg(panels: Sequence[ChartPanel]) -> str:
+    """Draw the panels side by side as SVG."""
     width = len(panels) * WIDTH + (len(panels) - 1) * GAP
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {HEIGHT}" role="img">'
     title = escape("; ".join(panel.title for panel in panels))
     drawn = (
-        f'<g transform="translate({place * (WIDTH + GAP)} 0)">\n{"".join(_panel(panel))}</g>\n'
-        for place, panel in enumerate(panels)
+        f'<g transform="translate({position * (WIDTH + GAP)} 0)">\n{"".join(_panel(panel))}</g>\n'
+        for position, panel in enumerate(panels)
     )
     ground = f'<rect class="ground" width="{width}" height="{HEIGHT}" rx="8"/>'
     return f"{head}\n  <title>{title}</title>\n  <style>{_STYLE}</style>\n{ground}\n{''.join(drawn)}</svg>\n"
 
 
-def _panel(panel: Panel) -> Iterator[str]:
+def _panel(panel: ChartPanel) -> Iterator[str]:
     yield f'<text class="title" x="{LEFT}" y="22">{escape(panel.title)}</text>\n'
     yield from _legend(panel)
     for value, text in panel.up.marks:
@@ -101,16 +101,16 @@ def _panel(panel: Panel) -> Iterator[str]:
         yield f'<polyline class="line{number % LOOKS}" points="{path}"/>\n'
 
 
-def _legend(panel: Panel) -> Iterator[str]:
+def _legend(panel: ChartPanel) -> Iterator[str]:
     for number, name in enumerate(panel.lines):
         x = LEFT + 28 + 122 * number
         yield f'<polyline class="line{number % LOOKS}" points="{x},40 {x + 22},40"/>'
         yield f'<text x="{x + 28}" y="44">{escape(name)}</text>\n'
 
 
-def _x(panel: Panel, value: float) -> float:
+def _x(panel: ChartPanel, value: float) -> float:
     return round(LEFT + panel.across.share(value) * (WIDTH - LEFT - RIGHT), 1)
 
 
-def _y(panel: Panel, value: float) -> float:
+def _y(panel: ChartPanel, value: float) -> float:
     return round(HEIGHT - BOTTOM - panel.up.share(value) * (HEIGHT - TOP - BOTTOM), 1)

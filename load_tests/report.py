@@ -20,11 +20,11 @@ from rich.progress import Progress, TaskID
 
 from benchmarks import ground
 from benchmarks.report import progress
-from benchmarks.servers import NotReady
+from benchmarks.servers import ServerNotReady
 from load_tests import page, samples, workload
 from load_tests.ledger import Unbalanced
-from load_tests.load import ROOT, Crossed, Load, Measured, measure, send
-from load_tests.umbra import Umbra
+from load_tests.load import ROOT, Crossed, LoadProfile, MeasuredLoad, measure, send
+from load_tests.umbra import UmbraUnderLoad
 from load_tests.workload import Budgets
 from monitoring import terminal
 
@@ -41,54 +41,56 @@ QUIET_LOAD = 0.25  # processes that want to run, for each processor
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class LoadPlan:
     """Numbers of API workers, one after the other; the loads that each of them gets; models and store."""
 
     api_workers: Sequence[int]
-    loads: Sequence[Load]
+    loads: Sequence[LoadProfile]
     models: Path | None
     store_url: str
     ports: Sequence[int] | None
 
 
-def run(plan: Plan, bar: Progress) -> list[Measured]:
-    """All loads on all numbers of workers, each on an Umbra of its own; load by load."""
+def run(plan: LoadPlan, bar: Progress) -> list[MeasuredLoad]:
+    """Measure all loads with all numbers of workers, each on its own Umbra; sort by load."""
     seconds = len(plan.api_workers) * sum(load.seconds for load in plan.loads)
     task = bar.add_task("", total=seconds)
     with TemporaryDirectory(prefix="umbra-load-") as name:
         home = Path(name)
-        found = [one for count in plan.api_workers for one in _with_workers(plan, count, home, bar, task)]
-    return sorted(found, key=lambda one: plan.loads.index(one.load))
+        loads = [load for count in plan.api_workers for load in _with_workers(plan, count, home, bar, task)]
+    return sorted(loads, key=lambda measured: plan.loads.index(measured.load))
 
 
-def _with_workers(plan: Plan, count: int, home: Path, bar: Progress, task: TaskID) -> Iterator[Measured]:
+def _with_workers(
+    plan: LoadPlan, count: int, home: Path, bar: Progress, task: TaskID
+) -> Iterator[MeasuredLoad]:
     bar.update(task, description=f"{count} API worker(s): starting")
     own, ports = home / f"workers-{count}", plan.ports or [ground.free_port() for _ in range(3)]
-    with Umbra(own, plan.models or home / "models", count, ports, plan.store_url) as umbra:
+    with UmbraUnderLoad(own, plan.models or home / "models", count, ports, plan.store_url) as umbra:
         before = umbra.at_start.houses + _warm_up(umbra, plan.loads[0], own / "warm-up.csv")
         for load in plan.loads:
             bar.update(task, description=f"{count} API worker(s): {load.name} load, then its ledger")
             done = bar.tasks[task].completed
 
-            def tick(gone: float, load: Load = load, done: float = done) -> None:
+            def tick(gone: float, load: LoadProfile = load, done: float = done) -> None:
                 bar.update(task, completed=done + min(gone, load.seconds))
 
-            found = measure(umbra, count, load, own / f"{load.name}.csv", before, tick)
-            before += found.houses
-            yield found
+            load_figures = measure(umbra, count, load, own / f"{load.name}.csv", before, tick)
+            before += load_figures.houses
+            yield load_figures
     shutil.rmtree(own)
 
 
-def _warm_up(umbra: Umbra, load: Load, file: Path) -> int:
-    """A few visits of every user, not measured; how many houses they asked about."""
+def _warm_up(umbra: UmbraUnderLoad, load: LoadProfile, file: Path) -> int:
+    """Send a few visits per user without measuring; return the number of houses."""
     budgets = Budgets(0.0, math.inf)
-    few = Load("warm-up", load.users, 0.0, WARM_UP_SECONDS, budgets, visits_per_user=WARM_UP_VISITS)
+    few = LoadProfile("warm-up", load.users, 0.0, WARM_UP_SECONDS, budgets, visits_per_user=WARM_UP_VISITS)
     send(umbra.url, few, file, lambda _: None)
     return samples.houses(samples.read(file))
 
 
-def conditions(plan: Plan, command: str, before: float, now: datetime) -> list[str]:
-    """What was measured on what, when and how."""
+def conditions(plan: LoadPlan, command: str, before: float, now: datetime) -> list[str]:
+    """Describe the measurement: machine, time and method."""
     steady = plan.loads[0]
     store = "PostgreSQL" if ground.is_postgres(plan.store_url) else "SQLite"
     return [
@@ -103,14 +105,14 @@ def conditions(plan: Plan, command: str, before: float, now: datetime) -> list[s
 
 
 def _caution(load_average: float) -> str:
-    """What a reader has to know of figures from a machine that had other work."""
+    """Return a warning if other work ran on the machine."""
     busy = load_average > QUIET_LOAD * (os.cpu_count() or 1)
     return ". **Others were at work on it: these figures are worse than its own**" if busy else ""
 
 
 def _machine() -> str:
-    """Without the kernel, whose name may tell whose host it is."""
-    return ", ".join(part for part in ground.machine().split(", ") if not part.startswith("Linux"))
+    """Describe the machine without its kernel, whose name may identify the host."""
+    return ", ".join(fact for fact in ground.machine().split(", ") if not fact.startswith("Linux"))
 
 
 @click.command(
@@ -179,17 +181,17 @@ def main(
         usual.p99_milliseconds if max_p99_milliseconds is None else max_p99_milliseconds,
     )
     loads = [
-        Load("steady", users, visits_per_second, seconds, budgets),
-        Load("full", users, 0.0, seconds, budgets),
+        LoadProfile("steady", users, visits_per_second, seconds, budgets),
+        LoadProfile("full", users, 0.0, seconds, budgets),
     ]
-    plan, before = Plan(workers, loads, models, store_url, ports), ground.load_average()
+    plan, before = LoadPlan(workers, loads, models, store_url, ports), ground.load_average()
     command = _command(seconds, users, visits_per_second, workers, store_url)
     try:
         page.around(path)  # before all the work
         with progress() as bar:
-            found = run(plan, bar)
-        _publish(found, conditions(plan, command, before, datetime.now(UTC)), path)
-    except (Crossed, Unbalanced, NotReady, page.NoPlace) as fault:
+            measured = run(plan, bar)
+        _publish(measured, conditions(plan, command, before, datetime.now(UTC)), path)
+    except (Crossed, Unbalanced, ServerNotReady, page.NoPlace) as fault:
         raise click.ClickException(str(fault)) from fault
     terminal.say(f"{path}: written")
 
@@ -197,17 +199,17 @@ def main(
 def _command(
     seconds: int, users: int, visits_per_second: float, workers: Sequence[int], store_url: str
 ) -> str:
-    """As it has to be typed, but for a path and for the store's URL, which may have a password."""
+    """Return the command as typed, without paths and the store's URL, which may have a password."""
     counts = " ".join(f"--workers {count}" for count in workers)
     store = " --store-url postgresql://..." if store_url else ""
     pace = f"--users {users} --visits-per-second {visits_per_second:g}"
     return f"python -m load_tests.report --seconds {seconds} {pace} {counts}{store}"
 
 
-def _publish(found: Sequence[Measured], conditions: Sequence[str], path: Path) -> None:
-    page.write(path, page.text(found, conditions, {name: shown for name, (shown, _) in PLOTS.items()}))
+def _publish(loads: Sequence[MeasuredLoad], conditions: Sequence[str], path: Path) -> None:
+    page.write(path, page.text(loads, conditions, {name: title for name, (title, _) in PLOTS.items()}))
     for name, (_, draw) in PLOTS.items():
-        (path.parent / name).write_text(draw(found), encoding="utf-8")
+        (path.parent / name).write_text(draw(loads), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class RequestSample:
     """One request: when it was sent (Unix time), what it was, how long its answer took, how many houses a
     right answer priced (0: none), and what was wrong (empty: nothing)."""
 
@@ -23,10 +23,10 @@ class Sample:
 
 
 def record(path: Path, events: Any) -> None:
-    """Write a line at the end of every request that Locust tells of; all are there once it has ended."""
+    """Write a line for every request that Locust reports; the file is complete when Locust ends."""
     file = path.open("w", encoding="utf-8", newline="")
     writer = csv.writer(file)
-    writer.writerow([one.name for one in fields(Sample)])
+    writer.writerow([column.name for column in fields(RequestSample)])
 
     def on_request(
         name: str,
@@ -37,7 +37,7 @@ def record(path: Path, events: Any) -> None:
         **_: object,
     ) -> None:
         houses = 0 if exception else context.get("houses", 0)
-        sample = Sample(start_time, name, response_time, houses, str(exception or ""))
+        sample = RequestSample(start_time, name, response_time, houses, str(exception or ""))
         writer.writerow(astuple(sample))
 
     def on_quit(**_: object) -> None:
@@ -47,22 +47,22 @@ def record(path: Path, events: Any) -> None:
     events.quit.add_listener(on_quit)
 
 
-def read(path: Path) -> list[Sample]:
-    """The samples of a file, in the order in which they were answered."""
+def read(path: Path) -> list[RequestSample]:
+    """Read the samples of a file, in the order of the answers."""
     with path.open(encoding="utf-8", newline="") as file:
         return [
-            Sample(float(sent_at), request, float(milliseconds), int(houses), fault)
+            RequestSample(float(sent_at), request, float(milliseconds), int(houses), fault)
             for sent_at, request, milliseconds, houses, fault in list(csv.reader(file))[1:]
         ]
 
 
-def houses(found: Sequence[Sample]) -> int:
-    """How many houses were answered with a price."""
-    return sum(sample.houses for sample in found)
+def houses(samples: Sequence[RequestSample]) -> int:
+    """Count the houses answered with a price."""
+    return sum(sample.houses for sample in samples)
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """The smallest of the values, given in their order, that at least this share of them do not exceed.
+    """Return the smallest of sorted values that at least this share of them do not exceed.
 
     It is one of the values, never between two (nearest rank).
 

@@ -20,7 +20,7 @@ _START_SECONDS = 60.0
 _COMMAND_SECONDS = 60.0
 
 
-class Umbra:
+class UmbraUnderLoad:
     """Started when it is made; use it as a context, which waits until it works, and stops it.
 
     `at_start` is the ledger of that moment.
@@ -43,7 +43,9 @@ class Umbra:
         )
         self.url = f"http://127.0.0.1:{api}"
         self.at_start: Ledger
-        self._server = servers.Server("umbra up", ["umbra", "up"], self.environment, home / "output", api)
+        self._server = servers.BenchmarkServer(
+            "umbra up", ["umbra", "up"], self.environment, home / "output", api
+        )
 
     def __enter__(self) -> Self:
         try:
@@ -58,7 +60,7 @@ class Umbra:
         self._server.stop()
 
     def ledger(self) -> Ledger:
-        """`umbra status --json`."""
+        """Run `umbra status --json`."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("UMBRA_")}
         done = subprocess.run(
             [sys.executable, "-P", "-m", "umbra", "status", "--json"],
@@ -70,18 +72,20 @@ class Umbra:
             check=False,
         )
         if not done.stdout.startswith("{"):
-            raise servers.NotReady(f"umbra status: exit status {done.returncode}: {done.stderr[-2000:]}")
+            raise servers.ServerNotReady(
+                f"umbra status: exit status {done.returncode}: {done.stderr[-2000:]}"
+            )
         return Ledger(json.loads(done.stdout), done.returncode)
 
     def usage(self) -> dict[str, servers.Usage]:
-        """Of the processes of each half."""
+        """Return the usage of the processes of each half."""
         pids = self.at_start.processes
         return {half: servers.usage(pids[half]) for half in HALVES}
 
     def _wait_working(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        while not (found := self.ledger()).processes.keys() >= WORKING:
+        while not (ledger := self.ledger()).processes.keys() >= WORKING:
             if not self._server.running or time.monotonic() > deadline:
                 output = self._server.log.read_text(errors="replace")[-2000:]
-                raise servers.NotReady(f"the worker does not work after {_START_SECONDS:g} s: {output}")
-        self.at_start = found
+                raise servers.ServerNotReady(f"the worker does not work after {_START_SECONDS:g} s: {output}")
+        self.at_start = ledger

@@ -16,7 +16,17 @@ from uuid import UUID
 
 import click
 
-from load_tests.workload import FILE, TODAY, Budgets, Kind, Request, Visit, Workload, marker, write
+from load_tests.workload import (
+    FILE,
+    TODAY,
+    Budgets,
+    Visit,
+    VisitKind,
+    Workload,
+    WorkloadRequest,
+    marker,
+    write,
+)
 from model_package import synthetic
 from model_package.schema import NAMES, Row
 
@@ -41,37 +51,37 @@ class Sale:
 
 
 @dataclass(slots=True)
-class Market:
+class HouseSupply:
     """Houses in the order in which they are asked about, and chance."""
 
     sales: Iterator[Sale]
     chance: random.Random
 
     @classmethod
-    def open(cls) -> Market:
-        """The same every time."""
+    def open(cls) -> HouseSupply:
+        """Open the same reproducible supply every time."""
         known = synthetic.synthetic(HOUSES, SEED)
         sales = map(Sale, known.rows, known.prices.tolist())
         return cls(sales, random.Random(SEED))  # noqa: S311 - not a secret
 
     def some(self, most: int, least: int = 2) -> list[Sale]:
-        """The next `least` to `most` houses."""
+        """Return the next `least` to `most` houses."""
         return [next(self.sales) for _ in range(self.chance.randint(least, most))]
 
     def house(self) -> Row:
-        """The next one."""
+        """Return the next house."""
         return next(self.sales).house
 
 
 def workload() -> Workload:
-    """Of twenty users one each asks in lists, in tables, wrongly, or reports sales; the rest for a house."""
-    market = Market.open()
+    """Build the workload: of twenty users one each sends lists, tables, invalid bodies or outcomes."""
+    market = HouseSupply.open()
     kinds = (
-        Kind("single", 16, tuple((_one(market.house()),) for _ in range(SINGLES))),
-        Kind("batch", 1, tuple((_list(market.some(MOST_IN_LIST)),) for _ in range(LISTS))),
-        Kind("csv", 1, tuple((_table(market.some(MOST_IN_TABLE)),) for _ in range(TABLES))),
-        Kind("invalid", 1, tuple((one,) for one in _mistakes(market))),
-        Kind("outcomes", 1, tuple(visit for _ in range(SALES) for visit in _sales(market))),
+        VisitKind("single", 16, tuple((_one(market.house()),) for _ in range(SINGLES))),
+        VisitKind("batch", 1, tuple((_list(market.some(MOST_IN_LIST)),) for _ in range(LISTS))),
+        VisitKind("csv", 1, tuple((_table(market.some(MOST_IN_TABLE)),) for _ in range(TABLES))),
+        VisitKind("invalid", 1, tuple((request,) for request in _mistakes(market))),
+        VisitKind("outcomes", 1, tuple(visit for _ in range(SALES) for visit in _sales(market))),
     )
     return Workload(20, 2.5, 60, 10, Budgets(error_ratio=0.0, p99_milliseconds=500.0), kinds)
 
@@ -81,29 +91,29 @@ def request(
     body: str,
     *,
     status: int,
-    told: str,
+    checked: str,
     expected: int | str,
     path: str = PREDICTIONS,
     sent: str = JSON,
     wanted: str = JSON,
-) -> Request:
-    """A POST, with every header that a program would else choose by itself."""
+) -> WorkloadRequest:
+    """Build a POST with explicit headers, so that no program chooses its own."""
     headers = {"Content-Type": sent, "Accept": wanted, "Accept-Encoding": "identity", "User-Agent": AGENT}
-    return Request(name, "POST", path, headers, body, status, told, expected)
+    return WorkloadRequest(name, "POST", path, headers, body, status, checked, expected)
 
 
-def _one(house: Row) -> Request:
-    return request("one house", json.dumps(house), status=200, told="prices", expected=1)
+def _one(house: Row) -> WorkloadRequest:
+    return request("one house", json.dumps(house), status=200, checked="prices", expected=1)
 
 
-def _list(sales: Sequence[Sale], name: str = "list") -> Request:
+def _list(sales: Sequence[Sale], name: str = "list") -> WorkloadRequest:
     body = json.dumps([sale.house for sale in sales])
-    return request(name, body, status=200, told="prices", expected=len(sales))
+    return request(name, body, status=200, checked="prices", expected=len(sales))
 
 
-def _table(sales: Sequence[Sale]) -> Request:
+def _table(sales: Sequence[Sale]) -> WorkloadRequest:
     body = _csv(NAMES, [sale.house for sale in sales])
-    return request("table", body, status=200, told="lines", expected=len(sales), sent=CSV, wanted=CSV)
+    return request("table", body, status=200, checked="lines", expected=len(sales), sent=CSV, wanted=CSV)
 
 
 def _csv(names: Sequence[str], rows: Sequence[Mapping[str, object]]) -> str:
@@ -114,12 +124,12 @@ def _csv(names: Sequence[str], rows: Sequence[Mapping[str, object]]) -> str:
     return text.getvalue()
 
 
-def _mistakes(market: Market) -> Iterator[Request]:
-    """What people get wrong, each answered with the refusal it deserves."""
+def _mistakes(market: HouseSupply) -> Iterator[WorkloadRequest]:
+    """Yield invalid requests, each with its refusal."""
     for wrong in ({"living_area": "a lot"}, {"overall_quality": 11}, {"swimming_lanes": 8}, {"zoning": None}):
         yield _refused("wrong house", json.dumps(market.house() | wrong))
-    whole = market.house()
-    yield _refused("wrong house", json.dumps({name: whole[name] for name in NAMES[1:]}))
+    house = market.house()
+    yield _refused("wrong house", json.dumps({name: house[name] for name in NAMES[1:]}))
     yield _refused("wrong list", json.dumps([market.house(), market.house() | {"year_built": 1066}]))
     yield _refused("wrong table", _csv(NAMES[1:], [dict(list(market.house().items())[1:])]), sent=CSV)
     yield _refused("torn body", json.dumps(market.house())[:-7], status=400, problem="malformed-body")
@@ -141,12 +151,14 @@ def _refused(
     problem: str = "invalid-rows",
     path: str = PREDICTIONS,
     sent: str = JSON,
-) -> Request:
-    return request(name, body, status=status, told="type", expected=PROBLEM + problem, path=path, sent=sent)
+) -> WorkloadRequest:
+    return request(
+        name, body, status=status, checked="type", expected=PROBLEM + problem, path=path, sent=sent
+    )
 
 
-def _sales(market: Market) -> Iterator[Visit]:
-    """Somebody asks, then tells what came of it: sold, corrected, withdrawn; or of a house never asked."""
+def _sales(market: HouseSupply) -> Iterator[Visit]:
+    """Yield visits that ask, then report outcomes: sold, corrected, withdrawn, or of an unknown id."""
     sold = market.some(MOST_SOLD)
     yield _asked(sold), _reported("sale", _outcomes(sold))
     sold = market.some(MOST_SOLD)
@@ -159,29 +171,29 @@ def _sales(market: Market) -> Iterator[Visit]:
     yield _asked(sold), _taken("table of sales", _csv(OUTCOME_NAMES, _outcomes(sold)), len(sold), sent=CSV)
 
 
-def _asked(sold: Sequence[Sale]) -> Request:
+def _asked(sold: Sequence[Sale]) -> WorkloadRequest:
     return _list(sold, "houses for sale")
 
 
-def _reported(name: str, outcomes: Sequence[Mapping[str, object]]) -> Request:
+def _reported(name: str, outcomes: Sequence[Mapping[str, object]]) -> WorkloadRequest:
     return _taken(name, json.dumps(outcomes), len(outcomes))
 
 
-def _taken(name: str, body: str, count: int, sent: str = JSON) -> Request:
-    return request(name, body, status=202, told="accepted", expected=count, path=OUTCOMES, sent=sent)
+def _taken(name: str, body: str, count: int, sent: str = JSON) -> WorkloadRequest:
+    return request(name, body, status=202, checked="accepted", expected=count, path=OUTCOMES, sent=sent)
 
 
 def _outcomes(sold: Sequence[Sale]) -> list[dict[str, object]]:
-    """The sales of the houses asked about just before, in their order."""
-    return [_outcome(marker(place), sale.price_dollars) for place, sale in enumerate(sold)]
+    """Return the outcomes of the houses of the request before, in order."""
+    return [_outcome(marker(position), sale.price_dollars) for position, sale in enumerate(sold)]
 
 
 def _outcome(prediction: str, price_dollars: float) -> dict[str, object]:
     return dict(zip(OUTCOME_NAMES, (prediction, price_dollars, TODAY, SOURCE), strict=True))
 
 
-def _unknown(market: Market) -> str:
-    """An id that no prediction has, as predictions have them: UUIDv7, RFC 9562."""
+def _unknown(market: HouseSupply) -> str:
+    """Make an id that no prediction has: a UUIDv7 (RFC 9562) from before Umbra."""
     early = EARLY_MILLISECONDS << 80 | 7 << 76 | market.chance.getrandbits(12) << 64
     return str(UUID(int=early | 2 << 62 | market.chance.getrandbits(62)))
 

@@ -15,7 +15,7 @@ from typing import Any
 
 FILE = Path(__file__).parent / "workload.json"
 TODAY = "<today>"
-COMMON = ("method", "path", "headers", "status", "told")
+COMMON = ("method", "path", "headers", "status", "checked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,10 @@ class Budgets:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One request and its right answer: the status, and what is `told` in the body has to be `expected`.
+class WorkloadRequest:
+    """One request and its right answer: the status, and what is `checked` in the body has to be `expected`.
 
-    `told` is `prices` (of a JSON answer), `lines` (of a CSV answer), `accepted` or `type` (of a problem).
+    `checked` is `prices` (of a JSON answer), `lines` (of a CSV answer), `accepted` or `type` (of a problem).
     """
 
     name: str
@@ -39,20 +39,20 @@ class Request:
     headers: Mapping[str, str]
     body: str
     status: int
-    told: str
+    checked: str
     expected: int | str
 
     @property
     def houses(self) -> int:
-        """How many houses a right answer prices."""
-        return int(self.expected) if self.told in ("prices", "lines") else 0
+        """Return the number of houses in a right answer."""
+        return int(self.expected) if self.checked in ("prices", "lines") else 0
 
 
-Visit = tuple[Request, ...]
+Visit = tuple[WorkloadRequest, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class VisitKind:
     """One kind of user: its share of all users, and its visits, made in this order again and again.
 
     The requests of a visit follow each other; a later one may name what an earlier one was answered.
@@ -72,23 +72,29 @@ class Workload:
     seconds: int
     timeout_seconds: int
     budgets: Budgets
-    kinds: tuple[Kind, ...]
+    kinds: tuple[VisitKind, ...]
 
 
 def read(path: Path = FILE) -> Workload:
-    """The workload of a file."""
-    given = json.loads(path.read_text(encoding="utf-8"))
+    """Read a workload."""
+    document = json.loads(path.read_text(encoding="utf-8"))
     kinds = tuple(
-        Kind(one["name"], one["weight"], tuple(_visit(visit, given["requests"]) for visit in one["visits"]))
-        for one in given["kinds"]
+        VisitKind(
+            kind["name"],
+            kind["weight"],
+            tuple(_visit(visit, document["requests"]) for visit in kind["visits"]),
+        )
+        for kind in document["kinds"]
     )
-    simple = {key: given[key] for key in ("users", "visits_per_second", "seconds", "timeout_seconds")}
-    return Workload(**simple, budgets=Budgets(**given["budgets"]), kinds=kinds)
+    simple = {key: document[key] for key in ("users", "visits_per_second", "seconds", "timeout_seconds")}
+    return Workload(**simple, budgets=Budgets(**document["budgets"]), kinds=kinds)
 
 
 def _visit(steps: Sequence[Mapping[str, Any]], requests: Mapping[str, Mapping[str, Any]]) -> Visit:
     return tuple(
-        Request(step["request"], **requests[step["request"]], body=step["body"], expected=step["expected"])
+        WorkloadRequest(
+            step["request"], **requests[step["request"]], body=step["body"], expected=step["expected"]
+        )
         for step in steps
     )
 
@@ -99,32 +105,32 @@ def write(workload: Workload, path: Path) -> None:
     kinds = ",\n".join(map(_kind_text, workload.kinds))
     del head["kinds"]
     head["requests"] = {
-        one.name: {name: getattr(one, name) for name in COMMON}
+        request.name: {name: getattr(request, name) for name in COMMON}
         for kind in workload.kinds
         for visit in kind.visits
-        for one in visit
+        for request in visit
     }
     text = json.dumps({"made_by": "python -m load_tests.visits"} | head, indent=1).removesuffix("\n}")
     path.write_text(f'{text},\n "kinds": [\n{kinds}\n ]\n}}\n', encoding="utf-8")
 
 
-def _kind_text(kind: Kind) -> str:
+def _kind_text(kind: VisitKind) -> str:
     visits = ",\n".join(f"   {json.dumps(list(map(_step, visit)))}" for visit in kind.visits)
     return f'  {{"name": "{kind.name}", "weight": {kind.weight}, "visits": [\n{visits}\n  ]}}'
 
 
-def _step(one: Request) -> dict[str, object]:
-    return {"request": one.name, "body": one.body, "expected": one.expected}
+def _step(request: WorkloadRequest) -> dict[str, object]:
+    return {"request": request.name, "body": request.body, "expected": request.expected}
 
 
-def marker(place: int) -> str:
-    """What stands in a body for the id of the prediction at this place of the answer before."""
-    return f"<prediction {place}>"
+def marker(position: int) -> str:
+    """Return the placeholder for the id of the prediction at this position of the answer before."""
+    return f"<prediction {position}>"
 
 
-def filled(asked: Request, ids: Sequence[str], now: datetime) -> Request:
-    """The request with the ids of an earlier answer, and the day, in the place of their markers."""
-    body = asked.body.replace(TODAY, now.astimezone(UTC).date().isoformat())
-    for place, one in enumerate(ids):
-        body = body.replace(marker(place), one)
-    return replace(asked, body=body)
+def filled(request: WorkloadRequest, ids: Sequence[str], now: datetime) -> WorkloadRequest:
+    """Replace the placeholders of a request by the ids of an earlier answer and by the day."""
+    body = request.body.replace(TODAY, now.astimezone(UTC).date().isoformat())
+    for position, prediction_id in enumerate(ids):
+        body = body.replace(marker(position), prediction_id)
+    return replace(request, body=body)

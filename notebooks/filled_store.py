@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from town import Plan, Town
+from town import SimulatedTown, TownPlan
 
 from shadow.settings import Settings
 from shadow.store import Store, open_store
@@ -30,29 +30,29 @@ class NotEmpty(RuntimeError):
 
 
 def installation() -> Settings:
-    """What the environment names, else `umbra-data` beside this file, which is filled when it is missing."""
+    """Return the settings of the environment, else of `umbra-data` beside this file, filled if missing."""
     if any(os.environ.get(name) for name in _NAMED_BY):
         return Settings.from_environment()
-    found = of_directory(HERE / "umbra-data")
-    if not found.data_dir.exists():
-        fresh = found.data_dir.with_name(f"umbra-data.{os.getpid()}")
+    settings = of_directory(HERE / "umbra-data")
+    if not settings.data_dir.exists():
+        fresh = settings.data_dir.with_name(f"umbra-data.{os.getpid()}")
         try:
             fill(of_directory(fresh), END)
-            fresh.rename(found.data_dir)  # there whole or not at all
+            fresh.rename(settings.data_dir)  # there whole or not at all
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
-    return found
+    return settings
 
 
 def of_directory(data_dir: Path, **more: Path) -> Settings:
-    """The settings of a data directory with an embedded store; `more` as in `models_dir=PATH`."""
+    """Return the settings of a data directory with SQLite; `more` as in `models_dir=PATH`."""
     named = {f"UMBRA_{name.upper()}": str(path) for name, path in more.items()}
     return Settings.from_environment({"UMBRA_DATA_DIR": str(data_dir), **named})
 
 
-def fill(settings: Settings, end: datetime, plan: Plan | None = None) -> None:
-    """Let a town live in an empty store until `end`; models that are missing are trained. Raises NotEmpty."""
-    plan = plan or Plan()
+def fill(settings: Settings, end: datetime, plan: TownPlan | None = None) -> None:
+    """Let a town live in an empty store until `end`; models that are missing are trained; raise NotEmpty."""
+    plan = plan or TownPlan()
     # A busy machine must lose no house, and two months are to hold enough measured latencies.
     patient = replace(
         settings, journal_write_seconds=5.0, candidate_latency_share=0.05, candidate_deadline_seconds=60.0
@@ -64,17 +64,17 @@ def fill(settings: Settings, end: datetime, plan: Plan | None = None) -> None:
     try:
         migrate(store)
         _require_empty(store)
-        with Town.begin(patient, store, plan, end) as town:
+        with SimulatedTown.begin(patient, store, plan, end) as town:
             town.live_on(end)
     finally:
         store.close()
 
 
 def _require_empty(store: Store) -> None:
-    found = store.deployment()
-    if found is not None:
+    deployment = store.deployment()
+    if deployment is not None:
         raise NotEmpty(
-            f"{found.live} is live in this store: expected an empty one; name another by {_NAMED_BY[0]}"
+            f"{deployment.live} is live in this store: expected an empty one; name another by {_NAMED_BY[0]}"
         )
 
 

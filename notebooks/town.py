@@ -36,7 +36,7 @@ from shadow.settings import Settings
 from shadow.source.identity import directory_id
 from shadow.store import Store
 from umbra.bootstrap import prepare
-from umbra.demo.market import House, HouseFields, houses
+from umbra.demo.market import HouseFields, MarketHouse, houses
 
 _MODEL_SEED = 1
 # Of the answered houses: never heard of again, withdrawn, told with a wrong price at first.
@@ -47,38 +47,38 @@ _NAMED, _AGAIN = 0.2, 0.3
 
 
 def unchanged(house: HouseFields) -> Row:
-    """The house as it is."""
+    """Return the house unchanged."""
     return dict(house)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TownPlan:
     """What happens in the town. `looks`: after how many days the evidence is looked at; the last day always.
 
-    `asked` is what becomes of a house on its way to the API, `served` on from there to the live model.
+    `requested` is what becomes of a house on its way to the API, `served` on from there to the live model.
     """
 
     days: int = 62
     houses_a_day: int = 44
     seed: int = 3
     looks: tuple[int, ...] = (24, 45)
-    asked: Callable[[HouseFields], Row] = unchanged
+    requested: Callable[[HouseFields], Row] = unchanged
     served: Callable[[HouseFields], Row] = unchanged
 
 
 @dataclass(slots=True)
-class Clock:
+class TownClock:
     """A clock that the town sets."""
 
     now: datetime
 
     def __call__(self) -> datetime:
-        """The moment it shows."""
+        """Return the time."""
         return self.now
 
 
 @dataclass(order=True, slots=True)
-class Report:
+class OutcomeReport:
     """What somebody will say of an answered house; no price: it was withdrawn."""
 
     due: datetime
@@ -86,7 +86,7 @@ class Report:
     price_dollars: float | None = field(compare=False)
 
     def outcome(self) -> Outcome:
-        """The report as it is received."""
+        """Return the report as an outcome."""
         sold = self.price_dollars is not None
         state = OutcomeState.SOLD if sold else OutcomeState.WITHDRAWN
         return Outcome(
@@ -95,27 +95,27 @@ class Report:
 
 
 @dataclass(slots=True)
-class Town:
+class SimulatedTown:
     """One live model, one candidate, and the parts of Umbra between them."""
 
-    plan: Plan
-    clock: Clock
+    plan: TownPlan
+    clock: TownClock
     live: artifact.Model
     recorder: Recorder
     ingest: Ingest
     lane: Lane
     scorer: Scorer
     look: EvidenceCycle
-    supply: Iterator[House]
+    supply: Iterator[MarketHouse]
     chance: random.Random
-    coming: list[Report] = field(default_factory=list)
-    listings: deque[tuple[str, House]] = field(default_factory=lambda: deque(maxlen=20))
+    coming: list[OutcomeReport] = field(default_factory=list)
+    listings: deque[tuple[str, MarketHouse]] = field(default_factory=lambda: deque(maxlen=20))
     numbers: Iterator[int] = field(default_factory=count)
 
     @classmethod
-    def begin(cls, settings: Settings, store: Store, plan: Plan, end: datetime) -> Self:
+    def begin(cls, settings: Settings, store: Store, plan: TownPlan, end: datetime) -> Self:
         """Prepare the store as `umbra prepare` does, and stand up what `umbra up` runs, but no web server."""
-        clock = Clock(_midnight(end) - timedelta(days=plan.days))
+        clock = TownClock(_midnight(end) - timedelta(days=plan.days))
         deployment = prepare(settings, store, _train(settings, clock.now), "the town", clock.now)
         (candidate,) = store.candidates()
         measures = metrics.shadowing(None)
@@ -152,7 +152,7 @@ class Town:
         self.scorer.stop()
 
     def live_on(self, end: datetime) -> None:
-        """Let every day pass, and what is left of the last one."""
+        """Simulate every day until `end`."""
         for day in range(1, self.plan.days + 1):
             self._pass_day()
             if day in self.plan.looks:
@@ -166,7 +166,9 @@ class Town:
         began = self.clock.now
         seconds = sorted(self.chance.uniform(0, 86_400) for _ in range(self.plan.houses_a_day))
         named = [self._next() for _ in seconds]
-        dollars = self.live.predict([self.plan.served(self.plan.asked(house.fields)) for _, house in named])
+        dollars = self.live.predict(
+            [self.plan.served(self.plan.requested(house.fields)) for _, house in named]
+        )
         for second, (entity, house), price in zip(seconds, named, dollars.tolist(), strict=True):
             self.clock.now = began + timedelta(seconds=second)
             self._tell(self.clock.now)
@@ -175,8 +177,8 @@ class Town:
         self._tell(self.clock.now)
         self._bring_in()
 
-    def _next(self) -> tuple[str | None, House]:
-        """Whom the next request is about, with its name if the caller says it."""
+    def _next(self) -> tuple[str | None, MarketHouse]:
+        """Return the next house, with its name if the caller sends one."""
         if self.chance.random() > _NAMED:
             return None, next(self.supply)
         if self.listings and self.chance.random() < _AGAIN:
@@ -185,15 +187,15 @@ class Town:
         self.listings.append(listing)
         return listing
 
-    def _answer(self, entity: str | None, house: House, dollars: float) -> None:
-        """What the API does with a house after the live model answered."""
+    def _answer(self, entity: str | None, house: MarketHouse, dollars: float) -> None:
+        """Record an answered house as the API does."""
         moment = int(self.clock.now.timestamp() * 1000)
         (name,) = new_capture_ids(1, moment, self.chance.getrandbits(74))
         self.recorder.record(
             request_id=f"town-{next(self.numbers)}",
             live=ModelRef(self.live.name, self.live.version),
             capture_ids=[name],
-            rows=[self.plan.asked(house.fields)],
+            rows=[self.plan.requested(house.fields)],
             dollars=[dollars],
             entities=[entity],
         )
@@ -215,18 +217,18 @@ class Town:
             continue
 
 
-def _reports(name: UUID, now: datetime, price: float, chance: random.Random) -> Iterator[Report]:
-    """What will be said of a house: mostly its price, some days later."""
+def _reports(name: UUID, now: datetime, price: float, chance: random.Random) -> Iterator[OutcomeReport]:
+    """Yield the reports of a house: mostly its price, some days later."""
     fate, due = chance.random(), now + timedelta(days=chance.expovariate(1 / _DELAY_DAYS))
     if fate < _UNHEARD:
         return
     if fate < _UNHEARD + _WITHDRAWN:
-        yield Report(due, name, None)
+        yield OutcomeReport(due, name, None)
         return
     if chance.random() < _MISTOLD:
-        yield Report(due, name, round(_WRONG_FACTOR * price))
+        yield OutcomeReport(due, name, round(_WRONG_FACTOR * price))
         due += timedelta(days=_CORRECTION_DAYS)
-    yield Report(due, name, price)
+    yield OutcomeReport(due, name, price)
 
 
 def _train(settings: Settings, now: datetime) -> Callable[[str], Path]:

@@ -6,7 +6,7 @@ from flask import Flask, request
 
 
 def application() -> Flask:
-    """The route as Flask's own documentation writes it."""
+    """Answer as the route in Flask's own documentation."""
     app = Flask("bare")
 
     @app.post("/v1/predictions")

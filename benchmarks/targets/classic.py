@@ -28,7 +28,7 @@ class Base(DeclarativeBase):
     """The tables of this application."""
 
 
-class Capture(Base):
+class CaptureRow(Base):
     """One answered house."""
 
     __tablename__ = "classic_captures"
@@ -38,11 +38,11 @@ class Capture(Base):
     price_dollars: Mapped[float]
 
 
-class Observation(Base):
+class ObservationRow(Base):
     """The candidate's answer to it."""
 
     __tablename__ = "classic_observations"
-    capture_id: Mapped[UUID] = mapped_column(ForeignKey(Capture.id), primary_key=True)
+    capture_id: Mapped[UUID] = mapped_column(ForeignKey(CaptureRow.id), primary_key=True)
     price_dollars: Mapped[float]
 
 
@@ -86,7 +86,7 @@ def application() -> Flask:
 def _capture(session: Session, row: Row, dollars: float) -> UUID:
     number = uuid4()
     with session:
-        session.add(Capture(id=number, captured_at=datetime.now(UTC), inputs=row, price_dollars=dollars))
+        session.add(CaptureRow(id=number, captured_at=datetime.now(UTC), inputs=row, price_dollars=dollars))
         session.commit()
     return number
 
@@ -94,5 +94,7 @@ def _capture(session: Session, row: Row, dollars: float) -> UUID:
 def _score(session: Session, candidate: Any, ids: list[UUID], rows: list[Row]) -> None:
     with session:
         prices = candidate(rows).tolist()
-        session.add_all(Observation(capture_id=i, price_dollars=p) for i, p in zip(ids, prices, strict=True))
+        session.add_all(
+            ObservationRow(capture_id=i, price_dollars=p) for i, p in zip(ids, prices, strict=True)
+        )
         session.commit()

@@ -21,13 +21,13 @@ class Wrong(Exception):
 
 
 def short(text: str) -> str:
-    """The beginning of a text on one line, without characters that a terminal would obey."""
-    words = " ".join(text[:1000].split())
-    return "".join(character if character.isprintable() else "?" for character in words)[:200]
+    """Shorten a text to one line without control characters."""
+    line = " ".join(text[:1000].split())
+    return "".join(character if character.isprintable() else "?" for character in line)[:200]
 
 
 @dataclass(slots=True)
-class Report:
+class CheckReport:
     """Runs checks, each for `seconds` at most, and writes a line about each."""
 
     out: TextIO
@@ -36,20 +36,20 @@ class Report:
     at: str = ""
 
     def check(self, name: str, look: Callable[[], Found]) -> Found:
-        """What `look` found. While it raises Wrong it is asked again; raises the last when time is up."""
+        """Call `look` until it does not raise Wrong; raise the last fault when time is up."""
         self.at = name
         deadline = time.monotonic() + self.seconds
         while True:
             try:
-                found = looked(look)
+                result = looked(look)
             except Wrong as fault:
                 if fault.final or time.monotonic() >= deadline:
                     raise
                 time.sleep(PAUSE_SECONDS)
             else:
                 self.passed += 1
-                self.say("ok", name, str(found))
-                return found
+                self.say("ok", name, str(result))
+                return result
 
     def say(self, result: str, name: str, seen: str) -> None:
         """Write one line."""
@@ -58,7 +58,7 @@ class Report:
 
 
 def looked(look: Callable[[], Found]) -> Found:
-    """What `look` found; whatever it could not make sense of is Wrong as well, never a trace."""
+    """Call `look`, and turn every other error into Wrong."""
     try:
         return look()
     except Wrong:

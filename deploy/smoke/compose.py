@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from smoke.check import Wrong, short
-from smoke.document import Document
+from smoke.document import JsonDocument
 
 ONE_SHOTS = frozenset({"migrate", "elastic-setup", "kibana-setup"})
 NOT_CHECKED = frozenset({"load"})
@@ -27,7 +27,7 @@ class Compose:
     arguments: Sequence[str] = ()
 
     def run(self, *command: str, secret: Mapping[str, str] | None = None) -> str:
-        """What `docker compose COMMAND` prints; raises Wrong."""
+        """Run `docker compose COMMAND` and return its output; raise Wrong."""
         try:
             done = subprocess.run(
                 ["docker", "compose", *self.arguments, *command],  # noqa: S607 - the docker of this machine
@@ -53,24 +53,27 @@ class Compose:
         return done.stdout
 
     def services(self) -> set[str]:
-        """What `docker compose up` would start: services without a profile and of COMPOSE_PROFILES."""
+        """List what `docker compose up` would start: services without a profile and of COMPOSE_PROFILES."""
         return set(self.run("config", "--services").split())
 
-    def declared(self, profile: str) -> Document:
-        """What docker-compose.yml says with a profile, all variables filled in; raises Wrong."""
+    def declared(self, profile: str) -> JsonDocument:
+        """Read docker-compose.yml with a profile and all variables; raise Wrong."""
         return self._json(self.run("--profile", profile, "config", "--format", "json"), "config")
 
     def containers(self) -> dict[str, dict[str, Any]]:
-        """The containers there are, by service; raises Wrong."""
+        """List the containers by service; raise Wrong."""
         text = self.run("ps", "--all", "--format", "json").strip()
         if text.startswith("["):
             listed = self._json(text, "ps").items()
         else:
             listed = [self._json(line, "ps") for line in text.splitlines()]
-        return {one["Service"].text(): {name: one[name].content for name in one.names()} for one in listed}
+        return {
+            container["Service"].text(): {name: container[name].content for name in container.names()}
+            for container in listed
+        }
 
     def url(self, service: str, port: int) -> str:
-        """Where a port of a service is published on this machine; raises Wrong."""
+        """Return the address of a service's port on this machine; raise Wrong."""
         published = self.run("port", service, str(port)).strip()
         if not re.fullmatch(r"\S+:[1-9]\d*", published):
             seen = f"port {port} of {service} is not published: {short(published) or 'nothing'}"
@@ -78,37 +81,46 @@ class Compose:
         return f"http://{published}"
 
     @staticmethod
-    def _json(text: str, command: str) -> Document:
-        return Document.read(text, f"docker compose {command}", "docker compose version; 2.20 is expected")
+    def _json(text: str, command: str) -> JsonDocument:
+        return JsonDocument.read(
+            text, f"docker compose {command}", "docker compose version; 2.20 is expected"
+        )
 
 
 def _failure(command: str, done: subprocess.CompletedProcess[str]) -> Wrong:
-    said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+    message = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
     advice, final = "docker compose ps -a", False
-    if "required variable" in said:
+    if "required variable" in message:
         advice, final = "python3 deploy/make_env.py", True
-    elif "docker daemon" in said.lower():
+    elif "docker daemon" in message.lower():
         advice, final = "start Docker, or become a user who may use it: docker info", True
     elif command == "config":
         advice, final = "correct what it names (-p, -f, --env-file): docker compose config --quiet", True
-    return Wrong(f"docker compose {command}: {said}", advice, final=final)
+    return Wrong(f"docker compose {command}: {message}", advice, final=final)
 
 
 def in_order(services: Mapping[str, Any]) -> list[str]:
-    """All names, each after those it needs; what has no profile first, then the longest chain."""
+    """Order names after their dependencies: those without a profile first, then the longest chain."""
 
     def chain(name: str) -> list[str]:
-        needed = [one for one in sorted(services[name].get("depends_on") or {}) if one in services]
-        return [*dict.fromkeys(one for other in needed for one in chain(other)), name]
+        needed = [
+            dependency
+            for dependency in sorted(services[name].get("depends_on") or {})
+            if dependency in services
+        ]
+        return [
+            *dict.fromkeys(dependency for needed_name in needed for dependency in chain(needed_name)),
+            name,
+        ]
 
-    def rank(found: list[str]) -> tuple[bool, int, str]:
-        return bool(services[found[-1]].get("profiles")), -len(found), found[-1]
+    def rank(dependencies: list[str]) -> tuple[bool, int, str]:
+        return bool(services[dependencies[-1]].get("profiles")), -len(dependencies), dependencies[-1]
 
-    return list(dict.fromkeys(one for found in sorted(map(chain, services), key=rank) for one in found))
+    return list(dict.fromkeys(name for names in sorted(map(chain, services), key=rank) for name in names))
 
 
 def state_of(service: str, container: Mapping[str, Any] | None, profile: str = "") -> str:
-    """What a container is doing, when that is as it should be; raises Wrong."""
+    """Return the state of a container; raise Wrong unless it is as expected."""
     start = f"docker compose --profile {profile} up -d" if profile else "docker compose up -d"
     if container is None:
         raise Wrong("not created", start, final=True)

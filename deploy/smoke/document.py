@@ -11,7 +11,7 @@ from smoke.check import Wrong, short
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class JsonDocument:
     """A part of an answer; `at` names the answer and the part, `advice` says where to look when it is wrong.
 
     Every method raises Wrong when the content is of another kind than asked for.
@@ -22,21 +22,21 @@ class Document:
     advice: str
 
     @classmethod
-    def read(cls, text: str, at: str, advice: str) -> Document:
+    def read(cls, text: str, at: str, advice: str) -> JsonDocument:
         """Parse the text of an answer."""
         try:
             return cls(json.loads(text), at, advice)
         except (ValueError, RecursionError):
             raise Wrong(f"{at} answered no JSON: {short(text)}", advice) from None
 
-    def __getitem__(self, name: str) -> Document:
+    def __getitem__(self, name: str) -> JsonDocument:
         """Give the member of an object."""
         members = self._of(dict, "an object")
         if name not in members:
             raise Wrong(f"{self.at} has no {name!r}: {short(json.dumps(members))}", self.advice)
-        return Document(members[name], f"{self.at} {name}", self.advice)
+        return JsonDocument(members[name], f"{self.at} {name}", self.advice)
 
-    def get(self, name: str) -> Document | None:
+    def get(self, name: str) -> JsonDocument | None:
         """Give the member of an object, or None where it is missing or null."""
         members = self._of(dict, "an object")
         return None if members.get(name) is None else self[name]
@@ -45,17 +45,17 @@ class Document:
         """List the members' names of an object."""
         return list(self._of(dict, "an object"))
 
-    def items(self) -> list[Document]:
+    def items(self) -> list[JsonDocument]:
         """List the elements of a list."""
         elements = self._of(list, "a list")
-        return [Document(element, f"{self.at}[{i}]", self.advice) for i, element in enumerate(elements)]
+        return [JsonDocument(element, f"{self.at}[{i}]", self.advice) for i, element in enumerate(elements)]
 
-    def only(self) -> Document:
+    def only(self) -> JsonDocument:
         """Give the one element of a list, or the one member of an object."""
-        parts = [self[name] for name in self.names()] if isinstance(self.content, dict) else self.items()
-        if len(parts) != 1:
-            raise Wrong(f"{self.at}: expected one entry, got {len(parts)}", self.advice)
-        return parts[0]
+        children = [self[name] for name in self.names()] if isinstance(self.content, dict) else self.items()
+        if len(children) != 1:
+            raise Wrong(f"{self.at}: expected one entry, got {len(children)}", self.advice)
+        return children[0]
 
     def text(self) -> str:
         """Give a text."""

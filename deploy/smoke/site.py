@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 
 from smoke.check import Wrong, short
 from smoke.compose import Compose
-from smoke.document import Document
+from smoke.document import JsonDocument
 
 BODY_MOST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class HttpSite:
     """`service` is its name in docker-compose.yml, `url` where it is published, `login` user and password.
 
     `refused` says what to do when they are not taken; `timeout_seconds` bounds a whole answer.
@@ -33,7 +33,7 @@ class Site:
     timeout_seconds: float = 30.0
 
     def ask(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
-        """Status and body; raises Wrong when there is no whole answer in time."""
+        """Send a request; return status and body; raise Wrong without a whole answer in time."""
         try:
             return self._exchanged(method, path, body)
         except (OSError, ValueError, http.client.HTTPException) as fault:
@@ -53,7 +53,7 @@ class Site:
         return answer.status, content
 
     def text(self, method: str, path: str, body: object = None) -> str:
-        """The body of an answer with status 200; raises Wrong."""
+        """Return the body of an answer with status 200; raise Wrong."""
         status, answer = self.ask(method, path, body)
         if status != http.client.OK:
             refused = status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN)
@@ -61,12 +61,12 @@ class Site:
             raise Wrong(seen, self._advice(refused), final=refused)
         return answer.decode(errors="replace")
 
-    def json(self, method: str, path: str, body: object = None) -> Document:
-        """The JSON of an answer with status 200; raises Wrong."""
-        return Document.read(self.text(method, path, body), f"{method} {path}", self.logs())
+    def json(self, method: str, path: str, body: object = None) -> JsonDocument:
+        """Return the JSON of an answer with status 200; raise Wrong."""
+        return JsonDocument.read(self.text(method, path, body), f"{method} {path}", self.logs())
 
     def logs(self) -> str:
-        """Where to look when this server misbehaves."""
+        """Return the command that shows the logs of this server."""
         return f"docker compose logs {self.service}"
 
     def _advice(self, refused: bool) -> str:
@@ -87,13 +87,13 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
-class Inside(Site):
+class Inside(HttpSite):
     """A server that is not published: asked within its container, by GET; `url` is its address there."""
 
     compose: Compose = field(default_factory=Compose)
 
     def ask(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
-        """Status 200 and the body; raises Wrong for anything else."""
+        """Send a GET inside the container; return 200 and the body; raise Wrong for another status."""
         if method != "GET" or body is not None:
             raise ValueError(f"{self.service} is only asked by GET, not {method}")
         wget = ("wget", "-q", "-O", "-", "-T", f"{self.timeout_seconds:g}", f"{self.url}{path}")

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from smoke.check import Wrong, short
 from smoke.compose import Compose
-from smoke.document import Document
-from smoke.site import Site
+from smoke.document import JsonDocument
+from smoke.site import HttpSite
 
 _LIVE = "SELECT live_name || '@' || live_version, prediction_dollars FROM captures WHERE id = '{id}'"
 REFUSED = "password authentication failed"
@@ -19,7 +19,7 @@ _SHADOW = (
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PredictionAnswer:
     """One answered house."""
 
     request_id: str
@@ -31,17 +31,19 @@ class Answer:
         return f"{self.model} ${self.dollars:,.0f} (request {self.request_id})"
 
 
-def predict(api: Site) -> Answer:
-    """Ask for the example of /openapi.json; raises Wrong."""
+def predict(api: HttpSite) -> PredictionAnswer:
+    """Ask for the example of /openapi.json; raise Wrong."""
     post = api.json("GET", "/openapi.json")["paths"]["/v1/predictions"]["post"]
     house = post["requestBody"]["content"]["application/json"]["example"].content
     answer = api.json("POST", "/v1/predictions", house)
     prediction = answer["predictions"].only()
     dollars = prediction["price_dollars"].number()
-    return Answer(answer["request_id"].text(), _id(prediction["id"]), _name(answer["model"]), dollars)
+    return PredictionAnswer(
+        answer["request_id"].text(), _id(prediction["id"]), _name(answer["model"]), dollars
+    )
 
 
-def _id(written: Document) -> UUID:
+def _id(written: JsonDocument) -> UUID:
     try:
         return UUID(written.text())
     except ValueError:
@@ -49,12 +51,12 @@ def _id(written: Document) -> UUID:
 
 
 def password_refused(compose: Compose) -> bool:
-    """Whether `migrate` failed because Postgres knows another password; raises Wrong."""
+    """Return whether `migrate` failed because Postgres knows another password; raise Wrong."""
     return REFUSED in compose.run("logs", "--no-log-prefix", "--tail", "50", "migrate")
 
 
-def live_row(compose: Compose, answer: Answer) -> str:
-    """The row of the live prediction; raises Wrong."""
+def live_row(compose: Compose, answer: PredictionAnswer) -> str:
+    """Check the row of the live prediction; raise Wrong."""
     rows = _query(compose, _LIVE.format(id=answer.id), columns=2)
     if [(model, _dollars(dollars)) for model, dollars in rows] != [(answer.model, answer.dollars)]:
         raise Wrong(
@@ -63,17 +65,19 @@ def live_row(compose: Compose, answer: Answer) -> str:
     return f"{answer.model} ${answer.dollars:,.0f}"
 
 
-def candidate_rows(compose: Compose, api: Site, answer: Answer) -> str:
-    """The row of every candidate that scores all requests; raises Wrong."""
+def candidate_rows(compose: Compose, api: HttpSite, answer: PredictionAnswer) -> str:
+    """Check the row of every candidate that scores all requests; raise Wrong."""
     deployment = api.json("GET", "/v1/deployment")
     if deployment["candidates"].content is None:
         raise Wrong("the API does not know its candidates: its store is slow", "docker compose logs postgres")
-    wanted = {_name(one["model"]) for one in deployment["candidates"].items() if _scores_all(one)}
+    wanted = {
+        _name(candidate["model"]) for candidate in deployment["candidates"].items() if _scores_all(candidate)
+    }
     if not wanted:
         raise Wrong("no candidate scores every request", "docker compose exec worker umbra candidates")
     rows = {
-        model: (state, said)
-        for model, state, said in _query(compose, _SHADOW.format(id=answer.id), columns=3)
+        model: (state, detail)
+        for model, state, detail in _query(compose, _SHADOW.format(id=answer.id), columns=3)
     }
     missing = sorted(model for model in wanted if rows.get(model, ("",))[0] != "scored")
     if missing:
@@ -81,12 +85,12 @@ def candidate_rows(compose: Compose, api: Site, answer: Answer) -> str:
     return ", ".join(f"{model} ${_dollars(rows[model][1]):,.0f}" for model in sorted(wanted))
 
 
-def _scores_all(candidate: Document) -> bool:
+def _scores_all(candidate: JsonDocument) -> bool:
     return candidate["state"].text() == "active" and candidate["sample"].number() == 1
 
 
-def shown(api: Site, answer: Answer) -> str:
-    """GET /v1/predictions/{id} gives both predictions; raises Wrong."""
+def shown(api: HttpSite, answer: PredictionAnswer) -> str:
+    """Check that GET /v1/predictions/{id} returns both predictions; raise Wrong."""
     prediction = api.json("GET", f"/v1/predictions/{answer.id}")
     dollars, observed = prediction["price_dollars"].number(), prediction["observations"].items()
     if dollars != answer.dollars or not observed:
@@ -96,7 +100,7 @@ def shown(api: Site, answer: Answer) -> str:
 
 
 def ledger(compose: Compose) -> str:
-    """`umbra status` says that the ledger balances; raises Wrong."""
+    """Check that `umbra status` reports a balanced ledger; raise Wrong."""
     printed = compose.run("exec", "-T", "worker", "umbra", "status").strip()
     last = printed.splitlines()[-1] if printed else "umbra status prints nothing"
     if "balances" not in last:
@@ -121,5 +125,5 @@ def _dollars(written: str) -> float:
         raise Wrong(f"expected a price, found {short(written)}", "docker compose logs worker") from None
 
 
-def _name(model: Document) -> str:
+def _name(model: JsonDocument) -> str:
     return f"{model['name'].text()}@{model['version'].text()}"

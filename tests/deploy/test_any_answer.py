@@ -21,17 +21,17 @@ import yaml
 from smoke import elastic, grafana, prometheus, umbra
 from smoke.check import Wrong
 from smoke.compose import ONE_SHOTS, Compose
-from smoke.site import Site
+from smoke.site import HttpSite
 from standin.product import Product
 
 ROOT = Path(__file__).parents[2]
 ENGINE = Path(__file__).parent / "standin" / "engine.py"
 ID = "01a1fcc7-f675-7d2a-82c4-639886a25ca3"
-ANSWER = umbra.Answer("01a1", UUID(ID), "linear@1", 170978.0)
+ANSWER = umbra.PredictionAnswer("01a1", UUID(ID), "linear@1", 170978.0)
 MODEL = {"name": "linear", "version": "1"}
 
 Route = tuple[str, str]
-Look = Callable[[Site], object]
+Look = Callable[[HttpSite], object]
 
 PREDICTION = {"request_id": "01a1", "model": MODEL, "predictions": [{"id": ID, "price_dollars": 170978.0}]}
 EXAMPLE = {"requestBody": {"content": {"application/json": {"example": {"lot_area": 1}}}}}
@@ -152,7 +152,7 @@ def variants(content: Any) -> Iterator[Any]:
             yield without(content, at)
 
 
-def outcome(look: Look, site: Site) -> Wrong | None:
+def outcome(look: Look, site: HttpSite) -> Wrong | None:
     """What is wrong, or None; any other error than Wrong is the test's failure."""
     try:
         look(site)
@@ -268,7 +268,7 @@ def _answer_all(listener: socket.socket, sent: bytes, trickle: bytes) -> None:
     ],
 )
 def test_what_is_no_whole_answer_is_wrong(serve: Callable[[bytes, bytes], str], sent: bytes) -> None:
-    fault = outcome(umbra.predict, Site("api", serve(sent, b""), timeout_seconds=5))
+    fault = outcome(umbra.predict, HttpSite("api", serve(sent, b""), timeout_seconds=5))
     assert fault is not None
     assert fault.advice == "docker compose logs api"
 
@@ -277,7 +277,7 @@ def test_what_is_no_whole_answer_is_wrong(serve: Callable[[bytes, bytes], str], 
     "sent", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"HTTP/1.1 200 OK\r\nA: "]
 )
 def test_an_answer_that_never_ends_is_given_up(serve: Callable[[bytes, bytes], str], sent: bytes) -> None:
-    site = Site("api", serve(sent, b"x"), timeout_seconds=0.3)
+    site = HttpSite("api", serve(sent, b"x"), timeout_seconds=0.3)
     assert outcome(umbra.predict, site) is not None
 
 
@@ -285,7 +285,7 @@ def test_an_answer_that_never_ends_is_given_up(serve: Callable[[bytes, bytes], s
     "url", ["http://", "http://127.0.0.1:1", "http://[::1", "http://127.0.0.1:99999", "http://:0"]
 )
 def test_an_address_that_nobody_answers_at_is_wrong(url: str) -> None:
-    assert outcome(umbra.predict, Site("api", url, timeout_seconds=5)) is not None
+    assert outcome(umbra.predict, HttpSite("api", url, timeout_seconds=5)) is not None
 
 
 # -- what docker compose prints

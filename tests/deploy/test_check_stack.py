@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from smoke import elastic, grafana, prometheus
-from smoke.check import Report, Wrong
+from smoke.check import CheckReport, Wrong
 from smoke.compose import state_of
-from smoke.document import Document
+from smoke.document import JsonDocument
 from standin.product import Product
 
 ROOT = Path(__file__).parents[2]
@@ -119,7 +119,7 @@ def test_every_dashboard_of_the_repository_is_looked_for_and_no_variable_is_left
     titles = set()
     for path in (ROOT / "grafana" / "dashboards").rglob("*.json"):
         model = json.loads(path.read_text(encoding="utf-8"))
-        asked = list(grafana.queries(Document(model, path.name, "")))
+        asked = list(grafana.queries(JsonDocument(model, path.name, "")))
         assert asked
         titles |= {(model["uid"], one.panel) for one in asked}
         exprs = [str(one.query["expr"]).replace("$__", "") for one in asked]
@@ -274,7 +274,7 @@ def test_a_service_is_as_it_should_be_only_when_healthy_or_done() -> None:
 
 def test_a_check_looks_again_until_it_is_satisfied_and_not_at_what_is_final() -> None:
     out = io.StringIO()
-    report = Report(out, seconds=30)
+    report = CheckReport(out, seconds=30)
     looks = iter([Wrong("starting", "wait"), "healthy"])
 
     def look() -> str:

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from check_stack import Examination
 from smoke import umbra
-from smoke.check import Report, Wrong
+from smoke.check import CheckReport, Wrong
 from smoke.compose import ONE_SHOTS, Compose, in_order, state_of
 from standin.product import Product
 
@@ -27,7 +27,7 @@ ENGINE = Path(__file__).parent / "standin" / "engine.py"
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
 DECLARED = {name: one for name, one in SERVICES.items() if one.get("profiles", ["elk"]) == ["elk"]}
 CORE = [name for name, one in DECLARED.items() if "profiles" not in one]
-ANSWER = umbra.Answer("01a1", UUID("01a1fcc7-f675-7d2a-82c4-639886a25ca3"), "hedonic@1", 170978.0)
+ANSWER = umbra.PredictionAnswer("01a1", UUID("01a1fcc7-f675-7d2a-82c4-639886a25ca3"), "hedonic@1", 170978.0)
 Told = dict[str, tuple[int, str, str]]
 Engine = Callable[[Told], None]
 Check = Callable[..., list[str]]
@@ -226,7 +226,7 @@ def test_logs_and_dashboards_are_looked_at_as_the_reader_who_is_advertised(
     engine({"port": (0, product.url.removeprefix("http://"), "")})
     secrets = dict.fromkeys(make_env.KEYS, "other") | {"KIBANA_READER_PASSWORD": "readers"}
     with Path(os.devnull).open("w", encoding="utf-8") as out:
-        examination = Examination(Report(out, 0), Compose(ROOT), secrets)
+        examination = Examination(CheckReport(out, 0), Compose(ROOT), secrets)
         examination.elastic(ANSWER)
         logins = [base64.b64decode(headers["authorization"].split()[1]) for _, _, headers, _ in product.asked]
         assert logins == [b"umbra_reader:readers"] * 2

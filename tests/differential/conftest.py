@@ -30,7 +30,7 @@ TRAINED_AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A models directory with linear@1 and gbm@1: to be read only."""
+    """Provide a read-only models directory with linear@1 and gbm@1."""
     directory = tmp_path_factory.mktemp("models")
     for recipe in ("linear", "gbm"):
         train.train(recipe, synthetic(800, seed=3), directory, 7, trained_at=TRAINED_AT)
@@ -71,13 +71,13 @@ Talk = Callable[..., str]
 
 @pytest.fixture
 def said() -> type[Said]:
-    """What a service says."""
+    """Provide the builder of a service's reply."""
     return Said
 
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Starts an HTTP service that answers as a function says; gives its address."""
+    """Start an HTTP service that answers as a function says; return its address."""
     with ExitStack() as ends:
         yield lambda answering: _served(answering, ends)
 
@@ -101,7 +101,7 @@ def _served(answering: Answering, ends: ExitStack) -> str:
         do_GET = do_PUT = do_POST  # noqa: N815
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            """A request is no event."""
+            """Log nothing."""
 
     server = _Server(("127.0.0.1", free_port()), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
@@ -117,12 +117,12 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes before its reply is what some tests are about."""
+        """Ignore a client that closes its connection early, as some tests do."""
 
 
 @pytest.fixture
 def talk() -> Iterator[Talk]:
-    """Starts a service of which each connection is handed to a function, once a request has come."""
+    """Start a service of which each connection is handed to a function, once a request has come."""
     with ExitStack() as ends:
         yield lambda speak, *, reads=True: _talking(speak, ends, reads=reads)
 
@@ -160,7 +160,7 @@ def over() -> Iterator[threading.Event]:
 
 @pytest.fixture(scope="session")
 def umbra(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a real Umbra in which linear@1 is live."""
+    """Provide the address of a real Umbra in which linear@1 is live."""
     data = tmp_path_factory.mktemp("umbra")
     store = open_store(Settings.from_environment({"UMBRA_DATA_DIR": str(data)}).store)
     migrate(store)

@@ -117,7 +117,7 @@ def main() -> None:
             self.wfile.write(data)
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            """A request is no event."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", given.port), Handler)
     sys.stdout.write("ready\n")

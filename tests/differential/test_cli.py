@@ -215,7 +215,7 @@ def altered(model: Path, folder: Path) -> Path:
 
 @pytest.fixture
 def store_of(tmp_path: Path) -> Callable[[], str]:
-    """Makes an empty store; gives its URL."""
+    """Make an empty store; return its URL."""
 
     def make() -> str:
         url = sqlite_url(tmp_path / "umbra.db")

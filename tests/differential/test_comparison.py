@@ -43,7 +43,7 @@ VALUES = st.recursive(
 
 
 def priced(row: int) -> SideAnswer:
-    """An answer in which there is something of every type, every third of them a refusal."""
+    """Build an answer with values of every type; every third is a refusal."""
     if row % 3 == 2:
         told = {"errors": [{"row": row, "field": "living_area", "got": -1}]}
         return SideAnswer(f"r{row}", "malformed", "refused", 422, "invalid-rows", told)

@@ -46,7 +46,7 @@ def check(after: Sequence[Any], before: str = OLD, now: str = NEW, model: str = 
 
 
 def lower(*percents: float) -> list[float]:
-    """The prices, the first of them lower by so many percent."""
+    """Lower the first prices by so many percent."""
     return [100_000.0 * (1 - percent / 100) for percent in percents] + BEFORE[len(percents) :]
 
 

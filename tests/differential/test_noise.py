@@ -34,7 +34,7 @@ def side(prices: Sequence[float] = PRICES, **others: Any) -> AnswerTable:
 
 
 def apart(rows: int, by: float, first: int = 0) -> list[float]:
-    """The prices, some of them more by so many dollars."""
+    """Raise some prices by so many dollars."""
     return [price + by * (first <= row < first + rows) for row, price in enumerate(PRICES)]
 
 
@@ -177,7 +177,7 @@ def test_a_place_that_comes_and_goes_in_the_noise_may_come_and_go() -> None:
 
 
 def flaky(failing: range = range(0), refusing: range = range(0), lost: range = range(0)) -> AnswerTable:
-    """A hundred answers of a side that fails, refuses or loses some."""
+    """Build a hundred answers of a side that fails, refuses or loses some."""
 
     def answer(row: int) -> SideAnswer:
         if row in failing:

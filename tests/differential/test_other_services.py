@@ -40,7 +40,7 @@ Start = Callable[..., str]
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Starts a service of other_services.py in a process; gives its address."""
+    """Start a service of other_services.py in a process; return its address."""
     with ExitStack() as ends:
 
         def begin(*arguments: str) -> str:

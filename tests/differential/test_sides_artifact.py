@@ -61,7 +61,7 @@ def test_another_model_is_seen(models, umbra, tmp_path):
 
 
 def _load(files):
-    """A scorer that does what the artifact says."""
+    """Score as the artifact's marker says."""
     mode = json.loads(files["mode.json"])
 
     def score(matrix):

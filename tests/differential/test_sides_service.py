@@ -294,7 +294,7 @@ def test_cookies_are_not_kept_and_proxies_of_the_environment_not_used(serve, sai
 
 @pytest.fixture
 def certificate(tmp_path):
-    """A certificate for 127.0.0.1 that nobody has signed but itself, with its key."""
+    """Provide a self-signed certificate for 127.0.0.1 with its key."""
     path = tmp_path / "certificate.pem"
     subprocess.run(
         [

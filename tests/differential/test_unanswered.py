@@ -54,7 +54,7 @@ HOUSES = [{"area": 50 + number} for number in range(4)]
 
 @pytest.fixture
 def priced(serve, said) -> Callable[..., str]:
-    """A service that answers with prices; `fault` says what it does instead, by the area of a row."""
+    """Provide a service that answers with prices; `fault` changes the answer by the area of a row."""
 
     def start(fault: Callable[[float, float], Any] = lambda _, price: price, **more: Any) -> str:
         def answering(asked: Any) -> Any:

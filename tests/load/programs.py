@@ -31,7 +31,7 @@ class Program:
         return self.name
 
     def at(self, script: Path) -> Program:
-        """The same with another script."""
+        """Return the same program with another script."""
         return replace(self, script=script)
 
     def command(self, *arguments: str) -> list[str]:

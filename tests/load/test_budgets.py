@@ -12,18 +12,18 @@ from ports import free_port
 from programs import K6, LOCUST, PROGRAMS, ROOT, Program
 from standin.service import Answer, Service
 
-from load_tests.budgets import Result, crossed
-from load_tests.workload import Budgets, Request
+from load_tests.budgets import RunTotals, crossed
+from load_tests.workload import Budgets, WorkloadRequest
 
 BUDGETS = Budgets(error_ratio=0.01, p99_milliseconds=200.0)
 ONE_VISIT = {"visits_per_second": 0, "visits_per_user": 1}
 EVERY = pytest.mark.parametrize("program", PROGRAMS, ids=str)
 
 
-def one_price_less(request: Request, answer: Answer) -> Answer:
-    """What forgets a house of every list."""
+def one_price_less(request: WorkloadRequest, answer: Answer) -> Answer:
+    """Remove the first house of every list."""
     status, kind, body = answer
-    if request.told != "prices" or request.houses == 1:
+    if request.checked != "prices" or request.houses == 1:
         return answer
     told = json.loads(body)
     return status, kind, json.dumps(told | {"predictions": told["predictions"][1:]}).encode()
@@ -32,20 +32,20 @@ def one_price_less(request: Request, answer: Answer) -> Answer:
 # -- the rule
 
 
-@pytest.mark.parametrize("result", [Result(100, 1, 200.0), Result(1, 0, 0.0)])
-def test_what_is_exactly_at_its_budget_is_within(result: Result) -> None:
+@pytest.mark.parametrize("result", [RunTotals(100, 1, 200.0), RunTotals(1, 0, 0.0)])
+def test_what_is_exactly_at_its_budget_is_within(result: RunTotals) -> None:
     assert list(crossed(result, BUDGETS)) == []
 
 
 def test_what_is_beyond_is_said_with_figure_and_budget() -> None:
-    assert list(crossed(Result(1000, 11, 210.0), BUDGETS)) == [
+    assert list(crossed(RunTotals(1000, 11, 210.0), BUDGETS)) == [
         "wrong or no answers: 11 of 1000 requests (1.1000%), budget 1.0000%",
         "p99: 210 ms, budget 200 ms",
     ]
 
 
 def test_nothing_measured_is_never_within() -> None:
-    assert "nothing was measured" in next(crossed(Result(0, 0, 0.0), Budgets(1.0, 1e9)))
+    assert "nothing was measured" in next(crossed(RunTotals(0, 0, 0.0), Budgets(1.0, 1e9)))
 
 
 # -- the programs

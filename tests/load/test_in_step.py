@@ -21,7 +21,7 @@ VISITS = {"visits_per_second": 0, "visits_per_user": VISITS_PER_USER}
 
 
 def mix() -> Counter[Asked]:
-    """What `VISITS_PER_USER` visits of every user of the workload ask."""
+    """Count the requests of `VISITS_PER_USER` visits by every user."""
     plan = workload.read()
     total = sum(kind.weight for kind in plan.kinds)
     found: Counter[Asked] = Counter()
@@ -70,7 +70,7 @@ def test_a_k6_script_that_is_out_of_step_is_noticed(
 
 @pytest.fixture
 def inspected() -> Callable[..., Mapping[str, Any]]:
-    """The options that k6 makes of the script, by `k6 inspect`."""
+    """Provide the options of the script from `k6 inspect`."""
 
     def inspect(**variables: object) -> Mapping[str, Any]:
         done = subprocess.run(

@@ -13,8 +13,8 @@ import pytest
 
 from load_tests import page, plot, samples, workload
 from load_tests.ledger import Ledger
-from load_tests.load import Load, Measured
-from load_tests.samples import Sample, percentile
+from load_tests.load import LoadProfile, MeasuredLoad
+from load_tests.samples import RequestSample, percentile
 from load_tests.workload import Budgets
 
 ROOT = Path(__file__).parents[2]
@@ -22,10 +22,10 @@ LEDGER = Ledger({"intake": {"stored": 18_000, "pruned": 0, "dropped": {}}}, 0)
 TIMES = [round(random.Random(3).lognormvariate(2, 1), 3) for _ in range(20_000)]
 
 
-def measured(name: str = "steady", workers: int = 2, times: list[float] = TIMES) -> Measured:
+def measured(name: str = "steady", workers: int = 2, times: list[float] = TIMES) -> MeasuredLoad:
     """One request each millisecond, every tenth a list of five that was answered wrongly."""
     found = tuple(
-        Sample(
+        RequestSample(
             1000.0 + i / 1000,
             "list" if i % 10 == 0 else "one house",
             time,
@@ -34,9 +34,9 @@ def measured(name: str = "steady", workers: int = 2, times: list[float] = TIMES)
         )
         for i, time in enumerate(times)
     )
-    load = Load(name, 20, 5.0, 20, Budgets(0, 500))
+    load = LoadProfile(name, 20, 5.0, 20, Budgets(0, 500))
     seconds, memory = {"api": 10.0, "worker": 2.0, "locust": 5.0}, {"api": 120_400_000, "worker": 90_000_000}
-    return Measured(load, workers, found, seconds, memory, 1.25, LEDGER)
+    return MeasuredLoad(load, workers, found, seconds, memory, 1.25, LEDGER)
 
 
 def cells(text: str) -> dict[str, list[str]]:
@@ -94,8 +94,8 @@ def test_samples_are_read_as_they_were_recorded(tmp_path: Path) -> None:
             )
     Events.quit[0](exit_code=0)
     assert samples.read(tmp_path / "samples.csv") == [
-        Sample(5.5, "list", 1.23456789, 4, ""),
-        Sample(5.5, "list", 1.23456789, 0, 'said "no", and\nleft'),
+        RequestSample(5.5, "list", 1.23456789, 4, ""),
+        RequestSample(5.5, "list", 1.23456789, 0, 'said "no", and\nleft'),
     ]
 
 
@@ -149,7 +149,7 @@ def test_every_option_and_variable_stands_on_the_page_with_its_default() -> None
 
 
 def lines(drawn: str) -> list[list[tuple[float, float]]]:
-    """The points of every line that is no legend's."""
+    """Return the points of every line but those of the legend."""
     found = re.findall(r'<polyline class="line\d" points="([^"]+)"/>\n', drawn)
     return [[tuple(map(float, point.split(","))) for point in one.split()] for one in found]  # type: ignore[misc]
 

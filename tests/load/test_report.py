@@ -48,7 +48,7 @@ class Reported:
     store: Path
 
     def ledger(self) -> Ledger:
-        """What `umbra status` says of the store now."""
+        """Run `umbra status`."""
         own = {
             "UMBRA_DATA_DIR": str(self.store.parent / "none"),
             "UMBRA_STORE_URL": sqlite_url(self.store),

@@ -11,7 +11,7 @@ import pytest
 
 from load_tests import visits, workload
 from load_tests.answers import fault, ids
-from load_tests.workload import Request, filled, marker
+from load_tests.workload import WorkloadRequest, filled, marker
 from model_package import schema
 from shadow import outcomes
 
@@ -22,7 +22,7 @@ ID = "0198c0de-7a11-7000-8000-0123456789ab"
 ANSWER = {"predictions": [{"id": ID, "price_dollars": 1.5}, {"id": ID, "price_dollars": 2}]}
 
 
-def parsed(one: Request) -> int:
+def parsed(one: WorkloadRequest) -> int:
     """How many houses or outcomes the API's own parsers find in a body; raises what they raise."""
     is_json = one.headers["Content-Type"] == "application/json"
     if one.path == visits.OUTCOMES:
@@ -30,7 +30,7 @@ def parsed(one: Request) -> int:
     return len((schema.parse_json if is_json else schema.parse_csv)(one.body.encode(), 1000).rows)
 
 
-def with_ids(one: Request) -> Request:
+def with_ids(one: WorkloadRequest) -> WorkloadRequest:
     return filled(one, [ID] * visits.MOST_SOLD, NOW)
 
 
@@ -42,7 +42,7 @@ def test_the_committed_file_is_what_the_visits_say_now(tmp_path: Path) -> None:
 
 def test_what_is_to_be_answered_can_be_read_and_what_is_to_be_refused_cannot() -> None:
     for one in ALL:
-        if one.told != "type":
+        if one.checked != "type":
             assert parsed(with_ids(one)) == one.expected
         elif one.status != 415:
             wrong = schema.MalformedBody if one.status == 400 else schema.InvalidRows
@@ -61,7 +61,7 @@ def test_every_user_has_something_of_its_own_to_ask() -> None:
     houses = [
         row
         for one in ALL
-        if one.told in ("prices", "lines") and one.houses == 1
+        if one.checked in ("prices", "lines") and one.houses == 1
         for row in schema.parse_json(one.body.encode(), 1).rows
     ]
     assert len({json.dumps(house) for house in houses}) == len(houses) > 100
@@ -89,8 +89,8 @@ def test_markers_become_ids_and_the_day_in_utc() -> None:
 # -- what is a right answer
 
 
-def asked(told: str, expected: int | str, status: int = 200) -> Request:
-    return Request("a", "POST", "/", {}, "", status, told, expected)
+def asked(told: str, expected: int | str, status: int = 200) -> WorkloadRequest:
+    return WorkloadRequest("a", "POST", "/", {}, "", status, told, expected)
 
 
 @pytest.mark.parametrize(
@@ -102,11 +102,11 @@ def asked(told: str, expected: int | str, status: int = 200) -> Request:
         (asked("type", "urn:x"), '{"type": "urn:x"}', '{"type": "urn:y"}'),
     ],
 )
-def test_the_right_answer_is_right_and_no_other(request_: Request, right: str, wrong: str) -> None:
+def test_the_right_answer_is_right_and_no_other(request_: WorkloadRequest, right: str, wrong: str) -> None:
     assert fault(request_, 200, right) is None
     for text in (wrong, "", "{}", "[]", "null", "<html>"):
         assert str(fault(request_, 200, text)).startswith(
-            f"expected {request_.told} {request_.expected}, got "
+            f"expected {request_.checked} {request_.expected}, got "
         )
     refusal = '{"type": "urn:y", "request_id": "another one each time"}'
     assert fault(request_, 503, refusal) == "expected status 200, got 503: urn:y"

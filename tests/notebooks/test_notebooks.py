@@ -90,7 +90,7 @@ def test_the_verdict_by_hand_is_the_same_on_postgres(
     store_url: str, filled: Settings, run: Run, tmp_path: Path
 ) -> None:
     there = replace(filled, data_dir=tmp_path / "data", models_dir=filled.models, store_url=store_url)
-    filled_store.fill(there, filled_store.END, town.Plan(looks=()))
+    filled_store.fill(there, filled_store.END, town.TownPlan(looks=()))
     assert succeeded(run(FOLDER / BY_HAND, there))
 
 

@@ -12,7 +12,7 @@ from engine.grafana import Grafana
 from engine.project import CORE, ROOT, Project, Traffic, run
 from harness.waiting import wait_until
 from smoke import grafana
-from smoke.check import Report
+from smoke.check import CheckReport
 from smoke.compose import Compose
 from smoke.site import Inside
 
@@ -48,7 +48,7 @@ def test_every_dashboard_has_data_soon_after_the_start(project: Project) -> None
     stand_in = Grafana(
         "prometheus", "http://127.0.0.1:9090", compose=compose, dashboards=ROOT / "grafana" / "dashboards"
     )
-    report = Report(io.StringIO(), seconds=100)
+    report = CheckReport(io.StringIO(), seconds=100)
     for uid in grafana.expected(stand_in.dashboards):
 
         def look(uid: str = uid) -> str:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from smoke.site import Site
+from smoke.site import HttpSite
 
 
 @dataclass
@@ -17,8 +17,8 @@ class Product:
     asked: list[tuple[str, str, dict[str, str], Any]] = field(default_factory=list)
     url: str = ""
 
-    def site(self, service: str, login: tuple[str, str] | None = None) -> Site:
-        return Site(service, self.url, login)
+    def site(self, service: str, login: tuple[str, str] | None = None) -> HttpSite:
+        return HttpSite(service, self.url, login)
 
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
         read = json.loads(body) if body else None

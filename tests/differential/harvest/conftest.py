@@ -22,7 +22,7 @@ FAR, AGAIN = 15, 40
 
 
 def house(chance: random.Random) -> Row:
-    """A house the schema allows; the last codes of a category are rare, and so is no value."""
+    """Draw a valid house; the last codes of a category and nulls are rare."""
     return {field.name: _value(field, chance) for field in FIELDS}
 
 
@@ -92,12 +92,12 @@ def asked() -> Asked:
 
 @pytest.fixture
 def filled(asked: Asked, store: Store) -> Store:
-    """A store of each kind in which forty of them were asked about again and again."""
+    """Provide a store of each kind in which forty houses recur."""
     fill(store, asked, [*range(len(asked.rows)), *(list(range(AGAIN)) * 3)])
     return store
 
 
 @pytest.fixture(scope="session")
 def put() -> Callable[..., None]:
-    """What fills a store."""
+    """Provide the function that fills a store."""
     return fill

@@ -40,7 +40,7 @@ class Patch:
 
 
 def build(patch: Patch, directory: Path) -> Path:
-    """A folder with a copy of the patched package: whoever has it first on the path runs that one."""
+    """Copy a patched package into a folder that goes first on the path."""
     shutil.copytree(_installed(patch.package), directory / patch.package)
     file = directory / patch.file
     text = file.read_text()
@@ -58,7 +58,7 @@ def _installed(package: str) -> Path:
 
 
 def _runs(module: str, code: Path) -> Path:
-    """The file from which a process would import a module."""
+    """Find the file from which a process would import a module."""
     asking = "import importlib.util, sys; print(importlib.util.find_spec(sys.argv[1]).origin)"
     return Path(_python(["-c", asking, module], code).stdout.strip())
 
@@ -124,7 +124,7 @@ def climb(code: Path, package: Path, levels: list[Level], *more: str) -> Seen:
 
 
 def artifact(original: Path, models: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
-    """A copy of an artifact with other files, its manifest made to fit: what no hash can tell."""
+    """Copy an artifact with other files and a matching manifest, which no hash can detect."""
     copy = models / original.parent.name / original.name
     shutil.copytree(original, copy)
     files = {path.name: path.read_bytes() for path in copy.iterdir() if path.name != MANIFEST}

@@ -23,7 +23,7 @@ HOUSES, SEED = 800, 3  # what the models of tests/differential are trained on
 
 @pytest.fixture(scope="session")
 def sales(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sales that `models` were trained on, as CSV."""
+    """Provide the sales that `models` were trained on, as CSV."""
     path, made = tmp_path_factory.mktemp("sales") / "sales.csv", synthetic(HOUSES, SEED)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [*NAMES, "sale_price"])
@@ -35,7 +35,7 @@ def sales(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def prepared(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory in which linear@1 is live."""
+    """Provide a data directory in which linear@1 is live."""
     data = tmp_path_factory.mktemp("prepared")
     prepare(models, data)
     return data
@@ -46,7 +46,7 @@ Start = Callable[..., Api]
 
 @pytest.fixture
 def start(models: Path, prepared: Path, tmp_path: Path) -> Iterator[Start]:
-    """Starts an API over a copy of the prepared directory; all of them end with the test."""
+    """Start an API over a copy of the prepared directory; all of them end with the test."""
     numbers = count()
     with ExitStack() as ends:
 
@@ -59,7 +59,7 @@ def start(models: Path, prepared: Path, tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture(scope="session")
 def api(models: Path, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """An API with one worker, of the code as it is."""
+    """Provide an unpatched API with one worker."""
     data = Path(shutil.copytree(prepared, tmp_path_factory.mktemp("api") / "data"))
     with serving(models, data, workers=1) as running:
         yield running

@@ -53,7 +53,7 @@ class KindCounts:
 def _compared(
     models: Path, api: Api, way: Strategy | None = None, told: dict[str, object] = ACCEPT
 ) -> list[Check]:
-    """The package as it is against the API, asked in some way."""
+    """Compare the unpatched package with the API by one strategy."""
     package, over_http = sides.open_side(str(models / "linear" / "1")), sides.open_side(api.url, told)
     return service(package, KindCounts(over_http, way) if way else over_http, QUESTIONS, TERMS)
 
@@ -75,7 +75,7 @@ def _reordered(one: Question) -> Question:
 
 
 def _spelled(side: Side, questions: Sequence[Question]) -> list[SideAnswer]:
-    """The rows as bodies in other words, where they are answered; a body has a list of answers."""
+    """Send rows that are answered as bodies in other words; a body has a list of answers."""
     asked = [one for one in questions if one.row is not None and one.kind in TOGETHER]
     said = {one.id: side.ask([_body(one)])[0] for one in asked}
     return [_row(said[one.id]) if one.id in said else side.ask([one])[0] for one in questions]

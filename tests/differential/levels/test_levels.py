@@ -161,7 +161,7 @@ def test_csv_bodies_hold_every_row_once_and_what_is_refused_alone() -> None:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The golden directory of this repository with few of its questions, recorded by the code of now."""
+    """Provide a golden directory with few questions, recorded by the present code."""
     directory = tmp_path_factory.mktemp("small") / "golden"
     directory.mkdir()
     shutil.copytree(golden.DIRECTORY / "models", directory / "models")
@@ -171,7 +171,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _copy(small: Path, directory: Path, factor: float = 1.0, artifact: str = "") -> Path:
-    """The same with other numbers, as another artifact would answer."""
+    """Change the golden answers as another artifact would."""
     directory.mkdir()
     shutil.copytree(golden.DIRECTORY / "models", directory / "models")
     questions.write(directory / golden.QUESTIONS, golden.read_questions(small))

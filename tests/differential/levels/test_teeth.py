@@ -36,7 +36,7 @@ def _up_to(level: Level) -> list[Level]:
 
 
 def _first(package: Path, level: Level, sales: Path, **more: object) -> Level | None:
-    """The first level that fails, of those up to `level`."""
+    """Run the levels up to `level` and return the first that fails."""
     suite = Suite(
         package,
         tolerances.read(),

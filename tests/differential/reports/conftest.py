@@ -32,7 +32,7 @@ def _header(source: str, sha256: str) -> RunHeader:
 
 
 def compared(rows: int = 1200, noise: float = 0.04, findings: int = 80) -> Check:
-    """A comparison of two models as it comes out of one that finds something."""
+    """Build a check with findings from two models."""
     chance = np.random.default_rng(4)
     a = np.exp(chance.normal(12, 0.4, rows))
     b = a * np.exp(chance.normal(0.01, noise, rows))
@@ -119,5 +119,5 @@ def found() -> tuple[Check, ...]:
 
 @pytest.fixture(scope="session")
 def hostile() -> str:
-    """A text that would be markup everywhere."""
+    """Provide a text that is markup in every report format."""
     return HOSTILE

@@ -21,7 +21,7 @@ Written = Callable[[Sequence[Check]], Path]
 
 @pytest.fixture
 def written(tmp_path: Path) -> Written:
-    """A file of these checks, which validates."""
+    """Provide a writer of valid JUnit files."""
 
     def make(checks: Sequence[Check]) -> Path:
         path = tmp_path / "junit.xml"

@@ -16,7 +16,7 @@ OURS = {"<details>", "</details>", "<summary>", "</summary>"}
 
 
 def parsed(text: str) -> tuple[list[str], list[str], set[str]]:
-    """The texts in code spans, all other texts, and the kinds of elements; as GitHub's dialect has it."""
+    """Parse GitHub Markdown into code spans, other texts and kinds of elements."""
     spans, texts, kinds = [], [], set()
     for block in MarkdownIt("commonmark").enable("table").parse(text):
         for one in [block, *(block.children or ())]:

@@ -124,7 +124,7 @@ _COLOURS = """() => [
 
 
 def _contrast(colours: list[list[list[int]]]) -> float:
-    """The least contrast of text and ground (WCAG 2.2, 1.4.3)."""
+    """Return the contrast of text and background (WCAG 2.2, 1.4.3)."""
 
     def luminance(colour: list[int]) -> float:
         parts = [c / 255 / 12.92 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in colour]

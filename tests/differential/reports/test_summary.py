@@ -98,7 +98,7 @@ def _whole(text: str) -> int:
 
 
 def shown(checks: Sequence[Check]) -> str:
-    """What is printed on a terminal."""
+    """Return the output on a terminal."""
     stream = io.StringIO()
     terminal.show(Console(file=stream, width=250, color_system=None), checks)
     return stream.getvalue()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from load_tests import workload
-from load_tests.workload import Request, marker
+from load_tests.workload import WorkloadRequest, marker
 
 # What each program says of itself and of its connection.
 OWN_HEADERS = {"host", "connection", "content-length"}
@@ -26,7 +26,7 @@ class Asked:
     body: str
 
 
-def expected(request: Request) -> Asked:
+def expected(request: WorkloadRequest) -> Asked:
     """How a request of the workload has to come."""
     headers = frozenset((name.lower(), value) for name, value in request.headers.items())
     return Asked(request.method, request.path, headers, request.body)
@@ -38,10 +38,10 @@ class Service:
 
     url: str = ""
     asked: list[Asked] = field(default_factory=list)
-    err: Callable[[Request, Answer], Answer] = lambda _, answer: answer
+    err: Callable[[WorkloadRequest, Answer], Answer] = lambda _, answer: answer
     _places: dict[str, int] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
-    _known: dict[Asked, Request] = field(
+    _known: dict[Asked, WorkloadRequest] = field(
         default_factory=lambda: {
             expected(one): one for kind in workload.read().kinds for visit in kind.visits for one in visit
         }
@@ -63,11 +63,11 @@ class Service:
                 body = body.replace(one, marker(self._places[one]))
         return re.sub(r"\d{4}-\d{2}-\d{2}", workload.TODAY, body) if "price_dollars" in body else body
 
-    def _right(self, request: Request) -> str:
-        if request.told in ("accepted", "type"):
-            return json.dumps({request.told: request.expected})
+    def _right(self, request: WorkloadRequest) -> str:
+        if request.checked in ("accepted", "type"):
+            return json.dumps({request.checked: request.expected})
         ids = [f"0198c0de-7a11-7000-8000-{next(self._numbers):012x}" for _ in range(request.houses)]
         self._places |= {one: place for place, one in enumerate(ids)}
-        if request.told == "lines":
+        if request.checked == "lines":
             return "prediction_id,price_dollars\r\n" + "".join(f"{one},180000.0\r\n" for one in ids)
         return json.dumps({"predictions": [{"id": one, "price_dollars": 180000.0} for one in ids]})

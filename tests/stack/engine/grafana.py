@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from smoke.document import Document
+from smoke.document import JsonDocument
 from smoke.site import Inside
 
 ITS_OWN = {"$__rate_interval": "60s", "$__interval": "15s", "$__range_s": "3600", "$__range": "1h"}
@@ -23,9 +23,9 @@ class Grafana(Inside):
 
     dashboards: Path = Path()
 
-    def json(self, method: str, path: str, body: Any = None) -> Document:
+    def json(self, method: str, path: str, body: Any = None) -> JsonDocument:
         """A dashboard by its uid, or the frames of one query."""
-        return Document(self._json(method, path, body), f"{method} {path}", self.logs())
+        return JsonDocument(self._json(method, path, body), f"{method} {path}", self.logs())
 
     def _json(self, method: str, path: str, body: Any) -> Any:
         if method == "GET":
