@@ -1,13 +1,13 @@
-"""The policy a candidate is judged by: read, checked, frozen, hashed."""
+"""The policy that a candidate is judged by: parse, check and hash it."""
 
 from shadow.policy.dimensions import Dimension, segments_of
 from shadow.policy.document import (
     SHIPPED,
     Policy,
-    chosen,
     default_text,
     demo_text,
     for_purpose,
+    load,
 )
 from shadow.policy.faults import InvalidPolicy
 
@@ -16,9 +16,9 @@ __all__ = [
     "Dimension",
     "InvalidPolicy",
     "Policy",
-    "chosen",
     "default_text",
     "demo_text",
     "for_purpose",
+    "load",
     "segments_of",
 ]

@@ -1,4 +1,4 @@
-"""What one key of a policy demands of another, and of the fields that a house has."""
+"""Checks of a policy's keys against each other and against the schema's fields."""
 
 from __future__ import annotations
 
@@ -13,64 +13,67 @@ from shadow.policy.tables import DeclaredDimension, Segments
 _DIMENSIONS = "segments.dimensions"
 
 
-def check(said: dict[str, Any]) -> None:
+def check(values: dict[str, Any]) -> None:
     """Compare keys with each other; raises InvalidPolicy."""
-    margin, cap = said["margin"], said["cap"]
+    margin, cap = values["margin"], values["cap"]
     if len(margin) != 1:
         raise InvalidPolicy("margin", margin, "either `relative` or `absolute`")
     if margin.get("absolute", 0.0) > cap / 2:
         raise InvalidPolicy("margin.absolute", margin["absolute"], f"at most half of cap, {cap / 2:g}")
-    if said["segments"]["margin"] > cap / 2:
+    if values["segments"]["margin"] > cap / 2:
         raise InvalidPolicy(
-            "segments.margin", said["segments"]["margin"], f"at most half of cap, {cap / 2:g}"
+            "segments.margin", values["segments"]["margin"], f"at most half of cap, {cap / 2:g}"
         )
-    _ascending("guardrails.price_range_dollars", said["guardrails"]["price_range_dollars"])
-    _ascending("drift.windows_days", said["drift"]["windows_days"])
+    _ascending("guardrails.price_range_dollars", values["guardrails"]["price_range_dollars"])
+    _ascending("drift.windows_days", values["drift"]["windows_days"])
 
 
 def declared(segments: Segments) -> tuple[Dimension, ...]:
-    """The dimensions as declared, compared with the fields of a house; raises InvalidPolicy."""
-    found = tuple(
-        _dimension(f"{_DIMENSIONS}.{name}", name, said) for name, said in segments.dimensions.items()
+    """Return the declared dimensions, checked against the schema's fields; raises InvalidPolicy."""
+    dimensions = tuple(
+        _dimension(f"{_DIMENSIONS}.{name}", name, declaration)
+        for name, declaration in segments.dimensions.items()
     )
-    names = [name for dimension in found for name in dimension.segments]
+    names = [name for dimension in dimensions for name in dimension.segments]
     if len(names) > segments.max:
         raise InvalidPolicy(
             _DIMENSIONS, f"{len(names)} segments", f"at most {segments.max} in all: {', '.join(names)}"
         )
-    return found
+    return dimensions
 
 
-def _dimension(key: str, name: str, said: DeclaredDimension) -> Dimension:
-    if [said.edges, said.groups, said.missing].count(None) != 2:
+def _dimension(key: str, name: str, declaration: DeclaredDimension) -> Dimension:
+    if [declaration.edges, declaration.groups, declaration.missing].count(None) != 2:
         raise InvalidPolicy(
-            key, said.model_dump(exclude_none=True), "one of edges, groups and missing = true"
+            key, declaration.model_dump(exclude_none=True), "one of edges, groups and missing = true"
         )
-    nullable, codes = _described(key, said)
-    if said.edges is not None:
-        return Dimension(name, said.by, edges=_edges(key, said.edges), nullable=nullable)
-    if said.groups is not None:
-        groups = _groups(key, said.groups, codes)
+    nullable, codes = _field_of(key, declaration)
+    if declaration.edges is not None:
+        return Dimension(name, declaration.by, edges=_edges(key, declaration.edges), nullable=nullable)
+    if declaration.groups is not None:
+        groups = _groups(key, declaration.groups, codes)
         rest = nullable or len(codes) > sum(len(group) for _, group in groups)
-        return Dimension(name, said.by, groups=groups, nullable=nullable, rest=rest)
-    return Dimension(name, said.by, missing=True, nullable=True)
+        return Dimension(name, declaration.by, groups=groups, nullable=nullable, rest=rest)
+    return Dimension(name, declaration.by, missing=True, nullable=True)
 
 
-def _described(key: str, said: DeclaredDimension) -> tuple[bool, tuple[str, ...]]:
-    """Whether what houses are divided by may be null, and its codes if it is a category."""
-    # Only when there is something to check: the schema takes 16 MB that most processes have no other use for.
+def _field_of(key: str, declaration: DeclaredDimension) -> tuple[bool, tuple[str, ...]]:
+    """Return whether the dimension's field may be null, and its codes if it is a category."""
+    # Imported when called: the schema takes 16 MB that most processes do not need.
     from model_package.schema import BY_NAME  # noqa: PLC0415
 
-    if said.by not in (LIVE_PRICE, AGE) and said.by not in BY_NAME:
-        raise InvalidPolicy(f"{key}.by", said.by, f"{LIVE_PRICE}, {AGE} or a field: {', '.join(BY_NAME)}")
-    field = BY_NAME.get(said.by)
+    if declaration.by not in (LIVE_PRICE, AGE) and declaration.by not in BY_NAME:
+        raise InvalidPolicy(
+            f"{key}.by", declaration.by, f"{LIVE_PRICE}, {AGE} or a field: {', '.join(BY_NAME)}"
+        )
+    field = BY_NAME.get(declaration.by)
     nullable, codes = (False, ()) if field is None else (field.nullable, field.categories)
-    if said.edges is not None and codes:
-        raise InvalidPolicy(f"{key}.edges", said.edges, f"groups: {said.by} is a category")
-    if said.groups is not None and not codes:
-        raise InvalidPolicy(f"{key}.groups", said.groups, f"edges: {said.by} is a number")
-    if said.missing and not nullable:
-        raise InvalidPolicy(f"{key}.missing", True, f"edges or groups: {said.by} is never null")
+    if declaration.edges is not None and codes:
+        raise InvalidPolicy(f"{key}.edges", declaration.edges, f"groups: {declaration.by} is a category")
+    if declaration.groups is not None and not codes:
+        raise InvalidPolicy(f"{key}.groups", declaration.groups, f"edges: {declaration.by} is a number")
+    if declaration.missing and not nullable:
+        raise InvalidPolicy(f"{key}.missing", True, f"edges or groups: {declaration.by} is never null")
     return nullable, codes
 
 

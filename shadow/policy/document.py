@@ -1,6 +1,6 @@
-"""The policy a candidate is judged by: a TOML file, frozen and hashed when its stream begins.
+"""The policy that a candidate is judged by: a TOML file, frozen and hashed when its stream begins.
 
-Every key has to be there, and no other: what was agreed on before the evidence came is then all in one file.
+Every key is required, and no other is allowed: everything fixed before the evidence is then in one file.
 `shadow/policies/default.toml` explains each key.
 """
 
@@ -27,13 +27,13 @@ from shadow.policy.tables import (
     Maturity,
     Minimum,
     Name,
+    PolicyTable,
     Segments,
     Switch,
-    Table,
     WorstDay,
     checked,
     number,
-    whole,
+    whole_number,
 )
 from shadow.records import Purpose
 
@@ -41,16 +41,16 @@ _SHIPPED = Path(__file__).parents[1] / "policies"
 SHIPPED = ("default", "demo")
 
 
-class Policy(Table):
-    """Everything a verdict depends on besides the evidence."""
+class Policy(PolicyTable):
+    """Everything that a verdict depends on besides the evidence."""
 
     name: Name
-    day_seconds: Annotated[int, whole("seconds", 1, 604_800)]
+    day_seconds: Annotated[int, whole_number("seconds", 1, 604_800)]
     loss: Annotated[Literal["abs_log"], checked(lambda value: value == "abs_log", '"abs_log"')]
     cap: Annotated[float, number("log units", 0.05, 2)]
     alpha: Annotated[float, number("share of worse candidates", 1e-6, 0.25)]
     alpha_budget: Switch
-    k_star: Annotated[int, whole("days", 2, 100_000)]
+    k_star: Annotated[int, whole_number("days", 2, 100_000)]
     fresh_days: Days
     horizon_days: Days
     watch_days: Days
@@ -71,8 +71,8 @@ class Policy(Table):
     def parse(cls, text: str) -> Self:
         """Read and check a policy; raises InvalidPolicy naming key, value and what was expected."""
         try:
-            given = tomllib.loads(text)
-            policy = cls.model_validate_json(json.dumps(given, default=repr))
+            values = tomllib.loads(text)
+            policy = cls.model_validate_json(json.dumps(values, default=repr))
         except tomllib.TOMLDecodeError as fault:
             raise InvalidPolicy("(the file)", str(fault), "TOML") from fault
         except ValidationError as fault:
@@ -83,18 +83,18 @@ class Policy(Table):
 
     @property
     def text(self) -> str:
-        """The file as it was given."""
+        """The text of the file."""
         return self._text
 
     @property
     def sha256(self) -> str:
-        """The hash of what the file says; comments, spaces and the order of keys do not change it."""
-        said = self.model_dump(mode="json", exclude_none=True)
-        return sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        """The hash of the file's values; comments, spaces and the order of keys do not change it."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        return sha256(json.dumps(values, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     @property
     def dimensions(self) -> tuple[Dimension, ...]:
-        """How houses are divided, in the order of the file."""
+        """The dimensions that divide rows into segments, in the order of the file."""
         return self._dimensions
 
     @property
@@ -103,33 +103,33 @@ class Policy(Table):
         return tuple(name for dimension in self.dimensions for name in dimension.segments)
 
     def alpha_of(self, number: int) -> float:
-        """The false promotions allowed the `number`-th candidate (from 1) against one live artifact."""
+        """Return the alpha of the `number`-th candidate (from 1) against one live artifact."""
         return self.alpha / (number * (number + 1)) if self.alpha_budget else self.alpha
 
     def margin_of(self, live_mean_loss: float) -> float:
-        """The margin delta in log units, given the live model's mean hold-out loss; below the cap."""
+        """Return the margin delta in log units, given the live model's mean hold-out loss; below the cap."""
         relative, absolute = self.margin.relative, self.margin.absolute
-        wanted = absolute if absolute is not None else (relative or 0.0) * live_mean_loss
-        return min(wanted, self.cap / 2)
+        margin = absolute if absolute is not None else (relative or 0.0) * live_mean_loss
+        return min(margin, self.cap / 2)
 
 
 def default_text() -> str:
-    """The default policy's file."""
+    """Return the text of the default policy's file."""
     return (_SHIPPED / "default.toml").read_text(encoding="utf-8")
 
 
 def demo_text() -> str:
-    """The file of the policy with seconds for days."""
+    """Return the text of the demo policy's file, in which days last seconds."""
     return (_SHIPPED / "demo.toml").read_text(encoding="utf-8")
 
 
 def for_purpose(purpose: Purpose) -> Policy:
-    """The policy by which candidates are judged there unless they are added with another one."""
-    return chosen("demo" if purpose is Purpose.DEMO else "default")
+    """Return the default policy of a data directory and store with this purpose."""
+    return load("demo" if purpose is Purpose.DEMO else "default")
 
 
-def chosen(name_or_file: str) -> Policy:
-    """The policy called `default` or `demo`, or that of a file; raises InvalidPolicy or OSError."""
+def load(name_or_file: str) -> Policy:
+    """Read the policy called `default` or `demo`, or a file; raises InvalidPolicy or OSError."""
     shipped = _SHIPPED / f"{name_or_file}.toml"
     path = shipped if name_or_file in SHIPPED else Path(name_or_file)
     try:
@@ -139,14 +139,14 @@ def chosen(name_or_file: str) -> Policy:
 
 
 def _invalid(fault: ValidationError) -> InvalidPolicy:
-    """The first thing that is wrong."""
+    """Return the first error."""
     error = fault.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in error["loc"])
+    key = ".".join(str(name) for name in error["loc"])
     match error["type"]:
         case "missing":
-            return InvalidPolicy(place, None, "a value; `umbra policy show` prints every key")
+            return InvalidPolicy(key, None, "a value; `umbra policy show` prints every key")
         case "extra_forbidden":
             return InvalidPolicy(
-                place, error["input"], "no such key; `umbra policy show` prints those there are"
+                key, error["input"], "no such key; `umbra policy show` prints those there are"
             )
-    return InvalidPolicy(place, error["input"], error["msg"].removeprefix("Input should be "))
+    return InvalidPolicy(key, error["input"], error["msg"].removeprefix("Input should be "))

@@ -1,10 +1,10 @@
-"""What can be wrong with a policy."""
+"""The error of a policy."""
 
 from __future__ import annotations
 
 
 class InvalidPolicy(ValueError):
-    """A policy with a key or a value that cannot be right."""
+    """A key or a value of a policy is wrong."""
 
     safe_to_log = True
 

@@ -12,9 +12,9 @@ SEGMENTS_MOST = 12
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 
 
-def checked(right: Callable[[Any], bool], expected: str) -> BeforeValidator:
+def checked(is_valid: Callable[[Any], bool], expected: str) -> BeforeValidator:
     def check(value: object) -> object:
-        if not right(value):
+        if not is_valid(value):
             raise PydanticCustomError("expected", "{words}", {"words": expected})
         return value
 
@@ -30,7 +30,7 @@ def number(unit: str, low: float, high: float) -> BeforeValidator:
     return checked(lambda value: _is_number(value) and low <= value <= high, f"{exactly} ({unit})")
 
 
-def whole(unit: str, low: int, high: int) -> BeforeValidator:
+def whole_number(unit: str, low: int, high: int) -> BeforeValidator:
     exactly = str(low) if low == high else f"a whole number from {low} to {high}"
     return checked(lambda value: type(value) is int and low <= value <= high, f"{exactly} ({unit})")
 
@@ -43,43 +43,43 @@ _NAME = "a name of at most 24 lower-case letters, digits, - and _"
 Name = Annotated[str, checked(_is_name, _NAME)]
 Switch = Annotated[bool, checked(lambda value: isinstance(value, bool), "true or false")]
 Share = Annotated[float, number("share", 0, 1)]
-Days = Annotated[int, whole("days", 1, 1_000_000)]
-Houses = Annotated[int, whole("houses", 1, 1_000_000_000)]
+Days = Annotated[int, whole_number("days", 1, 1_000_000)]
+Houses = Annotated[int, whole_number("houses", 1, 1_000_000_000)]
 Loss = Annotated[float, number("log units", 0, 1)]
 Dollars = Annotated[float, number("dollars", 0, 1e12)]
 
 
-class Table(BaseModel):
+class PolicyTable(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-class Margin(Table):
-    """How much worse is not worse: a share of the live model's mean hold-out loss, or log units."""
+class Margin(PolicyTable):
+    """How much worse a candidate may be: a share of the live model's mean hold-out loss, or log units."""
 
     relative: Share | None = None
     absolute: Loss | None = None
 
 
-class Bets(Table):
-    """Shares of its capital the betting key bets, geometric; `monitoring.statistics.sums.BETS` are these."""
+class Bets(PolicyTable):
+    """Stakes of the betting key as shares of its capital, as in `monitoring.statistics.sums.BETS`."""
 
     low: Annotated[float, number("share of the capital", 0.02, 0.02)]
     high: Annotated[float, number("share of the capital", 0.95, 0.95)]
-    count: Annotated[int, whole("bets", 10, 10)]
+    count: Annotated[int, whole_number("bets", 10, 10)]
 
 
-class Minimum(Table):
-    """The exposure before which nothing is decided in the candidate's favour."""
+class Minimum(PolicyTable):
+    """The exposure that a promotion needs."""
 
     entities: Houses
-    days: Annotated[int, whole("days", 2, 1_000_000)]
-    weekdays: Annotated[int, whole("times each weekday", 0, 1000)]
+    days: Annotated[int, whole_number("days", 2, 1_000_000)]
+    weekdays: Annotated[int, whole_number("times each weekday", 0, 1000)]
     coverage: Share
     per_segment: Houses
 
 
-class DeclaredDimension(Table):
-    """One dimension as declared."""
+class DeclaredDimension(PolicyTable):
+    """One declared dimension."""
 
     by: str
     edges: tuple[Annotated[float, number("dollars, years or the field's unit", -1e9, 1e9)], ...] | None = None
@@ -87,40 +87,40 @@ class DeclaredDimension(Table):
     missing: Literal[True] | None = None
 
 
-class Segments(Table):
-    """What has to be shown of parts of the houses, and which parts."""
+class Segments(PolicyTable):
+    """The segments, and what the evidence has to show in each."""
 
     margin: Annotated[float, number("log units", 0, 0.5)]
     min_share: Share
-    max: Annotated[int, whole("segments", 0, SEGMENTS_MOST)]
+    max: Annotated[int, whole_number("segments", 0, SEGMENTS_MOST)]
     dimensions: dict[Name, DeclaredDimension]
 
 
-class Maturity(Table):
-    """How old a day is when it counts."""
+class Maturity(PolicyTable):
+    """How old a day has to be before it counts."""
 
     quantile: Annotated[float, number("share of the delays", 0.5, 1)]
-    default_days: Annotated[int, whole("days", 0, 1_000_000)]
-    min_delays: Annotated[int, whole("outcomes", 1, 1_000_000)]
+    default_days: Annotated[int, whole_number("days", 0, 1_000_000)]
+    min_delays: Annotated[int, whole_number("outcomes", 1, 1_000_000)]
 
 
-class WorstDay(Table):
-    """What no mature day may look like."""
+class WorstDay(PolicyTable):
+    """The limit for the worst mature day."""
 
     mean: Annotated[float, number("log units", -1, 0)]
     houses: Houses
 
 
-class LatencyGuardrail(Table):
-    """How often the candidate may be slow."""
+class LatencyGuardrail(PolicyTable):
+    """The share of slow predictions that is allowed."""
 
     budget_seconds: Annotated[float, number("seconds", 1e-6, 3600)]
     share: Share
-    rows: Annotated[int, whole("measured houses", 1, 1_000_000_000)]
+    rows: Annotated[int, whole_number("measured houses", 1, 1_000_000_000)]
 
 
-class Guardrails(Table):
-    """Limits of bounded variables; the module says when one passes, fails or is unknown."""
+class Guardrails(PolicyTable):
+    """Limits of bounded variables; shadow.verdict.guardrails says when one passes, fails or is unknown."""
 
     errors: Share
     catastrophes: Share
@@ -132,16 +132,16 @@ class Guardrails(Table):
     require_proof: Switch
 
 
-class Drift(Table):
+class Drift(PolicyTable):
     """Whether and how drift keeps a candidate from being promoted."""
 
     gate: Switch
     windows_days: tuple[Days, Days]
-    min_houses: Annotated[int, whole("houses", 500, 1_000_000_000)]
+    min_houses: Annotated[int, whole_number("houses", 500, 1_000_000_000)]
 
 
-class Automation(Table):
-    """What is done without a person."""
+class Automation(PolicyTable):
+    """What Umbra does without a person."""
 
     promote: Switch
     rollback: Switch

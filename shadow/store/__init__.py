@@ -1,4 +1,4 @@
-"""All SQL: captures, observations, candidates and deployments, on SQLite and on Postgres alike."""
+"""All SQL of Umbra, for SQLite and Postgres alike."""
 
 from sqlalchemy import Connection
 

@@ -1,4 +1,4 @@
-"""Candidates: which models are scored in shadow, and how far each has come in each source."""
+"""Candidates: the models that are scored in shadow, and how far each has come in each source."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from shadow.store.database.tables import candidates, captures, cursors, deployme
 
 
 class CandidateConflict(ValueError):
-    """What was asked does not fit the candidates there are."""
+    """The request contradicts the candidates that exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """How far a candidate has come in one source that has `last_seq` captures."""
+    """How far a candidate has come in one source, whose last capture has the number `last_seq`."""
 
     source_id: int
     start_seq: int
@@ -28,7 +28,7 @@ class Cursor:
 
     @property
     def pending(self) -> int:
-        """Captures the candidate has not looked at yet."""
+        """Captures that the candidate has not passed yet."""
         return self.last_seq - self.seq
 
 
@@ -42,23 +42,12 @@ def add(
 ) -> Candidate:
     """Begin to score `model`, from `replay_from` on (None: from now); raises CandidateConflict.
 
-    The live model is no candidate: a model is not compared with itself. `policy` is the file it is to be
-    judged by (None: the default policy); raises InvalidPolicy.
+    The live model is no candidate: a model is not compared with itself. `policy` is the text of its policy
+    (None: the default policy); raises InvalidPolicy.
     """
-    if not 0 < sample <= 1:
-        raise CandidateConflict(f"a sample of {sample} is no share: expected more than 0 and at most 1")
-    if replay_from is not None and replay_from > now:
-        raise CandidateConflict(
-            f"there is nothing to replay from {replay_from:%Y-%m-%d %H:%M} UTC: it lies ahead"
-        )
+    _check_start(sample, replay_from, now)
     lock_deployments(connection)
-    if live(connection) == model:
-        raise CandidateConflict(
-            f"{model} is live: a model is not compared with itself; it becomes a candidate by itself as soon "
-            "as another one is live"
-        )
-    if any(candidate.model == model for candidate in present(connection)):
-        raise CandidateConflict(f"{model} is a candidate already; see `umbra candidates`")
+    _check_addable(connection, model)
     policy_sha256 = None if policy is None else hash_of(policy)
     values = {
         "name": model.name,
@@ -77,8 +66,27 @@ def add(
     return Candidate(added, model, sample, CandidateState.ACTIVE, replay_from, now, policy, policy_sha256)
 
 
+def _check_start(sample: float, replay_from: datetime | None, now: datetime) -> None:
+    if not 0 < sample <= 1:
+        raise CandidateConflict(f"a sample of {sample} is no share: expected more than 0 and at most 1")
+    if replay_from is not None and replay_from > now:
+        raise CandidateConflict(
+            f"there is nothing to replay from {replay_from:%Y-%m-%d %H:%M} UTC: it lies ahead"
+        )
+
+
+def _check_addable(connection: Connection, model: ModelRef) -> None:
+    if live(connection) == model:
+        raise CandidateConflict(
+            f"{model} is live: a model is not compared with itself; it becomes a candidate by itself as soon "
+            "as another one is live"
+        )
+    if any(candidate.model == model for candidate in present(connection)):
+        raise CandidateConflict(f"{model} is a candidate already; see `umbra candidates`")
+
+
 def present(connection: Connection) -> list[Candidate]:
-    """The candidates that have not been removed, in the order they were added."""
+    """List the candidates that have not been removed, in the order they were added."""
     rows = connection.execute(
         select(candidates).where(candidates.c.state != CandidateState.REMOVED).order_by(candidates.c.id)
     )
@@ -86,64 +94,64 @@ def present(connection: Connection) -> list[Candidate]:
 
 
 def lock_deployments(connection: Connection) -> None:
-    """Keep every decision about who is live waiting until this transaction ends; readers wait for nothing."""
+    """Make other decisions about the live model wait until this transaction ends; readers do not wait."""
     if connection.dialect.name == "postgresql":
-        # Lets new streams refer to deployments (ROW SHARE) meanwhile. SQLite has one writer as it is.
+        # New streams may refer to deployments (ROW SHARE) meanwhile. SQLite has one writer at a time.
         connection.exec_driver_sql("LOCK TABLE deployments IN SHARE ROW EXCLUSIVE MODE")
 
 
 def live(connection: Connection) -> ModelRef | None:
-    """The model of the newest deployment."""
-    named = select(deployments.c.live_name, deployments.c.live_version)
-    row = connection.execute(named.order_by(deployments.c.id.desc()).limit(1)).first()
+    """Return the model of the newest deployment; None when there is none."""
+    query = select(deployments.c.live_name, deployments.c.live_version)
+    row = connection.execute(query.order_by(deployments.c.id.desc()).limit(1)).first()
     return None if row is None else ModelRef(*row)
 
 
 def by_id(connection: Connection, candidate_id: int) -> Candidate | None:
-    """One candidate, removed or not."""
+    """Return a candidate, removed or not; None when the id is unknown."""
     row = connection.execute(select(candidates).where(candidates.c.id == candidate_id)).first()
     return None if row is None else _candidate(row)
 
 
 def set_state(connection: Connection, model: ModelRef, state: CandidateState) -> None:
     """Pause, resume or remove the candidate `model`; raises CandidateConflict when there is none."""
-    this = (
+    is_present = (
         (candidates.c.name == model.name)
         & (candidates.c.version == model.version)
         & (candidates.c.state != CandidateState.REMOVED)
     )
-    if connection.execute(update(candidates).where(this).values(state=state.value)).rowcount == 0:
+    if connection.execute(update(candidates).where(is_present).values(state=state.value)).rowcount == 0:
         raise CandidateConflict(f"{model} is not a candidate; `umbra candidates` lists them")
 
 
 def cursors_of(connection: Connection, candidate: Candidate) -> list[Cursor]:
-    """The candidate's place in every source; a source that has come since begins at its first capture."""
+    """List the candidate's cursor in every source; a source added later begins at its first capture."""
     known = {
         row.source_id: row
         for row in connection.execute(select(cursors).where(cursors.c.candidate_id == candidate.id))
     }
-    places = []
+    listed = []
     for source in connection.execute(select(sources).order_by(sources.c.id)):
         row = known.get(source.id)
         start, seq = (row.start_seq, row.seq) if row is not None else (0, 0)
-        places.append(Cursor(source.id, start, seq, source.last_seq))
-    return places
+        listed.append(Cursor(source.id, start, seq, source.last_seq))
+    return listed
 
 
 def move_cursor(connection: Connection, candidate: Candidate, cursor: Cursor, seq: int) -> bool:
-    """Move on to `seq`, unless somebody else has moved this cursor meanwhile; says whether it moved."""
-    this = (cursors.c.candidate_id == candidate.id) & (cursors.c.source_id == cursor.source_id)
-    moved = connection.execute(update(cursors).where(this & (cursors.c.seq == cursor.seq)).values(seq=seq))
-    if moved.rowcount == 1:
+    """Move the cursor to `seq` unless another process has moved it meanwhile; returns whether it moved."""
+    is_cursor = (cursors.c.candidate_id == candidate.id) & (cursors.c.source_id == cursor.source_id)
+    unmoved = is_cursor & (cursors.c.seq == cursor.seq)
+    if connection.execute(update(cursors).where(unmoved).values(seq=seq)).rowcount == 1:
         return True
-    if connection.execute(select(cursors.c.seq).where(this)).first() is not None:
+    if connection.execute(select(cursors.c.seq).where(is_cursor)).first() is not None:
         return False
     _begin_cursor(connection, candidate.id, cursor.source_id, cursor.start_seq, seq)
     return True
 
 
 def lag(connection: Connection, candidate: Candidate, now: datetime) -> tuple[int, float]:
-    """Captures the candidate has not passed yet, and the age of the oldest in seconds (0 when none)."""
+    """Return how many captures the candidate has yet to pass, and the age of the oldest in seconds (or 0)."""
     behind = [cursor for cursor in cursors_of(connection, candidate) if cursor.pending]
     # The next number may be gone: pruning leaves gaps.
     oldest = [
@@ -185,8 +193,8 @@ def _candidate(row: Row[tuple[object, ...]]) -> Candidate:
 
 
 def hash_of(policy: str | None) -> str:
-    """The SHA-256 of a policy's file (None: the default policy's); raises InvalidPolicy."""
-    # Only when asked: policies take memory that processes that only score have no other use for.
+    """Return the SHA-256 of a policy's text (None: the default policy's); raises InvalidPolicy."""
+    # Imported when called: policies take memory that processes which only score do not need.
     from shadow.policy import Policy, default_text  # noqa: PLC0415
 
     return Policy.parse(default_text() if policy is None else policy).sha256

@@ -1,4 +1,4 @@
-"""The way into the database: engine, transactions, and one error for every way it can be away."""
+"""Connections to the database: engine, transactions, and translation of its errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from shadow.records import Candidate, Deployment, Prediction
 from shadow.store import candidates, captures, deployments
 from shadow.store.database import errors, revision
-from shadow.store.database.errors import Kind, StoreRefused, StoreUnavailable, StoreUnfit, WrongStore
+from shadow.store.database.errors import ErrorKind, StoreRefused, StoreUnavailable, StoreUnfit, WrongStore
 from shadow.store.database.sqlite_file import SqliteFile
 
 _CONNECT_SECONDS = 3
@@ -34,7 +34,7 @@ _SESSION = f"""
 SET statement_timeout = {_STATEMENT_MILLISECONDS}; SET timezone = 'UTC'; SET jit = off;
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
 """
-"""Committed has to mean on the disk: a journal file is let go of once its captures are committed."""
+"""A commit has to be on the disk: a journal file is deleted once its captures are committed."""
 _CONNECTION = {
     "connect_timeout": _CONNECT_SECONDS,
     "application_name": "umbra",
@@ -43,11 +43,11 @@ _CONNECTION = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
-"""What libpq is asked for unless the store's address asks for something else."""
+"""Options of libpq, unless the store's address overrides them."""
 
 
 class Store:
-    """Captures, observations, candidates and deployments.
+    """The database of one Umbra.
 
     Every method may raise StoreUnavailable, or StoreUnfit while the database or its tables are not as Umbra
     needs them.
@@ -62,7 +62,7 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection for reading: all its queries see the same moment."""
+        """Open a connection for reading: all its queries see the same moment."""
         engine = self._engine
         if engine.dialect.name == "postgresql":
             engine = engine.execution_options(isolation_level="REPEATABLE READ")
@@ -73,7 +73,7 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction: all of it is committed, or none."""
+        """Open a transaction: all of it is committed, or none."""
         with self._translated():
             self._check()
             with self._write() as connection:
@@ -81,34 +81,34 @@ class Store:
 
     @contextmanager
     def inspecting(self) -> Iterator[Connection]:
-        """A connection for reading a store whose tables may be of any revision, or not there yet."""
+        """Open a connection for reading a store whose tables may be of any revision, or missing."""
         with _translated(self._where), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
     def migrating(self) -> Iterator[Connection]:
-        """A transaction that may change the tables, of whatever revision they are."""
+        """Open a transaction that may change the tables, of whatever revision they are."""
         with _translated(self._where), self._write() as connection:
             yield connection
         self._is_checked = False
 
     def prediction(self, capture_id: UUID) -> Prediction | None:
-        """Look up one answered house with every observation of it."""
+        """Return a capture with every observation and outcome of it; None when it is not stored."""
         with self.reading() as connection:
             return captures.prediction(connection, capture_id)
 
     def candidates(self) -> list[Candidate]:
-        """The candidates that have not been removed, in the order they were added."""
+        """List the candidates that have not been removed, in the order they were added."""
         with self.reading() as connection:
             return candidates.present(connection)
 
     def deployment(self) -> Deployment | None:
-        """The newest deployment, or None when no model has ever been live."""
+        """Return the newest deployment, or None when no model has ever been live."""
         with self.reading() as connection:
             return deployments.newest(connection)
 
     def close(self) -> None:
-        """Give every connection back."""
+        """Close every connection."""
         self._engine.dispose()
 
     def _write(self) -> Any:
@@ -116,7 +116,7 @@ class Store:
         return self._engine.execution_options(umbra_writes=True).begin()
 
     def _check(self) -> None:
-        """Refuse tables of another Umbra, once: what has begun on them goes on while they are migrated."""
+        """Refuse tables of another Umbra, once: a running process continues while they are migrated."""
         if not self._is_checked:
             with self._engine.connect() as connection:
                 revision.refuse_other(connection)
@@ -124,7 +124,7 @@ class Store:
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """As `_translated`; of tables that lack something, say first whether they are of another Umbra."""
+        """Translate errors; for a missing table or column, refuse tables of another Umbra first."""
         try:
             with _translated(self._where):
                 yield
@@ -135,39 +135,39 @@ class Store:
 
 
 class _MissingShape(StoreUnavailable):
-    """A table or column is not there."""
+    """A table or column is missing."""
 
 
 @contextmanager
 def _translated(where: str) -> Iterator[None]:
-    """Raise errors of the database as those of this package; `where` is said with what it says."""
+    """Raise errors of the database as those of this package; `where` is appended to the message."""
     try:
         yield
     except PoolTimeout as fault:
-        raise StoreUnavailable(errors.words(fault)) from fault
-    except UnicodeError as fault:  # a text that no UTF-8 holds, such as half of a surrogate pair
+        raise StoreUnavailable(errors.message_of(fault)) from fault
+    except UnicodeError as fault:  # a text that UTF-8 cannot encode, such as half of a surrogate pair
         raise StoreRefused(type(fault).__name__) from fault
     except DBAPIError as fault:
         kind = errors.kind_of(fault)
-        if kind is Kind.DEFECT:
+        if kind is ErrorKind.DEFECT:
             raise
-        if kind is Kind.REFUSED:
-            raise StoreRefused(errors.refusal(fault)) from fault
-        raise _AS[kind](errors.words(fault) + where) from fault
+        if kind is ErrorKind.REFUSED:
+            raise StoreRefused(errors.refusal_of(fault)) from fault
+        raise _AS[kind](errors.message_of(fault) + where) from fault
 
 
-_AS = {Kind.AWAY: StoreUnavailable, Kind.UNFIT: StoreUnfit, Kind.SHAPE: _MissingShape}
+_AS = {ErrorKind.AWAY: StoreUnavailable, ErrorKind.UNFIT: StoreUnfit, ErrorKind.SHAPE: _MissingShape}
 
 
 def open_store(url: str) -> Store:
-    """Make the store of `url`; connects when first used, and makes no database: see schema.migrate."""
+    """Open the store of `url`; connects when first used, and creates no database: see schema.migrate."""
     address = make_url(url)
     sqlite = address.get_backend_name() == "sqlite"
     return Store(_sqlite(address) if sqlite else _postgres(address), url)
 
 
 def sqlite_path(url: str) -> Path | None:
-    """The file of an SQLite store; None of a server's."""
+    """Return the file of an SQLite store; None for a server."""
     address = make_url(url)
     is_file = address.get_backend_name() == "sqlite"
     return Path(address.database or "") if is_file else None
@@ -191,7 +191,7 @@ def _sqlite(address: URL) -> Engine:
 def _postgres(address: URL) -> Engine:
     engine = create_engine(
         address.set(drivername="postgresql+psycopg2"),
-        hide_parameters=True,  # they are houses, and errors go into logs
+        hide_parameters=True,  # they are rows, and errors go into logs
         pool_size=2,
         max_overflow=4,
         pool_timeout=_CONNECT_SECONDS,
@@ -199,12 +199,12 @@ def _postgres(address: URL) -> Engine:
         connect_args={name: value for name, value in _CONNECTION.items() if name not in address.query},
     )
     event.listen(engine, "connect", _prepare_postgres)
-    event.listen(engine, "handle_error", _give_up_read_only)
+    event.listen(engine, "handle_error", _close_read_only_session)
     return engine
 
 
 def _open_sqlite(path: Path, file: SqliteFile) -> sqlite3.Connection:
-    """Open a database that is there: one that is not would be made, empty, by whoever only looks."""
+    """Open an existing database: SQLite would create a missing one, empty, even for a reader."""
     try:
         mode = path.stat().st_mode
     except OSError as fault:
@@ -214,7 +214,7 @@ def _open_sqlite(path: Path, file: SqliteFile) -> sqlite3.Connection:
         ) from fault
     if not stat.S_ISREG(mode):
         raise StoreUnfit(f"unable to open database file {path}: it is not a file; see UMBRA_STORE_URL")
-    file.clear_way()
+    file.set_aside_old_log()
     return sqlite3.connect(
         f"file:{quote(str(path))}?mode=rw", uri=True, timeout=_LOCK_SECONDS, check_same_thread=False
     )
@@ -242,8 +242,8 @@ def _prepare_postgres(connection: Any, _record: object) -> None:
     connection.autocommit = False
 
 
-def _give_up_read_only(context: ExceptionContext) -> None:
-    """Close a session that may not write: it goes on so when the database may be written again."""
+def _close_read_only_session(context: ExceptionContext) -> None:
+    """Close a read-only session: it would stay read-only when the database can be written again."""
     if isinstance(fault := context.sqlalchemy_exception, DBAPIError) and errors.is_read_only(fault):
         context.is_disconnect = True
 
@@ -257,14 +257,15 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         connection.close()
         raise WrongStore(f"the database's encoding is {encoding}; expected UTF-8: make a new database")
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
-        connection.execute("PRAGMA journal_mode=WAL")  # of ours alone: whoever only looks changes nothing
+        # Of an Umbra store alone: opening another database changes nothing.
+        connection.execute("PRAGMA journal_mode=WAL")
     for pragma in ("synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_LOCK_SECONDS * 1000}"):
         connection.execute(f"PRAGMA {pragma}")
-    _lend_math(connection)
+    _add_math_functions(connection)
 
 
-def _lend_math(connection: Any) -> None:
-    """Give an SQLite that was built without mathematical functions those that evidence needs."""
+def _add_math_functions(connection: Any) -> None:
+    """Add the mathematical functions that evidence needs to an SQLite that was built without them."""
     try:
         connection.execute("SELECT ln(1), floor(1)").fetchone()
     except sqlite3.OperationalError:

@@ -1,7 +1,7 @@
-"""The ledger (promise P3): every eligible house of a candidate in exactly one state.
+"""The ledger (promise P3): every eligible row of a candidate is in exactly one state.
 
-Every number is counted from rows, never kept as a running total, so that a wrong cursor, a lost
-observation or one written twice shows as a ledger that does not add up.
+Every number is counted from rows, never stored as a running total, so that a wrong cursor, a lost observation
+or one stored twice shows as a ledger that does not balance.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from shadow.store.database.tables import captures, drops, observations, sources
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What came in over all sources: houses stored, and houses dropped by reason.
+    """Rows of all sources: stored captures, and dropped rows by reason.
 
     `numbered` is how many captures the sources have numbered; each must be `stored` or `pruned`.
     """
@@ -42,13 +42,13 @@ class Intake:
 
     @property
     def balances(self) -> bool:
-        """Whether every number given out has its capture, or had it until that was pruned."""
+        """Whether every number belongs to a capture that is stored or was pruned."""
         return self.numbered == self.stored + self.pruned
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One candidate's ledger. `eligible` counts answered houses since it was added, dropped ones too."""
+    """One candidate's ledger. `eligible` counts answered rows since it was added, dropped ones too."""
 
     candidate: Candidate
     eligible: int
@@ -74,18 +74,19 @@ class Account:
 
     @property
     def missing(self) -> int:
-        """Houses in no state (positive) or in more than one (negative)."""
+        """Rows in no state (positive) or in more than one (negative)."""
         return self.eligible - sum(self.by_state().values())
 
     @property
     def balances(self) -> bool:
-        """Whether every eligible house is in exactly one state."""
+        """Whether every eligible row is in exactly one state."""
         return self.missing == 0
 
 
 def intake(connection: Connection) -> Intake:
-    """Count what came in."""
-    totals = select(*(func.coalesce(func.sum(one), 0) for one in (sources.c.last_seq, sources.c.pruned)))
+    """Count the rows of all sources."""
+    columns = sources.c.last_seq, sources.c.pruned
+    totals = select(*(func.coalesce(func.sum(column), 0) for column in columns))
     numbered, pruned = connection.execute(totals).one()
     stored = select(func.count()).select_from(_rows(connection, captures))
     return Intake(
@@ -95,71 +96,72 @@ def intake(connection: Connection) -> Intake:
 
 def account(connection: Connection, candidate: Candidate) -> Account:
     """Count one candidate's ledger."""
-    houses = _rows(connection, captures)
-    places = cursors_of(connection, candidate)
+    rows = _rows(connection, captures)
+    cursors = cursors_of(connection, candidate)
     states = _observed(connection, candidate)
     dropped = _dropped(connection, candidate.replay_from or candidate.added_at)
-    captured = [_within(houses, place, place.start_seq, None) for place in places]
+    captured = [_is_between(rows, cursor, cursor.start_seq, None) for cursor in cursors]
     return Account(
         candidate=candidate,
-        eligible=_count(connection, houses, captured) + sum(dropped.values()),
+        eligible=_count(connection, rows, captured) + sum(dropped.values()),
         scored=states.pop((ObservationState.SCORED, None), 0),
-        sampled_out=_sampled_out(connection, houses, candidate, places),
+        sampled_out=_sampled_out(connection, rows, candidate, cursors),
         failed={str(reason): count for (_, reason), count in states.items()},
         dropped=dropped,
-        pending=_pending(connection, houses, places),
+        pending=_pending(connection, rows, cursors),
     )
 
 
 def _rows(connection: Connection, table: Table) -> FromClause:
-    """The table with what a prune has taken off it and not dropped yet."""
-    taken_off = [one.name for one in partitions.detached(connection) if one.table == table.name]
-    if not taken_off:
+    """Select the rows of a table and of its partitions that a prune has detached and not dropped yet."""
+    detached = [
+        partition.name for partition in partitions.detached(connection) if partition.table == table.name
+    ]
+    if not detached:
         return table
-    tables = [table, *(table.to_metadata(MetaData(), name=name) for name in taken_off)]
-    return union_all(*(select(*one.c) for one in tables)).subquery()
+    tables = [table, *(table.to_metadata(MetaData(), name=name) for name in detached)]
+    return union_all(*(select(*partition.c) for partition in tables)).subquery()
 
 
 def _sampled_out(
-    connection: Connection, houses: FromClause, candidate: Candidate, places: list[Cursor]
+    connection: Connection, rows: FromClause, candidate: Candidate, cursors: list[Cursor]
 ) -> int:
     if candidate.sample == 1:
         return 0
     passed = [
-        and_(_within(houses, place, place.start_seq, place.seq), houses.c.sample_key >= candidate.sample)
-        for place in places
+        and_(_is_between(rows, cursor, cursor.start_seq, cursor.seq), rows.c.sample_key >= candidate.sample)
+        for cursor in cursors
     ]
-    return _count(connection, houses, passed)
+    return _count(connection, rows, passed)
 
 
-def _pending(connection: Connection, houses: FromClause, places: list[Cursor]) -> int:
-    """Captures beyond the cursors, counted from rows too: what was pruned leaves gaps in the numbers.
+def _pending(connection: Connection, rows: FromClause, cursors: list[Cursor]) -> int:
+    """Count the captures beyond the cursors, from rows too: a prune leaves gaps in the numbers.
 
     A cursor that is ahead of its source counts below zero.
     """
-    ahead = sum(min(0, place.pending) for place in places)
-    return ahead + _count(
-        connection, houses, [_within(houses, place, place.seq, None) for place in places if place.pending > 0]
-    )
+    ahead = sum(min(0, cursor.pending) for cursor in cursors)
+    beyond = [_is_between(rows, cursor, cursor.seq, None) for cursor in cursors if cursor.pending > 0]
+    return ahead + _count(connection, rows, beyond)
 
 
-def _within(houses: FromClause, place: Cursor, after: int, up_to: int | None) -> ColumnElement[bool]:
-    here = and_(houses.c.source_id == place.source_id, houses.c.seq > after)
-    return here if up_to is None else and_(here, houses.c.seq <= up_to)
+def _is_between(rows: FromClause, cursor: Cursor, after: int, up_to: int | None) -> ColumnElement[bool]:
+    beyond = and_(rows.c.source_id == cursor.source_id, rows.c.seq > after)
+    return beyond if up_to is None else and_(beyond, rows.c.seq <= up_to)
 
 
-def _count(connection: Connection, houses: FromClause, conditions: list[ColumnElement[bool]]) -> int:
+def _count(connection: Connection, rows: FromClause, conditions: list[ColumnElement[bool]]) -> int:
     if not conditions:
         return 0
-    return connection.execute(select(func.count()).select_from(houses).where(or_(*conditions))).scalar_one()
+    return connection.execute(select(func.count()).select_from(rows).where(or_(*conditions))).scalar_one()
 
 
 def _observed(connection: Connection, candidate: Candidate) -> dict[tuple[str, str | None], int]:
-    answers = _rows(connection, observations)
+    stored = _rows(connection, observations)
     rows = connection.execute(
-        select(answers.c.state, answers.c.reason, func.count())
-        .where(answers.c.candidate_id == candidate.id)
-        .group_by(answers.c.state, answers.c.reason)
+        select(stored.c.state, stored.c.reason, func.count())
+        .where(stored.c.candidate_id == candidate.id)
+        .group_by(stored.c.state, stored.c.reason)
     )
     return {(state, reason): count for state, reason, count in rows}
 
@@ -168,4 +170,4 @@ def _dropped(connection: Connection, since: datetime | None) -> dict[str, int]:
     query = select(drops.c.reason, func.sum(drops.c.houses)).group_by(drops.c.reason).order_by(drops.c.reason)
     if since is not None:
         query = query.where(drops.c.recorded_at >= since)
-    return {reason: int(houses) for reason, houses in connection.execute(query)}
+    return {reason: int(count) for reason, count in connection.execute(query)}

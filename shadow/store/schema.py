@@ -1,4 +1,4 @@
-"""Brings a database to the shape of tables.py, by the migrations beside this file."""
+"""Schema: bring a database to the shape of tables.py, by the migrations beside this file."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from shadow.store.database.errors import StoreUnavailable
 
 
 def migrate(store: Store) -> None:
-    """Apply every migration that is missing; running it again changes nothing. Raises StoreUnavailable.
+    """Apply every missing migration; a second call changes nothing. Raises StoreUnavailable.
 
-    On Postgres one migration runs at a time, whoever starts it.
+    On Postgres one migration runs at a time, whichever process starts it.
     """
     path = sqlite_path(store.url)
     if path is not None:
@@ -27,9 +27,9 @@ def migrate(store: Store) -> None:
             if connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "on":
                 raise StoreUnavailable("the database is read-only for now; a standby, or being maintained")
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7031942)")
-        here = revision.current(connection)
-        if here is not None:
-            revision.refuse_newer(here)
+        current = revision.current(connection)
+        if current is not None:
+            revision.refuse_newer(current)
         config = Config()
         config.set_main_option("script_location", _escaped(Path(__file__).with_name("migrations")))
         config.attributes["connection"] = connection
@@ -37,7 +37,7 @@ def migrate(store: Store) -> None:
 
 
 def _make_file(path: Path) -> None:
-    """Make an empty SQLite database where there is none, in the mode that lets readers read on."""
+    """Make a missing SQLite database, empty, in the mode in which writers do not block readers."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -50,4 +50,4 @@ def _make_file(path: Path) -> None:
 
 
 def _escaped(path: Path) -> str:
-    return str(path).replace("%", "%%")  # to the configuration's reader a lone % begins a name
+    return str(path).replace("%", "%%")  # the configuration's parser takes a single % for the start of a name

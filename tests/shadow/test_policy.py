@@ -10,7 +10,7 @@ import pytest
 
 from model_package.schema import EXAMPLE
 from monitoring.statistics.sums import BETS
-from shadow.policy import Dimension, InvalidPolicy, Policy, chosen, default_text, demo_text, segments_of
+from shadow.policy import Dimension, InvalidPolicy, Policy, default_text, demo_text, load, segments_of
 from shadow.policy.tables import SEGMENTS_MOST
 
 DEFAULT = Policy.parse(default_text())
@@ -184,11 +184,11 @@ def test_the_margin_is_a_share_of_the_live_models_loss_or_what_the_policy_says()
 
 
 def test_a_policy_is_chosen_by_name_or_by_file(tmp_path: Path) -> None:
-    assert chosen("default").text == default_text()
-    assert chosen("demo").text == demo_text()
+    assert load("default").text == default_text()
+    assert load("demo").text == demo_text()
     mine = tmp_path / "mine.toml"
     mine.write_text(with_('"default"', '"mine"'), encoding="utf-8")
-    assert chosen(str(mine)).name == "mine"
+    assert load(str(mine)).name == "mine"
     mine.write_bytes(b"\xff\xfe")
     with pytest.raises(InvalidPolicy, match="UTF-8"):
-        chosen(str(mine))
+        load(str(mine))

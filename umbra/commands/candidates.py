@@ -67,7 +67,7 @@ def add(model: str, sample: float, replay_from: datetime | None, policy_name: st
     """
     settings = Settings.from_environment()
     reference = ModelRef.parse(model)
-    chosen = None if policy_name is None else policy.chosen(policy_name)
+    chosen = None if policy_name is None else policy.load(policy_name)
     artifact.verify(artifact.existing(settings.models, reference))
     with open_store(settings.store).writing() as connection:
         judged_by = _judged_by(chosen, purposes.find(connection))

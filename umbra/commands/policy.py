@@ -26,7 +26,7 @@ def show(name: str) -> None:
 
     Example: umbra policy show demo
     """
-    terminal.say_lines(policies.chosen(name).text)
+    terminal.say_lines(policies.load(name).text)
 
 
 @policy.command()
@@ -36,6 +36,6 @@ def check(file: str) -> None:
 
     Example: umbra policy check mine.toml
     """
-    chosen = policies.chosen(file)
+    chosen = policies.load(file)
     segments = ", ".join(chosen.segment_names) or "none"
     terminal.say(f"{chosen.name}: {chosen.sha256}", f"segments: {segments}")

@@ -1,1 +1,1 @@
-"""What differs between SQLite and PostgreSQL: tables, dialects, bulk inserts, partitions, errors."""
+"""Tables, and the differences between SQLite and PostgreSQL: dialects, bulk inserts, partitions, errors."""

@@ -1,7 +1,7 @@
-"""Many rows in one go: COPY on Postgres, one prepared statement on SQLite.
+"""Bulk inserts: COPY on Postgres, one prepared statement on SQLite.
 
-Values are written by their Python type, once per value, past SQLAlchemy's processing of parameters: that
-alone would cost more than the rest of ingest. What is written here is read back through the tables' types.
+Values are encoded by their Python type, without SQLAlchemy's processing of parameters: that alone would cost
+more than the rest of ingest. Readers read the same values through the tables' types.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def insert(connection: Connection, table: Table, rows: Rows) -> None:
 
 def _insert(connection: Connection, table: Table, rows: Rows) -> None:
     columns = list(rows[0])
-    places = ", ".join("?" * len(columns))
+    parameters = ", ".join("?" * len(columns))
     connection.exec_driver_sql(
-        f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({places})",  # noqa: S608 - our own names
-        [tuple(_written(row, _SQLITE)) for row in rows],
+        f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({parameters})",  # noqa: S608 - our own names
+        [tuple(_encoded(row, _SQLITE)) for row in rows],
     )
 
 
@@ -51,22 +51,22 @@ def _copy(connection: Connection, table: Table, rows: Rows) -> None:
     driver: Any = connection.dialect.loaded_dbapi
     try:
         cursor.copy_expert(f"COPY {table.name} ({names}) FROM STDIN", _Lines(rows))
-    except driver.Error as fault:  # what a raw cursor raises, SQLAlchemy does not see
+    except driver.Error as fault:  # SQLAlchemy does not translate errors of a raw cursor
         raise DBAPIError.instance(f"COPY {table.name}", None, fault, driver.Error) from fault
 
 
 class _Lines:
-    """Rows as a file in the text format of COPY, made while it is read: the server works meanwhile."""
+    """Rows as a file in the text format of COPY, encoded while the server reads it."""
 
     def __init__(self, rows: Rows) -> None:
-        self._lines = ("\t".join(_written(row, _TEXT)) + "\n" for row in rows)
+        self._lines = ("\t".join(_encoded(row, _TEXT)) + "\n" for row in rows)
 
     def read(self, _size: int = -1) -> bytes:
-        """The next lines; nothing at the end."""
+        """Return the next lines; nothing at the end."""
         return "".join(islice(self._lines, _COPY_ROWS)).encode()
 
 
-def _written(row: Mapping[str, Any], writers: Writers) -> list[Any]:
+def _encoded(row: Mapping[str, Any], writers: Writers) -> list[Any]:
     try:
         return [writers[type(value)](value) for value in row.values()]
     except KeyError as fault:

@@ -1,4 +1,4 @@
-"""Where the databases differ in what evidence needs: expressions, and inserts that may meet a row."""
+"""Expressions and conditional inserts in the dialect of either database."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sqlalchemy.sql.functions import FunctionElement
 FieldType: TypeAlias = Float[float] | Text
 NUMBER, TEXT = Float(53), Text()
 _HEX = "0123456789abcdef"
-_PATIENCE_SECONDS = 600
+_LONG_QUERY_SECONDS = 600
 _DIGITS = 12  # of a UUIDv7 that hold its time
 
 
@@ -49,25 +49,25 @@ def _milliseconds_of_text(element: Milliseconds, compiler: SQLCompiler, **how: A
     # SQLite reads no hexadecimal text as a number.
     capture_id = compiler.process(element.clauses, **how)
     digits = (
-        f"((instr('{_HEX}', substr({capture_id}, {place + 1}, 1)) - 1) << {4 * (_DIGITS - 1 - place)})"
-        for place in range(_DIGITS)
+        f"((instr('{_HEX}', substr({capture_id}, {index + 1}, 1)) - 1) << {4 * (_DIGITS - 1 - index)})"
+        for index in range(_DIGITS)
     )
     return f"({' + '.join(digits)})"
 
 
-def with_fields(rows: FromClause, inputs: str, wanted: Mapping[str, FieldType], database: str) -> Select[Any]:
-    """`rows` with fields of the JSON column `inputs` as `field_...`; null where there is none.
+def with_fields(rows: FromClause, inputs: str, types: Mapping[str, FieldType], database: str) -> Select[Any]:
+    """Add fields of the JSON column `inputs` to `rows` as `field_...`; null where there is none.
 
-    Postgres reads the text once per field, unless it is asked for all of them at once.
+    Postgres parses the text once per field, unless one expression reads all of them.
     """
-    if database == "postgresql" and wanted:
-        columns = (column(name, kind) for name, kind in wanted.items())
+    if database == "postgresql" and types:
+        columns = (column(name, kind) for name, kind in types.items())
         read = (
             func.json_to_record(rows.c[inputs]).table_valued(*columns).render_derived("read", with_types=True)
         )
-        found = select(rows, *(read.c[name].label(f"field_{name}") for name in wanted))
-        return found.select_from(rows.join(read, true()))
-    return select(rows, *(_field(rows.c[inputs][name], name, kind) for name, kind in wanted.items()))
+        query = select(rows, *(read.c[name].label(f"field_{name}") for name in types))
+        return query.select_from(rows.join(read, true()))
+    return select(rows, *(_field(rows.c[inputs][name], name, kind) for name, kind in types.items()))
 
 
 def _field(value: Any, name: str, kind: FieldType) -> ColumnElement[Any]:
@@ -76,26 +76,26 @@ def _field(value: Any, name: str, kind: FieldType) -> ColumnElement[Any]:
 
 
 def fenced(query: Select[Any], name: str) -> FromClause:
-    """`query` as rows whose columns are computed once, however often they are used.
+    """Make a subquery whose columns are computed once, however often they are used (OFFSET 0).
 
-    Without the fence the planner would put each column's expression in the place of its name.
+    Without this optimization fence the planner would inline each column's expression where its name is used.
     """
     return query.offset(0).subquery(name)
 
 
 def day_of(capture_id: ColumnElement[Any], day_seconds: int) -> ColumnElement[int]:
-    """The day of a capture: whole lengths of a day since 1970."""
+    """Build the day of a capture: whole lengths of a day since 1970."""
     return Milliseconds(capture_id) // (day_seconds * 1000)
 
 
 def allow_long_queries(connection: Connection) -> None:
-    """Allow a query of this transaction minutes, where the store would give it seconds.
+    """Allow queries of this transaction ten minutes instead of the store's usual timeout, and more memory.
 
-    Compiling such long queries to machine code takes Postgres longer than running them on a day; the memory
-    is for a day's houses, which it would write to a file else.
+    Compiling such long queries to machine code takes Postgres longer than running them on a day; without the
+    memory it would write a day's rows to a temporary file.
     """
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_PATIENCE_SECONDS}s'")
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_LONG_QUERY_SECONDS}s'")
         connection.exec_driver_sql("SET LOCAL jit = off")
         connection.exec_driver_sql("SET LOCAL work_mem = '64MB'")
 

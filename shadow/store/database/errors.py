@@ -1,8 +1,8 @@
-"""What a database can answer instead of rows, by its codes, never by its words: those are in any language.
+"""Errors of a database, classified by code, never by message text: that may be in any language.
 
-StoreUnavailable: not now; the same can be tried again. StoreUnfit, one kind of it: not before somebody has
-acted, and the message says what to do. StoreRefused: never, because of the rows themselves. Any other error
-is a defect of Umbra and passes as it is.
+StoreUnavailable: temporary, the same call can be repeated. StoreUnfit, a kind of it: permanent until an
+operator acts, and the message says how. StoreRefused: the database refuses the rows themselves. Any other
+error is a defect of Umbra and passes unchanged.
 
 Sources: PostgreSQL manual, appendix A (SQLSTATE); SQLite, "Result and Error Codes".
 """
@@ -16,25 +16,25 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 
 class StoreUnavailable(RuntimeError):
-    """The database cannot be reached or cannot do it now; what was asked can be tried again."""
+    """The database cannot be reached or cannot do it now; the same call can be repeated."""
 
     safe_to_log = True
 
 
 class StoreUnfit(StoreUnavailable):
-    """The database answers and is not as Umbra needs it: every attempt ends so until somebody acts."""
+    """The database answers and is not as Umbra needs it: every attempt fails until an operator acts."""
 
 
 class WrongStore(StoreUnfit):
-    """No Umbra can work with this database, whatever anybody does to it; another one has to be made."""
+    """No Umbra can work with this database; the operator has to create another one."""
 
 
 class StoreRefused(RuntimeError):
-    """The database will not take these rows, however often it is asked."""
+    """The database refuses these rows, however often the call is repeated."""
 
 
-class Kind(Enum):
-    """What an error of a database calls for."""
+class ErrorKind(Enum):
+    """How the store reacts to an error of a database."""
 
     AWAY = auto()
     UNFIT = auto()
@@ -46,44 +46,44 @@ class Kind(Enum):
 _NO_RIGHT = "42501"
 _READ_ONLY = "25006"
 _BY_STATE = {
-    _NO_RIGHT: Kind.UNFIT,
-    "42P01": Kind.SHAPE,  # undefined table
-    "42703": Kind.SHAPE,  # undefined column
-    "42704": Kind.SHAPE,  # undefined object
-    "42701": Kind.UNFIT,  # duplicate column
-    "42710": Kind.UNFIT,  # duplicate object
-    "42P07": Kind.UNFIT,  # duplicate table: of somebody else
-    "3F000": Kind.SHAPE,  # no schema is selected in which tables could be made
-    "25P02": Kind.DEFECT,  # a statement after one that failed
-    "25001": Kind.DEFECT,  # a statement that no transaction may hold
+    _NO_RIGHT: ErrorKind.UNFIT,
+    "42P01": ErrorKind.SHAPE,  # undefined table
+    "42703": ErrorKind.SHAPE,  # undefined column
+    "42704": ErrorKind.SHAPE,  # undefined object
+    "42701": ErrorKind.UNFIT,  # duplicate column
+    "42710": ErrorKind.UNFIT,  # duplicate object
+    "42P07": ErrorKind.UNFIT,  # duplicate table: of somebody else
+    "3F000": ErrorKind.SHAPE,  # no schema is selected in which tables could be made
+    "25P02": ErrorKind.DEFECT,  # a statement after one that failed
+    "25001": ErrorKind.DEFECT,  # a statement that no transaction may hold
 }
 _BY_CLASS = {
-    "08": Kind.AWAY,  # connection
-    "0A": Kind.AWAY,  # not supported, such as a cached plan whose table has changed
-    "22": Kind.REFUSED,  # data
-    "23": Kind.REFUSED,  # integrity
-    "25": Kind.AWAY,  # transaction state: read-only (25006), idle for too long
-    "28": Kind.UNFIT,  # authorization
-    "3D": Kind.UNFIT,  # no such database
-    "3F": Kind.UNFIT,  # no such schema
-    "40": Kind.AWAY,  # serialization, deadlock
-    "53": Kind.AWAY,  # disk full, out of memory, too many connections
-    "54": Kind.REFUSED,  # a program's limit, such as the size of an index row
-    "55": Kind.AWAY,  # lock not available, object in use
-    "57": Kind.AWAY,  # cancelled, shut down, starting up
-    "58": Kind.AWAY,  # the server's operating system
-    "72": Kind.AWAY,  # snapshot too old
-    "F0": Kind.AWAY,  # the server's configuration
-    "XX": Kind.AWAY,  # the server's own defects, damaged data among them
+    "08": ErrorKind.AWAY,  # connection
+    "0A": ErrorKind.AWAY,  # not supported, such as a cached plan whose table has changed
+    "22": ErrorKind.REFUSED,  # data
+    "23": ErrorKind.REFUSED,  # integrity
+    "25": ErrorKind.AWAY,  # transaction state: read-only (25006), idle for too long
+    "28": ErrorKind.UNFIT,  # authorization
+    "3D": ErrorKind.UNFIT,  # no such database
+    "3F": ErrorKind.UNFIT,  # no such schema
+    "40": ErrorKind.AWAY,  # serialization, deadlock
+    "53": ErrorKind.AWAY,  # disk full, out of memory, too many connections
+    "54": ErrorKind.REFUSED,  # a program's limit, such as the size of an index row
+    "55": ErrorKind.AWAY,  # lock not available, object in use
+    "57": ErrorKind.AWAY,  # cancelled, shut down, starting up
+    "58": ErrorKind.AWAY,  # the server's operating system
+    "72": ErrorKind.AWAY,  # snapshot too old
+    "F0": ErrorKind.AWAY,  # the server's configuration
+    "XX": ErrorKind.AWAY,  # the server's own defects, damaged data among them
 }
 _CHECK_VIOLATION = "23514"
 _SQLITE = {
-    sqlite3.SQLITE_ERROR: Kind.SHAPE,  # "no such table" has no code of its own
-    sqlite3.SQLITE_CONSTRAINT: Kind.REFUSED,
-    sqlite3.SQLITE_MISMATCH: Kind.REFUSED,
-    sqlite3.SQLITE_TOOBIG: Kind.REFUSED,
-    sqlite3.SQLITE_MISUSE: Kind.DEFECT,
-    sqlite3.SQLITE_RANGE: Kind.DEFECT,
+    sqlite3.SQLITE_ERROR: ErrorKind.SHAPE,  # "no such table" has no code of its own
+    sqlite3.SQLITE_CONSTRAINT: ErrorKind.REFUSED,
+    sqlite3.SQLITE_MISMATCH: ErrorKind.REFUSED,
+    sqlite3.SQLITE_TOOBIG: ErrorKind.REFUSED,
+    sqlite3.SQLITE_MISUSE: ErrorKind.DEFECT,
+    sqlite3.SQLITE_RANGE: ErrorKind.DEFECT,
     **dict.fromkeys(
         (
             sqlite3.SQLITE_AUTH,
@@ -92,7 +92,7 @@ _SQLITE = {
             sqlite3.SQLITE_PERM,
             sqlite3.SQLITE_READONLY,
         ),
-        Kind.UNFIT,
+        ErrorKind.UNFIT,
     ),
     **dict.fromkeys(
         (
@@ -109,35 +109,36 @@ _SQLITE = {
             sqlite3.SQLITE_PROTOCOL,
             sqlite3.SQLITE_SCHEMA,
         ),
-        Kind.AWAY,
+        ErrorKind.AWAY,
     ),
 }
 
 
-def kind_of(fault: DBAPIError) -> Kind:
-    """What an error of either database calls for."""
+def kind_of(fault: DBAPIError) -> ErrorKind:
+    """Classify an error of either database."""
     driver = fault.orig
     if isinstance(driver, sqlite3.Error):
         code = getattr(driver, "sqlite_errorcode", None)
-        return _without_code(fault) if code is None else _SQLITE.get(code & 0xFF, Kind.DEFECT)
+        return _without_code(fault) if code is None else _SQLITE.get(code & 0xFF, ErrorKind.DEFECT)
     state = getattr(driver, "pgcode", None)
     if state is None:
         return _without_code(fault)
     if state == _CHECK_VIOLATION and _constraint(fault) is None:
-        return Kind.AWAY  # no partition takes the rows: their week is being pruned, and is made next time
-    return _BY_STATE.get(state) or _BY_CLASS.get(state[:2], Kind.DEFECT)
+        # No partition takes the rows: a prune is dropping their week, which the next attempt makes.
+        return ErrorKind.AWAY
+    return _BY_STATE.get(state) or _BY_CLASS.get(state[:2], ErrorKind.DEFECT)
 
 
 def is_read_only(fault: DBAPIError) -> bool:
-    """Whether the session, or the whole server, does not write for now."""
+    """Return whether the session, or the whole server, is read-only for now."""
     return getattr(fault.orig, "pgcode", None) == _READ_ONLY
 
 
-def words(fault: Exception) -> str:
-    """What a driver says, in a line that names no house.
+def message_of(fault: Exception) -> str:
+    """Return the driver's message as one line that contains no row.
 
-    Neither the statement nor its parameters (houses) belong in a log; the driver's own words do. Of the
-    server's only the message itself: its context is the row of a COPY.
+    Neither the statement nor its parameters (rows) belong in a log; the driver's own message does. Of the
+    server's error only the primary message: its context is the row of a COPY.
     """
     driver = getattr(fault, "orig", None) or fault
     message = getattr(getattr(driver, "diag", None), "message_primary", None)
@@ -147,8 +148,8 @@ def words(fault: Exception) -> str:
     return line
 
 
-def refusal(fault: DBAPIError) -> str:
-    """What was refused, by names of the schema alone: the server's words may repeat a house."""
+def refusal_of(fault: DBAPIError) -> str:
+    """Describe a refusal by names of the schema alone: the server's message may repeat a row."""
     driver = fault.orig
     diagnosis = getattr(driver, "diag", None)
     named = ", ".join(
@@ -164,10 +165,11 @@ def _constraint(fault: DBAPIError) -> str | None:
     return getattr(getattr(fault.orig, "diag", None), "constraint_name", None)
 
 
-def _without_code(fault: DBAPIError) -> Kind:
-    """The kind of what a driver says by itself: the server, lost or never reached, gave no code."""
+def _without_code(fault: DBAPIError) -> ErrorKind:
+    """Classify an error that the driver raised itself: the server, lost or never reached, gave no code."""
     if fault.connection_invalidated or isinstance(fault, OperationalError | InterfaceError):
-        return Kind.AWAY
-    if fault.statement is None:  # it came to no connection: an option that the driver does not know
-        return Kind.UNFIT
-    return Kind.AWAY if type(fault) is DBAPIError or type(fault).__name__ == "DatabaseError" else Kind.DEFECT
+        return ErrorKind.AWAY
+    if fault.statement is None:  # there was no connection: an option that the driver does not know
+        return ErrorKind.UNFIT
+    is_general = type(fault) is DBAPIError or type(fault).__name__ == "DatabaseError"
+    return ErrorKind.AWAY if is_general else ErrorKind.DEFECT

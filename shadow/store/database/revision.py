@@ -1,4 +1,4 @@
-"""The revision of a store's tables, and whether it is the one that this Umbra works with."""
+"""Revision: compare the revision of a store's tables with the one that this Umbra needs."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ VERSIONS = Path(__file__).parents[1] / "migrations" / "versions"
 _TABLE = "alembic_version"
 
 
-def known() -> list[str]:
-    """Every revision that this Umbra has a migration to, the newest last; their files are numbered."""
+def known_revisions() -> list[str]:
+    """List every revision that this Umbra has a migration to, newest last; their files are numbered."""
     return sorted(path.name.partition("_")[0] for path in VERSIONS.glob("[0-9]*_*.py"))
 
 
 def current(connection: Connection) -> str | None:
-    """The revision of the store's tables; None while there are none."""
+    """Return the revision of the store's tables; None while there are none."""
     if not connection.dialect.has_table(connection, _TABLE):
         return None
-    found: str | None = connection.exec_driver_sql(f"SELECT max(version_num) FROM {_TABLE}").scalar()  # noqa: S608
-    return found
+    revision: str | None = connection.exec_driver_sql(f"SELECT max(version_num) FROM {_TABLE}").scalar()  # noqa: S608
+    return revision
 
 
 def refuse_other(connection: Connection) -> None:
     """Raise StoreUnfit unless the tables are those of this Umbra."""
-    here = current(connection)
-    if here is None:
+    revision = current(connection)
+    if revision is None:
         raise StoreUnfit("the store has no tables yet; `umbra prepare` makes the tables")
-    refuse_newer(here)
-    if here != known()[-1]:
+    refuse_newer(revision)
+    if revision != known_revisions()[-1]:
         raise StoreUnfit(
-            f"the store's tables are of revision {here}, this Umbra needs {known()[-1]}; "
+            f"the store's tables are of revision {revision}, this Umbra needs {known_revisions()[-1]}; "
             "`umbra prepare` brings them there"
         )
 
 
-def refuse_newer(here: str) -> None:
+def refuse_newer(revision: str) -> None:
     """Raise StoreUnfit if a newer Umbra has changed the tables."""
-    if here not in known():
+    if revision not in known_revisions():
         raise StoreUnfit(
-            f"the store's tables are of revision {here}, made by a newer Umbra; this one knows "
-            f"{known()[-1]} at most: use the newer one"
+            f"the store's tables are of revision {revision}, made by a newer Umbra; this one knows "
+            f"{known_revisions()[-1]} at most: use the newer one"
         )

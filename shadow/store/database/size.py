@@ -1,4 +1,4 @@
-"""How large the database is, and where its file is when it has one."""
+"""Size and location of the database."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy.engine import make_url
 
 
 def size_bytes(connection: Connection) -> int:
-    """Ask for the bytes of the whole database; of SQLite, without what its log holds."""
+    """Return the bytes of the whole database; of SQLite, without its write-ahead log."""
     if connection.dialect.name == "postgresql":
         return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
     pages = int(connection.execute(text("PRAGMA page_count")).scalar_one())
@@ -17,7 +17,7 @@ def size_bytes(connection: Connection) -> int:
 
 
 def directory_of(url: str) -> Path | None:
-    """The directory of an SQLite file; None for a database elsewhere or in memory."""
+    """Return the directory of an SQLite file; None for a database elsewhere or in memory."""
     address = make_url(url)
     if address.get_backend_name() != "sqlite" or not address.database:
         return None

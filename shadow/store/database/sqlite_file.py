@@ -1,9 +1,9 @@
-"""The file of an SQLite store: open connections notice that it was deleted, or that another took its place.
+"""The file of an SQLite store: notice that it was deleted, or that another file took its place.
 
-A connection goes on with the file it has opened, whatever has become of its name: what it commits is then in
-no database that anybody will ever open. And SQLite reads a write-ahead log into whatever database lies beside
-it: that of a database which was replaced would be mixed into the one that took its place. Which log belongs
-to which file is therefore written down beside them.
+A connection continues with the file it has opened, whatever has become of its name: a commit would then go
+to a database that nobody will ever open. And SQLite applies a write-ahead log to whatever database lies
+beside it: the log of a replaced database would be mixed into the new one. Which log belongs to which file is
+therefore recorded beside them.
 """
 
 from __future__ import annotations
@@ -21,53 +21,53 @@ _FILE, _LOG = "umbra_file", "umbra_log"
 
 
 class SqliteFile:
-    """Compares the file under the store's path with the one that each connection has open."""
+    """Compares the file at the store's path with the one that each connection has open."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._log = path.with_name(f"{path.name}-wal")
         self._pair = path.with_name(f"{path.name}-pair")
-        self._noted = ""
+        self._recorded = ""
 
     def watch(self, engine: Engine) -> None:
-        """Look whenever a connection is taken, and before each of its commits."""
-        event.listen(engine, "connect", self._opened)
-        event.listen(engine, "checkout", self._taken)
-        event.listen(engine, "commit", self._committing)
+        """Compare whenever a connection is checked out, and before each of its commits."""
+        event.listen(engine, "connect", self._on_connect)
+        event.listen(engine, "checkout", self._on_checkout)
+        event.listen(engine, "commit", self._on_commit)
 
-    def clear_way(self) -> None:
-        """Put the write-ahead log aside if it belongs to a file that was here before; called before opening.
+    def set_aside_old_log(self) -> None:
+        """Rename the write-ahead log if it belongs to a previous file; called before opening.
 
-        While there is no file the log stays: the old one may come back.
+        While there is no file the log stays: the old file may be put back.
         """
         file, log = _identity(self._path), _identity(self._log)
-        with suppress(OSError, ValueError):  # nothing is noted, as beside a store of an older Umbra
-            noted_file, noted_log = self._pair.read_text(encoding="ascii").split()
-            if file and log == noted_log and file != noted_file:
+        with suppress(OSError, ValueError):  # nothing is recorded, as beside a store of an older Umbra
+            recorded_file, recorded_log = self._pair.read_text(encoding="ascii").split()
+            if file and log == recorded_log and file != recorded_file:
                 self._log.replace(self._log.with_name(f"{self._log.name}.replaced"))
                 self._path.with_name(f"{self._path.name}-shm").unlink(missing_ok=True)
 
-    def _opened(self, _connection: object, record: Any) -> None:
+    def _on_connect(self, _connection: object, record: Any) -> None:
         record.info[_FILE] = _identity(self._path)
 
-    def _taken(self, _connection: object, record: Any, _fairy: object) -> None:
-        """Have a connection to another file closed, and one to the file that is there opened instead."""
+    def _on_checkout(self, _connection: object, record: Any, _fairy: object) -> None:
+        """Make the pool replace a connection whose file is not the one at the path any more."""
         file, log = _identity(self._path), _identity(self._log)
         if record.info[_FILE] != file or record.info.get(_LOG) not in (None, log):
             raise DisconnectionError(f"{self._path} is another file now")
         record.info[_LOG] = log
         if log is not None:
-            self._note(f"{file} {log}")
+            self._record(f"{file} {log}")
 
-    def _note(self, pair: str) -> None:
-        """Write down that this log belongs to this file."""
-        if pair == self._noted:
+    def _record(self, pair: str) -> None:
+        """Record that this log belongs to this file."""
+        if pair == self._recorded:
             return
-        with suppress(OSError):  # of a directory that takes no file the store is not written either
+        with suppress(OSError):  # where no file can be written, the store cannot be written either
             self._pair.write_text(pair, encoding="ascii")
-        self._noted = pair
+        self._recorded = pair
 
-    def _committing(self, connection: Connection) -> None:
+    def _on_commit(self, connection: Connection) -> None:
         if connection.info[_FILE] != _identity(self._path):
             raise StoreUnavailable(
                 f"{self._path} was deleted or replaced during a transaction, which begins again in the file "
@@ -76,9 +76,9 @@ class SqliteFile:
 
 
 def _identity(path: Path) -> str | None:
-    """Device and number of a file; None when there is none."""
+    """Return device and inode of a file; None when there is none."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return f"{found.st_dev}:{found.st_ino}"
+    return f"{status.st_dev}:{status.st_ino}"

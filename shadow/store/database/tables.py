@@ -1,11 +1,11 @@
-"""The tables, declared once; migrations/ brings a database to this shape and a test compares the two.
+"""The tables, declared once; migrations/ bring a database to this shape and a test compares the two.
 
 On Postgres captures and observations are partitioned by id, which carries the time (partitions.py). They
 have no foreign keys: to attach a partition would then lock tables that every ingest writes.
 
 A *source* is one data directory. Its one ingest numbers its captures 1, 2, 3... in commit order, so a
-cursor over (source, seq) can never pass by a capture that commits later: what a database sequence
-shared by several writers cannot promise.
+cursor over (source, seq) can never pass by a capture that commits later, which a database sequence shared by
+several writers cannot guarantee.
 """
 
 from __future__ import annotations
@@ -90,10 +90,10 @@ sources = Table(
     _number("last_seq"),
     Column("last_outcome_seq", BigInteger, nullable=False, server_default="0"),
     Column("pruned", BigInteger, nullable=False, server_default="0"),
-    # Captures and outcomes that were acknowledged before the store went back in time, and are not back.
+    # Captures and outcomes that were acknowledged and are lost since the store was restored.
     Column("missing", BigInteger, nullable=False, server_default="0"),
     Column("missing_outcomes", BigInteger, nullable=False, server_default="0"),
-    # Of these, how many somebody has accepted as lost.
+    # How many of these an operator has accepted as lost.
     Column("accepted", BigInteger, nullable=False, server_default="0"),
     Column("accepted_outcomes", BigInteger, nullable=False, server_default="0"),
     # Which data directory writes this source: a name of its own for each start of ingest, and where it runs.
@@ -237,7 +237,7 @@ deployments = Table(
     _sha256("policy_sha256", nullable=True),
 )
 
-# A single row: whether the store holds a demo or real houses.
+# A single row: whether the store holds a demo or real rows.
 purposes = Table(
     "purposes",
     metadata,
@@ -247,7 +247,7 @@ purposes = Table(
     CheckConstraint("id = 1", name="single"),
 )
 
-# One candidate against one deployment under one frozen policy: what evidence is about.
+# One candidate against one deployment under one frozen policy; evidence belongs to a stream.
 streams = Table(
     "streams",
     metadata,
@@ -345,7 +345,7 @@ field_cursors = Table(
     _number("capture_seq"),
 )
 
-# Stored houses asked again of the packaged artifact: what it says must be what was answered.
+# Captures scored again with the packaged artifact: its predictions must be the stored ones.
 replays = Table(
     "replays",
     metadata,

@@ -43,7 +43,7 @@ class PredictionPair:
 
     @property
     def gap(self) -> float:
-        """g = ln(candidate / live)."""
+        """The gap g = ln(candidate / live)."""
         return log(self.candidate_dollars / self.live_dollars)
 
 

@@ -1,4 +1,4 @@
-"""Streams: one candidate against one deployment under one frozen policy; what evidence is about.
+"""Streams: one candidate against one deployment under one frozen policy; evidence belongs to a stream.
 
 Another deployment, another policy or a candidate added again begins another stream, without evidence.
 """
@@ -19,17 +19,17 @@ from shadow.store.database.tables import candidates, deployments, streams
 
 
 class NotJudged(ValueError):
-    """There is no evidence about a model, because it is, or was at the time, no candidate."""
+    """There is no evidence about a model, because it is no candidate, or was none at the time."""
 
     safe_to_log = True
 
 
 @dataclass(frozen=True, slots=True)
 class StreamTerms:
-    """What is agreed on before the evidence comes: who is compared, by which policy, and how strictly.
+    """The terms fixed before any evidence: the two models, the policy, and how strictly it is applied.
 
     `policy` is the file's text. `margin` is in log units; `alpha` the share of worse candidates that may be
-    promoted, `number` which candidate against this live artifact it is (from 1), which alpha depends on.
+    promoted; `number` counts the candidates against this live artifact from 1, and alpha depends on it.
     """
 
     deployment_id: int
@@ -47,8 +47,8 @@ class StreamTerms:
 
     @property
     def key(self) -> str:
-        """Equal only for streams in which nothing differs that evidence depends on."""
-        parts = (
+        """A key that is equal only for streams in which nothing differs that evidence depends on."""
+        identity = (
             self.live_digest,
             self.candidate_digest,
             self.schema_digest,
@@ -56,12 +56,12 @@ class StreamTerms:
             str(self.deployment_id),
             str(self.candidate_id),
         )
-        return sha256("\n".join(parts).encode()).hexdigest()
+        return sha256("\n".join(identity).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A stream as it is stored. It holds captures answered from `started_at` until `ended_at`."""
+    """A stored stream. It holds captures answered from `started_at` until `ended_at` (None: it goes on)."""
 
     id: int
     terms: StreamTerms
@@ -71,7 +71,7 @@ class Stream:
 
 
 def next_number(connection: Connection, live_digest: str) -> int:
-    """Which candidate against this live artifact the next one is, from 1.
+    """Return the number of the next candidate against this live artifact, from 1.
 
     Until the transaction ends nobody else can open a stream: two never get the same number.
     """
@@ -82,7 +82,7 @@ def next_number(connection: Connection, live_digest: str) -> int:
 
 
 def open_stream(connection: Connection, terms: StreamTerms, now: datetime) -> Stream:
-    """Begin a stream at `now`; one that has begun with the same key is returned as it is."""
+    """Begin a stream at `now`; returns the existing one when there is one with the same key."""
     values = {
         "key": terms.key,
         "live_name": terms.live.name,
@@ -95,13 +95,13 @@ def open_stream(connection: Connection, terms: StreamTerms, now: datetime) -> St
 
 
 def find(connection: Connection, stream_id: int) -> Stream | None:
-    """One stream, ended or not."""
+    """Return a stream, ended or not; None when the id is unknown."""
     row = connection.execute(_joined().where(streams.c.id == stream_id)).first()
     return None if row is None else _stream(row)
 
 
 def current(connection: Connection) -> list[Stream]:
-    """The streams of the active candidates against the newest deployment, in the order they were added."""
+    """Return the streams of active candidates against the newest deployment, oldest candidate first."""
     newest = select(func.max(deployments.c.id)).scalar_subquery()
     query = _joined().where(
         streams.c.deployment_id == newest,
@@ -118,37 +118,37 @@ def not_ended(connection: Connection) -> list[Stream]:
 
 
 def of_candidate(connection: Connection, candidate_id: int) -> list[Stream]:
-    """Every stream of a candidate, the newest first."""
+    """Return every stream of a candidate, newest first."""
     query = _joined().where(streams.c.candidate_id == candidate_id).order_by(streams.c.id.desc())
     return [_stream(row) for row in connection.execute(query)]
 
 
 def live_digest(connection: Connection, deployment_id: int) -> str | None:
-    """The digest of the live artifact that the evidence of a deployment is about; None: there is none."""
+    """Return the digest of the live artifact in a deployment's streams; None when it has none."""
     query = select(streams.c.live_digest).where(streams.c.deployment_id == deployment_id)
     digest: str | None = connection.execute(query.order_by(streams.c.id).limit(1)).scalar()
     return digest
 
 
 def of_model(connection: Connection, model: ModelRef, moment: datetime) -> Stream | None:
-    """The stream in which `model` was the candidate at a moment; None: in none."""
+    """Return the stream in which `model` was the candidate at a moment; None when there is none."""
     lasted = (streams.c.started_at <= moment) & (streams.c.ended_at.is_(None) | (streams.c.ended_at > moment))
-    named = (candidates.c.name == model.name) & (candidates.c.version == model.version)
-    query = _joined().where(lasted, named).order_by(streams.c.id.desc()).limit(1)
+    is_model = (candidates.c.name == model.name) & (candidates.c.version == model.version)
+    query = _joined().where(lasted, is_model).order_by(streams.c.id.desc()).limit(1)
     row = connection.execute(query).first()
     return None if row is None else _stream(row)
 
 
 def end_older(connection: Connection, deployment: Deployment) -> int:
-    """End the streams of earlier deployments at the moment of this one; returns how many there were."""
+    """End the streams of earlier deployments when this one begins; returns how many were ended."""
     older = (streams.c.deployment_id < deployment.id) & streams.c.ended_at.is_(None)
     return connection.execute(update(streams).where(older).values(ended_at=deployment.since)).rowcount
 
 
 def is_over(connection: Connection, stream: Stream) -> bool:
-    """Whether nothing more is added: its candidate was removed, or another model is live.
+    """Return whether nothing more is added: the candidate was removed, or another model is live.
 
-    One that nobody has ended yet may be over all the same.
+    A stream that nobody has ended yet may be over all the same.
     """
     newest = connection.execute(select(func.max(deployments.c.id))).scalar()
     state = select(candidates.c.state).where(candidates.c.id == stream.terms.candidate_id)
@@ -157,9 +157,9 @@ def is_over(connection: Connection, stream: Stream) -> bool:
 
 
 def lock(connection: Connection, stream: Stream) -> None:
-    """Keep others from computing the same evidence until this transaction ends.
+    """Lock the stream's evidence until this transaction ends.
 
-    SQLite has one writer as it is, and knows no FOR UPDATE.
+    SQLite has one writer at a time, and knows no FOR UPDATE.
     """
     connection.execute(select(streams.c.id).where(streams.c.id == stream.id).with_for_update(key_share=True))
 

@@ -12,14 +12,15 @@ from sqlalchemy import Connection, Row, Select, select
 from shadow.records import VerdictState
 from shadow.store.database.tables import verdicts
 
-_TURN = 7031
+_LOCK = 7031
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedVerdict:
-    """A verdict as it was when its state began; `id` is 0 until the store has given it one.
+    """A verdict at the moment its state began; `id` is 0 until it is stored.
 
-    `watermark_day` and `sold`: which days it knew, and how many sold houses of them. `report`: all of it.
+    `watermark_day` is the last day and `sold` the number of known outcomes that it is based on; `report` is
+    the whole document.
     """
 
     stream_id: int
@@ -33,40 +34,40 @@ class RecordedVerdict:
 
 
 def last(connection: Connection, stream_id: int) -> RecordedVerdict | None:
-    """The newest row of a stream: the state it is in."""
+    """Return the newest verdict of a stream: the state it is in."""
     return _first(connection, _newest_first(stream_id).limit(1))
 
 
 def state_as_of(
     connection: Connection, stream_id: int, moment: datetime
 ) -> tuple[VerdictState, datetime] | None:
-    """The state the stream was in at a moment, and since when; None before the first verdict."""
-    begun: tuple[VerdictState, datetime] | None = None
+    """Return the state of the stream at a moment, and since when; None before the first verdict."""
+    since: tuple[VerdictState, datetime] | None = None
     rows = _newest_first(stream_id).where(verdicts.c.decided_at <= moment)
     for row in connection.execute(rows.with_only_columns(verdicts.c.state, verdicts.c.decided_at)):
-        if begun is not None and begun[0] != row.state:
+        if since is not None and since[0] != row.state:
             break
-        begun = VerdictState(row.state), row.decided_at
-    return begun
+        since = VerdictState(row.state), row.decided_at
+    return since
 
 
 def by_id(connection: Connection, verdict_id: int) -> RecordedVerdict | None:
-    """One row: what a promotion was decided on."""
+    """Return a verdict by its id, as a deployment refers to it."""
     return _first(connection, select(verdicts).where(verdicts.c.id == verdict_id))
 
 
-def history(connection: Connection, stream_id: int, most: int = 100) -> list[RecordedVerdict]:
-    """The changes of a stream's state, newest first."""
-    return [_recorded(row) for row in connection.execute(_newest_first(stream_id).limit(most))]
+def history(connection: Connection, stream_id: int, limit: int = 100) -> list[RecordedVerdict]:
+    """Return the changes of a stream's state, newest first."""
+    return [_recorded(row) for row in connection.execute(_newest_first(stream_id).limit(limit))]
 
 
 def append_change(
     connection: Connection, verdict: RecordedVerdict, *, always: bool = False
 ) -> tuple[RecordedVerdict, RecordedVerdict | None]:
-    """Add a row if the state is another than the stream's last, or `always`.
+    """Add a verdict if its state differs from the stream's last one, or `always`.
 
-    Returns the row in force and the one before; both are the last one when nothing was added. Several hosts
-    may judge one stream at once: they take turns, so that each change is added once.
+    Returns the verdict in force and the one before; both are the last one when nothing was added. Hosts that
+    judge one stream at once wait for each other, so that each change is added once.
     """
     lock_writes(connection, verdict.stream_id)
     before = last(connection, verdict.stream_id)
@@ -79,12 +80,12 @@ def append_change(
 
 
 def lock_writes(connection: Connection, stream_id: int) -> None:
-    """Keep others from writing about a stream until this transaction ends. SQLite has one writer as it is.
+    """Lock writes about a stream until this transaction ends; SQLite has one writer at a time.
 
-    Not by the stream's row: refreshing a day holds that for as long as the day takes.
+    Not by the stream's row: refreshing a day locks that for as long as the day takes.
     """
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_TURN}, {int(stream_id)})")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK}, {int(stream_id)})")
 
 
 def _newest_first(stream_id: int) -> Select[Any]:

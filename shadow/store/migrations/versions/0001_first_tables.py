@@ -12,17 +12,17 @@ depends_on = None
 
 
 def number() -> TypeEngine[int]:
-    """A key that counts up by itself; SQLite does that only for INTEGER."""
+    """Make a key that counts up by itself; SQLite does that only for INTEGER."""
     return sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def time() -> sa.DateTime:
-    """An aware time."""
+    """Make the type of an aware time."""
     return sa.DateTime(timezone=True)
 
 
 def json_object() -> sa.JSON:
-    """A JSON object, binary where the database can."""
+    """Make the type of a JSON object, binary where the database can."""
     return sa.JSON().with_variant(JSONB(), "postgresql")
 
 

@@ -29,17 +29,17 @@ MEASURES = (
 
 
 def number() -> TypeEngine[int]:
-    """A key that counts up by itself; SQLite does that only for INTEGER."""
+    """Make a key that counts up by itself; SQLite does that only for INTEGER."""
     return sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def time() -> sa.DateTime:
-    """An aware time."""
+    """Make the type of an aware time."""
     return sa.DateTime(timezone=True)
 
 
 def real() -> sa.Float[float]:
-    """A double."""
+    """Make a double column."""
     return sa.Float(precision=53)
 
 
