@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from api.pages.documents import EvidenceDocument
+from api.pages.documents import drift_of, verdict_of
 from api.pages.formatting import in_unit, seconds
 from api.pages.queries import RolloutState, SystemStatus
+from shadow.evidence.documents.shapes import DriftDocument
 from shadow.records import CandidateState
 from shadow.status import Status, StoreState
 from shadow.store.streams.documents import StreamDocuments
@@ -45,43 +46,44 @@ def of_situation(found: RolloutState, now: datetime) -> Iterator[OverviewAlert]:
         if candidate.state is CandidateState.PAUSED:
             remedy = f"umbra candidates resume {candidate.model} goes on where it stopped."
             yield OverviewAlert("warn", f"{candidate.model} is paused.", remedy)
-    drifts = [EvidenceDocument.of(one, "drift") for one in found.dossiers if "drift" in one.documents]
+    drifts = [drift_of(stream).body for stream in found.dossiers if "drift" in stream.documents]
     if drifts:
         yield from _of_drift(drifts[0], f"/candidates/{found.dossiers[0].stream.candidate}/drift")
 
 
 def _of_verdict(dossier: StreamDocuments, now: datetime) -> Iterator[OverviewAlert]:
-    verdict, candidate = EvidenceDocument.of(dossier, "verdict"), dossier.stream.candidate
-    path, reasons = f"/candidates/{candidate}/evidence", verdict.texts("reasons")
-    if verdict.at("rollback.alarm"):
-        because = "; ".join(verdict.texts("rollback.because"))
+    document, candidate = verdict_of(dossier), dossier.stream.candidate
+    verdict = document.body
+    path, reasons = f"/candidates/{candidate}/evidence", verdict.reasons
+    if verdict.rollback is not None and verdict.rollback.alarm:
+        because = "; ".join(verdict.rollback.because)
         yield OverviewAlert("bad", f"Roll back to {candidate}.", because, "/deployments")
-    if verdict.at("state") == "promote":
+    if verdict.state == "promote":
         ready = f"Its verdict is promote: umbra promote {candidate} makes it live."
         yield OverviewAlert("good", f"{candidate} is ready.", ready, path)
-    if verdict.at("state") == "blocked":
+    if verdict.state == "blocked":
         yield OverviewAlert("bad", f"{candidate} is blocked.", reasons[0] if reasons else "", path)
-    if verdict.at("state") == "reject":
+    if verdict.state == "reject":
         yield OverviewAlert("warn", f"{candidate} is rejected.", reasons[0] if reasons else "", path)
-    if verdict.computed_at is not None and now - verdict.computed_at > STALE:
-        age = seconds((now - verdict.computed_at).total_seconds())
+    if document.computed_at is not None and now - document.computed_at > STALE:
+        age = seconds((now - document.computed_at).total_seconds())
         yield OverviewAlert(
             "warn", f"The verdict on {candidate} is {age} old.", "Is the worker running?", path
         )
 
 
-def _of_drift(drift: EvidenceDocument, path: str) -> Iterator[OverviewAlert]:
-    state = drift.number("state")
+def _of_drift(drift: DriftDocument, path: str) -> Iterator[OverviewAlert]:
+    state = drift.state
     if state:
-        moved = [str(one.get("field")) for one in drift.rows("fields") if one.get("state") == state]
+        moved = [entry.field for entry in drift.fields if entry.state == state]
         named = ", ".join(moved[:5]) + (" and others" if len(moved) > 5 else "")
         yield OverviewAlert(
             "bad" if state > 1 else "warn", f"Drift is {in_unit(state, 'state')}.", named, path
         )
-    for one in drift.rows("skew"):
-        if one.get("beyond"):
-            text = f"{one.get('beyond')} of {one.get('houses')} houses on {one.get('date')}."
-            yield OverviewAlert("bad", f"{one.get('model')} answers otherwise than its artifact.", text, path)
+    for skew in drift.skew:
+        if skew.beyond:
+            text = f"{skew.beyond} of {skew.houses} houses on {skew.date}."
+            yield OverviewAlert("bad", f"{skew.model} answers otherwise than its artifact.", text, path)
 
 
 def of_standing(found: SystemStatus) -> Iterator[OverviewAlert]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.pages import comparison, drift, evidence
-from api.pages.documents import EvidenceDocument
+from api.pages.documents import comparison_of, drift_of, timeline_of, verdict_of
 from shadow.policy_summary import PolicySummary
 from shadow.store.streams.documents import DocumentKind, StreamDocuments
 
@@ -28,7 +28,7 @@ def shown(
     tab: Tab, candidate: str, dossier: StreamDocuments | None, asked: str | None = None
 ) -> dict[str, Any]:
     """What the tab's template is given; `asked` is the field somebody wants to see."""
-    document = EvidenceDocument.of(dossier, tab.document)
+    document = None if dossier is None else dossier.documents.get(tab.document)
     return {
         "candidate": candidate,
         "tab": tab.name,
@@ -38,24 +38,23 @@ def shown(
         "is_over": dossier is not None and dossier.is_over,
         "judged_by": PolicySummary.of(dossier.stream.terms.policy).label if dossier else None,
         "changes": dossier.changes if dossier else (),
-        "verdict": EvidenceDocument.of(dossier, "verdict"),
+        "verdict": verdict_of(dossier).body,
         "document": document,
-        **(tab.fill(dossier, asked) if dossier is not None and document.computed_at else {}),
+        **(tab.fill(dossier, asked) if dossier is not None and document is not None else {}),
     }
 
 
 def _comparison(dossier: StreamDocuments, _asked: str | None) -> dict[str, Any]:
-    return comparison.shown(EvidenceDocument.of(dossier, "comparison"))
+    return comparison.shown(comparison_of(dossier).body)
 
 
 def _evidence(dossier: StreamDocuments, _asked: str | None) -> dict[str, Any]:
-    verdict, course = EvidenceDocument.of(dossier, "verdict"), EvidenceDocument.of(dossier, "evidence")
-    compared = EvidenceDocument.of(dossier, "comparison")
-    return evidence.shown(verdict, course, compared, dossier.stream.terms.margin)
+    verdict, timeline, compared = verdict_of(dossier), timeline_of(dossier), comparison_of(dossier)
+    return evidence.shown(verdict.body, timeline.body, compared.body, dossier.stream.terms.margin)
 
 
 def _drift(dossier: StreamDocuments, asked: str | None) -> dict[str, Any]:
-    return drift.shown(EvidenceDocument.of(dossier, "drift"), asked)
+    return drift.shown(drift_of(dossier).body, asked)
 
 
 COMPARISON = Tab(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -89,14 +89,9 @@ def level(name: str, tone: Tone, value: Any, labels: Sequence[str]) -> ChartSeri
     return ChartSeries(name, tone, "dashed", [known(value)] * len(labels))
 
 
-def column(rows: Iterable[Mapping[str, Any]], key: str) -> list[float | None]:
-    """One number of each row."""
-    return [known(row.get(key)) for row in rows]
-
-
-def percents(rows: Iterable[Mapping[str, Any]], key: str) -> list[float | None]:
-    """One difference of logarithms of each row, in percent of the price."""
-    return [_rounded(percent(row.get(key))) for row in rows]
+def percents(differences: Iterable[float | None]) -> list[float | None]:
+    """Turn differences of logarithms into percent of the price."""
+    return [_rounded(percent(difference)) for difference in differences]
 
 
 def _rounded(value: float | None) -> float | None:

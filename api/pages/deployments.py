@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.pages.charts import embedded
-from api.pages.documents import EvidenceDocument
+from api.pages.documents import verdict_of
 from api.pages.queries import RolloutState
 from shadow.records import CandidateState, Deployment
 from shadow.rollout.decision import REASON_CHARACTERS
@@ -16,8 +16,7 @@ _MOST = 100
 def shown(history: list[Deployment], found: RolloutState) -> dict[str, Any]:
     """What the template and the script are given; `history` is the newest first."""
     verdicts = {
-        one.stream.terms.candidate_id: EvidenceDocument.of(one, "verdict").at("state")
-        for one in found.dossiers
+        stream.stream.terms.candidate_id: verdict_of(stream).body.state or None for stream in found.dossiers
     }
     live = found.deployment
     active = [one for one in found.candidates if one.state is CandidateState.ACTIVE]

@@ -1,63 +1,68 @@
-"""Documents: reading what the evidence process wrote, whatever is missing in it or null."""
+"""Documents: what the evidence process published about a stream, read into the declared shapes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Generic, Protocol, TypeVar
 
-from api.pages.formatting import known
 from monitoring.statistics import drift
+from shadow.evidence.documents.shapes import ComparisonDocument, DriftDocument, TimelineDocument
+from shadow.json_shapes import from_json
 from shadow.store.streams.documents import DocumentKind, StreamDocuments
+from shadow.verdict.shapes import VerdictDocument
+
+Shape = TypeVar("Shape")
 
 
 @dataclass(frozen=True, slots=True)
-class EvidenceDocument:
-    """One document and when it was made; None: it has not been made yet."""
+class EvidenceDocument(Generic[Shape]):
+    """A document and when it was computed; None: not yet, and the body has its defaults."""
 
-    body: Mapping[str, Any] = field(default_factory=dict)
+    body: Shape
     computed_at: datetime | None = None
 
-    @classmethod
-    def of(cls, dossier: StreamDocuments | None, kind: DocumentKind) -> EvidenceDocument:
-        """The document of this kind in a dossier."""
-        found = dossier.documents.get(kind) if dossier is not None else None
-        return cls() if found is None else cls(found.body, found.computed_at)
 
-    def at(self, path: str) -> Any:
-        """What stands at `keys.rows.ln_e`; None when anything on the way is missing."""
-        found: Any = self.body
-        for name in path.split("."):
-            found = found.get(name) if isinstance(found, Mapping) else None
-        return found
+class Distance(Protocol):
+    """An entry that says how far something moved."""
 
-    def number(self, path: str) -> float | None:
-        """The number there, or None."""
-        return known(self.at(path))
-
-    def rows(self, path: str) -> list[Mapping[str, Any]]:
-        """The objects of the list there; none when there is no list."""
-        found = self.at(path)
-        return [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []
-
-    def moved(self, path: str) -> list[Mapping[str, Any]]:
-        """The objects of the list there, which say how far something moved, and whether that is enough."""
-        return [{**row, "is_undecided": _is_undecided(row)} for row in self.rows(path)]
-
-    def is_undecided(self, path: str) -> bool:
-        """Whether the object there is called in order only because there are too few houses to tell."""
-        found = self.at(path)
-        return isinstance(found, Mapping) and _is_undecided(found)
-
-    def texts(self, path: str) -> list[str]:
-        """The texts of the list there."""
-        found = self.at(path)
-        return [text for text in found if isinstance(text, str)] if isinstance(found, list) else []
+    @property
+    def psi(self) -> float | None: ...
+    @property
+    def floor(self) -> float | None: ...
+    @property
+    def state(self) -> int | None: ...
 
 
-def _is_undecided(row: Mapping[str, Any]) -> bool:
-    psi, floor = known(row.get("psi")), known(row.get("floor"))
-    if row.get("state") != drift.NONE or psi is None or floor is None:
+def verdict_of(stream: StreamDocuments | None) -> EvidenceDocument[VerdictDocument]:
+    """Read the verdict of a stream."""
+    return _read(VerdictDocument, stream, "verdict")
+
+
+def timeline_of(stream: StreamDocuments | None) -> EvidenceDocument[TimelineDocument]:
+    """Read the evidence over time of a stream."""
+    return _read(TimelineDocument, stream, "evidence")
+
+
+def comparison_of(stream: StreamDocuments | None) -> EvidenceDocument[ComparisonDocument]:
+    """Read the comparison of a stream."""
+    return _read(ComparisonDocument, stream, "comparison")
+
+
+def drift_of(stream: StreamDocuments | None) -> EvidenceDocument[DriftDocument]:
+    """Read the drift of a stream."""
+    return _read(DriftDocument, stream, "drift")
+
+
+def is_undecided(distance: Distance) -> bool:
+    """Whether the state is in order only because there are too few rows to tell."""
+    if distance.state != drift.NONE or distance.psi is None or distance.floor is None:
         return False
-    return drift.is_undecided(psi, floor)
+    return drift.is_undecided(distance.psi, distance.floor)
+
+
+def _read(shape: type[Shape], stream: StreamDocuments | None, kind: DocumentKind) -> EvidenceDocument[Shape]:
+    stored = None if stream is None else stream.documents.get(kind)
+    if stored is None:
+        return EvidenceDocument(shape())
+    return EvidenceDocument(from_json(shape, stored.body), stored.computed_at)

@@ -2,78 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from api.pages.charts import ChartAxis, ChartSeries, PageChart
-from api.pages.documents import EvidenceDocument
-from api.pages.formatting import known, words
+from api.pages.documents import is_undecided
+from api.pages.formatting import words
+from shadow.evidence.documents.shapes import BinShare, DriftDocument, FieldDriftEntry, PredictionDrift
 
 _MOST = 4
 _RED, _YELLOW = 2, 1
 _RANKED = 20
 
 
-def shown(drift: EvidenceDocument, asked: str | None, most: int = _MOST) -> dict[str, Any]:
-    """What the template is given; `asked` is the field whose distribution is to be seen."""
-    fields = sorted(drift.moved("fields"), key=_moved, reverse=True)
-    chosen = [one for one in fields if one.get("field") == asked]
-    named = {role: drift.at(f"predictions.{role}") for role in ("live", "candidate")}
-    states = [one.get("state") for one in fields]
+def shown(drift: DriftDocument, asked: str | None, most: int = _MOST) -> dict[str, Any]:
+    """Fill the template; `asked` is the field whose distribution somebody wants to see."""
+    fields = sorted(drift.fields, key=_by_state_and_psi, reverse=True)
+    chosen = [entry for entry in fields if entry.field == asked]
+    states = [entry.state for entry in fields]
     return {
         "drift": drift,
-        "windows": _windows(drift),
+        "windows": list(drift.windows.items()),
         "fields": fields,
+        "undecided": {entry.field for entry in fields if is_undecided(entry)},
         "reds": states.count(_RED),
         "yellows": states.count(_YELLOW),
         "ranking": _ranking(fields[:_RANKED]),
         "asked": bool(chosen),
-        "shown": [_distribution(one, words(one.get("field"))) for one in chosen or fields[:most]],
-        "predictions": [
-            _distribution({**one, "field": f"price-{role}"}, f"Prices of the {role} model")
-            for role, one in named.items()
-            if isinstance(one, Mapping)
-        ],
-        "skew": drift.rows("skew"),
+        "shown": [_distribution(entry, entry.field, words(entry.field)) for entry in chosen or fields[:most]],
+        "predictions": _predictions(drift),
+        "skew": drift.skew,
     }
 
 
-def _moved(one: Mapping[str, Any]) -> tuple[float, float]:
+def _by_state_and_psi(entry: FieldDriftEntry) -> tuple[float, float]:
     unknown = -1.0
-    state, psi = known(one.get("state")), known(one.get("psi"))
-    return (unknown if state is None else state, unknown if psi is None else psi)
+    return (unknown if entry.state is None else entry.state, unknown if entry.psi is None else entry.psi)
 
 
-def _windows(drift: EvidenceDocument) -> list[tuple[str, Mapping[str, Any]]]:
-    found = drift.at("windows")
-    return (
-        [(name, one) for name, one in found.items() if isinstance(one, Mapping)]
-        if isinstance(found, Mapping)
-        else []
-    )
+def _predictions(drift: DriftDocument) -> list[dict[str, Any]]:
+    by_role = (("live", drift.predictions.live), ("candidate", drift.predictions.candidate))
+    return [
+        _distribution(moved, f"price-{role}", f"Prices of the {role} model")
+        for role, moved in by_role
+        if moved is not None
+    ]
 
 
-def _ranking(fields: list[Mapping[str, Any]]) -> PageChart:
+def _ranking(fields: Sequence[FieldDriftEntry]) -> PageChart:
     return PageChart(
         "ranking",
         "How far the fields moved",
         f"PSI of the {len(fields)} that moved most, and the floor that chance alone reaches.",
         ChartAxis("PSI"),
-        ChartAxis("Field", labels=[words(one.get("field")) for one in fields]),
+        ChartAxis("Field", labels=[words(entry.field) for entry in fields]),
         (
-            ChartSeries("PSI", "candidate", "bar", [_rounded(one.get("psi")) for one in fields]),
-            ChartSeries("Floor", "quiet", "bar", [_rounded(one.get("floor")) for one in fields]),
+            ChartSeries("PSI", "candidate", "bar", [_rounded(entry.psi) for entry in fields]),
+            ChartSeries("Floor", "quiet", "bar", [_rounded(entry.floor) for entry in fields]),
         ),
         sideways=True,
     )
 
 
-def _distribution(one: Mapping[str, Any], title: str) -> dict[str, Any]:
-    reference, window = _shares(one.get("reference")), _shares(one.get("window"))
+def _distribution(moved: FieldDriftEntry | PredictionDrift, name: str, title: str) -> dict[str, Any]:
+    reference, window = _shares(moved.reference), _shares(moved.window)
     labels = list(dict.fromkeys((*reference, *window)))
-    drawn = [[_rounded(each.get(label, 0.0)) for label in labels] for each in (reference, window)]
+    drawn = [[_rounded(shares.get(label, 0.0)) for label in labels] for shares in (reference, window)]
     chart = PageChart(
-        f"bins-{one.get('field')}".replace("_", "-"),
+        f"bins-{name}".replace("_", "-"),
         title,
         "Share of the houses in each bin.",
         ChartAxis("Bin", labels=labels),
@@ -88,11 +84,9 @@ def _distribution(one: Mapping[str, Any], title: str) -> dict[str, Any]:
     return {"title": title, "chart": chart, "bins": bins}
 
 
-def _shares(bins: Any) -> dict[str, float | None]:
-    rows = bins if isinstance(bins, list) else []
-    return {str(row.get("bin")): known(row.get("share")) for row in rows if isinstance(row, Mapping)}
+def _shares(bins: Sequence[BinShare]) -> dict[str, float | None]:
+    return {entry.bin: entry.share for entry in bins}
 
 
-def _rounded(value: Any) -> float | None:
-    number = known(value)
-    return None if number is None else round(number, 4)
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(float(value), 4)

@@ -2,61 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from api.pages.charts import ChartAxis, ChartSeries, PageChart, column, level
-from api.pages.documents import EvidenceDocument
+from api.pages.charts import ChartAxis, ChartSeries, PageChart, level
+from api.pages.documents import is_undecided
 from api.pages.formatting import day as day_of
-from api.pages.formatting import decimal, known, signed, whole
+from api.pages.formatting import decimal, signed, whole
+from shadow.evidence.documents.shapes import ComparisonDocument, TimelineDay, TimelineDocument
+from shadow.verdict.shapes import DaysKeyEntry, KeyEntries, RowsKeyEntry, RuleEntry, VerdictDocument
 
 _FIELDS = 10
 _ORDER = ("fail", "unknown", "pass")
 
 
 def shown(
-    verdict: EvidenceDocument, evidence: EvidenceDocument, comparison: EvidenceDocument, margin: float | None
+    verdict: VerdictDocument, timeline: TimelineDocument, comparison: ComparisonDocument, margin: float | None
 ) -> dict[str, Any]:
-    """What the template is given; `margin` is the stream's, in log units."""
-    days = evidence.rows("days")
-    labels = [day_of(row.get("date")) for row in days]
-    selected = comparison.moved("selection.fields")
-    rules = sorted(verdict.rows("rules"), key=_rank)
+    """Fill the template; `margin` is the stream's, in log units."""
+    days = timeline.days
+    labels = [day_of(day.date) for day in days]
+    selection = comparison.selection
+    undecided = {entry.field for entry in selection.fields if is_undecided(entry)}
     return {
-        "evidence": evidence,
         "days": days,
-        "capital": _capital(days, labels, evidence.number("threshold")),
+        "capital": _capital(days, labels, timeline.threshold),
         "interval": _interval(days, labels, margin),
         "key_days": _key_days(days, labels),
         "daily": _daily(days, labels),
-        "rules": rules,
-        "keys": _keys(verdict),
-        "turned": _turned(verdict),
-        "segments": verdict.rows("segments"),
+        "rules": sorted(verdict.rules, key=_rank),
+        "keys": _keys(verdict.keys),
+        "turned": _proved(verdict.keys),
+        "segments": verdict.segments,
         "comparison": comparison,
-        "selected": selected[:_FIELDS],
-        "selection_undecided": comparison.at("selection.state") == 0
-        and (comparison.is_undecided("selection.gap") or any(row["is_undecided"] for row in selected)),
+        "selected": selection.fields[:_FIELDS],
+        "undecided": undecided,
+        "selection_undecided": selection.state == 0 and (is_undecided(selection.gap) or bool(undecided)),
     }
 
 
-def _rank(rule: Mapping[str, Any]) -> int:
-    """What is in the way stands first."""
-    result = rule.get("result")
-    return _ORDER.index(result) if result in _ORDER else 1
+def _rank(rule: RuleEntry) -> int:
+    """Rank rules that do not pass before those that do."""
+    return _ORDER.index(rule.result) if rule.result in _ORDER else 1
 
 
-def _turned(verdict: EvidenceDocument) -> dict[str, bool]:
-    value, threshold = verdict.number("keys.rows.ln_e"), verdict.number("keys.rows.threshold")
-    lower, days = verdict.number("keys.days.lower"), verdict.number("keys.days.days") or 0
-    needed = verdict.number("keys.days.needed_days") or 0
+def _proved(keys: KeyEntries) -> dict[str, bool]:
+    rows, days = keys.rows, keys.days
     return {
-        "houses": value is not None and threshold is not None and value >= threshold,
-        "days": lower is not None and lower > 0 and days >= needed,
+        "houses": rows.ln_e is not None and rows.threshold is not None and rows.ln_e >= rows.threshold,
+        "days": days.lower is not None and days.lower > 0 and (days.days or 0) >= (days.needed_days or 0),
     }
 
 
-def _capital(days: Sequence[Mapping[str, Any]], labels: Sequence[str], threshold: float | None) -> PageChart:
+def _capital(days: Sequence[TimelineDay], labels: Sequence[str], threshold: float | None) -> PageChart:
     return PageChart(
         "capital",
         "Key on houses: ln E",
@@ -65,14 +63,14 @@ def _capital(days: Sequence[Mapping[str, Any]], labels: Sequence[str], threshold
         ChartAxis("Day", labels=labels),
         ChartAxis("ln E"),
         (
-            ChartSeries("Not worse", "candidate", "line", column(days, "ln_e")),
-            ChartSeries("Harm", "bad", "line", column(days, "harm_ln_e")),
+            ChartSeries("Not worse", "candidate", "line", [day.ln_e for day in days]),
+            ChartSeries("Harm", "bad", "line", [day.harm_ln_e for day in days]),
             level("Threshold", "strong", threshold, labels),
         ),
     )
 
 
-def _interval(days: Sequence[Mapping[str, Any]], labels: Sequence[str], margin: float | None) -> PageChart:
+def _interval(days: Sequence[TimelineDay], labels: Sequence[str], margin: float | None) -> PageChart:
     return PageChart(
         "interval",
         "Gain, with an interval that holds however often one looks",
@@ -81,16 +79,16 @@ def _interval(days: Sequence[Mapping[str, Any]], labels: Sequence[str], margin: 
         ChartAxis("Day", labels=labels),
         ChartAxis("Gain, log units"),
         (
-            ChartSeries("Interval", "candidate", "upper", column(days, "upper")),
-            ChartSeries("Interval, lower end", "candidate", "lower", column(days, "lower")),
-            ChartSeries("Mean", "candidate", "line", column(days, "mean")),
+            ChartSeries("Interval", "candidate", "upper", [day.upper for day in days]),
+            ChartSeries("Interval, lower end", "candidate", "lower", [day.lower for day in days]),
+            ChartSeries("Mean", "candidate", "line", [day.mean for day in days]),
             level("No difference", "quiet", 0.0, labels),
             level("Margin", "strong", None if margin is None else -margin, labels),
         ),
     )
 
 
-def _key_days(days: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> PageChart:
+def _key_days(days: Sequence[TimelineDay], labels: Sequence[str]) -> PageChart:
     return PageChart(
         "key-days",
         "Key on days: lower bound",
@@ -98,39 +96,39 @@ def _key_days(days: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> PageC
         ChartAxis("Day", labels=labels),
         ChartAxis("Lower bound"),
         (
-            ChartSeries("Lower bound", "candidate", "line", column(days, "key_b")),
+            ChartSeries("Lower bound", "candidate", "line", [day.key_b for day in days]),
             level("Turns above", "strong", 0.0, labels),
         ),
     )
 
 
-def _daily(days: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> PageChart:
+def _daily(days: Sequence[TimelineDay], labels: Sequence[str]) -> PageChart:
     return PageChart(
         "daily",
         "Each day by itself",
         "Mean gain of the houses of one day: above zero the candidate was better on that day.",
         ChartAxis("Day", labels=labels),
         ChartAxis("Gain, log units"),
-        (ChartSeries("Gain", "candidate", "bar", column(days, "day_mean")),),
+        (ChartSeries("Gain", "candidate", "bar", [day.day_mean for day in days]),),
     )
 
 
-def _keys(verdict: EvidenceDocument) -> list[tuple[str, str, str, str]]:
-    """Name, value, what turns it, days of each key there is."""
-    named = (
-        ("Not worse, by houses", "keys.rows"),
-        ("Not worse, by days", "keys.days"),
-        ("Harm, by houses", "keys.harm_rows"),
-        ("Harm, by days", "keys.harm_days"),
-        ("Certificate without outcomes, by houses", "keys.certificate.rows"),
-        ("Certificate without outcomes, by days", "keys.certificate.days"),
-    )
-    return [(name, *_key(verdict, path)) for name, path in named if verdict.at(path) is not None]
+def _keys(keys: KeyEntries) -> list[tuple[str, str, str, str]]:
+    """Name, value, what turns it, days of each key."""
+    certificate = keys.certificate
+    return [
+        ("Not worse, by houses", *_rows_key(keys.rows)),
+        ("Not worse, by days", *_days_key(keys.days)),
+        ("Harm, by houses", *_rows_key(keys.harm_rows)),
+        ("Harm, by days", *_days_key(keys.harm_days)),
+        ("Certificate without outcomes, by houses", *_rows_key(certificate.rows)),
+        ("Certificate without outcomes, by days", *_days_key(certificate.days)),
+    ]
 
 
-def _key(verdict: EvidenceDocument, path: str) -> tuple[str, str, str]:
-    threshold = known(verdict.at(f"{path}.threshold"))
-    if isinstance(verdict.at(path), Mapping) and "ln_e" in verdict.at(path):
-        return f"ln E {decimal(verdict.at(f'{path}.ln_e'), 2)}", decimal(threshold, 2), ""
-    seen, needed = verdict.at(f"{path}.days"), verdict.at(f"{path}.needed_days")
-    return f"bound {signed(verdict.at(f'{path}.lower'), 4)}", "above 0", f"{whole(seen)} of {whole(needed)}"
+def _rows_key(key: RowsKeyEntry) -> tuple[str, str, str]:
+    return f"ln E {decimal(key.ln_e, 2)}", decimal(key.threshold, 2), ""
+
+
+def _days_key(key: DaysKeyEntry) -> tuple[str, str, str]:
+    return f"bound {signed(key.lower, 4)}", "above 0", f"{whole(key.days)} of {whole(key.needed_days)}"

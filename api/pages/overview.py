@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from api.pages.alerts import OverviewAlert, of_live, of_situation, of_standing
 from api.pages.charts import ChartAxis, ChartSeries, PageChart
-from api.pages.documents import EvidenceDocument
-from api.pages.formatting import decimal, known
+from api.pages.documents import EvidenceDocument, verdict_of
+from api.pages.formatting import decimal
 from api.pages.queries import RolloutState, SystemStatus
 from shadow.policy_summary import PolicySummary
 from shadow.records import Candidate, Deployment, Purpose
 from shadow.status import StoreState
 from shadow.store.ledger import Account
+from shadow.verdict.shapes import RuleEntry, VerdictDocument
 
 _GOALS = ("entities", "days", "coverage")
 _RATE_MINUTES = 5
@@ -28,13 +29,12 @@ class CandidateCard:
     """A candidate as the overview shows it."""
 
     candidate: Candidate
-    document: EvidenceDocument
+    document: EvidenceDocument[VerdictDocument]
 
     @property
     def state(self) -> str | None:
         """Its verdict."""
-        found = self.document.at("state")
-        return found if isinstance(found, str) else None
+        return self.document.body.state or None
 
     @property
     def judged(self) -> bool:
@@ -53,27 +53,27 @@ class CandidateCard:
     @property
     def loss_live(self) -> float | None:
         """Mean loss of the live model, log units."""
-        return self.document.number("losses.live")
+        return self.document.body.losses.live
 
     @property
     def loss_candidate(self) -> float | None:
         """Mean loss of the candidate, log units."""
-        return self.document.number("losses.candidate")
+        return self.document.body.losses.candidate
 
     @property
-    def reasons(self) -> list[str]:
+    def reasons(self) -> Sequence[str]:
         """Why the verdict is what it is."""
-        return self.document.texts("reasons")
+        return self.document.body.reasons
 
     @property
-    def missing(self) -> list[str]:
+    def missing(self) -> Sequence[str]:
         """What is in the way."""
         return [] if self.state == "promote" else self.reasons
 
     @property
-    def goals(self) -> list[Mapping[str, Any]]:
+    def goals(self) -> list[tuple[RuleEntry, float]]:
         """How far it has come with what takes time."""
-        return [_goal(rule) for rule in self.document.rows("rules") if rule.get("rule") in _GOALS]
+        return [(rule, _reached(rule)) for rule in self.document.body.rules if rule.rule in _GOALS]
 
     @property
     def remedy(self) -> str:
@@ -83,9 +83,9 @@ class CandidateCard:
         return "Not judged yet: the worker opens its stream and judges it within a minute, if it runs."
 
 
-def _goal(rule: Mapping[str, Any]) -> Mapping[str, Any]:
-    value, threshold = known(rule.get("value")), known(rule.get("threshold"))
-    return {**rule, "part": value / threshold if value is not None and threshold else 0.0}
+def _reached(rule: RuleEntry) -> float:
+    """Return the share of the threshold that the value has reached."""
+    return rule.value / rule.threshold if rule.value is not None and rule.threshold else 0.0
 
 
 def shown(
@@ -113,8 +113,11 @@ def shown(
 def _cards(found: RolloutState | None) -> list[CandidateCard]:
     if found is None:
         return []
-    documents = {one.stream.terms.candidate_id: EvidenceDocument.of(one, "verdict") for one in found.dossiers}
-    return [CandidateCard(one, documents.get(one.id, EvidenceDocument())) for one in found.candidates]
+    verdicts = {stream.stream.terms.candidate_id: verdict_of(stream) for stream in found.dossiers}
+    return [
+        CandidateCard(candidate, verdicts.get(candidate.id, verdict_of(None)))
+        for candidate in found.candidates
+    ]
 
 
 def _alerts(

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from api.pages import comparison, drift, evidence
 from api.pages.candidate import COMPARISON, DRIFT, EVIDENCE
-from api.pages.documents import EvidenceDocument
+from api.pages.documents import comparison_of, drift_of, timeline_of, verdict_of
 from api.pages.rendering import Rendering
 from shadow.policy_summary import PolicySummary
 from shadow.store.streams.documents import DocumentKind, StreamDocuments
@@ -26,7 +26,6 @@ _FIELDS_DRAWN = 8
 
 def render(found: StreamDocuments, rendering: Rendering) -> str:
     """The report as HTML."""
-    documents = {kind: EvidenceDocument.of(found, kind) for kind in KINDS}
     style = rendering.assets["umbra.css"].text
     scripts = [rendering.assets[name].text for name in ("chart.umd.min.js", "charts.js")]
     about = {
@@ -35,14 +34,14 @@ def render(found: StreamDocuments, rendering: Rendering) -> str:
         "stream": found.stream,
         "changes": found.changes,
         "judged_by": PolicySummary.of(found.stream.terms.policy).label,
-        "verdict": documents["verdict"],
+        "verdict": verdict_of(found).body,
     }
     return rendering.render(
         "report",
         **about,
         version=umbra_version(),
-        documents=[(kind, one) for kind, one in documents.items() if one.computed_at],
-        parts_shown=list(_parts(documents, found, rendering, about)),
+        documents=[(kind, found.documents[kind]) for kind in KINDS if kind in found.documents],
+        parts_shown=list(_parts(found, rendering, about)),
         policy=_policy(style, scripts),
         style=_ours(style),
         scripts=list(map(_ours, scripts)),
@@ -50,7 +49,6 @@ def render(found: StreamDocuments, rendering: Rendering) -> str:
 
 
 def _parts(
-    documents: Mapping[DocumentKind, EvidenceDocument],
     found: StreamDocuments,
     rendering: Rendering,
     about: Mapping[str, Any],
@@ -59,13 +57,13 @@ def _parts(
     margin = found.stream.terms.margin
     filled = {
         "verdict": lambda: evidence.shown(
-            documents["verdict"], documents["evidence"], documents["comparison"], margin
+            verdict_of(found).body, timeline_of(found).body, comparison_of(found).body, margin
         ),
-        "comparison": lambda: comparison.shown(documents["comparison"]),
-        "drift": lambda: drift.shown(documents["drift"], None, _FIELDS_DRAWN),
+        "comparison": lambda: comparison.shown(comparison_of(found).body),
+        "drift": lambda: drift.shown(drift_of(found).body, None, _FIELDS_DRAWN),
     }
     for tab in (EVIDENCE, COMPARISON, DRIFT):
-        there = documents[tab.document].computed_at is not None
+        there = tab.document in found.documents
         body = (
             rendering.render(f"{tab.name.lower()}_body", **about, **filled[tab.document]()) if there else None
         )

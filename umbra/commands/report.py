@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from api.pages.assets import Assets
-from api.pages.documents import EvidenceDocument
+from api.pages.documents import verdict_of
 from api.pages.rendering import Rendering
 from api.pages.report import KINDS, render
 from model_package.reference import ModelRef
@@ -41,14 +41,14 @@ def report(candidate: str, output: Path) -> None:
     store = open_store(settings.store)
     try:
         with store.reading() as connection:
-            found = documents.of_newest_stream(connection, model, KINDS, settings.masked_fields)
+            stream = documents.of_newest_stream(connection, model, KINDS, settings.masked_fields)
     finally:
         store.close()
-    if found is None:
+    if stream is None:
         raise NotJudged(f"{model} was never judged; `umbra candidates` lists who is, the worker judges them")
-    output.write_text(render(found, Rendering(Assets())), encoding="utf-8")
-    terminal.say(f"{output}: {_state(found)}, {output.stat().st_size:,} bytes")
+    output.write_text(render(stream, Rendering(Assets())), encoding="utf-8")
+    terminal.say(f"{output}: {_state(stream)}, {output.stat().st_size:,} bytes")
 
 
-def _state(found: StreamDocuments) -> str:
-    return str(EvidenceDocument.of(found, "verdict").at("state") or "not judged yet")
+def _state(stream: StreamDocuments) -> str:
+    return str(verdict_of(stream).body.state or "not judged yet")
