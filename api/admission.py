@@ -1,4 +1,4 @@
-"""Admission: what no resource should ever see is refused here, before any of them is asked."""
+"""Admission: refuse what no resource should ever see, before any of them runs."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Admission:
         return self._inner(environ, start_response)
 
     def _is_ordinary(self, environ: dict[str, Any]) -> bool:
-        """Whether there is nothing to check: nearly always, and within a microsecond."""
+        """Whether there is nothing to check: nearly always, decided within a microsecond."""
         return (
-            environ.get("HTTP_HOST") in self._hosts.welcomed
+            environ.get("HTTP_HOST") in self._hosts.accepted
             and "HTTP_TRANSFER_ENCODING" not in environ
             and "HTTP_SEC_FETCH_SITE" not in environ
             and environ.get("RAW_URI", "/")[:1] == "/"
@@ -59,7 +59,7 @@ class Admission:
             environ["PATH_INFO"] = path[len(self._prefix) :] or "/"
 
     def _check(self, environ: dict[str, Any]) -> None:
-        """Raises MisdirectedRequest, CrossSiteRequest or UnreadableRequest."""
+        """Check the request; raises MisdirectedRequest, CrossSiteRequest or UnreadableRequest."""
         if environ["PATH_INFO"] not in _PROBES:
             self._check_host(environ)
         if environ.get("HTTP_TRANSFER_ENCODING", "chunked").strip().lower() != "chunked":
@@ -79,10 +79,10 @@ class Admission:
         if not target.startswith(("/", "*")):  # an absolute target goes before the header (RFC 9112, 3.2.2)
             host = target.partition("://")[2].partition("/")[0].partition("?")[0] or host
         try:
-            welcome = self._hosts.welcome(host)
+            is_accepted = self._hosts.accepts(host)
         except ValueError as fault:
             raise UnreadableRequest(f"Host {fault}") from None
-        if not welcome:
+        if not is_accepted:
             raise MisdirectedRequest(
                 f"this API is not {host[:80]!r}; if it is meant to be, UMBRA_API_HOSTS has to name that host"
             )

@@ -1,4 +1,4 @@
-"""An answer as plain data: what a resource gives, whoever sends it."""
+"""An HTTP answer as plain data, for WSGI and for Flask."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ class HttpAnswer:
         return (self.body,)
 
     def as_response(self) -> Response:
-        """The same for Flask."""
+        """Convert it for Flask."""
         return Response(self.body, self.status, dict(self.headers), content_type=self.content_type)

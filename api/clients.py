@@ -1,4 +1,4 @@
-"""Clients: from which address a request came, through the proxies that were named and no others."""
+"""Clients: the address a request came from, through trusted proxies only."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _HOPS_MOST = 16
 
 
 class Clients:
-    """Tells the address of a request's client. X-Forwarded-For counts as far as trusted proxies wrote it."""
+    """Finds the address of a request's client. X-Forwarded-For counts as far as trusted proxies wrote it."""
 
     def __init__(self, proxies: Sequence[IPv4Network | IPv6Network] = ()) -> None:
         self._proxies = proxies
-        self._is_proxy = lru_cache(maxsize=256)(self._asked_is_proxy)
+        self._is_proxy = lru_cache(maxsize=256)(self._look_up_proxy)
 
     def address(self, environ: dict[str, Any]) -> str | None:
-        """The address, IPv4 where it is that; None: there is none (a socket of this machine)."""
+        """Find the address, IPv4 if possible; None: there is none (a socket of this machine)."""
         peer = _plain(environ.get("REMOTE_ADDR", ""))
         if peer is None or not self._proxies:
             return peer
@@ -33,13 +33,13 @@ class Clients:
             peer = before
         return peer
 
-    def _asked_is_proxy(self, address: str) -> bool:
+    def _look_up_proxy(self, address: str) -> bool:
         return any(ip_address(address) in network for network in self._proxies)
 
 
 @lru_cache(maxsize=1024)
 def _plain(text: str) -> str | None:
-    """The address as it is usually written; None: it is no address."""
+    """Normalize an address; None: it is no address."""
     if text.startswith(_MAPPED) and "." in text:
         text = text[len(_MAPPED) :]
     try:

@@ -50,7 +50,7 @@ def _without_suffix(kind: str) -> str:
 
 
 def read(environ: dict[str, Any], max_bytes: int) -> bytes:
-    """The whole body or nothing: a body cut short must not become a shorter list of houses.
+    """Read the whole body or nothing: a body cut short must not become a shorter list of houses.
 
     (werkzeug gives what came, cut at the limit.) Raises BodyTooLarge or UnreadableBody.
     """
@@ -105,15 +105,15 @@ def prefers_page(environ: dict[str, Any]) -> bool:
 
 
 def preferred(accept: str, offered: Sequence[str]) -> str | None:
-    """The kind of `offered` that an Accept header asks for; None: none of them.
+    """Choose the kind of `offered` that an Accept header prefers; None: none of them.
 
     Parameters do not count. Of kinds that are wanted as much as each other, one that is named goes before one
     that a wildcard covers, and otherwise the first.
     """
     wishes = dict.fromkeys(offered, (0, 0.0))
-    for asked, quality in _ranges(accept):
+    for media_range, quality in _ranges(accept):
         for kind, wish in wishes.items():
-            closeness = _closeness(asked, kind)
+            closeness = _closeness(media_range, kind)
             # The closest range decides about a kind (RFC 9110, 12.5.1), of equally close ones the best.
             wishes[kind] = max(wish, (closeness, quality)) if closeness else wish
     best = max(wishes, key=lambda kind: (wishes[kind][1], wishes[kind][0]))
@@ -125,24 +125,24 @@ def _ranges(accept: str) -> Iterator[tuple[str, float]]:
     if '"' in accept:
         accept = _QUOTED.sub(r"\1", accept)
     for text in accept.split(",", _RANGES_MOST)[:_RANGES_MOST]:
-        asked, *parameters = text.split(";")
-        if asked := asked.strip().lower():
-            yield asked, _quality(parameters)
+        media_range, *parameters = text.split(";")
+        if media_range := media_range.strip().lower():
+            yield media_range, _quality(parameters)
 
 
 def _quality(parameters: Sequence[str]) -> float:
-    """The value of `q=0.5`, however it is written (`Q = .5`); 1 where it is left out, or no number."""
+    """Read the value of `q=0.5`, however it is written (`Q = .5`); 1 if it is missing or no number."""
     matches = (_QUALITY.match(parameter) for parameter in parameters)
     written = next((match[1] for match in matches if match), "")
     return 1.0 if written in ("", ".") else min(float(written), 1.0)
 
 
-def _closeness(asked: str, kind: str) -> int:
+def _closeness(media_range: str, kind: str) -> int:
     """How closely a media range names a kind, from 4 (itself) to 1 (anything); 0: not at all."""
-    if asked == kind or (kind == HTML and asked in _PAGES):
+    if media_range == kind or (kind == HTML and media_range in _PAGES):
         return 4
-    if _without_suffix(asked) == kind:
+    if _without_suffix(media_range) == kind:
         return 3
-    if asked == kind.partition("/")[0] + "/*":
+    if media_range == kind.partition("/")[0] + "/*":
         return 2
-    return 1 if asked in ("*/*", "*") else 0
+    return 1 if media_range in ("*/*", "*") else 0

@@ -84,7 +84,7 @@ class Unauthorized(Refusal):
 
 
 class WrongToken(Refusal):
-    """A token that opens nothing here."""
+    """Invalid admin token."""
 
 
 class InvalidDecision(Refusal):
@@ -133,7 +133,7 @@ class Problem:
         return _PREFIX + self.code
 
     def body(self, detail: str, instance: str, request_id: str, **more: Any) -> bytes:
-        """The problem as JSON."""
+        """Give the problem as JSON."""
         return orjson.dumps(
             {
                 "type": self.type,
@@ -282,9 +282,9 @@ def _known(problem: Problem, fault: Exception, instance: str, request_id: str) -
         more["errors"] = [
             {
                 name: _writable(value) if isinstance(value, str) else value
-                for name, value in asdict(one).items()
+                for name, value in asdict(row_fault).items()
             }
-            for one in fault.faults
+            for row_fault in fault.faults
         ]
     if isinstance(fault, InvalidRows) and fault.unchecked_rows:
         more["unchecked_rows"] = fault.unchecked_rows

@@ -1,4 +1,4 @@
-"""Hosts: the names under which this API may be asked.
+"""Hosts: the names under which this API answers.
 
 A page of somebody else in a browser here can have a name of its own lead to this machine (DNS rebinding), and
 then reads answers as if they came from its own server. The Host header gives it away: it names that server.
@@ -18,10 +18,10 @@ _REMEMBERED_MOST = 64
 
 
 class Hosts:
-    """Which names are welcome: of loopback, of the address listened on, and those that were named.
+    """The accepted names: of loopback, of the address listened on, and those in `named`.
 
-    Where every address is listened on, the machine's own name is welcome, and whatever no name server of the
-    internet can give away: addresses, and names without a dot (`api` in a compose network).
+    If the API listens on every address, it also accepts the machine's own name, addresses, and names without
+    a dot (`api` in a compose network): no name server of the internet can point those here.
     """
 
     def __init__(self, bound: str, named: Iterable[str] = ()) -> None:
@@ -29,20 +29,20 @@ class Hosts:
         self._all_addresses = bound in ("", "0.0.0.0", "::")  # noqa: S104 (compared with, not listened on)
         if self._all_addresses:
             self._names.add(_plain(socket.gethostname()))
-        self.welcomed: set[str] = set()
-        """Hosts that were welcome before, as they were written: most requests cost one look into a set."""
+        self.accepted: set[str] = set()
+        """Hosts that were accepted before, as clients wrote them: most requests cost one look into a set."""
 
-    def welcome(self, authority: str) -> bool:
+    def accepts(self, authority: str) -> bool:
         """Whether HOST or HOST:PORT is one of them; raises ValueError if it is neither."""
-        if authority in self.welcomed:
+        if authority in self.accepted:
             return True
         match = _AUTHORITY.match(authority)
         if match is None:
             raise ValueError(f"{authority[:80]!r}: expected HOST or HOST:PORT")
         if not self._knows(_plain(match["host"])):
             return False
-        if len(self.welcomed) < _REMEMBERED_MOST:
-            self.welcomed.add(authority)
+        if len(self.accepted) < _REMEMBERED_MOST:
+            self.accepted.add(authority)
         return True
 
     def _knows(self, name: str) -> bool:
@@ -56,5 +56,5 @@ class Hosts:
 
 
 def _plain(name: str) -> str:
-    """A name without what does not count: case, the brackets of an IPv6 address, the dot at its end."""
+    """Normalize a name: lower case, no brackets of an IPv6 address, no dot at the end."""
     return name.strip("[]").rstrip(".").lower()

@@ -13,9 +13,9 @@ _AT_ONCE = 1024
 
 
 class RandomBits:
-    """74 bits at a time that nobody can foretell: an id is all it takes to look a prediction up.
+    """74 bits at a time that nobody can predict: an id is all it takes to look a prediction up.
 
-    `source` gives so many random bytes, as os.urandom does; it is asked for 1,024 ids at once. To be made
+    `source` gives so many random bytes, as os.urandom does; it supplies 1,024 ids at once. Create it
     after any fork, or two processes would make the same ids.
     """
 
@@ -25,7 +25,7 @@ class RandomBits:
         self._at = 0
 
     def __call__(self) -> int:
-        """The next ones, as a number."""
+        """Give the next 74 bits as a number."""
         if self._at >= len(self._bytes):
             self._bytes, self._at = self._source(_BYTES * _AT_ONCE), 0
         begin, self._at = self._at, self._at + _BYTES
@@ -44,5 +44,5 @@ class Identifiers:
         return new_capture_ids(count, self._clock_ns() // 1_000_000, self._random_bits())
 
     def request(self) -> str:
-        """An id for a request that came without one."""
+        """Make an id for a request that came without one."""
         return str(self.captures(1)[0])

@@ -21,7 +21,7 @@ _log = logging.getLogger("umbra.live")
 
 
 class NoLiveModel(RuntimeError):
-    """This process has no model to answer with yet."""
+    """No live model is loaded in this process yet."""
 
 
 class InvalidPrediction(RuntimeError):
@@ -77,7 +77,7 @@ class Live:
         return self._wanted or self.serving().ref
 
     def serving(self) -> Serving:
-        """What is served now; raises NoLiveModel."""
+        """Return what is served now; raises NoLiveModel."""
         if self._serving is None:
             raise NoLiveModel("no live model is loaded yet")
         return self._serving
@@ -87,8 +87,8 @@ class Live:
         self._serving = serving
         self._wanted = None
 
-    def keep(self, wanted: ModelRef) -> None:
-        """Go on with what is served, although `wanted` should be."""
+    def note_failed_switch(self, wanted: ModelRef) -> None:
+        """Note that `wanted` should be live and cannot be loaded; the served model answers on."""
         self._wanted = wanted
 
 
@@ -101,18 +101,18 @@ def load(settings: Settings) -> Serving:
     recipes.register(settings.recipe_modules)
     wanted = rollout.current_deployment(settings)
     try:
-        serving = loaded(settings.models, wanted)
+        serving = load_deployment(settings.models, wanted)
     except Exception as fault:  # whatever a recipe raises
-        before = _served_before(settings.data_dir)
+        before = _last_served(settings.data_dir)
         if before is None or before.live == wanted.live:
             raise
-        say_kept(before.live, wanted.live, fault)
-        serving = loaded(settings.models, before)
+        log_failed_switch(before.live, wanted.live, fault)
+        serving = load_deployment(settings.models, before)
     rollout.save_last_served(settings.data_dir, serving.deployment)
     return serving
 
 
-def loaded(models: Path, deployment: Deployment) -> Serving:
+def load_deployment(models: Path, deployment: Deployment) -> Serving:
     """Verify and load a deployment's artifact and warm it with one prediction.
 
     Raises OtherArtifact, the artifact's own errors, or OSError.
@@ -129,7 +129,7 @@ def loaded(models: Path, deployment: Deployment) -> Serving:
     return serving
 
 
-def say_kept(served: ModelRef, wanted: ModelRef | None, fault: Exception) -> None:
+def log_failed_switch(served: ModelRef, wanted: ModelRef | None, fault: Exception) -> None:
     """Log that `served` answers on, because the deployed model (None: unknown) cannot be loaded."""
     logs.event(
         _log,
@@ -141,7 +141,7 @@ def say_kept(served: ModelRef, wanted: ModelRef | None, fault: Exception) -> Non
     )
 
 
-def _served_before(data_dir: Path) -> Deployment | None:
+def _last_served(data_dir: Path) -> Deployment | None:
     try:
         return rollout.read_last_served(data_dir)
     except rollout.NoDeployment:

@@ -1,4 +1,4 @@
-"""What happens around every request: its id, its clock, its one log line, its metrics."""
+"""Middleware around every request: its id, its clock, its log line, its metrics."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _log = logging.getLogger("umbra.access")
 
 @dataclass(slots=True)
 class Exchange:
-    """One request while it is answered; whoever answers it adds what the log line should say."""
+    """One request and its answer; the resource adds what the log line should contain."""
 
     request_id: str
     begun: float
@@ -46,12 +46,12 @@ class Exchange:
     reported: Sequence[str] = ()
 
     def matched(self, route: str, endpoint: str) -> None:
-        """Say which route answers."""
+        """Note which route answers."""
         self.route = route
         self.endpoint = endpoint
 
     def facts(self) -> dict[str, Any]:
-        """What the log line says beyond HTTP."""
+        """Give the fields of the log line beyond HTTP."""
         if self.refused_fields:
             return {"problem": self.problem, "refused_fields": self.refused_fields}
         if self.problem is not None:
@@ -64,13 +64,13 @@ class Exchange:
 
 
 def of(environ: dict[str, Any]) -> Exchange:
-    """The exchange of the request with this environment."""
+    """Return the exchange of the request with this environment."""
     exchange: Exchange = environ[_KEY]
     return exchange
 
 
 def path(environ: dict[str, Any]) -> str:
-    """The path as the client meant it: WSGI hands over its bytes as Latin-1 (PEP 3333)."""
+    """Decode the path as the client meant it: WSGI hands over its bytes as Latin-1 (PEP 3333)."""
     raw: str = environ["PATH_INFO"]
     return raw if raw.isascii() else raw.encode("latin-1").decode("utf-8", "replace")
 
@@ -96,12 +96,12 @@ class Middleware:
         self._ids = ids
         self._clock = clock
         self._clients = clients
-        self._welcome = _RANDOM if withholds_texts else _VALID
+        self._accepted_id = _RANDOM if withholds_texts else _VALID
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request, and account for it."""
-        given = environ.get("HTTP_X_REQUEST_ID", "")
-        request_id = given if self._welcome.match(given) else self._ids.request()
+        client_id = environ.get("HTTP_X_REQUEST_ID", "")
+        request_id = client_id if self._accepted_id.match(client_id) else self._ids.request()
         exchange = environ[_KEY] = Exchange(request_id, self._clock())
         exchange.client = self._clients.address(environ)
 
@@ -123,8 +123,8 @@ class Middleware:
 
     def _close(self, exchange: Exchange, environ: dict[str, Any]) -> None:
         seconds = self._clock() - exchange.begun
-        asked, status = environ["REQUEST_METHOD"], exchange.status
-        method = asked if asked in _METHODS else "other"
+        verb, status = environ["REQUEST_METHOD"], exchange.status
+        method = verb if verb in _METHODS else "other"
         self._metrics.requests[method, exchange.route, str(status)].inc()
         self._metrics.request_seconds[(exchange.route,)].observe(seconds)
         logs.event(

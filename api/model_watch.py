@@ -1,6 +1,6 @@
-"""Switching: each API process notices a new deployment by itself and answers with its model from then on.
+"""Model watch: each API process notices a new deployment by itself and answers with its model from then on.
 
-A thread asks the store twice a second, loads and warms the new model off to the side and swaps it in between
+A thread reads the store twice a second, loads and warms the new model off to the side and swaps it in between
 two requests. What cannot be loaded changes nothing: the model that was served goes on answering. While the
 store is away nothing changes either.
 """
@@ -24,7 +24,7 @@ from shadow.records import Deployment
 from shadow.settings import Settings
 from shadow.store import Store, StoreUnavailable
 
-LOOK_SECONDS = 0.5
+CHECK_SECONDS = 0.5
 _AWAY_SECONDS = 2.0
 _RETRY_SECONDS = 30.0
 _STOP_SECONDS = 1.0
@@ -51,55 +51,55 @@ class ModelWatch:
         self._clock = clock
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="umbra-switching", daemon=True)
-        self._away = Backoff(LOOK_SECONDS, _AWAY_SECONDS)
-        self._retry = Backoff(LOOK_SECONDS, _RETRY_SECONDS)
+        self._away = Backoff(CHECK_SECONDS, _AWAY_SECONDS)
+        self._retry = Backoff(CHECK_SECONDS, _RETRY_SECONDS)
         self._failed = 0
         self._not_before = 0.0
 
     def start(self) -> None:
-        """Begin to follow; to be called in the process that answers, after any fork."""
-        show(self._metrics, self._live)
+        """Start the thread; call it in the process that answers, after any fork."""
+        publish_live_model(self._metrics, self._live)
         self._thread.start()
         # A thread that is cut off inside a library while the interpreter ends can bring it down.
         atexit.register(self.stop)
 
     def stop(self) -> None:
-        """Follow no more; waits a moment for a model that is being loaded."""
+        """Stop the thread; wait a moment for a model that is being loaded."""
         atexit.unregister(self.stop)
         self._stop.set()
         self._thread.join(_STOP_SECONDS)
 
-    def look(self) -> float:
-        """Look once and switch if need be; returns the seconds until the next look."""
+    def check(self) -> float:
+        """Switch to the newest deployment if it is another; returns the seconds until the next check."""
         try:
             newest = self._store.deployment()
-        except StoreUnavailable:  # ingest tells of it; answers do not need the store
+        except StoreUnavailable:  # ingest logs it; answers do not need the store
             return self._away.next()
         self._away.reset()
         if newest is not None and newest != self._live.serving().deployment:
-            self._bring_in(newest)
-        return LOOK_SECONDS
+            self._switch_to(newest)
+        return CHECK_SECONDS
 
     def _follow(self) -> None:
         pause = 0.0
         while not self._stop.wait(pause):
             try:
-                pause = self.look()
+                pause = self.check()
             except Exception as fault:  # noqa: BLE001 - a deployment of a later Umbra, say: read again later
-                live.say_kept(self._live.serving().ref, None, fault)
+                live.log_failed_switch(self._live.serving().ref, None, fault)
                 pause = self._retry.next()
 
-    def _bring_in(self, wanted: Deployment) -> None:
+    def _switch_to(self, wanted: Deployment) -> None:
         if wanted.id == self._failed and self._clock() < self._not_before:
             return
         begun, before = self._clock(), self._live.serving()
         try:
-            serving = live.loaded(self._models, wanted)
+            serving = live.load_deployment(self._models, wanted)
         except Exception as fault:  # noqa: BLE001 - whatever a recipe raises costs the switch, not the answers
-            self._keep(wanted, fault)
+            self._record_failure(wanted, fault)
             return
         self._live.swap(serving)
-        show(self._metrics, self._live, before)
+        publish_live_model(self._metrics, self._live, before)
         seconds = self._clock() - begun
         logs.event(
             _log,
@@ -111,12 +111,12 @@ class ModelWatch:
         )
         rollout.save_last_served(self._data_dir, wanted)
 
-    def _keep(self, wanted: Deployment, fault: Exception) -> None:
+    def _record_failure(self, wanted: Deployment, fault: Exception) -> None:
         if wanted.id != self._failed:
             self._retry.reset()
             self._failed = wanted.id
-            live.say_kept(self._live.serving().ref, wanted.live, fault)
-        self._live.keep(wanted.live)
+            live.log_failed_switch(self._live.serving().ref, wanted.live, fault)
+        self._live.note_failed_switch(wanted.live)
         self._metrics.switch_failures.inc()
         self._not_before = self._clock() + self._retry.next()
 
@@ -128,8 +128,8 @@ def follow(settings: Settings, serving: Live, store: Store, metrics: ServingMetr
     return model_watch
 
 
-def show(metrics: ServingMetrics, serving: Live, before: live.Serving | None = None) -> None:
-    """Say in the metrics which model this process answers with, no longer with `before`."""
+def publish_live_model(metrics: ServingMetrics, serving: Live, before: live.Serving | None = None) -> None:
+    """Set the metrics that name the model of this process; `before` is no longer it."""
     now = serving.serving().label
     if before is not None:
         metrics.live_model[(before.label,)].set(0)

@@ -74,9 +74,9 @@ def key_of(environ: dict[str, Any], *, retry_by_request_id: bool) -> Key | None:
     text = environ.get("HTTP_IDEMPOTENCY_KEY")
     if text is not None:
         return Key(_digest(_checked(text), 16), exclusive=True)
-    given = environ.get("HTTP_X_REQUEST_ID", "") if retry_by_request_id else ""
+    request_id = environ.get("HTTP_X_REQUEST_ID", "") if retry_by_request_id else ""
     # A request id may be shared by several calls of one user's action: another body is another request.
-    return Key(_digest(f"request {given}", 16), exclusive=False) if given else None
+    return Key(_digest(f"request {request_id}", 16), exclusive=False) if request_id else None
 
 
 def _checked(text: str) -> str:
@@ -107,7 +107,7 @@ class Retries:
         """
         fresh = _Entry(key.digest, _digest(body, 8), _digest(model, 8), ids[0], settled=False)
         bucket = int.from_bytes(key.digest[:4], "little") % _BUCKETS * _BUCKET_BYTES
-        table = self._opened()
+        table = self._open_table()
         with self._locked(bucket) as locked:
             if not locked:
                 return Claim(ids, settled=False, offset=None)
@@ -119,7 +119,7 @@ class Retries:
                         f"this {HEADER} came with another body before: expected that body again, or a new key"
                     )
                 if (known.body, known.model) == (fresh.body, fresh.model):
-                    return Claim(_counted_on(known.first, len(ids)), known.settled, offset)
+                    return Claim(_consecutive(known.first, len(ids)), known.settled, offset)
             _write(table, offset, fresh)
         return Claim(ids, settled=False, offset=offset)
 
@@ -127,17 +127,17 @@ class Retries:
         """Remember that the rows of this claim are in the journal, or counted as dropped: once is enough."""
         if claim.offset is None:
             return
-        table = self._opened()
+        table = self._open_table()
         entry = _read(table, claim.offset)
         if entry is not None and entry.first == claim.ids[0]:
             _write(table, claim.offset, entry._replace(settled=True))
 
-    def _opened(self) -> mmap.mmap:
+    def _open_table(self) -> mmap.mmap:
         if self._table is None:
             size = _BUCKETS * _BUCKET_BYTES
             try:
                 self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-                self._descriptor = _allocated(self._directory / "keys", size)
+                self._descriptor = _allocate(self._directory / "keys", size)
                 self._table = mmap.mmap(self._descriptor, size)
             except OSError as fault:
                 logs.event(_log, "retries_not_shared", level=logging.WARNING, error=fault)
@@ -169,7 +169,7 @@ def _lock(descriptor: int, bucket: int) -> bool:
     return False
 
 
-def _allocated(path: Path, size: int) -> int:
+def _allocate(path: Path, size: int) -> int:
     """Open the file with all of its memory: a page that could not be had later would end the process."""
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     descriptor = os.open(path, flags, 0o600)
@@ -213,7 +213,7 @@ def _is_recent(first: UUID, now: UUID) -> bool:
     return abs((capture_time(now) - capture_time(first)).total_seconds()) < KEPT_SECONDS
 
 
-def _counted_on(first: UUID, count: int) -> list[UUID]:
+def _consecutive(first: UUID, count: int) -> list[UUID]:
     return [UUID(int=first.int + i) for i in range(count)]
 
 

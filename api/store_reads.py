@@ -1,8 +1,8 @@
-"""Lookups: reading the store without ever letting it hold up the process that answers.
+"""Reads of the store that cannot hang a process that answers.
 
-An API process answers one request at a time, so a store that hangs would hang predictions too. Each look-up
-runs in a thread and is waited for only so long; after one that failed or was given up, the store is left
-alone for a while and look-ups are refused at once.
+An API process answers one request at a time, so a store that hangs would hang predictions too. Each read
+runs in a thread with a time limit; after a read that failed or took too long, all reads are refused at once
+for a while.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from shadow.store.streams import documents, verdicts
 from shadow.store.streams.documents import DocumentKind, StreamDocuments
 from shadow.store.streams.verdicts import RecordedVerdict
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 _VERDICT: tuple[DocumentKind, ...] = ("verdict",)
 _SHORT_SECONDS = 0.1
 
@@ -67,40 +67,40 @@ class StoreReads:
         self._counts = self._refreshed(lambda: _count(store), wait_seconds)
 
     def prediction(self, capture_id: UUID) -> Prediction | None:
-        """A capture and all that is known about it."""
+        """Read a capture and all that is known about it."""
         return self._bounded(lambda: self._store.prediction(capture_id))
 
     def candidates(self) -> list[Candidate]:
-        """The models scored in shadow."""
+        """Read the models scored in shadow."""
         return self._bounded(self._store.candidates)
 
     def deployments(self) -> list[Deployment]:
-        """Every deployment, the oldest first."""
+        """Read every deployment, the oldest first."""
         return self._bounded(lambda: _history(self._store))
 
     def verdicts(self) -> list[StreamDocuments]:
-        """What is being judged, with the documents about it."""
-        return self._bounded(lambda: _judged(self._store, self.masked))
+        """Read the open streams with their documents."""
+        return self._bounded(lambda: _open_streams(self._store, self.masked))
 
     def verdict(self, candidate: str) -> CandidateVerdict | None:
-        """What is known of one candidate (NAME@VERSION), now or where it stood; None: it was never judged."""
-        return self._bounded(lambda: _judged_one(self._store, candidate, self.masked))
+        """Read the newest verdict on a candidate (NAME@VERSION); None: it was never judged."""
+        return self._bounded(lambda: _candidate_verdict(self._store, candidate, self.masked))
 
-    def ask(self, question: Callable[[Store], Found]) -> Found:
-        """Whatever a page wants to know."""
-        return self._bounded(lambda: question(self._store))
+    def run(self, query: Callable[[Store], Result]) -> Result:
+        """Run a query of a page."""
+        return self._bounded(lambda: query(self._store))
 
-    def counting(self, question: Callable[[Store], Found]) -> Refreshed[Found]:
-        """A question of a page that takes the longer the more there is, in a thread of its own."""
-        return self._refreshed(lambda: question(self._store), _SHORT_SECONDS, self._rest_seconds)
+    def refreshed(self, query: Callable[[Store], Result]) -> Refreshed[Result]:
+        """Make a slow query of a page that refreshes in a thread of its own."""
+        return self._refreshed(lambda: query(self._store), _SHORT_SECONDS, self._rest_seconds)
 
     def outcome_counts(self) -> tuple[OutcomeCounts, datetime]:
-        """What is known of answered houses, and when that was counted."""
+        """Return the counts of outcomes, and when they were counted."""
         return self._counts.latest()
 
     def _refreshed(
-        self, query: Callable[[], Found], wait_seconds: float, pause_seconds: float = 0.0
-    ) -> Refreshed[Found]:
+        self, query: Callable[[], Result], wait_seconds: float, pause_seconds: float = 0.0
+    ) -> Refreshed[Result]:
         return Refreshed(
             query,
             wait_seconds=wait_seconds,
@@ -109,16 +109,16 @@ class StoreReads:
             first_error=StoreUnavailable("it is still being counted"),
         )
 
-    def _bounded(self, read: Callable[[], Found]) -> Found:
+    def _bounded(self, read: Callable[[], Result]) -> Result:
         if self._clock() < self._resting_until or (self._hanging and self._hanging.is_running):
             raise StoreUnavailable("the store did not answer a moment ago")
         try:
-            return self._waited(read)
+            return self._within_limit(read)
         except StoreUnavailable:
             self._resting_until = self._clock() + self._rest_seconds
             raise
 
-    def _waited(self, read: Callable[[], Found]) -> Found:
+    def _within_limit(self, read: Callable[[], Result]) -> Result:
         call = BackgroundCall(read, "umbra-store-read")
         try:
             return call.result_within(self._wait_seconds, "the store")
@@ -132,24 +132,24 @@ def _history(store: Store) -> list[Deployment]:
         return deployments.history(connection)
 
 
-def _judged(store: Store, masked: Collection[str]) -> list[StreamDocuments]:
+def _open_streams(store: Store, masked: Collection[str]) -> list[StreamDocuments]:
     with store.reading() as connection:
         return documents.of_open_streams(connection, masked)
 
 
-def _judged_one(store: Store, candidate: str, masked: Collection[str]) -> CandidateVerdict | None:
-    """The newest stream of a candidate; one that is over is where it stood."""
+def _candidate_verdict(store: Store, candidate: str, masked: Collection[str]) -> CandidateVerdict | None:
+    """Read the newest stream of a candidate, open or ended."""
     try:
         model = ModelRef.parse(candidate)
     except InvalidReference:
         return None
     with store.reading() as connection:
-        dossier = documents.of_newest_stream(connection, model, _VERDICT, masked)
-        if dossier is None:
+        newest = documents.of_newest_stream(connection, model, _VERDICT, masked)
+        if newest is None:
             return None
-        stream = dossier.stream
+        stream = newest.stream
         return CandidateVerdict(
-            dossier, verdicts.history(connection, stream.id), dossier.is_over, stream.ended_at
+            newest, verdicts.history(connection, stream.id), newest.is_over, stream.ended_at
         )
 
 

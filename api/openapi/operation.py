@@ -39,9 +39,9 @@ def page(operation: str, summary: str, *others: int) -> Schema:
     """Describe a page; with another status it is a page or a problem, as the client prefers."""
     html: Schema = {content.HTML: {"schema": {"type": "string"}}}
     problem: Schema = {errors.MEDIA_TYPE: {"schema": ref("Problem")}}
-    found = {"description": summary, "headers": headers(), "content": html}
+    answer = {"description": summary, "headers": headers(), "content": html}
     refused = {"description": "What is wrong.", "headers": headers(), "content": html | problem}
-    responses = {"200": found, **{str(status): refused for status in others}}
+    responses = {"200": answer, **{str(status): refused for status in others}}
     return {"operationId": operation, "tags": ["pages"], "summary": summary, "responses": responses}
 
 

@@ -1,4 +1,4 @@
-"""Alerts: what Umbra itself knows to be wrong, without a monitoring stack beside it."""
+"""Alerts of the overview: what Umbra itself knows to be wrong, without a monitoring stack."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BROKEN = {"breaker_open", "overtaken"}
 
 @dataclass(frozen=True, slots=True)
 class OverviewAlert:
-    """One thing to look at, and where."""
+    """A fact that needs attention; `path` is the page about it."""
 
     tone: Literal["bad", "warn", "good"]
     title: str
@@ -31,28 +31,28 @@ class OverviewAlert:
 
 
 def of_live(served: str, wanted: str) -> Iterator[OverviewAlert]:
-    """What this process knows of the model it answers with."""
+    """Warn if another model is served than was deployed."""
     if served != wanted:
         yield OverviewAlert(
             "bad", f"{wanted} was deployed and cannot be loaded here.", f"{served} answers on."
         )
 
 
-def of_situation(found: RolloutState, now: datetime) -> Iterator[OverviewAlert]:
-    """What the evidence says."""
-    for dossier in found.dossiers:
-        yield from _of_verdict(dossier, now)
-    for candidate in found.candidates:
+def of_rollout(rollout: RolloutState, now: datetime) -> Iterator[OverviewAlert]:
+    """List what the evidence shows."""
+    for stream in rollout.streams:
+        yield from _of_verdict(stream, now)
+    for candidate in rollout.candidates:
         if candidate.state is CandidateState.PAUSED:
             remedy = f"umbra candidates resume {candidate.model} goes on where it stopped."
             yield OverviewAlert("warn", f"{candidate.model} is paused.", remedy)
-    drifts = [drift_of(stream).body for stream in found.dossiers if "drift" in stream.documents]
+    drifts = [drift_of(stream).body for stream in rollout.streams if "drift" in stream.documents]
     if drifts:
-        yield from _of_drift(drifts[0], f"/candidates/{found.dossiers[0].stream.candidate}/drift")
+        yield from _of_drift(drifts[0], f"/candidates/{rollout.streams[0].stream.candidate}/drift")
 
 
-def _of_verdict(dossier: StreamDocuments, now: datetime) -> Iterator[OverviewAlert]:
-    document, candidate = verdict_of(dossier), dossier.stream.candidate
+def _of_verdict(stream: StreamDocuments, now: datetime) -> Iterator[OverviewAlert]:
+    document, candidate = verdict_of(stream), stream.stream.candidate
     verdict = document.body
     path, reasons = f"/candidates/{candidate}/evidence", verdict.reasons
     if verdict.rollback is not None and verdict.rollback.alarm:
@@ -86,11 +86,11 @@ def _of_drift(drift: DriftDocument, path: str) -> Iterator[OverviewAlert]:
             yield OverviewAlert("bad", f"{skew.model} answers otherwise than its artifact.", text, path)
 
 
-def of_standing(found: SystemStatus) -> Iterator[OverviewAlert]:
-    """What was counted."""
-    yield from _of_processes(found.status)
-    if found.status.store is not None:
-        yield from _of_books(found.status.store)
+def of_system(system: SystemStatus) -> Iterator[OverviewAlert]:
+    """List what the status and the ledger show."""
+    yield from _of_processes(system.status)
+    if system.status.store is not None:
+        yield from _of_store(system.status.store)
 
 
 def _of_processes(status: Status) -> Iterator[OverviewAlert]:
@@ -112,16 +112,16 @@ def _of_processes(status: Status) -> Iterator[OverviewAlert]:
         yield OverviewAlert("bad", "Not everything is in order here.", "umbra status says what is wrong.")
 
 
-def _of_books(books: StoreState) -> Iterator[OverviewAlert]:
-    if not books.balances:
+def _of_store(store: StoreState) -> Iterator[OverviewAlert]:
+    if not store.balances:
         yield OverviewAlert(
             "bad", "The ledger does not balance.", "Keep the database as it is and report it."
         )
-    if books.intake.dropped:
-        dropped = (f"{houses:,} ({reason})" for reason, houses in books.intake.dropped.items())
+    if store.intake.dropped:
+        dropped = (f"{houses:,} ({reason})" for reason, houses in store.intake.dropped.items())
         yield OverviewAlert("warn", "Houses were dropped.", ", ".join(dropped))
-    for account in books.accounts:
-        lag = books.lags.get(account.candidate.id, 0.0)
+    for account in store.accounts:
+        lag = store.lags.get(account.candidate.id, 0.0)
         if lag > LAG_SECONDS and account.candidate.state is CandidateState.ACTIVE:
             text = f"{account.pending:,} houses wait, the oldest for {seconds(lag)}."
             yield OverviewAlert("warn", f"{account.candidate.model} lags.", text)

@@ -37,20 +37,20 @@ class Assets:
     """Every asset there is, by name."""
 
     def __init__(self) -> None:
-        kept = [_HERE / "vendor" / "chart.umd.min.js.gz", *sorted((_HERE / "static").iterdir())]
-        self._assets = {asset.name: asset for asset in map(_read, kept)}
+        files = [_HERE / "vendor" / "chart.umd.min.js.gz", *sorted((_HERE / "static").iterdir())]
+        self._assets = {asset.name: asset for asset in map(_read, files)}
         self._by_path = {asset.path: asset for asset in self._assets.values()}
 
     def __getitem__(self, name: str) -> Asset:
         return self._assets[name]
 
     def at(self, path: str) -> Asset | None:
-        """The asset served at a path."""
+        """Find the asset served at a path."""
         return self._by_path.get(path)
 
 
 def _read(file: Path) -> Asset:
-    kept, name = file.read_bytes(), file.name.removesuffix(_PACKED)
+    content, name = file.read_bytes(), file.name.removesuffix(_PACKED)
     if name != file.name:
-        return Asset(name, _TYPES[Path(name).suffix], gzip.decompress(kept), kept)
-    return Asset(name, _TYPES[file.suffix], kept, gzip.compress(kept, 9, mtime=0))
+        return Asset(name, _TYPES[Path(name).suffix], gzip.decompress(content), content)
+    return Asset(name, _TYPES[file.suffix], content, gzip.compress(content, 9, mtime=0))

@@ -1,4 +1,4 @@
-"""A candidate's three pages: what each needs, and what it says while that is not there."""
+"""A candidate's three pages: the documents each needs, and its text while they are missing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shadow.store.streams.documents import DocumentKind, StreamDocuments
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """One of the pages. Without its `document` it says what is `lacking`, and what to do."""
+    """One of the pages. Without its `document` it shows what is `lacking` and the remedy."""
 
     name: str
     document: DocumentKind
@@ -24,37 +24,37 @@ class Tab:
     fill: Callable[[StreamDocuments, str | None], dict[str, Any]]
 
 
-def shown(
-    tab: Tab, candidate: str, dossier: StreamDocuments | None, asked: str | None = None
+def context(
+    tab: Tab, candidate: str, stream: StreamDocuments | None, chosen_field: str | None = None
 ) -> dict[str, Any]:
-    """What the tab's template is given; `asked` is the field somebody wants to see."""
-    document = None if dossier is None else dossier.documents.get(tab.document)
+    """Give the context of the tab's template; `chosen_field` is the field to draw."""
+    document = None if stream is None else stream.documents.get(tab.document)
     return {
         "candidate": candidate,
         "tab": tab.name,
         "lacking": tab.lacking,
         "remedy": tab.remedy,
-        "stream": dossier.stream if dossier else None,
-        "is_over": dossier is not None and dossier.is_over,
-        "judged_by": PolicySummary.of(dossier.stream.terms.policy).label if dossier else None,
-        "changes": dossier.changes if dossier else (),
-        "verdict": verdict_of(dossier).body,
+        "stream": stream.stream if stream else None,
+        "is_over": stream is not None and stream.is_over,
+        "judged_by": PolicySummary.of(stream.stream.terms.policy).label if stream else None,
+        "changes": stream.changes if stream else (),
+        "verdict": verdict_of(stream).body,
         "document": document,
-        **(tab.fill(dossier, asked) if dossier is not None and document is not None else {}),
+        **(tab.fill(stream, chosen_field) if stream is not None and document is not None else {}),
     }
 
 
-def _comparison(dossier: StreamDocuments, _asked: str | None) -> dict[str, Any]:
-    return comparison.shown(comparison_of(dossier).body)
+def _comparison(stream: StreamDocuments, _chosen_field: str | None) -> dict[str, Any]:
+    return comparison.context(comparison_of(stream).body)
 
 
-def _evidence(dossier: StreamDocuments, _asked: str | None) -> dict[str, Any]:
-    verdict, timeline, compared = verdict_of(dossier), timeline_of(dossier), comparison_of(dossier)
-    return evidence.shown(verdict.body, timeline.body, compared.body, dossier.stream.terms.margin)
+def _evidence(stream: StreamDocuments, _chosen_field: str | None) -> dict[str, Any]:
+    verdict, timeline, compared = verdict_of(stream), timeline_of(stream), comparison_of(stream)
+    return evidence.context(verdict.body, timeline.body, compared.body, stream.stream.terms.margin)
 
 
-def _drift(dossier: StreamDocuments, asked: str | None) -> dict[str, Any]:
-    return drift.shown(drift_of(dossier).body, asked)
+def _drift(stream: StreamDocuments, chosen_field: str | None) -> dict[str, Any]:
+    return drift.context(drift_of(stream).body, chosen_field)
 
 
 COMPARISON = Tab(

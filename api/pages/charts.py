@@ -28,9 +28,9 @@ class ChartAxis:
     labels: Sequence[str] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The axis for the script."""
-        shown = {"title": self.title, "format": self.format, "log": self.log}
-        return shown if self.labels is None else shown | {"labels": list(self.labels)}
+        """Give the axis to the script."""
+        axis: dict[str, Any] = {"title": self.title, "format": self.format, "log": self.log}
+        return axis if self.labels is None else axis | {"labels": list(self.labels)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +69,20 @@ class PageChart:
                 "y": self.y.as_json(),
                 "sideways": self.sideways,
                 "series": [
-                    {"name": each.name, "tone": each.tone, "style": each.style, "data": list(each.data)}
-                    for each in self.series
+                    {
+                        "name": series.name,
+                        "tone": series.tone,
+                        "style": series.style,
+                        "data": list(series.data),
+                    }
+                    for series in self.series
                 ],
             }
         )
 
 
 def embedded(data: Any) -> Markup:
-    """Data as JSON that is safe inside a script element."""
+    """Write data as JSON that is safe inside a script element."""
     text = orjson.dumps(data, default=str)
     for character, escape in _ESCAPES:
         text = text.replace(character, escape)
@@ -85,7 +90,7 @@ def embedded(data: Any) -> Markup:
 
 
 def level(name: str, tone: Tone, value: Any, labels: Sequence[str]) -> ChartSeries:
-    """A threshold: the same value all along."""
+    """Draw a threshold: the same value for each label."""
     return ChartSeries(name, tone, "dashed", [known(value)] * len(labels))
 
 

@@ -25,8 +25,8 @@ _FACTOR_2 = math.log(2)
 _LIVE, _CANDIDATE = "Live, dollars", "Candidate, dollars"
 
 
-def shown(comparison: ComparisonDocument) -> dict[str, Any]:
-    """What the template is given."""
+def context(comparison: ComparisonDocument) -> dict[str, Any]:
+    """Give the context of the template."""
     points = [pair for pair in map(_point, comparison.points) if pair is not None]
     segments, days, worst = comparison.segments, comparison.days, comparison.worst
     return {
@@ -66,7 +66,7 @@ def _scatter(points: Sequence[tuple[float, float]]) -> PageChart:
 
 
 def _bland_altman(points: Sequence[tuple[float, float]], comparison: ComparisonDocument) -> PageChart:
-    """The difference against the mean of both (of the logarithms: the geometric mean of the prices)."""
+    """Plot the difference against the mean of both (of the logarithms: the geometric mean of the prices)."""
     drawn = [[round(math.sqrt(x * y)), round(100 * (y / x - 1), 2)] for x, y in points]
     ends = [min(x for x, _ in drawn), max(x for x, _ in drawn)] if drawn else []
     limits = comparison.limits or AgreementLimits()

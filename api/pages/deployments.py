@@ -1,4 +1,4 @@
-"""Deployments: who was live, who decided it and why; and the forms to decide anew."""
+"""Deployments: who decided each and why; forms to promote and to roll back."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from shadow.rollout.decision import REASON_CHARACTERS
 _MOST = 100
 
 
-def shown(history: list[Deployment], found: RolloutState) -> dict[str, Any]:
-    """What the template and the script are given; `history` is the newest first."""
+def context(history: list[Deployment], rollout: RolloutState) -> dict[str, Any]:
+    """Give the context of the template and the script; `history` is the newest first."""
     verdicts = {
-        stream.stream.terms.candidate_id: verdict_of(stream).body.state or None for stream in found.dossiers
+        stream.stream.terms.candidate_id: verdict_of(stream).body.state or None for stream in rollout.streams
     }
-    live = found.deployment
-    active = [one for one in found.candidates if one.state is CandidateState.ACTIVE]
-    promotable = [{"model": str(one.model), "state": verdicts.get(one.id)} for one in active]
-    earlier = dict.fromkeys(str(one.live) for one in history if live is None or one.live != live.live)
+    live = rollout.deployment
+    active = [candidate for candidate in rollout.candidates if candidate.state is CandidateState.ACTIVE]
+    promotable = [
+        {"model": str(candidate.model), "state": verdicts.get(candidate.id)} for candidate in active
+    ]
+    earlier = dict.fromkeys(
+        str(deployment.live) for deployment in history if live is None or deployment.live != live.live
+    )
     return {
         "live": live,
         "history": history[:_MOST],

@@ -15,10 +15,10 @@ _RED, _YELLOW = 2, 1
 _RANKED = 20
 
 
-def shown(drift: DriftDocument, asked: str | None, most: int = _MOST) -> dict[str, Any]:
-    """Fill the template; `asked` is the field whose distribution somebody wants to see."""
+def context(drift: DriftDocument, chosen_field: str | None, most: int = _MOST) -> dict[str, Any]:
+    """Give the context of the template; `chosen_field` is the field whose distribution to draw."""
     fields = sorted(drift.fields, key=_by_state_and_psi, reverse=True)
-    chosen = [entry for entry in fields if entry.field == asked]
+    chosen = [entry for entry in fields if entry.field == chosen_field]
     states = [entry.state for entry in fields]
     return {
         "drift": drift,
@@ -28,8 +28,10 @@ def shown(drift: DriftDocument, asked: str | None, most: int = _MOST) -> dict[st
         "reds": states.count(_RED),
         "yellows": states.count(_YELLOW),
         "ranking": _ranking(fields[:_RANKED]),
-        "asked": bool(chosen),
-        "shown": [_distribution(entry, entry.field, words(entry.field)) for entry in chosen or fields[:most]],
+        "is_chosen": bool(chosen),
+        "distributions": [
+            _distribution(entry, entry.field, words(entry.field)) for entry in chosen or fields[:most]
+        ],
         "predictions": _predictions(drift),
         "skew": drift.skew,
     }

@@ -16,10 +16,10 @@ _FIELDS = 10
 _ORDER = ("fail", "unknown", "pass")
 
 
-def shown(
+def context(
     verdict: VerdictDocument, timeline: TimelineDocument, comparison: ComparisonDocument, margin: float | None
 ) -> dict[str, Any]:
-    """Fill the template; `margin` is the stream's, in log units."""
+    """Give the context of the template; `margin` is the stream's, in log units."""
     days = timeline.days
     labels = [day_of(day.date) for day in days]
     selection = comparison.selection

@@ -1,4 +1,4 @@
-"""Figures: numbers, times and shares as people read them. What is not known is a dash."""
+"""Formats numbers, times and shares for people; an unknown value is a dash."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _AGES = ((86400 * 2, 86400, "days"), (3600 * 2, 3600, "hours"), (60 * 2, 60, "mi
 
 
 def known(value: Any) -> float | None:
-    """The number, or None for what is none: a missing key, null, NaN, text."""
+    """Return the number, or None for anything else: a missing key, null, NaN, text."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)
@@ -50,19 +50,19 @@ def share(value: Any, digits: int = 1) -> str:
 
 
 def points(value: Any) -> str:
-    """A change of a share, in percentage points: +1.2"""
+    """Format a change of a share in percentage points: +1.2"""
     number = known(value)
     return UNKNOWN if number is None else f"{100 * number:+.1f}"
 
 
 def gap(value: Any) -> str:
-    """A difference of logarithms as the difference of the prices it is: +5.1 %"""
+    """Format a difference of logarithms as the difference of prices: +5.1 %"""
     number = percent(value)
     return UNKNOWN if number is None else f"{number:+.1f} %"
 
 
 def size(value: Any) -> str:
-    """The size of a difference of logarithms, without its sign: 5.1 %"""
+    """Format the size of a difference of logarithms, without its sign: 5.1 %"""
     number = percent(value)
     return UNKNOWN if number is None else f"{abs(number):.1f} %"
 
@@ -74,7 +74,7 @@ def percent(value: Any) -> float | None:
 
 
 def seconds(value: Any) -> str:
-    """A span of time in the unit that suits it."""
+    """Format a duration in a suitable unit."""
     number = known(value)
     if number is None:
         return UNKNOWN
@@ -93,7 +93,7 @@ def moment(value: Any) -> str:
 
 
 def age(value: Any, now: datetime) -> str:
-    """How long ago something was."""
+    """Format how long ago something was."""
     time = _time(value)
     if time is None:
         return UNKNOWN
@@ -102,23 +102,23 @@ def age(value: Any, now: datetime) -> str:
 
 
 def day(value: Any) -> str:
-    """A day: its date, or its time of day where a day lasts but seconds."""
+    """Format a day: its date, or the time of day if a day lasts seconds."""
     text = str(value)
     return text[11:19] if len(text) > 10 and text[10] == "T" else text
 
 
 def _time(value: Any) -> datetime | None:
     try:
-        found = datetime.fromisoformat(value) if isinstance(value, str) else value
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     except ValueError:
         return None
-    if not isinstance(found, datetime):
+    if not isinstance(moment, datetime):
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def in_unit(value: Any, unit: Any) -> str:
-    """A rule's value or threshold in its unit."""
+    """Format a rule's value or threshold in its unit."""
     if unit == "share":
         number = known(value)
         return UNKNOWN if number is None else f"{100 * number:.3g} %"
@@ -133,7 +133,7 @@ def in_unit(value: Any, unit: Any) -> str:
 
 
 def plain(value: Any) -> str:
-    """A number as a form has it: 1350, 0.5"""
+    """Format a number for a form: 1350, 0.5"""
     number = known(value)
     return "" if number is None else f"{number:.15g}"
 
@@ -144,13 +144,13 @@ def words(name: Any) -> str:
 
 
 def short(digest: Any) -> str:
-    """The first characters of a hash."""
+    """Shorten a hash to its first characters."""
     return str(digest)[:12] if digest else UNKNOWN
 
 
 FILTERS: Mapping[str, Any] = {
-    each.__name__: each
-    for each in (
+    format_.__name__: format_
+    for format_ in (
         whole,
         decimal,
         signed,

@@ -1,4 +1,4 @@
-"""The overview: who is live, what the candidates have shown, traffic, ledger, and what needs attention."""
+"""The overview: live model, candidates with their verdicts, traffic, ledger, and what needs attention."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from api.pages.alerts import OverviewAlert, of_live, of_situation, of_standing
+from api.pages.alerts import OverviewAlert, of_live, of_rollout, of_system
 from api.pages.charts import ChartAxis, ChartSeries, PageChart
 from api.pages.documents import EvidenceDocument, verdict_of
 from api.pages.formatting import decimal
@@ -88,74 +88,75 @@ def _reached(rule: RuleEntry) -> float:
     return rule.value / rule.threshold if rule.value is not None and rule.threshold else 0.0
 
 
-def shown(
-    found: RolloutState | None,
-    standing: SystemStatus | None,
+def context(
+    rollout: RolloutState | None,
+    system: SystemStatus | None,
     served: Deployment | None,
     wanted: str,
     now: datetime,
 ) -> dict[str, Any]:
-    """What the template is given; `found` None: the store is away, `standing` None: not counted yet."""
-    live = served or (found.deployment if found else None)
+    """Give the context of the template; `rollout` None: the store is away, `system` None: not counted yet."""
+    live = served or (rollout.deployment if rollout else None)
     return {
         "live": live,
-        "is_demo": found is not None and found.purpose is Purpose.DEMO,
-        "cards": _cards(found),
-        "alerts": list(_alerts(found, standing, served, wanted, now)),
-        "quiet": _QUIET if standing is not None else "Traffic and ledger have yet to be counted, though.",
+        "is_demo": rollout is not None and rollout.purpose is Purpose.DEMO,
+        "cards": _cards(rollout),
+        "alerts": list(_alerts(rollout, system, served, wanted, now)),
+        "quiet": _QUIET if system is not None else "Traffic and ledger have yet to be counted, though.",
         "uncounted": "The store is away."
-        if found is None
+        if rollout is None
         else "Still being counted: look again in a moment.",
-        **(_standing(standing) if standing is not None else {}),
+        **(_system(system) if system is not None else {}),
     }
 
 
-def _cards(found: RolloutState | None) -> list[CandidateCard]:
-    if found is None:
+def _cards(rollout: RolloutState | None) -> list[CandidateCard]:
+    if rollout is None:
         return []
-    verdicts = {stream.stream.terms.candidate_id: verdict_of(stream) for stream in found.dossiers}
+    verdicts = {stream.stream.terms.candidate_id: verdict_of(stream) for stream in rollout.streams}
     return [
         CandidateCard(candidate, verdicts.get(candidate.id, verdict_of(None)))
-        for candidate in found.candidates
+        for candidate in rollout.candidates
     ]
 
 
 def _alerts(
-    found: RolloutState | None,
-    standing: SystemStatus | None,
+    rollout: RolloutState | None,
+    system: SystemStatus | None,
     served: Deployment | None,
     wanted: str,
     now: datetime,
 ) -> Iterable[OverviewAlert]:
     if served is not None:
         yield from of_live(str(served.live), wanted)
-    if found is not None:
-        yield from of_situation(found, now)
-    if standing is not None:
-        yield from of_standing(standing)
+    if rollout is not None:
+        yield from of_rollout(rollout, now)
+    if system is not None:
+        yield from of_system(system)
 
 
-def _standing(standing: SystemStatus) -> dict[str, Any]:
-    books, status = standing.status.store, standing.status
-    minutes = [(f"{moment:%H:%M}", houses) for moment, houses in standing.arrivals]
-    whole = [houses for _, houses in minutes[-1 - _RATE_MINUTES : -1]]
+def _system(system: SystemStatus) -> dict[str, Any]:
+    store, status = system.status.store, system.status
+    minutes = [(f"{moment:%H:%M}", houses) for moment, houses in system.arrivals]
+    complete = [houses for _, houses in minutes[-1 - _RATE_MINUTES : -1]]
     return {
-        "standing": standing,
+        "is_counted": True,
         "traffic": _traffic(minutes),
         "arrivals": minutes[::-1],
-        "rate": decimal(sum(whole) / 60 / _RATE_MINUTES, 1),
+        "rate": decimal(sum(complete) / 60 / _RATE_MINUTES, 1),
         "journal": status.journal,
-        "intake": books.intake if books else None,
-        "dropped": sum(books.intake.dropped.values()) if books else None,
-        "outcomes": books.outcomes if books else None,
+        "intake": store.intake if store else None,
+        "dropped": sum(store.intake.dropped.values()) if store else None,
+        "outcomes": store.outcomes if store else None,
         "processes": [
-            {"role": one.role, "since": one.since, "says": _says(one.facts)} for one in status.processes
+            {"role": process.role, "since": process.since, "state": _state(process.facts)}
+            for process in status.processes
         ],
-        **_ledger(books),
+        **_ledger(store),
     }
 
 
-def _says(facts: Mapping[str, Any]) -> str:
+def _state(facts: Mapping[str, Any]) -> str:
     return " ".join(str(facts[name]) for name in ("candidate", "state", "url") if facts.get(name))
 
 
@@ -170,14 +171,14 @@ def _traffic(minutes: list[tuple[str, int]]) -> PageChart:
     )
 
 
-def _ledger(books: StoreState | None) -> dict[str, Any]:
-    accounts = books.accounts if books else ()
+def _ledger(store: StoreState | None) -> dict[str, Any]:
+    accounts = store.accounts if store else ()
     columns = [_column(account) for account in accounts]
     states = list(dict.fromkeys(state for column in columns for state in column))
     return {
         "accounts": [{"name": str(account.candidate.model)} for account in accounts],
         "ledger": [(state, [column.get(state, 0) for column in columns]) for state in states],
-        "balance": bool(books and books.balances),
+        "balance": bool(store and store.balances),
     }
 
 

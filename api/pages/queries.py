@@ -1,4 +1,4 @@
-"""Asking: what the pages want to know of the store; each question is one look-up."""
+"""The queries of the pages; each is one read of the store."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ class RolloutState:
 
     deployment: Deployment | None
     candidates: tuple[Candidate, ...]
-    dossiers: tuple[StreamDocuments, ...]
+    streams: tuple[StreamDocuments, ...]
     purpose: Purpose | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SystemStatus:
-    """What takes long to count: the status, and how many houses were answered in each of the last minutes."""
+    """What takes long to count: the status, and the answered houses of each of the last minutes."""
 
     status: Status
     arrivals: list[tuple[datetime, int]]
 
 
-def situation(store: Store, kinds: Collection[DocumentKind], masked: Collection[str]) -> RolloutState:
-    """Who is there now."""
+def rollout_state(store: Store, kinds: Collection[DocumentKind], masked: Collection[str]) -> RolloutState:
+    """Read the live model, the candidates, and their documents."""
     with store.reading() as connection:
         return RolloutState(
             deployments.newest(connection),
@@ -46,27 +46,27 @@ def situation(store: Store, kinds: Collection[DocumentKind], masked: Collection[
         )
 
 
-def dossier(
+def newest_stream(
     store: Store, model: ModelRef | None, kinds: Collection[DocumentKind], masked: Collection[str]
 ) -> tuple[StreamDocuments | None, list[Candidate]]:
-    """The newest stream of a model with these documents, and the candidates there are."""
+    """Read the newest stream of a model with these documents, and all candidates."""
     with store.reading() as connection:
-        found = None if model is None else documents.of_newest_stream(connection, model, kinds, masked)
-        return found, candidates.present(connection)
+        stream = None if model is None else documents.of_newest_stream(connection, model, kinds, masked)
+        return stream, candidates.present(connection)
 
 
-def history(store: Store) -> tuple[list[Deployment], RolloutState]:
-    """Every deployment, the newest first, and who could be promoted."""
+def deployment_history(store: Store) -> tuple[list[Deployment], RolloutState]:
+    """Read every deployment, the newest first, and the candidates for promotion."""
     with store.reading() as connection:
-        made = deployments.history(connection)[::-1]
+        history = deployments.history(connection)[::-1]
         present = tuple(candidates.present(connection))
-        found = tuple(documents.of_current_streams(connection, _VERDICT, ()))
-    return made, RolloutState(made[0] if made else None, present, found)
+        streams = tuple(documents.of_current_streams(connection, _VERDICT, ()))
+    return history, RolloutState(history[0] if history else None, present, streams)
 
 
-def standing(store: Store, take_status: Callable[[datetime], Status]) -> SystemStatus:
-    """Count everything: to be asked in the background."""
+def system_status(store: Store, take_status: Callable[[datetime], Status]) -> SystemStatus:
+    """Count everything; slow, to be called in the background."""
     now = datetime.now(UTC)
     with store.reading() as connection:
-        arrived = captures.arrivals_by_minute(connection, now, _MINUTES)
-    return SystemStatus(take_status(now), arrived)
+        arrivals = captures.arrivals_by_minute(connection, now, _MINUTES)
+    return SystemStatus(take_status(now), arrivals)

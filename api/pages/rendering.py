@@ -38,6 +38,6 @@ class Rendering:
         for name in self._environment.list_templates(("html",)):
             self._environment.get_template(name)
 
-    def render(self, name: str, **shown: Any) -> str:
-        """A template as HTML."""
-        return self._environment.get_template(f"{name}.html").render(now=self._clock(), **shown)
+    def render(self, name: str, **context: Any) -> str:
+        """Render a template as HTML."""
+        return self._environment.get_template(f"{name}.html").render(now=self._clock(), **context)

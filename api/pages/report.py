@@ -24,54 +24,56 @@ KINDS: tuple[DocumentKind, ...] = ("verdict", "evidence", "comparison", "drift")
 _FIELDS_DRAWN = 8
 
 
-def render(found: StreamDocuments, rendering: Rendering) -> str:
-    """The report as HTML."""
+def render(stream: StreamDocuments, rendering: Rendering) -> str:
+    """Render the report as HTML."""
     style = rendering.assets["umbra.css"].text
     scripts = [rendering.assets[name].text for name in ("chart.umd.min.js", "charts.js")]
     about = {
         "printed": True,
-        "candidate": str(found.stream.candidate),
-        "stream": found.stream,
-        "changes": found.changes,
-        "judged_by": PolicySummary.of(found.stream.terms.policy).label,
-        "verdict": verdict_of(found).body,
+        "candidate": str(stream.stream.candidate),
+        "stream": stream.stream,
+        "changes": stream.changes,
+        "judged_by": PolicySummary.of(stream.stream.terms.policy).label,
+        "verdict": verdict_of(stream).body,
     }
     return rendering.render(
         "report",
         **about,
         version=umbra_version(),
-        documents=[(kind, found.documents[kind]) for kind in KINDS if kind in found.documents],
-        parts_shown=list(_parts(found, rendering, about)),
+        documents=[(kind, stream.documents[kind]) for kind in KINDS if kind in stream.documents],
+        sections=list(_sections(stream, rendering, about)),
         policy=_policy(style, scripts),
-        style=_ours(style),
-        scripts=list(map(_ours, scripts)),
+        style=_trusted(style),
+        scripts=list(map(_trusted, scripts)),
     )
 
 
-def _parts(
-    found: StreamDocuments,
+def _sections(
+    stream: StreamDocuments,
     rendering: Rendering,
     about: Mapping[str, Any],
 ) -> Iterator[tuple[str, str, Markup | None]]:
-    """Title, what to say when it is missing, and the part itself."""
-    margin = found.stream.terms.margin
+    """Give title, the text if it is missing, and the body of each section."""
+    margin = stream.stream.terms.margin
     filled = {
-        "verdict": lambda: evidence.shown(
-            verdict_of(found).body, timeline_of(found).body, comparison_of(found).body, margin
+        "verdict": lambda: evidence.context(
+            verdict_of(stream).body, timeline_of(stream).body, comparison_of(stream).body, margin
         ),
-        "comparison": lambda: comparison.shown(comparison_of(found).body),
-        "drift": lambda: drift.shown(drift_of(found).body, None, _FIELDS_DRAWN),
+        "comparison": lambda: comparison.context(comparison_of(stream).body),
+        "drift": lambda: drift.context(drift_of(stream).body, None, _FIELDS_DRAWN),
     }
     for tab in (EVIDENCE, COMPARISON, DRIFT):
-        there = tab.document in found.documents
+        is_present = tab.document in stream.documents
         body = (
-            rendering.render(f"{tab.name.lower()}_body", **about, **filled[tab.document]()) if there else None
+            rendering.render(f"{tab.name.lower()}_body", **about, **filled[tab.document]())
+            if is_present
+            else None
         )
-        yield tab.name, tab.lacking, None if body is None else _ours(body)
+        yield tab.name, tab.lacking, None if body is None else _trusted(body)
 
 
-def _ours(text: str) -> Markup:
-    """Text that was made here, and whose foreign parts are escaped."""
+def _trusted(text: str) -> Markup:
+    """Mark text as safe: it was rendered here, and everything foreign in it is escaped."""
     return Markup(text)  # noqa: S704
 
 

@@ -1,4 +1,4 @@
-"""The site: every page's address, what it asks, and the answer around it."""
+"""The pages: path, query and answer of each."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ _HEADERS = {
 """Of every page: nothing runs, loads or talks that was not served from here."""
 
 View = Callable[..., Response]
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 class Pages:
-    """The views. `decides`: somebody may decide over HTTP. `take_status` None: nothing can be counted."""
+    """Serves the pages. `decides`: an admin token is set. `take_status` None: show no status."""
 
     def __init__(
         self,
@@ -66,12 +66,12 @@ class Pages:
         self._decides = decides
         self._assets = Assets()
         self._rendering = Rendering(self._assets, path_prefix=path_prefix)
-        self._standing = take_status and store_reads.counting(
-            lambda store: queries.standing(store, take_status)
+        self._system = take_status and store_reads.refreshed(
+            lambda store: queries.system_status(store, take_status)
         )
 
     def routes(self) -> Iterator[tuple[str, str, View]]:
-        """Path, name and view of each."""
+        """Give path, name and view of each."""
         yield "/", "home", self.overview
         for path, tab in TABS.items():
             yield path, f"pages.{tab.name.lower()}", partial(self.candidate, tab)
@@ -81,88 +81,88 @@ class Pages:
         yield "/assets/<path:name>", "pages.asset", self.asset
 
     def overview(self) -> Response:
-        """Who is live, and how it stands."""
-        found = _unless_away(
-            lambda: self._store_reads.ask(
-                lambda store: queries.situation(store, ("verdict", "drift"), self._store_reads.masked)
+        """Answer with the overview."""
+        rollout = _unless_away(
+            lambda: self._store_reads.run(
+                lambda store: queries.rollout_state(store, ("verdict", "drift"), self._store_reads.masked)
             )
         )
         served = self._served()
-        shown = overview.shown(found, self._counted(), served, self._wanted(), datetime.now(UTC))
-        return self._page("overview", here="/", away=found is None, **shown)
+        context = overview.context(rollout, self._counted(), served, self._wanted(), datetime.now(UTC))
+        return self._page("overview", here="/", away=rollout is None, **context)
 
     def candidate(self, tab: Tab, identifier: str) -> Response:
-        """One of the pages about a candidate."""
+        """Answer with one of the pages about a candidate."""
         model = _reference(identifier)
-        found = _unless_away(
-            lambda: self._store_reads.ask(
-                lambda store: queries.dossier(store, model, tab.kinds, self._store_reads.masked)
+        result = _unless_away(
+            lambda: self._store_reads.run(
+                lambda store: queries.newest_stream(store, model, tab.kinds, self._store_reads.masked)
             )
         )
-        dossier, present = found if found is not None else (None, [])
-        if found is not None and dossier is None and model not in {one.model for one in present}:
+        stream, present = result if result is not None else (None, [])
+        if result is not None and stream is None and model not in {candidate.model for candidate in present}:
             return self._not_a_candidate(identifier[:80], present)
-        shown = candidate.shown(tab, identifier[:80], dossier, request.args.get("field"))
-        return self._page(tab.name.lower(), away=found is None, **shown)
+        context = candidate.context(tab, identifier[:80], stream, request.args.get("field"))
+        return self._page(tab.name.lower(), away=result is None, **context)
 
     def try_it(self) -> Response:
-        """A form to ask with."""
-        asked = request.args.get("prediction")
+        """Answer with a form to request predictions."""
+        identifier = request.args.get("prediction")
         candidates = _unless_away(self._store_reads.candidates)
-        found, source = None, None
-        if asked is not None and candidates is not None:
-            found, source = self._before(asked)
+        prediction, source = None, None
+        if identifier is not None and candidates is not None:
+            prediction, source = self._stored(identifier)
         return self._page(
             "try",
             here="/try",
             away=candidates is None,
             live=self._label(),
             limits=self._limits,
-            **try_it.shown(candidates or [], found, source, self._store_reads.masked),
+            **try_it.context(candidates or [], prediction, source, self._store_reads.masked),
         )
 
     def deployments(self) -> Response:
-        """The audit log, and the forms to decide."""
-        found = _unless_away(lambda: self._store_reads.ask(queries.history))
-        shown = {"live": self._served()} if found is None else deployments.shown(*found)
+        """Answer with the audit log and the forms to decide."""
+        result = _unless_away(lambda: self._store_reads.run(queries.deployment_history))
+        context = {"live": self._served()} if result is None else deployments.context(*result)
         return self._page(
-            "deployments", here="/deployments", away=found is None, decisions=self._decides, **shown
+            "deployments", here="/deployments", away=result is None, decisions=self._decides, **context
         )
 
     def docs(self) -> Response:
-        """The description of the API, for people."""
+        """Answer with the OpenAPI document as a page."""
         return self._page("docs", here="/docs")
 
     def asset(self, name: str) -> Response:  # noqa: ARG002 (the whole path is the name)
-        """Style, script or picture."""
-        found = self._assets.at(request.path)
-        if found is None:
+        """Answer with a style sheet, script or picture."""
+        asset = self._assets.at(request.path)
+        if asset is None:
             raise NotFound
         headers = {"Cache-Control": _FOREVER, "Vary": "Accept-Encoding"}
         if request.accept_encodings["gzip"] > 0:
             return Response(
-                found.packed, headers=headers | {"Content-Encoding": "gzip"}, content_type=found.content_type
+                asset.packed, headers=headers | {"Content-Encoding": "gzip"}, content_type=asset.content_type
             )
-        return Response(found.body, headers=headers, content_type=found.content_type)
+        return Response(asset.body, headers=headers, content_type=asset.content_type)
 
-    def _before(self, asked: str) -> tuple[Prediction | None, FormSource]:
-        """The prediction that is to be asked again."""
+    def _stored(self, identifier: str) -> tuple[Prediction | None, FormSource]:
+        """Find the prediction whose house goes into the form."""
         try:
-            found = self._store_reads.prediction(UUID(asked))
+            prediction = self._store_reads.prediction(UUID(identifier))
         except ValueError:
             return None, FormSource(
-                f"{asked[:80]!r} is no prediction's id: this is the example house.", failed=True
+                f"{identifier[:80]!r} is no prediction's id: this is the example house.", failed=True
             )
         except StoreUnavailable:
             return None, FormSource("The store is away: this is the example house.", failed=True)
-        if found is None:
+        if prediction is None:
             return None, FormSource(
                 "No such prediction is in the store yet: this is the example house.", failed=True
             )
-        return found, try_it.asked_before(found, self._store_reads.masked)
+        return prediction, try_it.source_of(prediction, self._store_reads.masked)
 
     def _counted(self) -> SystemStatus | None:
-        return _unless_away(self._standing.latest) if self._standing is not None else None
+        return _unless_away(self._system.latest) if self._system is not None else None
 
     def _served(self) -> Deployment | None:
         return self._live.serving().deployment if self._live.is_ready else None
@@ -174,7 +174,7 @@ class Pages:
         return self._live.serving().label if self._live.is_ready else None
 
     def problem(self, refused: ProblemAnswer, request_id: str) -> HttpAnswer:
-        """What is wrong with a request, as a page for the browser that made it."""
+        """Show a problem as a page, for the browser that sent the request."""
         problem = refused.problem
         html = self._rendering.render(
             "problem",
@@ -188,30 +188,30 @@ class Pages:
 
     def _not_a_candidate(self, identifier: str, present: list[Candidate]) -> Response:
         if not content.prefers_page(request.environ):
-            known = ", ".join(str(one.model) for one in present[:10]) or "there is none"
+            known = ", ".join(str(candidate.model) for candidate in present[:10]) or "there is none"
             raise UnknownCandidate(f"{identifier!r}: expected NAME@VERSION of a candidate: {known}")
         return self._page(
             "lost",
             HTTPStatus.NOT_FOUND,
             identifier=identifier,
-            candidates=[str(one.model) for one in present],
+            candidates=[str(candidate.model) for candidate in present],
         )
 
     def _page(
-        self, template: str, status: HTTPStatus | None = None, *, away: bool = False, **shown: Any
+        self, template: str, status: HTTPStatus | None = None, *, away: bool = False, **context: Any
     ) -> Response:
-        """A page; what cannot be shown while the store is away is a 503, unless this process knows enough."""
-        known = template in ("overview", "try")
-        code = status or (HTTPStatus.SERVICE_UNAVAILABLE if away and not known else HTTPStatus.OK)
+        """Answer with a page; without the store with a 503, unless the page can do without."""
+        needs_store = template not in ("overview", "try")
+        code = status or (HTTPStatus.SERVICE_UNAVAILABLE if away and needs_store else HTTPStatus.OK)
         if code >= HTTPStatus.BAD_REQUEST and away and not content.prefers_page(request.environ):
             raise StoreUnavailable("the store is away")
-        html = self._rendering.render(template, away=away, **shown)
+        html = self._rendering.render(template, away=away, **context)
         headers = _HEADERS | ({"Retry-After": "5"} if away else {})
         return Response(html, code.value, headers, content_type=_HTML)
 
 
-def _unless_away(ask: Callable[[], Found]) -> Found | None:
-    """What the store says; None: it is away."""
+def _unless_away(ask: Callable[[], Result]) -> Result | None:
+    """Return the result of a read; None: the store is not available."""
     try:
         return ask()
     except StoreUnavailable:

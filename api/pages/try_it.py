@@ -1,4 +1,4 @@
-"""Try it: a form made from the schema, filled in with an example or with what was asked before."""
+"""Try it: a form of the schema's fields, filled in with the example or with a stored house."""
 
 from __future__ import annotations
 
@@ -14,50 +14,54 @@ from shadow.records import Candidate, CandidateState, Prediction
 
 @dataclass(frozen=True, slots=True)
 class FormSource:
-    """Where the values in the form come from; `failed`: not from where they were asked for."""
+    """The origin of the values in the form; `failed`: the requested prediction is not available."""
 
     text: str
     failed: bool = False
 
 
-def shown(
+def context(
     candidates: list[Candidate],
-    found: Prediction | None,
+    prediction: Prediction | None,
     source: FormSource | None,
     masked: Collection[str] = (),
 ) -> dict[str, Any]:
-    """What the template and the script are given; masked fields of a house of the store are left empty."""
-    values: Mapping[str, Any] = EXAMPLE if found is None else _open(found.capture.inputs, masked)
-    active = [one for one in candidates if one.state is CandidateState.ACTIVE]
+    """Give the context of the template and the script; masked fields of a stored house stay empty."""
+    values: Mapping[str, Any] = (
+        EXAMPLE if prediction is None else _unmasked(prediction.capture.inputs, masked)
+    )
+    active = [candidate for candidate in candidates if candidate.state is CandidateState.ACTIVE]
     return {
-        "candidates": [str(one.model) for one in active],
-        "fields": [_shown(field, values.get(field.name)) for field in FIELDS],
+        "candidates": [str(candidate.model) for candidate in active],
+        "fields": [_input(field, values.get(field.name)) for field in FIELDS],
         "source": source,
         "data": embedded(
             {
                 "names": NAMES,
                 "example": EXAMPLE,
-                "candidates": [{"model": str(one.model), "sample": one.sample} for one in active],
+                "candidates": [
+                    {"model": str(candidate.model), "sample": candidate.sample} for candidate in active
+                ],
             }
         ),
     }
 
 
-def _open(inputs: Mapping[str, Any], masked: Collection[str]) -> Mapping[str, Any]:
+def _unmasked(inputs: Mapping[str, Any], masked: Collection[str]) -> Mapping[str, Any]:
     return {name: value for name, value in inputs.items() if name not in masked}
 
 
-def _shown(field: Field, value: Any) -> dict[str, Any]:
+def _input(field: Field, value: Any) -> dict[str, Any]:
     figure = plain if field.unit == "year" else whole
     ends = f"{figure(field.minimum)} to {figure(field.maximum)}"
     return {**asdict(field), "value": value, "range": ends}
 
 
-def asked_before(found: Prediction, masked: Collection[str] = ()) -> FormSource:
-    """Says that the form holds a house of the store."""
-    taken = found.capture
+def source_of(prediction: Prediction, masked: Collection[str] = ()) -> FormSource:
+    """Describe the stored prediction whose house is in the form."""
+    capture = prediction.capture
     left_out = " Masked fields are left empty." if masked else ""
     return FormSource(
-        f"This is the house of prediction {taken.id}: {taken.live} said {dollars(taken.prediction_dollars)} "
-        f"at {moment(taken.captured_at)}.{left_out}"
+        f"This is the house of prediction {capture.id}: {capture.live} said "
+        f"{dollars(capture.prediction_dollars)} at {moment(capture.captured_at)}.{left_out}"
     )

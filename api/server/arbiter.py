@@ -39,9 +39,9 @@ def main() -> int:
     try:
         serve(Settings.from_environment())
     except InvalidSetting as fault:
-        return _say(fault, processes.EXIT_USAGE)
+        return _print_error(fault, processes.EXIT_USAGE)
     except (CannotRun, *worker.CANNOT_START) as fault:
-        return _say(fault, processes.EXIT_FAILURE)
+        return _print_error(fault, processes.EXIT_FAILURE)
 
 
 def serve(settings: Settings) -> NoReturn:
@@ -71,21 +71,21 @@ def _check_model(settings: Settings) -> None:
     """
     pid = os.fork()
     if pid == 0:
-        os._exit(_loaded(settings))
+        os._exit(_try_to_load(settings))
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if status != 0:
         logs.flush()
         sys.exit(processes.EXIT_FAILURE)
 
 
-def _loaded(settings: Settings) -> int:
+def _try_to_load(settings: Settings) -> int:
     start.set_parent_death_signal(signal.SIGKILL)
     try:
         live.load(settings)
     except worker.CANNOT_START as fault:
-        return _say(fault, processes.EXIT_FAILURE)
+        return _print_error(fault, processes.EXIT_FAILURE)
     except BaseException as fault:  # noqa: BLE001 - a recipe may raise anything, SystemExit, too
-        return _say(RuntimeError(f"{type(fault).__name__}: {fault}"), processes.EXIT_FAILURE)
+        return _print_error(RuntimeError(f"{type(fault).__name__}: {fault}"), processes.EXIT_FAILURE)
     finally:
         logs.flush()
     return 0
@@ -99,7 +99,7 @@ def _share_metrics(settings: Settings) -> None:
         os.environ[worker.METRICS_VARIABLE] = str(directory)
 
 
-def _say(fault: Exception, status: int) -> int:
+def _print_error(fault: Exception, status: int) -> int:
     logs.flush()
     sys.stderr.write(visible(f"umbra: {fault}") + "\n")
     return status

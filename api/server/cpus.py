@@ -46,7 +46,7 @@ class Claims:
 
 
 def usable() -> Collection[int]:
-    """The CPUs that this process may keep to; none where nobody can tell who else does.
+    """List the CPUs that this process may pin to; none if other users of them cannot be known.
 
     In a container the claims of others are out of sight. Only if it was given some of the machine's CPUs,
     these are taken to be its own.
@@ -57,8 +57,8 @@ def usable() -> Collection[int]:
     return allowed if _sees_the_machine() or len(allowed) < (os.cpu_count() or 1) else ()
 
 
-def keep_to(cpus: list[int], number: int) -> None:
-    """Keep this process to the CPU of its number, if any are claimed.
+def pin_to(cpus: list[int], number: int) -> None:
+    """Pin this process to the CPU of its number, if any are claimed.
 
     While gunicorn reloads, old and new processes live side by side: there are more numbers than CPUs.
     """
@@ -75,10 +75,10 @@ def _sees_the_machine() -> bool:
 
 
 def _lock(path: Path) -> int | None:
-    """A descriptor of the locked file; None: somebody else has it, or nobody can have it."""
+    """Lock the file and return its descriptor; None: it is locked, or cannot be opened."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     try:
-        descriptor = _opened(path, flags)
+        descriptor = _open_or_create(path, flags)
     except OSError:
         return None
     try:
@@ -89,7 +89,7 @@ def _lock(path: Path) -> int | None:
     return descriptor
 
 
-def _opened(path: Path, flags: int) -> int:
+def _open_or_create(path: Path, flags: int) -> int:
     """Open it, or make it: in this order, for Linux may refuse O_CREAT on a file of another user here."""
     with suppress(FileNotFoundError):
         return os.open(path, flags)

@@ -36,35 +36,35 @@ header_map = "refuse"
 
 
 def on_starting(arbiter: Arbiter) -> None:
-    """gunicorn's hook."""
+    """Call the hook of api.server.hooks."""
     hooks.when_starting(arbiter, _settings)
 
 
 def when_ready(arbiter: Arbiter) -> None:
-    """gunicorn's hook."""
+    """Call the hook of api.server.hooks."""
     hooks.when_ready(arbiter, _settings)
 
 
 def pre_fork(arbiter: Arbiter, worker: ApiWorker) -> None:
-    """gunicorn's hook."""
+    """Call the hook of api.server.hooks."""
     hooks.pre_fork(arbiter, worker)
 
 
 def post_fork(arbiter: Arbiter, worker: ApiWorker) -> None:
-    """gunicorn's hook."""
+    """Call the hook of api.server.hooks."""
     hooks.post_fork(arbiter, worker)
 
 
 def on_exit(_arbiter: Arbiter) -> None:
-    """gunicorn's hook."""
+    """Call the hook of api.server.hooks."""
     hooks.on_exit()
 
 
 def child_exit(_arbiter: Arbiter, worker: ApiWorker) -> None:
-    """gunicorn's hook."""
+    """Call the hook of api.server.hooks."""
     hooks.child_exit(worker)
 
 
 def worker_exit(_arbiter: Arbiter, worker: ApiWorker) -> None:
-    """gunicorn's hook."""
+    """Call the hook of api.server.hooks."""
     hooks.worker_exit(worker)

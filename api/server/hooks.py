@@ -22,7 +22,7 @@ from shadow.processes import addresses, descendants, handover
 from shadow.settings import Settings
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
-_BURY_SECONDS = 0.5
+_ORPHAN_CHECK_SECONDS = 0.5
 _log = logging.getLogger("umbra.server")
 
 
@@ -31,7 +31,7 @@ def when_ready(arbiter: Arbiter, settings: Settings) -> None:
     host, port = settings.metrics_host, settings.api_metrics_port
     directory = metrics_directory()
     if directory is not None:
-        threading.Thread(target=_bury_orphans, args=(directory,), daemon=True).start()
+        threading.Thread(target=_forget_orphans, args=(directory,), daemon=True).start()
     try:
         arbiter.metrics_server = metrics.serve(host, port, family=addresses.family(host), directory=directory)
     except OSError as fault:
@@ -39,18 +39,18 @@ def when_ready(arbiter: Arbiter, settings: Settings) -> None:
 
 
 def orphans(directory: Path) -> set[int]:
-    """The processes with metrics there that answer for a killed API: `umbra up` is their parent, and ours."""
+    """List the processes with metrics here that answer for a killed API: `umbra up` adopted them."""
     received = handover.inherited()
     if received is None:
         return set()
     return {pid for pid in metrics.owners(directory) if descendants.parent(pid) == received.launcher_pid}
 
 
-def _bury_orphans(directory: Path) -> None:
+def _forget_orphans(directory: Path) -> None:
     """Forget the gauges of those who answered for a killed API as they end, and keep their counts."""
     present = orphans(directory)
     while present:
-        time.sleep(_BURY_SECONDS)
+        time.sleep(_ORPHAN_CHECK_SECONDS)
         left = orphans(directory)
         for pid in present - left:
             metrics.worker_exited(directory, pid)
@@ -89,11 +89,11 @@ def _temporary_directory() -> Path:
 
 
 def pre_fork(arbiter: Arbiter, worker: BaseWorker) -> None:
-    """In the arbiter: give the worker what is shared, and the first place that no living one has."""
+    """In the arbiter: give the worker what is shared, and the first number that no living one has."""
     worker.ever_ready = arbiter.ever_ready
     worker.claimed_cpus = arbiter.claims.cpus
-    taken = {other.place for other in arbiter.WORKERS.values()}
-    worker.place = next(place for place in count() if place not in taken)
+    taken = {other.number for other in arbiter.WORKERS.values()}
+    worker.number = next(number for number in count() if number not in taken)
 
 
 def post_fork(arbiter: Arbiter, worker: BaseWorker) -> None:

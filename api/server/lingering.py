@@ -19,7 +19,7 @@ from monitoring import logs
 
 LINGER_SECONDS = 2.0
 CONNECTIONS_MOST = 128
-_LOOK_SECONDS = 0.05
+_CHECK_SECONDS = 0.05
 _READS_AT_ONCE = 8
 _READ_BYTES = 65_536
 _log = logging.getLogger("umbra.server")
@@ -38,13 +38,13 @@ class Lingering:
         self._deadlines: dict[socket.socket, float] = {}
         self._answered: list[socket.socket] = []
         self._answered_before: list[socket.socket] = []
-        self._thrown_away = bytearray(_READ_BYTES)
+        self._discarded = bytearray(_READ_BYTES)
 
     def __len__(self) -> int:
         return len(self._deadlines)
 
     def fileno(self) -> int:
-        """A descriptor that is readable once a watched client has sent something or closed its connection."""
+        """Return a descriptor that is readable once a watched client has sent something or closed."""
         return self._selector.fileno()
 
     def add(self, client: socket.socket) -> None:
@@ -55,8 +55,8 @@ class Lingering:
         if len(self._deadlines) > CONNECTIONS_MOST:
             self._close(next(iter(self._deadlines)))
 
-    def tend(self) -> None:
-        """Close what the clients have closed, or what is overdue: a few reads at most, and none waits."""
+    def close_finished(self) -> None:
+        """Close what clients have closed and what is overdue, with a few reads that never wait."""
         if not self._deadlines:
             return
         before, self._answered_before, self._answered = self._answered_before, self._answered, []
@@ -72,16 +72,16 @@ class Lingering:
                 return
             self._close(oldest)
 
-    def patience(self) -> float | None:
-        """Seconds after which to look at them again, if nothing else is to be done; None: there are none."""
+    def seconds_to_check(self) -> float | None:
+        """Seconds until an idle process has to check the connections again; None: there are none."""
         if self._answered or self._answered_before:
-            return _LOOK_SECONDS
+            return _CHECK_SECONDS
         if not self._deadlines:
             return None
         return max(0.0, next(iter(self._deadlines.values())) - self._clock())
 
     def watch(self) -> None:
-        """Watch all of them: there is nothing else to do."""
+        """Watch all connections while the process is idle."""
         for client in (*self._answered_before, *self._answered):
             if client in self._deadlines and self._is_open(client):
                 self._selector.register(client, selectors.EVENT_READ)
@@ -90,18 +90,18 @@ class Lingering:
     def finish(self) -> None:
         """Wait until every connection is closed, LINGER_SECONDS at most: the process ends."""
         self.watch()
-        while (seconds := self.patience()) is not None:
+        while (seconds := self.seconds_to_check()) is not None:
             self._selector.select(seconds)
-            self.tend()
+            self.close_finished()
 
     def _read_watched(self) -> None:
         for key, _ in islice(self._selector.select(0), _READS_AT_ONCE):
             self._is_open(key.fileobj)  # type: ignore[arg-type]
 
     def _is_open(self, client: socket.socket) -> bool:
-        """Throw away what the client has sent; False: it has closed the connection, and so have we."""
+        """Discard what the client has sent; False: the client has closed, and so has this process."""
         try:
-            if client.recv_into(self._thrown_away):
+            if client.recv_into(self._discarded):
                 return True
         except BlockingIOError:
             return True

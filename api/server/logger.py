@@ -52,7 +52,7 @@ class Logger(glogging.Logger):  # type: ignore[misc]
             setattr(self, level, getattr(self.error_log, level))
 
     def exception(self, msg: str, *args: Any, **more: Any) -> None:
-        """A client that fell silent is no error of ours."""
+        """Log an exception; a client that fell silent is no error of the server."""
         if isinstance(sys.exception(), TimeoutError):
             logs.event(_log, "client_silent")
         else:

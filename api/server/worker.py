@@ -51,7 +51,7 @@ _log = logging.getLogger("umbra.server")
 
 
 def application() -> Any:
-    """What gunicorn asks each worker for: the application of the environment's settings."""
+    """Build the application of the environment's settings; gunicorn calls it in each worker."""
     return create_app(Settings.from_environment(), metrics_directory())
 
 
@@ -103,8 +103,8 @@ class ApiWorker(SyncWorker):  # type: ignore[misc]
 
     def wait(self, timeout: float) -> Any:
         """Wait for a connection; also for what those that were answered do."""
-        patience = self.lingering.patience()
-        ready = super().wait(timeout if patience is None else min(timeout, patience))
+        seconds = self.lingering.seconds_to_check()
+        ready = super().wait(timeout if seconds is None else min(timeout, seconds))
         if not ready:
             self.lingering.watch()
             return ready
@@ -112,7 +112,7 @@ class ApiWorker(SyncWorker):  # type: ignore[misc]
 
     def accept(self, listener: Any) -> None:
         """Take a connection, which may not keep us waiting for long: it holds this process."""
-        self.lingering.tend()
+        self.lingering.close_finished()
         client, address = listener.accept()
         self.handle(listener, _Client(client, self.lingering), address)
 
@@ -122,7 +122,7 @@ class ApiWorker(SyncWorker):  # type: ignore[misc]
         return bool(super().is_parent_alive())
 
     def handle_usr1(self, *_: Any) -> None:
-        """The parent may have died: the kernel says so in the midst of a request, too."""
+        """Stop if the parent has died: the kernel signals it even in the midst of a request."""
         self._answer_for_killed_arbiter()
         if os.getppid() != self.ppid:
             self.alive = False
@@ -138,7 +138,7 @@ class ApiWorker(SyncWorker):  # type: ignore[misc]
         # An orphan would hold the port against the next start.
         os.environ[processes.PARENT_VARIABLE] = str(self.ppid)
         processes.end_with_parent()
-        cpus.keep_to(self.claimed_cpus, self.place)
+        cpus.pin_to(self.claimed_cpus, self.number)
         logs.keep_to_lines()
         _wait_for_bytes(self.sockets)
         self.lingering = Lingering()

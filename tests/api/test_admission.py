@@ -38,36 +38,36 @@ EVERYWHERE = ["0.0.0.0", "::"]  # noqa: S104
 @pytest.mark.parametrize("host", LOOPBACK)
 def test_names_of_loopback_are_always_welcome(host):
     for bound in ("127.0.0.1", "::1", "192.0.2.7", *EVERYWHERE):
-        assert Hosts(bound).welcome(host)
+        assert Hosts(bound).accepts(host)
 
 
 @pytest.mark.parametrize("host", OTHERS)
 def test_on_loopback_no_other_name_is(host):
-    assert not Hosts("127.0.0.1").welcome(host)
-    assert not Hosts("::1").welcome(host)
+    assert not Hosts("127.0.0.1").accepts(host)
+    assert not Hosts("::1").accepts(host)
 
 
 @pytest.mark.parametrize("host", SENSELESS)
 def test_what_is_no_host_is_refused_as_that(host):
     with pytest.raises(ValueError, match="expected HOST"):
-        Hosts("127.0.0.1", ["*"]).welcome(host)
+        Hosts("127.0.0.1", ["*"]).accepts(host)
 
 
 def test_the_address_and_the_names_that_were_given_are_welcome():
     hosts = Hosts("192.0.2.7", ["Prices.Example.com", "[2001:db8::1]"])
     assert all(
-        map(hosts.welcome, ["192.0.2.7:8000", "prices.example.com", "PRICES.example.com.", "[2001:db8::1]"])
+        map(hosts.accepts, ["192.0.2.7:8000", "prices.example.com", "PRICES.example.com.", "[2001:db8::1]"])
     )
-    assert not any(map(hosts.welcome, ["192.0.2.8", "x.prices.example.com", "example.com", "api"]))
-    assert Hosts("127.0.0.1", ["*"]).welcome("anything.example")
+    assert not any(map(hosts.accepts, ["192.0.2.8", "x.prices.example.com", "example.com", "api"]))
+    assert Hosts("127.0.0.1", ["*"]).accepts("anything.example")
 
 
 @pytest.mark.parametrize("bound", EVERYWHERE)
 def test_where_every_address_is_listened_on_no_name_of_the_internet_is_welcome(bound):
     hosts = Hosts(bound)
-    assert all(map(hosts.welcome, ["192.0.2.1:8000", "[2001:db8::1]:8000", "api:8000", "umbra-api"]))
-    assert not any(map(hosts.welcome, ["evil.example", "localhost.evil.example:8000"]))
-    assert Hosts(bound, ["umbra.default.svc"]).welcome("umbra.default.svc:8000")
+    assert all(map(hosts.accepts, ["192.0.2.1:8000", "[2001:db8::1]:8000", "api:8000", "umbra-api"]))
+    assert not any(map(hosts.accepts, ["evil.example", "localhost.evil.example:8000"]))
+    assert Hosts(bound, ["umbra.default.svc"]).accepts("umbra.default.svc:8000")
 
 
 def _problem(answer, status, code):

@@ -16,7 +16,7 @@ ALLOWED = sorted(os.sched_getaffinity(0))
 def kept_to(cpus: list[int], number: int) -> list[int]:
     """The CPUs that a process of its own is left with."""
     show = "import os; print(*sorted(os.sched_getaffinity(0)))"
-    code = f"from api.server.cpus import keep_to; keep_to({cpus}, {number}); {show}"
+    code = f"from api.server.cpus import pin_to; pin_to({cpus}, {number}); {show}"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     return [int(cpu) for cpu in output.split()]
 
@@ -34,7 +34,7 @@ def test_a_cpu_that_is_gone_keeps_no_worker_from_starting():
     assert kept_to([100_000], 0) == ALLOWED
 
 
-def test_two_installations_never_keep_to_the_same_cpu(tmp_path):
+def test_two_installations_never_pin_to_the_same_cpu(tmp_path):
     first, second = Claims(2, {0, 1, 2, 5}, tmp_path), Claims(2, {0, 1, 2, 5}, tmp_path)
     assert (first.cpus, second.cpus) == ([0, 1], [2, 5])
     assert Claims(1, {0, 1, 2, 5}, tmp_path).cpus == []

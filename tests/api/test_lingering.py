@@ -40,25 +40,25 @@ def _pair(lingering):
 
 def test_a_connection_that_its_client_closes_is_closed_at_once(lingering):
     client = _pair(lingering)
-    lingering.tend()
+    lingering.close_finished()
     assert len(lingering) == 1
     lingering.watch()
-    assert lingering.patience() == LINGER_SECONDS
+    assert lingering.seconds_to_check() == LINGER_SECONDS
     client.close()
     assert select.select([lingering], [], [], 0)[0]
-    lingering.tend()
+    lingering.close_finished()
     assert len(lingering) == 0
-    assert lingering.patience() is None
+    assert lingering.seconds_to_check() is None
 
 
 def test_a_connection_that_is_closed_by_the_next_request_is_never_watched(lingering):
     for _ in range(3):
         client = _pair(lingering)
-        lingering.tend()
+        lingering.close_finished()
         client.close()
     assert len(lingering) == 1
     assert not select.select([lingering], [], [], 0)[0]
-    lingering.tend()
+    lingering.close_finished()
     assert len(lingering) == 0
 
 
@@ -66,7 +66,7 @@ def test_what_a_client_still_sends_is_read_and_thrown_away(lingering):
     with _pair(lingering) as client:
         for _ in range(100):
             client.sendall(b" " * 50_000)  # more than the two buffers hold: it would block for ever
-            lingering.tend()
+            lingering.close_finished()
         assert len(lingering) == 1
 
 
@@ -75,10 +75,10 @@ def test_an_overdue_connection_is_closed_whatever_its_client_does(lingering, clo
         clock.now = LINGER_SECONDS / 2
         with _pair(lingering):
             lingering.watch()
-            assert lingering.patience() == LINGER_SECONDS / 2
+            assert lingering.seconds_to_check() == LINGER_SECONDS / 2
             clock.now = LINGER_SECONDS
             client.sendall(b"still sending")
-            lingering.tend()
+            lingering.close_finished()
             assert len(lingering) == 1
             with pytest.raises((BrokenPipeError, ConnectionResetError)):
                 client.sendall(b"more")
@@ -105,7 +105,7 @@ def test_a_client_that_resets_its_connection_is_forgotten(lingering):
     client.close()
     lingering.watch()
     select.select([lingering], [], [], 10)
-    lingering.tend()
+    lingering.close_finished()
     assert len(lingering) == 0
     listener.close()
 

@@ -9,7 +9,7 @@ from patience import PATIENCE_SECONDS
 
 from api import live
 from api.live import OtherArtifact
-from api.model_watch import LOOK_SECONDS, ModelWatch
+from api.model_watch import CHECK_SECONDS, ModelWatch
 from model_package import artifact, manifest
 from model_package.artifact import AlteredArtifact
 from model_package.reference import ModelRef
@@ -42,7 +42,7 @@ class Follower:
         )
 
     def look(self):
-        return self.model_watch.look()
+        return self.model_watch.check()
 
     @property
     def served(self):
@@ -87,7 +87,7 @@ def spoil(follower, version="2"):
 
 def test_nothing_new_changes_nothing(follower, caplog):
     before = follower.bench.live.serving()
-    assert follower.look() == LOOK_SECONDS
+    assert follower.look() == CHECK_SECONDS
     assert follower.bench.live.serving() is before
     assert events(caplog, "switched") == []
 
@@ -118,7 +118,7 @@ def test_what_cannot_be_loaded_changes_no_answer_and_is_told_once(follower, capl
     mend = spoil(follower)
     follower.deploy()
     for _ in range(3):
-        assert follower.look() == LOOK_SECONDS
+        assert follower.look() == CHECK_SECONDS
         follower.clock.now += 60
     assert follower.served == "plain@1"
     assert follower.bench.post().json["model"] == {"name": "plain", "version": "1"}
@@ -144,7 +144,7 @@ def test_it_is_tried_again_ever_more_slowly_but_a_newer_deployment_at_once(follo
     for _ in range(400):
         follower.look()
         tries.append(follower.failures())
-        follower.clock.now += LOOK_SECONDS
+        follower.clock.now += CHECK_SECONDS
     assert 8 < tries[-1] < 20
     newest = follower.deploy(ONE)
     follower.look()
@@ -173,7 +173,7 @@ def test_while_the_store_is_away_it_serves_on_and_looks_less_often_but_within_bo
     lost = Follower(follower.bench, away)
     pauses = [lost.look() for _ in range(6)]
     assert pauses == sorted(pauses)
-    assert (pauses[0], pauses[-1]) == (LOOK_SECONDS, 2.0)
+    assert (pauses[0], pauses[-1]) == (CHECK_SECONDS, 2.0)
     assert lost.served == "plain@1"
 
 

@@ -319,10 +319,10 @@ def rendered(rendering, stream, documents):
     """Every page that shows documents, without a store in between."""
     told = StreamDocuments(stream, {kind: StoredDocument(NOW, body) for kind, body in documents.items()})
     for tab in TABS.values():
-        yield rendering.render(tab.name.lower(), **candidate.shown(tab, "shiny@1", told, None))
+        yield rendering.render(tab.name.lower(), **candidate.context(tab, "shiny@1", told, None))
     added = Candidate(1, CANDIDATE, 1.0, CandidateState.ACTIVE, None, NOW)
     found = RolloutState(None, (added,), (told,))
-    yield rendering.render("overview", **overview.shown(found, None, None, "", NOW))
+    yield rendering.render("overview", **overview.context(found, None, None, "", NOW))
     yield report.render(told, rendering)
 
 
@@ -431,7 +431,7 @@ def test_a_paused_candidate_is_an_alert(judged):
 
 
 def test_a_model_that_cannot_be_loaded_is_an_alert(judged):
-    judged.live.keep(ModelRef("shiny", "9"))
+    judged.live.note_failed_switch(ModelRef("shiny", "9"))
     assert "shiny@9 was deployed and cannot be loaded here." in judged.client.get("/").text
 
 
