@@ -22,9 +22,9 @@ def to_json(value: Any) -> Any:
     if is_dataclass(value):
         return {_key(field.name): to_json(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {name: to_json(part) for name, part in value.items()}
+        return {name: to_json(entry) for name, entry in value.items()}
     if isinstance(value, tuple | list):
-        return [to_json(part) for part in value]
+        return [to_json(entry) for entry in value]
     return value
 
 
@@ -49,7 +49,7 @@ def _hints(shape: type) -> dict[str, Any]:
 
 def _read(hint: Any, value: Any) -> Any:
     """Read a value of the hinted type; _ABSENT when it is none."""
-    inner = [part for part in get_args(hint) if part is not NoneType]
+    inner = [argument for argument in get_args(hint) if argument is not NoneType]
     origin = get_origin(hint)
     if origin is tuple:
         return _read_list(inner[0], value)
@@ -65,15 +65,15 @@ def _read(hint: Any, value: Any) -> Any:
 def _read_list(hint: Any, value: Any) -> Any:
     if not isinstance(value, list | tuple):
         return _ABSENT
-    parts = (_read(hint, part) for part in value)
-    return tuple(part for part in parts if part is not _ABSENT)
+    entries = (_read(hint, entry) for entry in value)
+    return tuple(entry for entry in entries if entry is not _ABSENT)
 
 
 def _read_mapping(hint: Any, value: Any) -> Any:
     if not isinstance(value, Mapping):
         return _ABSENT
-    parts = {name: _read(hint, part) for name, part in value.items()}
-    return {name: part for name, part in parts.items() if part is not _ABSENT}
+    entries = {name: _read(hint, entry) for name, entry in value.items()}
+    return {name: entry for name, entry in entries.items() if entry is not _ABSENT}
 
 
 def _is_scalar(hint: Any, value: Any) -> bool:

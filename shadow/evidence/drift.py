@@ -154,7 +154,7 @@ def _profiles_and_counts(
 
 
 def _states(ended: Sequence[Sequence[DriftWindow]], least: int) -> dict[str, int | None]:
-    """The state of each column, from the windows that ended on each of the last days, oldest first."""
+    """Return the state of each column from the windows that ended on each of the last days, oldest first."""
     return {
         name: drift.persistent([_state(first_sufficient(windows, name, least), least) for windows in ended])
         for name in ended[-1][0].columns

@@ -1,4 +1,4 @@
-"""One candidate's lane as a process: `python -m shadow.scoring CANDIDATE_ID`, kept running by the worker."""
+"""The process of a candidate's lane: `python -m shadow.scoring CANDIDATE_ID`, kept running by the worker."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _DRAIN_SECONDS = 5.0
 _log = logging.getLogger("umbra.scoring")
 
 
-class _Watch:
-    """Tells, when it changes, how a lane is doing: to the log, to the metrics and to `umbra status`."""
+class _LaneStatus:
+    """Reports each change of a lane's state: in the log, in the metrics and in `umbra status`."""
 
     def __init__(
         self, model: str, scorer: Scorer, measures: metrics.ShadowMetrics, heartbeat: Heartbeat
@@ -36,18 +36,18 @@ class _Watch:
         self._scorer = scorer
         self._measures = measures
         self._heartbeat = heartbeat
-        self._told: dict[str, object] = {}
+        self._reported: dict[str, object] = {}
         self._scorer_pid: int | None = None
         measures.breaker_open[(model,)].set(0)
-        # These exist from the start, so that the first event is seen as a step.
+        # These exist from the start, so that the first event shows as a step.
         measures.restarts[(model,)]
         for state in ObservationState:
             measures.observations[(model, state.value)]
         for reason in FAILURE_REASONS:
             measures.failures[(model, reason)]
 
-    def tell(self, state: str, error: Exception | None = None) -> None:
-        """Say `state`: scoring, breaker_open, store_away, or overtaken by another worker's lane."""
+    def report(self, state: str, error: Exception | None = None) -> None:
+        """Report `state`: scoring, breaker_open, store_away, or overtaken by another worker's lane."""
         if self._scorer.pid is not None and self._scorer.pid != self._scorer_pid:
             if self._scorer_pid is not None:
                 self._measures.restarts[(self._model,)].inc()
@@ -55,16 +55,16 @@ class _Watch:
         facts: dict[str, object] = {"candidate": self._model, "state": state, "scorer_pid": self._scorer.pid}
         if error is not None:
             facts["because"] = str(error)[:300]
-        if facts != self._told:
+        if facts != self._reported:
             level = logging.INFO if state == "scoring" else logging.ERROR
             logs.event(_log, "lane_state", level=level, error=error, **facts)
             self._measures.breaker_open[(self._model,)].set(state == "breaker_open")
             self._heartbeat.report(**facts)
-            self._told = facts
+            self._reported = facts
 
 
 def run(settings: Settings, stop: threading.Event, heartbeat: Heartbeat) -> None:
-    """Score one candidate until told to stop, then for a short while what is still pending."""
+    """Score one candidate until a stop, then for a few seconds what is still pending."""
     start.adopt_orphans()  # those of the model, to end them with it
     store = open_store(settings.store)
     measures = metrics.shadowing(settings.metrics_files("worker"))
@@ -85,11 +85,11 @@ def run(settings: Settings, stop: threading.Event, heartbeat: Heartbeat) -> None
         _utc_now,
         PredictionLog.of(settings),
     )
-    watch = _Watch(str(candidate.model), scorer, measures, heartbeat)
+    status = _LaneStatus(str(candidate.model), scorer, measures, heartbeat)
     try:
         while not stop.is_set():
-            stop.wait(_step(lane, breaker, watch, away, settings.poll_seconds))
-        while not give_up.is_set() and _step(lane, breaker, watch, away, 1.0) == 0:
+            stop.wait(_step(lane, breaker, status, away, settings.poll_seconds))
+        while not give_up.is_set() and _step(lane, breaker, status, away, 1.0) == 0:
             continue
     finally:
         scorer.stop()
@@ -97,7 +97,7 @@ def run(settings: Settings, stop: threading.Event, heartbeat: Heartbeat) -> None
 
 
 def _after(stop: threading.Event, seconds: float) -> threading.Event:
-    """An event that comes `seconds` after a stop was asked for."""
+    """Return an event that is set `seconds` after the stop."""
     give_up = threading.Event()
 
     def count_down() -> None:
@@ -110,40 +110,40 @@ def _after(stop: threading.Event, seconds: float) -> threading.Event:
 
 
 def _candidate(store: Store, candidate_id: int, stop: threading.Event, away: Backoff) -> Candidate | None:
-    """Look the candidate up, waiting for the store if it is away; None when told to stop first."""
+    """Look the candidate up, waiting for the store if it is away; None when a stop comes first."""
     while not stop.is_set():
         try:
             with store.reading() as connection:
-                found = candidates.by_id(connection, candidate_id)
+                candidate = candidates.by_id(connection, candidate_id)
         except StoreUnavailable:
             stop.wait(away.next())
             continue
         away.reset()
-        if found is None:
+        if candidate is None:
             raise processes.CannotRun(f"the store knows no candidate number {candidate_id}")
-        return found
+        return candidate
     return None
 
 
-def _step(lane: Lane, breaker: Breaker, watch: _Watch, away: Backoff, idle_seconds: float) -> float:
+def _step(lane: Lane, breaker: Breaker, status: _LaneStatus, away: Backoff, idle_seconds: float) -> float:
     """Score one batch; returns how long to wait before the next."""
     if breaker.seconds_open > 0:
         return min(breaker.seconds_open, idle_seconds)
     try:
-        passed = lane.step()
+        moved = lane.step()
     except ScorerUnavailable as fault:
         breaker.open()
-        watch.tell("breaker_open", fault)
+        status.report("breaker_open", fault)
         return idle_seconds
     except StoreUnavailable as fault:
-        watch.tell("store_away", fault)
+        status.report("store_away", fault)
         return away.next()
     except observations.CursorMoved as fault:
-        watch.tell("overtaken", fault)
+        status.report("overtaken", fault)
         return away.next()
     away.reset()
-    watch.tell("breaker_open" if breaker.seconds_open > 0 else "scoring")
-    return 0.0 if passed else idle_seconds
+    status.report("breaker_open" if breaker.seconds_open > 0 else "scoring")
+    return 0.0 if moved else idle_seconds
 
 
 def _utc_now() -> datetime:

@@ -1,7 +1,7 @@
-"""A lane: brings one candidate up to date, batch by batch, and isolates what its model cannot bear.
+"""A lane: brings one candidate up to date, batch by batch, and isolates the rows that its model fails on.
 
-When a batch kills, hangs or raises, it is halved until the row that does it is alone; that row is
-recorded as failed and all others are scored.
+A batch that crashes or hangs the model, or makes it raise, is halved until the row to blame is alone; that
+row is recorded as failed and all others are scored.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _log = logging.getLogger("umbra.scoring")
 def isolate(
     scorer: Scorer, breaker: Breaker, batch: Sequence[PendingCapture], timed: frozenset[int]
 ) -> Iterator[NewObservation]:
-    """Score a batch in order, halving it around what fails; ends early when the breaker opens or on a stop.
+    """Score a batch in order, halving it around failures; ends early when the breaker opens or on a stop.
 
     `timed` are the numbers (seq) of the rows whose latency is to be measured alone. A row that takes the
-    scorer down by itself gets a second try before it is blamed: somebody else may have killed it.
+    scorer down by itself gets a second try before it is recorded as failed: somebody else may have killed it.
     """
     try:
-        answers = _score_again_if_alone(scorer, batch, timed)
+        new = _score_with_retry(scorer, batch, timed)
     except Stopped:
         return
     except BatchFailed as fault:
@@ -44,17 +44,17 @@ def isolate(
                 yield from isolate(scorer, breaker, batch[half:], timed)
             return
         if fault.lost_process:
-            breaker.lost_alone()
+            breaker.record_crash()
         yield NewObservation(batch[0].id, reason=fault.reason, detail=fault.detail)
         return
-    breaker.succeeded()
-    yield from answers
+    breaker.record_success()
+    yield from new
 
 
-def _score_again_if_alone(
+def _score_with_retry(
     scorer: Scorer, batch: Sequence[PendingCapture], timed: frozenset[int]
 ) -> list[NewObservation]:
-    indices = [index for index, row in enumerate(batch) if row.seq in timed]
+    indices = [index for index, capture in enumerate(batch) if capture.seq in timed]
     try:
         return scorer.score(batch, indices)
     except BatchFailed as fault:
@@ -89,89 +89,96 @@ class Lane:
         self._clock = clock
 
     def step(self) -> int:
-        """Look at one batch; returns how many captures were passed. Raises StoreUnavailable."""
+        """Score one batch; returns by how many captures the cursor moved. Raises StoreUnavailable."""
         batch, cursor, up_to = self._next()
         if cursor is None:
             return 0
         started = time.perf_counter()
-        answers = list(isolate(self._scorer, self._breaker, batch, self._timed(batch)))
-        if len(answers) < len(batch):
-            up_to = batch[len(answers) - 1].seq if answers else cursor.seq
+        new = list(isolate(self._scorer, self._breaker, batch, self._timed(batch)))
+        if len(new) < len(batch):
+            up_to = batch[len(new) - 1].seq if new else cursor.seq
         if up_to > cursor.seq:
             with self._store.writing() as connection:
-                observations.store(connection, self._candidate, cursor, answers, up_to, self._clock())
-        self._tell(batch, answers, time.perf_counter() - started)
+                observations.store(connection, self._candidate, cursor, new, up_to, self._clock())
+        self._log_batch(batch, new, time.perf_counter() - started)
         return up_to - cursor.seq
 
     def _next(self) -> tuple[list[PendingCapture], Cursor | None, int]:
         with self._store.reading() as connection:
-            now = candidates.by_id(connection, self._candidate.id)
-            if now is None or now.state is not CandidateState.ACTIVE:
+            candidate = candidates.by_id(connection, self._candidate.id)
+            if candidate is None or candidate.state is not CandidateState.ACTIVE:
                 return [], None, 0
-            for cursor in candidates.cursors_of(connection, now):
+            for cursor in candidates.cursors_of(connection, candidate):
                 if cursor.pending:
                     up_to = min(cursor.seq + self._batch_rows, cursor.last_seq)
-                    batch = captures.pending(connection, cursor.source_id, cursor.seq, up_to, now.sample)
+                    batch = captures.pending(
+                        connection, cursor.source_id, cursor.seq, up_to, candidate.sample
+                    )
                     return batch, cursor, up_to
         return [], None, 0
 
     def _timed(self, batch: Sequence[PendingCapture]) -> frozenset[int]:
-        """An even share of the rows, by their number."""
+        """Choose an even share of the captures, by their number."""
         share = self._latency_share
-        return frozenset(row.seq for row in batch if int(row.seq * share) > int((row.seq - 1) * share))
+        numbers = [capture.seq for capture in batch]
+        return frozenset(seq for seq in numbers if int(seq * share) > int((seq - 1) * share))
 
-    def _tell(
-        self, batch: Sequence[PendingCapture], answers: Sequence[NewObservation], seconds: float
+    def _log_batch(
+        self, batch: Sequence[PendingCapture], new: Sequence[NewObservation], seconds: float
     ) -> None:
-        if not answers:
+        if not new:
             return
         model = str(self._candidate.model)
-        failed = [
-            (row, answer) for row, answer in zip(batch, answers, strict=False) if answer.reason is not None
-        ]
-        self._measure(model, batch, answers, seconds)
+        scored = zip(batch, new, strict=False)
+        failed = [(capture, observation) for capture, observation in scored if observation.reason is not None]
+        self._measure(model, batch, new, seconds)
         logs.event(
             _log,
             "batch_scored",
             candidate=model,
-            rows=len(answers),
+            rows=len(new),
             failed=len(failed),
             duration_seconds=seconds,
         )
-        self._prediction_log.log_comparisons(model, batch, answers)
-        for row, answer in failed[:10]:
+        self._prediction_log.log_comparisons(model, batch, new)
+        for capture, observation in failed[:10]:
             logs.event(
                 _log,
                 "observation_failed",
                 level=logging.WARNING,
-                trace={"id": row.request_id},
+                trace={"id": capture.request_id},
                 candidate=model,
-                capture_id=str(row.id),
-                reason=answer.reason,
-                detail=answer.detail,
+                capture_id=str(capture.id),
+                reason=observation.reason,
+                detail=observation.detail,
             )
 
     def _measure(
-        self, model: str, batch: Sequence[PendingCapture], answers: Sequence[NewObservation], seconds: float
+        self, model: str, batch: Sequence[PendingCapture], new: Sequence[NewObservation], seconds: float
     ) -> None:
         measures = self._measures
-        prices = [answer.prediction_dollars for answer in answers if answer.prediction_dollars is not None]
+        prices = [
+            observation.prediction_dollars
+            for observation in new
+            if observation.prediction_dollars is not None
+        ]
         measures.candidate_seconds[(model,)].observe(seconds)
         measures.observations[(model, "scored")].inc(len(prices))
-        measures.observations[(model, "failed")].inc(len(answers) - len(prices))
+        measures.observations[(model, "failed")].inc(len(new) - len(prices))
         measures.predictions[("candidate", model)].inc(len(prices))
         metrics.observe_all(measures.price_dollars[("candidate",)], prices)
-        metrics.observe_all(measures.difference_ratio[(model,)], list(_differences(batch, answers)))
-        for answer in answers:
-            if answer.reason is not None:
-                measures.failures[(model, answer.reason)].inc()
-            if answer.latency_seconds is not None:
-                measures.prediction_seconds[("candidate",)].observe(answer.latency_seconds)
+        metrics.observe_all(measures.difference_ratio[(model,)], list(_differences(batch, new)))
+        for observation in new:
+            if observation.reason is not None:
+                measures.failures[(model, observation.reason)].inc()
+            if observation.latency_seconds is not None:
+                measures.prediction_seconds[("candidate",)].observe(observation.latency_seconds)
 
 
-def _differences(batch: Sequence[PendingCapture], answers: Sequence[NewObservation]) -> Iterator[float]:
-    """How far each scored house is from its live price, where that is a number."""
-    for row, answer in zip(batch, answers, strict=False):
-        ratio = None if answer.prediction_dollars is None else row.difference_ratio(answer.prediction_dollars)
+def _differences(batch: Sequence[PendingCapture], new: Sequence[NewObservation]) -> Iterator[float]:
+    """Yield the difference ratio of each scored capture, where it is a number."""
+    for capture, observation in zip(batch, new, strict=False):
+        price = observation.prediction_dollars
+        ratio = None if price is None else capture.difference_ratio(price)
         if ratio is not None:
             yield ratio

@@ -1,7 +1,7 @@
 """The process in which a candidate's model runs, and nothing else.
 
-It has memory and thread limits, no database credentials and one open socket, to the
-lane that asks it. Whatever the model does - raise, hang, exit, eat memory - it does
+It has memory and thread limits, no database credentials and one open socket, to its
+lane. Whatever the model does (raise, hang, exit, exhaust memory), it does
 here. Run as `python -m shadow.scoring.model_process SOCKET ARTIFACT MEMORY_BYTES [RECIPE_MODULE ...]`.
 
 A message is its length (8 bytes, big endian) and its body. A request is a JSON object {"rows": [house,
@@ -31,23 +31,23 @@ _LENGTH = struct.Struct(">Q")
 
 
 class MessageTooLong(ValueError):
-    """The other side announces more than it may send."""
+    """The other process announces more than it may send."""
 
 
 def send(connection: socket.socket, body: bytes) -> None:
     """Send one message; raises OSError."""
-    connection.sendall(framed(body))
+    connection.sendall(frame_message(body))
 
 
-def framed(body: bytes) -> bytes:
-    """The message that carries `body`."""
+def frame_message(body: bytes) -> bytes:
+    """Frame `body` as a message: its length, then the body."""
     return _LENGTH.pack(len(body)) + body
 
 
 def receive(
     connection: socket.socket, wait: Callable[[], None] = lambda: None, most_bytes: int | None = None
 ) -> bytes | None:
-    """Receive one message, or None when the other side is gone; calls `wait` before each piece.
+    """Receive one message, or None when the other process is gone; calls `wait` before each piece.
 
     Raises MessageTooLong if it announces more than `most_bytes`.
     """
@@ -61,18 +61,18 @@ def receive(
 
 
 def _exactly(connection: socket.socket, count: int, wait: Callable[[], None]) -> bytes | None:
-    parts = bytearray()
-    while len(parts) < count:
+    received = bytearray()
+    while len(received) < count:
         wait()
-        part = connection.recv(min(count - len(parts), 1 << 20))
-        if not part:
+        chunk = connection.recv(min(count - len(received), 1 << 20))
+        if not chunk:
             return None
-        parts += part
-    return bytes(parts)
+        received += chunk
+    return bytes(received)
 
 
-def answer(model: artifact.Model, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Score one request; what the model raises becomes a fault with its class and words."""
+def predict(model: artifact.Model, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Score one request; what the model raises becomes a fault with its class and message."""
     rows: Sequence[Any] = request["rows"]
     try:
         dollars = model.predict(rows)
@@ -83,9 +83,9 @@ def answer(model: artifact.Model, request: Mapping[str, Any]) -> dict[str, Any]:
             return {"fault": "wrong_length", "detail": detail}
         return {"dollars": values.tolist(), "seconds": seconds}
     except MemoryError as fault:
-        return {"fault": "memory", "detail": _words(fault)}
-    except Exception as fault:  # noqa: BLE001 - the model is a stranger: anything it raises is its answer
-        return {"fault": "raised", "detail": _words(fault)}
+        return {"fault": "memory", "detail": _message(fault)}
+    except Exception as fault:  # noqa: BLE001 - the model may raise anything, and that is its answer
+        return {"fault": "raised", "detail": _message(fault)}
 
 
 def _timed(model: artifact.Model, row: Any) -> float:
@@ -94,12 +94,12 @@ def _timed(model: artifact.Model, row: Any) -> float:
     return time.perf_counter() - started
 
 
-def _words(fault: BaseException) -> str:
+def _message(fault: BaseException) -> str:
     return f"{type(fault).__name__}: {fault}"[:500].encode(errors="backslashreplace").decode()
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Load the artifact, say so, and answer until the lane hangs up."""
+    """Load the artifact, report that, and answer until the lane hangs up."""
     start.begin()
     start.set_parent_death_signal(
         signal.SIGKILL
@@ -110,8 +110,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         recipes.register(modules)
         model = artifact.load(Path(directory))
-    except Exception as fault:  # noqa: BLE001 - whatever keeps it from loading is told to the lane
-        return _converse(connection, {"fault": "unloadable", "detail": _words(fault)}, None)
+    except Exception as fault:  # noqa: BLE001 - whatever keeps it from loading is reported to the lane
+        return _converse(connection, {"fault": "unloadable", "detail": _message(fault)}, None)
     return _converse(connection, {"ready": True}, model)
 
 
@@ -124,13 +124,13 @@ def _limit_memory(most_bytes: int) -> None:
 
 
 def _converse(connection: socket.socket, first: dict[str, Any], model: artifact.Model | None) -> int:
-    """Say `first`, then answer with the model until the lane hangs up; returns the exit status."""
+    """Send `first`, then answer with the model until the lane hangs up; returns the exit status."""
     try:
         send(connection, orjson.dumps(first))
         while model is not None and (body := receive(connection)) is not None:
-            send(connection, orjson.dumps(answer(model, orjson.loads(body))))
+            send(connection, orjson.dumps(predict(model, orjson.loads(body))))
     except OSError:
-        return 1  # the lane is gone, and with it whoever would want to know
+        return 1  # the lane is gone
     return 0 if model is not None else 1
 
 

@@ -1,4 +1,4 @@
-"""The scorer as its lane sees it: asked in batches, given a deadline, killed when it does not answer."""
+"""The scorer: a candidate's model process, scored in batches, killed when it misses the deadline."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from shadow.settings import Settings
 
 SOCKET = "{socket}"
 _START_SECONDS = 60.0
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 
 
 class Stopped(RuntimeError):
-    """The lane was told to give up while it waited."""
+    """A stop came while the lane waited."""
 
 
 class ScorerUnavailable(RuntimeError):
-    """The scorer cannot be started, so no row can be blamed."""
+    """The scorer cannot be started, so no row is to blame."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScorerPlan:
     """How to start a candidate's scorer, and how long it may take over one batch.
 
-    `silent`: what the model prints, which may be houses, is lost.
+    `silent`: what the model prints, which may contain rows, is discarded.
     """
 
     command: Sequence[str]
@@ -50,7 +50,7 @@ class ScorerPlan:
 
     @classmethod
     def of(cls, settings: Settings, candidate: Candidate) -> ScorerPlan:
-        """The plan for one candidate; the environment holds no credentials."""
+        """Plan the scorer of one candidate; the environment holds no credentials."""
         model = candidate.model
         directory = artifact.directory_of(settings.models, model)
         memory = str(settings.candidate_memory_bytes)
@@ -81,14 +81,14 @@ class _Running:
     """One started model process and the socket to it."""
 
     def __init__(self, plan: ScorerPlan) -> None:
-        self._connection, theirs = socket.socketpair()
+        self._connection, child_end = socket.socketpair()
         self._connection.setblocking(False)
-        socket_number = str(theirs.fileno())
-        with theirs:
+        socket_number = str(child_end.fileno())
+        with child_end:
             self.process = subprocess.Popen(
-                [socket_number if part == SOCKET else part for part in plan.command],
+                [socket_number if argument == SOCKET else argument for argument in plan.command],
                 env=plan.environment,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[child_end.fileno()],
                 process_group=0,  # with whatever it starts; in our session, whose CPU share is a small one
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -111,30 +111,30 @@ class _Running:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise BatchFailed(HUNG, f"no answer within {seconds:g} s")
-                if _is_ready(self._connection, for_what, min(_LOOK_SECONDS, left)):
+                if _is_ready(self._connection, for_what, min(_POLL_SECONDS, left)):
                     return
                 if self.process.poll() is not None:  # its helpers may hold the socket open
-                    raise BatchFailed(CRASHED, self._last_words())
+                    raise BatchFailed(CRASHED, self._exit_reason())
 
         try:
             if request is not None:
                 self._check_silent()
-                self._send(model_process.framed(request), lambda: ready(select.POLLOUT))
+                self._send(model_process.frame_message(request), lambda: ready(select.POLLOUT))
             body = model_process.receive(
                 self._connection, lambda: ready(select.POLLIN), replies.most_bytes(rows)
             )
             if body is None:
-                raise BatchFailed(CRASHED, self._last_words())
+                raise BatchFailed(CRASHED, self._exit_reason())
             return replies.parse(body)
         except OSError:
-            raise BatchFailed(CRASHED, self._last_words()) from None
+            raise BatchFailed(CRASHED, self._exit_reason()) from None
         except (MalformedReply, model_process.MessageTooLong) as fault:
             raise BatchFailed(CRASHED, f"malformed reply: {fault}") from None
 
     def _check_silent(self) -> None:
-        """What is there before a question is no answer to it."""
+        """Refuse data that arrived before the request: it is no answer to it."""
         if _is_ready(self._connection, select.POLLIN, 0) and self.process.poll() is None:
-            raise MalformedReply("it sent what nobody had asked for")
+            raise MalformedReply("it sent data before it was asked")
 
     def _send(self, message: bytes, wait: Callable[[], None]) -> None:
         rest = memoryview(message)
@@ -150,7 +150,7 @@ class _Running:
         if start.adopts_orphans():
             descendants.kill_orphans()
 
-    def _last_words(self) -> str:
+    def _exit_reason(self) -> str:
         try:
             status = self.process.wait(timeout=1.0)
         except subprocess.TimeoutExpired:
@@ -159,7 +159,7 @@ class _Running:
 
 
 class Scorer:
-    """A candidate's model, asked in batches: started when needed, ended when it does not answer."""
+    """A candidate's model, scored in batches: started when needed, ended when it does not answer."""
 
     def __init__(self, plan: ScorerPlan, give_up: threading.Event) -> None:
         self._plan = plan
@@ -172,16 +172,16 @@ class Scorer:
         return None if self._running is None else self._running.process.pid
 
     def score(self, batch: Sequence[PendingCapture], timed: Sequence[int]) -> list[NewObservation]:
-        """Score a batch, in order. Raises BatchFailed, ScorerUnavailable, or Stopped when told to give up."""
+        """Score a batch, in order. Raises BatchFailed, ScorerUnavailable, or Stopped."""
         running = self._running or self._start()
         if start.adopts_orphans():
             descendants.reap_orphans(running.process.pid)
-        rows = ",".join(row.inputs_json for row in batch)
+        rows = ",".join(capture.inputs_json for capture in batch)
         request = f'{{"timed":{orjson.dumps(timed).decode()},"rows":[{rows}]}}'
         try:
             reply = running.exchange(request.encode(), len(batch), self._plan.deadline_seconds, self._give_up)
             fault = replies.fault_of(reply)
-            answers = [] if fault else replies.answers(batch, reply)
+            observations = [] if fault else replies.observations_of(batch, reply)
         except MalformedReply as malformed:
             self.stop()
             raise BatchFailed(CRASHED, f"malformed reply: {malformed}") from None
@@ -194,7 +194,7 @@ class Scorer:
             raise
         if fault is not None:
             raise fault
-        return answers
+        return observations
 
     def stop(self) -> None:
         """End the model process, if it runs."""

@@ -134,7 +134,7 @@ def test_an_answer_nobody_asked_for_is_not_taken_for_that_of_the_next_batch(
     scorer = scoring(twice)
     assert [answer.prediction_dollars for answer in scorer.score(HOUSES, [])] == [7.0, 7.0]
     assert select.select([scorer._running._connection], [], [], 60)[0], "the second answer has come"
-    with pytest.raises(BatchFailed, match="nobody had asked for"):
+    with pytest.raises(BatchFailed, match="before it was asked"):
         scorer.score(HOUSES, [])
 
 
