@@ -1,4 +1,4 @@
-"""Writes kibana/umbra.ndjson, what Kibana imports: `python kibana/source`. A test compares."""
+"""Write kibana/umbra.ndjson, which Kibana imports: `python -m kibana.source [--print]`. A test compares."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 import sys
 from pathlib import Path
 
-import saved
-from api_logs import API_LOGS
-from live_and_shadow import LIVE_AND_SHADOW
-from model_inputs import MODEL_INPUTS
-from searches import SEARCHES
+from kibana.source import saved
+from kibana.source.api_logs import API_LOGS
+from kibana.source.live_and_shadow import LIVE_AND_SHADOW
+from kibana.source.model_inputs import MODEL_INPUTS
+from kibana.source.searches import SEARCHES
 
 TARGET = Path(__file__).resolve().parents[1] / "umbra.ndjson"
 _DOLLARS = {"id": "number", "params": {"pattern": "$0,0"}}
@@ -38,13 +38,15 @@ _FORMATS = {
 
 
 def text() -> str:
-    """Every object, one on a line."""
+    """Write every object as JSON, one on a line."""
     objects = [
         saved.data_view("logs-umbra.*-*", "Umbra logs", _FORMATS),
         *map(saved.search, SEARCHES),
         *map(saved.dashboard, (API_LOGS, MODEL_INPUTS, LIVE_AND_SHADOW)),
     ]
-    return "".join(json.dumps(one, ensure_ascii=False, separators=(",", ":")) + "\n" for one in objects)
+    return "".join(
+        json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n" for document in objects
+    )
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lens import Chart, count, largest, over_time, percentile, values
-from saved import LINKS, Dashboard, number
-from searches import ERRORS, REFUSED_INPUTS, REQUEST, SLOW_REQUESTS
+from kibana.source.lens import Chart, count, largest, over_time, percentile, values
+from kibana.source.saved import LINKS, Dashboard, number
+from kibana.source.searches import ERRORS, REFUSED_INPUTS, REQUEST, SLOW_REQUESTS
 
 _DURATION = "event.duration"
 _MEDIAN = percentile("median", _DURATION, 50)

@@ -1,4 +1,4 @@
-"""Charts as Kibana's Lens keeps them: columns of figures over the lines that a KQL query finds.
+"""Charts as Kibana's Lens stores them: columns of figures over the lines that a KQL query matches.
 
 The shapes are those of `formBased` states as Kibana 8.6 and later write them.
 """
@@ -29,39 +29,39 @@ class Chart:
 
 
 def count(label: str, where: str = "") -> Column:
-    """Lines; with `where` only those that this KQL finds too."""
+    """Count lines; with `where` only those that this KQL matches too."""
     column = _figure(label, "count", "___records___", emptyAsNull=False)
     return column | {"filter": _kql(where)} if where else column
 
 
 def distinct(label: str, field: str) -> Column:
-    """Different values of a field."""
+    """Count the different values of a field."""
     return _figure(label, "unique_count", field)
 
 
 def percentile(label: str, field: str, percent: int) -> Column:
-    """A percentile of a number."""
+    """Take a percentile of a number."""
     return _figure(label, "percentile", field, percentile=percent)
 
 
 def smallest(label: str, field: str) -> Column:
-    """The least value of a number."""
+    """Take the least value of a number."""
     return _figure(label, "min", field)
 
 
 def largest(label: str, field: str) -> Column:
-    """The greatest value of a number."""
+    """Take the greatest value of a number."""
     return _figure(label, "max", field)
 
 
 def over_time() -> Column:
-    """A bucket per stretch of time."""
+    """Make a bucket for each interval of time."""
     params = {"interval": "auto", "includeEmptyRows": True, "dropPartials": False}
     return _bucket("time", "date_histogram", "date", "interval", params) | {"sourceField": TIME}
 
 
 def values(label: str, field: str, size: int = 10, *, ordered: bool = False) -> Column:
-    """A bucket per value: the `size` most frequent, or, of a number with few values, all in their order."""
+    """Make a bucket for each value: the `size` most frequent, or all in order of a number with few values."""
     order: dict[str, Any] = {"type": "column", "columnId": "figure-0"}
     if ordered:
         order = {"type": "alphabetical", "fallback": False}
@@ -77,17 +77,17 @@ def values(label: str, field: str, size: int = 10, *, ordered: bool = False) -> 
 
 
 def histogram(label: str, field: str) -> Column:
-    """Buckets of a number, as wide as Kibana finds best."""
+    """Make buckets of a number; Kibana chooses their width."""
     params = {"type": "histogram", "ranges": [{"from": 0, "to": 1000, "label": ""}], "maxBars": "auto"}
     return _bucket(label, "range", "number", "interval", params) | {"sourceField": field}
 
 
-def classes(label: str, field: str, edges: Sequence[float], shown: str) -> Column:
-    """Buckets with these edges, open at both ends: two charts of the same classes can be compared.
+def classes(label: str, field: str, edges: Sequence[float], label_format: str) -> Column:
+    """Make buckets with these edges, open at both ends, so that two charts of the same classes compare.
 
-    `shown` is how an edge is written, `${:,.0f}` for example.
+    `label_format` writes an edge, `${:,.0f}` for example.
     """
-    names = [shown.format(edge) for edge in edges]
+    names = [label_format.format(edge) for edge in edges]
     first = {"from": None, "to": edges[0], "label": f"< {names[0]}"}
     last = {"from": edges[-1], "to": None, "label": f"≥ {names[-1]}"}
     between = [
@@ -104,13 +104,13 @@ def classes(label: str, field: str, edges: Sequence[float], shown: str) -> Colum
 
 
 def queries(label: str, named: dict[str, str]) -> Column:
-    """A bucket per KQL query, under its name."""
+    """Make a bucket for each KQL query, under its name."""
     filters = [{"label": name, "input": _kql(query)} for name, query in named.items()]
     return _bucket(label, "filters", "string", "ordinal", {"filters": filters})
 
 
 def attributes(chart: Chart, data_view: str) -> dict[str, Any]:
-    """The attributes of a Lens object, with its references, as a dashboard's panel holds them."""
+    """Return the attributes and references of a Lens object, as a dashboard's panel holds them."""
     buckets = {f"bucket-{number}": column for number, column in enumerate(chart.buckets)}
     figures = {f"figure-{number}": column for number, column in enumerate(chart.figures)}
     layer = {"columnOrder": [*buckets, *figures], "columns": buckets | figures, "incompleteColumns": {}}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lens import Chart, classes, count, largest, over_time, percentile, smallest, values
-from saved import LINKS, Dashboard, number
-from searches import CANDIDATE_FAILURES, CAPTURED, COMPARED, FAILED, FAR_ABOVE, FAR_BELOW
+from kibana.source.lens import Chart, classes, count, largest, over_time, percentile, smallest, values
+from kibana.source.saved import LINKS, Dashboard, number
+from kibana.source.searches import CANDIDATE_FAILURES, CAPTURED, COMPARED, FAILED, FAR_ABOVE, FAR_BELOW
 
 _PRICES = [50_000, 75_000, 100_000, 125_000, 150_000, 175_000, 200_000, 250_000, 300_000, 400_000, 500_000]
 _RATIOS = [-0.2, -0.1, -0.05, -0.02, -0.01, 0, 0.01, 0.02, 0.05, 0.1, 0.2]

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from lens import Chart, Column, count, distinct, histogram, over_time, percentile, queries, values
-from saved import LINKS, Dashboard, number
-from searches import CAPTURED
+from kibana.source.lens import (
+    Chart,
+    Column,
+    count,
+    distinct,
+    histogram,
+    over_time,
+    percentile,
+    queries,
+    values,
+)
+from kibana.source.saved import LINKS, Dashboard, number
+from kibana.source.searches import CAPTURED
 
 _AREA = "umbra.inputs.living_area"
 _OFTEN_EMPTY = ("lot_frontage", "garage_year_built", "basement_area", "basement_quality", "garage_area")

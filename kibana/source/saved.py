@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import lens
+from kibana.source import lens
 
 DATA_VIEW = "umbra-logs"
 LINKS = (
     "**Umbra** · [API logs](#/view/umbra-api-logs) · [Model inputs](#/view/umbra-model-inputs) · "
     "[Live and shadow predictions](#/view/umbra-live-and-shadow)"
 )
-"""What every dashboard begins with."""
+"""The links at the top of every dashboard."""
 _SHAPES = {"index-pattern": "8.0.0", "search": "8.0.0", "dashboard": "8.9.0"}
 _COLUMNS = 48
 
@@ -26,7 +26,7 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A saved search: the lines that a KQL query finds, newest first unless `sort` says otherwise."""
+    """A saved search: the lines that a KQL query matches, newest first unless `sort` says otherwise."""
 
     id: str
     title: str
@@ -51,18 +51,18 @@ class Dashboard:
 
 
 def number(title: str, description: str, query: str, figure: lens.Column) -> lens.Chart:
-    """One figure over all lines that a query finds."""
+    """Make a chart of one figure over all lines that a query matches."""
     return lens.Chart(title, description, "number", query, [figure])
 
 
 def data_view(title: str, name: str, formats: Mapping[str, object]) -> Object:
-    """The data view that everything looks at; `formats` say how numbers are written."""
+    """Make the data view that every object reads; `formats` say how numbers are written."""
     attributes = {
         "title": title,
         "name": name,
         "timeFieldName": lens.TIME,
         "allowNoIndex": True,
-        "fieldFormatMap": _packed(formats),
+        "fieldFormatMap": _compact_json(formats),
         "fieldAttrs": "{}",
         "fields": "[]",
         "runtimeFieldMap": "{}",
@@ -72,7 +72,7 @@ def data_view(title: str, name: str, formats: Mapping[str, object]) -> Object:
 
 
 def search(saved: Search) -> Object:
-    """A search as an object."""
+    """Make the object of a saved search."""
     name = "kibanaSavedObjectMeta.searchSourceJSON.index"
     attributes = {
         "title": saved.title,
@@ -88,25 +88,25 @@ def search(saved: Search) -> Object:
 
 
 def dashboard(board: Dashboard) -> Object:
-    """A dashboard as an object."""
+    """Make the object of a dashboard."""
     panels: list[dict[str, Any]] = []
     references: list[dict[str, str]] = []
     top = 0
     for height, row in board.rows:
         width = _COLUMNS // len(row)
-        for place, panel in enumerate(row):
+        for position, panel in enumerate(row):
             number = str(len(panels) + 1)
-            grid = {"x": place * width, "y": top, "w": width, "h": height, "i": number}
-            content, needed = _content(panel, number)
+            grid = {"x": position * width, "y": top, "w": width, "h": height, "i": number}
+            content, panel_references = _content(panel, number)
             panels.append({"panelIndex": number, "gridData": grid, **content})
-            references += needed
+            references += panel_references
         top += height
     attributes = {
         "title": board.title,
         "description": board.description,
         "version": 1,
-        "panelsJSON": _packed(panels),
-        "optionsJSON": _packed(
+        "panelsJSON": _compact_json(panels),
+        "optionsJSON": _compact_json(
             {
                 "useMargins": True,
                 "syncColors": True,
@@ -125,7 +125,7 @@ def dashboard(board: Dashboard) -> Object:
 
 
 def _content(panel: Panel, number: str) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    """A panel beyond its place, and the references that the dashboard has to carry for it."""
+    """Return what a panel shows, and the references that the dashboard carries for it."""
     if isinstance(panel, Search):
         name = f"panel_{number}"
         reference = _reference("search", panel.id, f"{number}:{name}")
@@ -136,7 +136,7 @@ def _content(panel: Panel, number: str) -> tuple[dict[str, Any], list[dict[str, 
             "embeddableConfig": {"savedVis": _markdown(panel), "enhancements": {}},
         }, []
     chart = lens.attributes(panel, DATA_VIEW)
-    references = [one | {"name": f"{number}:{one['name']}"} for one in chart["references"]]
+    references = [reference | {"name": f"{number}:{reference['name']}"} for reference in chart["references"]]
     config = {"attributes": chart, "enhancements": {}}
     return {"type": "lens", "title": panel.title, "embeddableConfig": config}, references
 
@@ -154,7 +154,7 @@ def _markdown(text: str) -> dict[str, Any]:
 
 def _search_source(query: str, **more: str) -> dict[str, str]:
     source = {"query": {"query": query, "language": "kuery"}, "filter": [], **more}
-    return {"searchSourceJSON": _packed(source)}
+    return {"searchSourceJSON": _compact_json(source)}
 
 
 def _object(kind: str, identity: str, attributes: dict[str, Any], references: list[dict[str, str]]) -> Object:
@@ -173,5 +173,5 @@ def _reference(kind: str, identity: str, name: str) -> dict[str, str]:
     return {"type": kind, "id": identity, "name": name}
 
 
-def _packed(value: object) -> str:
+def _compact_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from saved import Search
+from kibana.source.saved import Search
 
 REQUEST = 'message.keyword: "request"'
 CAPTURED = 'message.keyword: "house_captured"'

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from reading import index, objects
 
-SOURCE = Path(__file__).resolve().parents[2] / "kibana" / "source"
+ROOT = Path(__file__).resolve().parents[2]
 # What Kibana's schemas of these shapes allow; it refuses a dashboard with any other attribute.
 ATTRIBUTES = {
     "index-pattern": {
@@ -84,8 +84,9 @@ def named(one: dict[str, object]) -> str:
 
 
 def test_the_committed_file_is_what_the_source_makes() -> None:
-    made = subprocess.run([sys.executable, SOURCE, "--print"], capture_output=True, check=True).stdout
-    assert made == objects.FILE.read_bytes(), "python kibana/source"
+    command = [sys.executable, "-m", "kibana.source", "--print"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
+    assert printed == objects.FILE.read_bytes(), "run `python -m kibana.source` and commit what it wrote"
 
 
 def test_the_searches_and_dashboards_that_were_asked_for_are_there() -> None:
