@@ -1,4 +1,4 @@
-"""Writes component_templates/umbra@custom.json: what the indices of Umbra's logs have of their own.
+"""Write component_templates/umbra@custom.json: settings and mappings of the indices of Umbra's logs.
 
     python elasticsearch/component.py
 
@@ -15,14 +15,14 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from monitoring.logs import fields  # noqa: E402 (found only now)
+from monitoring.logs import fields  # noqa: E402 (needs the path above)
 from shadow.prediction_log import input_kinds  # noqa: E402
 
 TARGET = Path(__file__).with_name("component_templates") / "umbra@custom.json"
 
 
 def component() -> dict[str, Any]:
-    """The component template. Fields of the Elastic Common Schema are left to `ecs@mappings`."""
+    """Return the component template; `ecs@mappings` maps the fields of the Elastic Common Schema."""
     umbra = fields.mapping(input_kinds())
     return {
         "_meta": {"description": "Umbra's own fields, made by elasticsearch/component.py"},
@@ -45,7 +45,7 @@ def component() -> dict[str, Any]:
 
 
 def text() -> str:
-    """The file's content."""
+    """Return the content of the file."""
     return json.dumps(component(), indent=2) + "\n"
 
 

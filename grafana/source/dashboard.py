@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from grafana.source.grid import Section, placed
+from grafana.source.grid import Section, positioned
 from grafana.source.panels import DATASOURCE, Json
 
 SCHEMA_VERSION = 42
@@ -23,7 +23,7 @@ class Variable:
     series: str
 
     def as_json(self) -> Json:
-        """Grafana's query variable."""
+        """Return Grafana's query variable."""
         values = f"label_values({self.series}, {self.label})"
         return {
             "type": "query",
@@ -106,7 +106,7 @@ class Annotation:
     value_is_time: bool = False
 
     def as_json(self) -> Json:
-        """Grafana's annotation query."""
+        """Return Grafana's annotation query."""
         return {
             "name": self.name,
             "datasource": DATASOURCE,
@@ -143,7 +143,7 @@ VERDICTS = Annotation(
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """One page. `folder` is the directory its file is in, `since` how far back it looks at first."""
+    """One page. `folder` is the directory its file is in, `since` how far back it reads at first."""
 
     uid: str
     title: str
@@ -155,11 +155,11 @@ class Dashboard:
 
     @property
     def path(self) -> str:
-        """The place of its file under grafana/dashboards."""
+        """The path of its file under grafana/dashboards."""
         return f"{self.folder}/{self.uid.removeprefix(TAG + '-')}.json"
 
-    def as_json(self, all_of_them: Sequence[Dashboard]) -> Json:
-        """Grafana's classic model, linked to all the others."""
+    def as_json(self, dashboards: Sequence[Dashboard]) -> Json:
+        """Return Grafana's classic model, linked to all the other dashboards."""
         return {
             "id": None,
             "uid": self.uid,
@@ -173,10 +173,12 @@ class Dashboard:
             "timezone": "browser",
             "time": {"from": self.since, "to": "now"},
             "refresh": "30s",
-            "links": [_link(other) for other in all_of_them if other.uid != self.uid],
+            "links": [_link(other) for other in dashboards if other.uid != self.uid],
             "annotations": {"list": [DEPLOYMENTS.as_json(), VERDICTS.as_json()]},
-            "templating": {"list": [_DATASOURCE_VARIABLE, *(one.as_json() for one in self.variables)]},
-            "panels": list(placed(self.sections)),
+            "templating": {
+                "list": [_DATASOURCE_VARIABLE, *(variable.as_json() for variable in self.variables)]
+            },
+            "panels": list(positioned(self.sections)),
         }
 
 

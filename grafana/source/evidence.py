@@ -31,7 +31,7 @@ No evidence is never a pass: a candidate without it is *insufficient*, not *prom
 
 
 def bound(which: str) -> str:
-    """One bound of the interval of the loss difference."""
+    """Return the query for one bound of the interval of the loss difference."""
     return newest(LOSS_DIFFERENCE, f'{CANDIDATE}, bound="{which}"', "candidate")
 
 

@@ -1,4 +1,4 @@
-"""Where panels stand: sections of lines that fill the page's 24 columns, without holes or overlaps."""
+"""The grid of panels: sections of lines that fill the page's 24 columns, without holes or overlaps."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class UnevenLine(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A titled row of the dashboard and what stands beneath it, in reading order."""
+    """A titled row of the dashboard and the panels beneath it, in reading order."""
 
     title: str
     panels: Sequence[Panel | Text]
 
 
-def placed(sections: Sequence[Section]) -> Iterator[Json]:
-    """Every row and panel as JSON, with its id and its place."""
+def positioned(sections: Sequence[Section]) -> Iterator[Json]:
+    """Yield every row and panel as JSON, with its id and its position."""
     number, y = 1, 0
     for section in sections:
         yield _row(section.title, number, y)
@@ -46,7 +46,7 @@ def _lines(section: Section) -> Iterator[list[Panel | Text]]:
     line: list[Panel | Text] = []
     for panel in section.panels:
         line.append(panel)
-        if sum(one.width for one in line) >= COLUMNS:
+        if sum(panel.width for panel in line) >= COLUMNS:
             yield _even(section, line)
             line = []
     if line:

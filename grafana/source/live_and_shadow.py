@@ -30,22 +30,22 @@ UP_TO = "Price up to"
 
 
 def agreement(within: float, over: Callable[[str, str, str], str]) -> str:
-    """Share of a candidate's houses within this distance of the live price; `over` is rate or count."""
-    upper, lower, all_of_them = (
+    """Return the share of a candidate's houses within this distance of the live price; `over` is rate or count."""
+    upper, lower, total = (
         over(f"{DIFFERENCE}_bucket", f'{CANDIDATE}, le="{edge}"', "candidate")
         for edge in (within, -within, "+Inf")
     )
-    return f"({upper} - {lower}) / {all_of_them}"
+    return f"({upper} - {lower}) / {total}"
 
 
 def share_in_bucket(role: str, window: str) -> str:
-    """Share of houses in each bucket that holds any, by its upper edge; see prometheus/rules/prices.yml."""
+    """Return the share of houses in each occupied bucket, by upper edge; see prometheus/rules/prices.yml."""
     share = f'role_window_le:umbra_prices_within:ratio{{role="{role}", window="{window}"}}'
     return f"sum by (le) ({share}) and on (le) role_le:umbra_prices_occupied:increase"
 
 
 def cumulative_share(matchers: str) -> str:
-    """Share of houses at or below each edge of the price histogram."""
+    """Return the share of houses at or below each edge of the price histogram."""
     return f"{rate(f'{PRICE}_bucket', matchers, 'le')} / scalar({rate(f'{PRICE}_count', matchers)})"
 
 

@@ -1,4 +1,4 @@
-"""What a panel can be. Each says three things: what it shows, what is normal, what to do when it is not."""
+"""The kinds of panels. Each states what it shows, what is normal, and what to do when it is not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Query:
     format: Literal["time_series", "table", "heatmap"] = "time_series"
 
     def as_json(self, letter: str) -> Json:
-        """Grafana's target."""
+        """Return Grafana's target."""
         return {
             "refId": letter,
             "datasource": DATASOURCE,
@@ -58,40 +58,42 @@ class Panel:
     empty: str = "no data"
 
     def as_json(self) -> Json:
-        """Grafana's panel, without its id and place."""
-        described = f"{self.shows}\n\n**Normal:** {self.normal}\n\n**If not:** {self.act}"
-        found: Json = {
+        """Return Grafana's panel, without its id and position."""
+        description = f"{self.shows}\n\n**Normal:** {self.normal}\n\n**If not:** {self.act}"
+        panel: Json = {
             "type": self.kind,
             "title": self.title,
-            "description": described,
+            "description": description,
             "datasource": DATASOURCE,
-            "targets": [q.as_json(letter) for q, letter in zip(self.queries, ascii_uppercase, strict=False)],
+            "targets": [
+                query.as_json(letter) for query, letter in zip(self.queries, ascii_uppercase, strict=False)
+            ],
             "fieldConfig": {
                 "defaults": self._defaults(),
                 "overrides": [look.as_json() for look in self.looks],
             },
             "options": self.options(),
         }
-        return found | self.extras()
+        return panel | self.extras()
 
     def options(self) -> Json:
-        """What belongs to this kind of panel."""
+        """Return the options of this kind of panel."""
         raise NotImplementedError
 
     def custom(self) -> Json:
-        """How this kind of panel draws a field."""
+        """Return how this kind of panel draws a field."""
         return {}
 
     def color(self) -> Json:
-        """Where a field takes its colour from."""
+        """Return where a field takes its colour from."""
         return {"mode": "thresholds"}
 
     def extras(self) -> Json:
-        """Further keys of the panel."""
+        """Return further keys of the panel."""
         return {}
 
     def _defaults(self) -> Json:
-        given: Json = {
+        defaults: Json = {
             "unit": self.unit,
             "decimals": self.decimals,
             "min": self.minimum,
@@ -102,7 +104,7 @@ class Panel:
             "mappings": list(self.mappings),
             "custom": self.custom(),
         }
-        return {name: value for name, value in given.items() if value is not None and value != {}}
+        return {name: value for name, value in defaults.items() if value is not None and value != {}}
 
 
 def _last() -> Json:
@@ -235,7 +237,7 @@ class BarGauge(Panel):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Text:
-    """Words, in Markdown."""
+    """A panel of text, in Markdown."""
 
     title: str
     description: str
@@ -244,7 +246,7 @@ class Text:
     height: int = 4
 
     def as_json(self) -> Json:
-        """Grafana's panel, without its id and place."""
+        """Return Grafana's panel, without its id and position."""
         return {
             "type": "text",
             "title": self.title,

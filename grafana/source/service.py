@@ -137,7 +137,7 @@ WINDOWS = ("5m", "1h", "6h", "3d")
 
 
 def burn(recorded: str, budget: float) -> list[Query]:
-    """How many times faster than allowed a budget is spent, over each window."""
+    """Return how many times faster than allowed a budget is spent, over each window."""
     return [Query(f"{recorded}:ratio_rate{window}{{{JOB}}} / {budget:g}", window) for window in WINDOWS]
 
 

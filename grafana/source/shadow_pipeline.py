@@ -1,4 +1,4 @@
-"""Shadow pipeline: from the answered house to the scored one, and what is lost or late on the way."""
+"""Shadow pipeline: from the answered house to the scored one, with what is lost or late on the way."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OF_MINUTES = (
     ' * on () group_left () sum(rate(umbra_predictions_total{role="live"}[$__rate_interval])))'
 )
 COVERAGE = f"{OF_AN_HOUR} or {OF_MINUTES}"
-"""What the alert judges; until a candidate has had its share for an hour, the last minutes."""
+"""The ratio of the alert; of the last minutes, until a candidate has been sampled for an hour."""
 TAKEN = f"{rate('umbra_captures_written_total', JOB)} + {rate('umbra_captures_late_total', JOB)}"
 MISSING = newest("umbra_ledger_missing_houses", CANDIDATE, "candidate")
 HELD_BACK = newest("umbra_candidate_breaker_open", CANDIDATE, "candidate")
@@ -36,7 +36,7 @@ FAILED_SHARE = f"{rate(OBSERVATIONS, FAILED, 'candidate')} / {rate(OBSERVATIONS,
 
 
 def houses(state: str) -> str:
-    """The candidates' houses in one state of the ledger."""
+    """Return the query for the candidates' houses in one state of the ledger."""
     return newest("umbra_ledger_houses", f'{CANDIDATE}, state="{state}"', "candidate")
 
 

@@ -1,4 +1,4 @@
-"""How things look: the same colour means the same thing on every dashboard."""
+"""Colours and looks: the same colour means the same thing on every dashboard."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NEUTRAL_SCHEME = "Greens"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """From this value on a reading has this colour."""
+    """The colour of a reading from this value on."""
 
     value: float
     color: str
@@ -33,19 +33,19 @@ class Scale:
     steps: tuple[Step, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Grafana's `thresholds`; the base has no value."""
+        """Return Grafana's `thresholds`; the base has no value."""
         steps: list[dict[str, Any]] = [{"color": self.base, "value": None}]
         steps += [{"color": step.color, "value": step.value} for step in self.steps]
         return {"mode": "absolute", "steps": steps}
 
 
 def high_is_bad(warn: float, bad: float) -> Scale:
-    """Green, yellow from `warn` on, red from `bad` on."""
+    """Make a scale: green, yellow from `warn` on, red from `bad` on."""
     return Scale(GOOD, (Step(warn, WARN), Step(bad, BAD)))
 
 
 def low_is_bad(bad: float, warn: float) -> Scale:
-    """Red, yellow from `bad` on, green from `warn` on."""
+    """Make a scale: red, yellow from `bad` on, green from `warn` on."""
     return Scale(BAD, (Step(bad, WARN), Step(warn, GOOD)))
 
 
@@ -75,7 +75,7 @@ class Look:
     right_axis: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """Grafana's field override."""
+        """Return Grafana's field override."""
         matcher = "byRegexp" if self.series.startswith("/") else "byName"
         properties = [{"id": name, "value": value} for name, value in self._properties() if value is not None]
         return {"matcher": {"id": matcher, "options": self.series}, "properties": properties}
@@ -98,9 +98,9 @@ LIVE_AND_CANDIDATE = (Look("/^live/", color=LIVE_COLOR), Look("/^candidate/", co
 
 
 def states(*named: tuple[float, str, str]) -> tuple[dict[str, Any], ...]:
-    """A mapping from values to words: (value, text, colour) each."""
+    """Map values to texts; each state is (value, text, colour)."""
     options = {
-        f"{value:g}": {"text": text, "color": color, "index": place}
-        for place, (value, text, color) in enumerate(named)
+        f"{value:g}": {"text": text, "color": color, "index": position}
+        for position, (value, text, color) in enumerate(named)
     }
     return ({"type": "value", "options": options},)

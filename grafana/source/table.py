@@ -32,8 +32,8 @@ class Table(Panel):
     numbers: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        asked = [Query(column.expr, instant=True, format="table") for column in self.columns if column.expr]
-        object.__setattr__(self, "queries", tuple(asked))
+        queries = [Query(column.expr, instant=True, format="table") for column in self.columns if column.expr]
+        object.__setattr__(self, "queries", tuple(queries))
 
     def options(self) -> Json:
         by = [{"displayName": self.sorted_by, "desc": False}] if self.sorted_by else []
@@ -56,13 +56,13 @@ class Table(Panel):
             "options": {
                 "excludeByName": dict.fromkeys(hidden, True),
                 "includeByName": {},
-                "indexByName": {name: place for place, name in enumerate(titles)},
+                "indexByName": {name: position for position, name in enumerate(titles)},
                 "renameByName": {name: title for name, title in titles.items() if title},
             },
         }
 
     def _field_names(self) -> list[str]:
-        """As Grafana calls them: `Value` alone, or `Value #A`, `Value #B` of several queries."""
+        """Name fields as Grafana does: `Value` alone, or `Value #A`, `Value #B` of several queries."""
         letters = iter(ascii_uppercase)
         several = len(self.queries) > 1
         return [
