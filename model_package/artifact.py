@@ -51,7 +51,7 @@ class Model:
     scorer: Scorer
 
     def predict(self, rows: Sequence[Row]) -> Dollars:
-        """US dollars, array of shape (n,): element i depends on row i alone, to the last bit."""
+        """Return US dollars, array of shape (n,): element i depends on row i alone, to the last bit."""
         return self.scorer(schema.matrix(rows))
 
 
@@ -60,7 +60,7 @@ class NoSuchModel(ValueError):
 
 
 def directory_of(models: Path, reference: ModelRef) -> Path:
-    """Return where an artifact lies; raises InvalidArtifact for names that could lead elsewhere."""
+    """Return the directory of an artifact; raises InvalidArtifact for names that could lead elsewhere."""
     if not _MODEL_NAME.match(reference.name) or not _VERSION.match(reference.version):
         raise InvalidArtifact(f"{reference}: expected a name like gbm and a version like 2")
     return models / reference.name / reference.version
@@ -75,7 +75,7 @@ def existing(models: Path, reference: ModelRef) -> Path:
 
 
 def listing(models: Path) -> list[tuple[str, str]]:
-    """Every (name, version) present, versions in the order of their numbers; nothing is verified."""
+    """List every (name, version) present, versions in the order of their numbers; verify nothing."""
     models_and_versions = [
         (model.name, int(version.name))
         for model in _directories(models, _MODEL_NAME)
@@ -112,8 +112,8 @@ def save(
 ) -> Path:
     """Write the next version of NAME and return its directory: it appears whole or not at all.
 
-    `compose(version)` gives the files; `check` sees the model as
-    read back from disk, and refuses it by raising.
+    `compose(version)` returns the files; `check` gets the model as read back from disk, and raises to refuse
+    it.
     """
     version, draft = _draft(models, name)
     try:
@@ -176,14 +176,14 @@ def _draft(models: Path, name: str) -> tuple[str, Path]:
 
 
 def _numbers(home: Path, *, drafts: bool = True) -> list[int]:
-    """The version numbers taken in a model's directory, those being written among them."""
+    """Return the version numbers taken in a model's directory, with those of drafts."""
     names = [child.name for child in home.iterdir()]
     numbers = [int(name) for name in names if _VERSION.match(name)]
     return numbers + [int(match[1]) for name in names if drafts and (match := _DRAFT.match(name))]
 
 
 def _write(path: Path, data: bytes) -> None:
-    """A new file, read-only, on the disk before we go on."""
+    """Write a new read-only file, and sync it to the disk."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)

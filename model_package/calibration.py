@@ -38,7 +38,7 @@ OUTPUT = Path(__file__).with_name("calibration.json")
 
 
 def calibrate(data: Dataset) -> dict[str, Any]:
-    """All figures of `calibration.json`."""
+    """Return all figures of `calibration.json`."""
     columns = _columns(data)
     orders = {name: _order(column, data.prices) for name, column in columns.items()}
     marginals = {name: _marginal(columns[name], orders[name]) for name in VARIABLES}
@@ -53,7 +53,7 @@ def calibrate(data: Dataset) -> dict[str, Any]:
 
 
 def _columns(data: Dataset) -> dict[str, list[Any]]:
-    """Values by variable; None where the part of the house they speak of is absent."""
+    """Return values by variable; None where that part of the house is absent."""
     columns: dict[str, list[Any]] = {name: [row.get(name) for row in data.rows] for name in VARIABLES}
     for delay, year in DELAYS.items():
         columns[delay] = [_delay(row[year], row["year_built"]) for row in data.rows]
@@ -73,7 +73,7 @@ def _mask(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
 
 
 def _order(column: list[Any], prices: Column) -> Order:
-    """The codes of a category by the average log price of their sales; empty for numbers."""
+    """Rank the codes of a category by the average log price of their sales; empty for numbers."""
     texts = np.array([value if isinstance(value, str) else "" for value in column])
     means = {str(code): float(np.log(prices[texts == code]).mean()) for code in np.unique(texts[texts != ""])}
     return {code: float(rank) for rank, code in enumerate(sorted(means, key=means.__getitem__))}
@@ -100,19 +100,19 @@ def _shares(counts: list[int]) -> list[float]:
 
 
 def _rounded(value: float) -> float:
-    """Three digits; years in full."""
+    """Round to three digits; years in full."""
     digits = 2 - math.floor(math.log10(max(value, 1)))
     return float(round(value, max(digits, 0) if 1000 < value < 2100 else digits))
 
 
 def rank_correlations(columns: Mapping[str, list[Any]], orders: Mapping[str, Order]) -> Column:
-    """Correlations of normal scores of all pairs of variables, each over the houses that have both."""
+    """Correlate normal scores of all pairs of variables, each over the houses that have both."""
     scores = np.array([_scores(columns[name], orders[name]) for name in VARIABLES])
     return np.asarray(np.ma.corrcoef(np.ma.masked_invalid(scores)).filled(0.0))  # type: ignore[no-untyped-call]
 
 
 def _scores(column: list[Any], order: Order) -> Column:
-    """Normal scores of the ranks, ties in their middle; NaN where there is no value."""
+    """Return the normal scores of the ranks, ties in their middle; NaN where there is no value."""
     values = np.array([np.nan if value is None else order.get(value, value) for value in column], dtype=float)
     known = ~np.isnan(values)
     scores = np.full(len(values), np.nan)
@@ -121,9 +121,9 @@ def _scores(column: list[Any], order: Order) -> Column:
 
 
 def _latent(target: Column, marginals: Mapping[str, Any], orders: Mapping[str, Order]) -> Column:
-    """Correlations of the underlying normals such that the drawn values have the target ones.
+    """Find correlations of the underlying normals such that the drawn values have the target ones.
 
-    Cutting a normal into few values weakens its correlations, so they are raised until a simulation agrees.
+    Cutting a normal into few values weakens its correlations: raise them until a simulation agrees.
     """
     normal = np.random.default_rng(0).standard_normal((SIMULATED, len(VARIABLES)))
     wanted = latent = target
@@ -136,7 +136,7 @@ def _latent(target: Column, marginals: Mapping[str, Any], orders: Mapping[str, O
 
 
 def _positive(correlations: Column) -> Column:
-    """The nearest matrix that a normal can have, by raising small eigenvalues; two decimals."""
+    """Return the nearest correlation matrix of a normal, by raising small eigenvalues; two decimals."""
     values, vectors = np.linalg.eigh((correlations + correlations.T) / 2)
     raised = (vectors * np.maximum(values, SMALLEST_EIGENVALUE)) @ vectors.T
     sd = np.sqrt(np.diag(raised))
@@ -163,12 +163,12 @@ def _price(data: Dataset) -> dict[str, Any]:
 
 
 def _shared(term: Column) -> bool:
-    """Whether a term speaks of enough sales that its weight tells of none of them."""
+    """Return whether a term covers enough sales that its weight reveals none of them."""
     return bool(np.count_nonzero(term) >= RARE_TERM)
 
 
 def _standing(data: Dataset) -> dict[str, float]:
-    """How dear each neighbourhood is, from its median log price, in standard deviations over the sales."""
+    """Score how dear each neighbourhood is: its median log price in standard deviations over the sales."""
     names = np.array([str(row["neighborhood"]) for row in data.rows])
     medians = {str(name): float(np.log(np.median(data.prices[names == name]))) for name in np.unique(names)}
     each = np.array([medians[name] for name in names])
@@ -177,7 +177,7 @@ def _standing(data: Dataset) -> dict[str, float]:
 
 
 def _error(left: Column, data: Dataset) -> dict[str, float]:
-    """Student's t whose scale grows with age: tails and scale by maximum likelihood, growth by quantiles."""
+    """Fit Student's t whose scale grows with age: tails and scale by likelihood, growth by least squares."""
     age = np.array([float(row["year_sold"] or 0) - float(row["year_built"] or 0) for row in data.rows])
     slope, level = np.polyfit(age / 100, np.abs(left), 1)
     tails, _, scale = t.fit(left / (1 + slope / level * age / 100), floc=0)

@@ -1,4 +1,4 @@
-"""The model card: what a model is, what it learned from, how wrong it is, and what it is not for."""
+"""The model card: purpose, training data, errors and limits of a model."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ LIMITS = (
 TRAINED_LEAST, HELD_OUT_LEAST = 200, 100
 """Sales below which an error says little, and no model goes live first.
 
-Measured on made-up sales: with 200 to learn from the error is a fifth (linear) to two fifths (gbm) above that
-of 2,000, with 20 a half to three times. The standard error of an RMSE over n sales is about 1 / sqrt(2 n) of
-it: 7 % over 100, which is less than two models differ by, and 25 % over 8.
+Measured on synthetic sales: with 200 to learn from the error is a fifth (linear) to two fifths (gbm) above
+that of 2,000, with 20 a half to three times. The standard error of an RMSE over n sales is about
+1 / sqrt(2 n) of it: 7 % over 100, which is less than two models differ by, and 25 % over 8.
 """
 
 
 def too_few(card: Mapping[str, Any]) -> str | None:
-    """Why a model's error is not to be trusted, from its card; None: it is, or the card does not say."""
+    """Explain why the error on a card is not to be trusted; None: it is, or the card does not say."""
     try:
         trained, held_out = (int(card["data"][rows]["n"]) for rows in ("train", "held_out"))
     except (KeyError, TypeError, ValueError):
@@ -47,14 +47,14 @@ def too_few(card: Mapping[str, Any]) -> str | None:
 
 
 def versions(libraries: Sequence[str]) -> dict[str, str]:
-    """The installed version of each distribution, and of Python."""
+    """Return the installed version of each distribution, and of Python."""
     return {name: importlib.metadata.version(name) for name in libraries} | {
         "python": platform.python_version()
     }
 
 
 def git_commit(checkout: Path) -> str | None:
-    """The commit a source checkout is at; None when it is no checkout."""
+    """Return the commit of a source checkout; None when it is no checkout."""
     head = checkout / ".git" / "HEAD"
     if not head.is_file():
         return None
@@ -71,7 +71,7 @@ def git_commit(checkout: Path) -> str | None:
 
 
 def trained_at(artifact: Path) -> datetime | None:
-    """When the model in that directory was trained; None where no card says so."""
+    """Return when the model in that directory was trained; None where no card says so."""
     try:
         return datetime.fromisoformat(_read(artifact)["trained_at"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -79,7 +79,7 @@ def trained_at(artifact: Path) -> datetime | None:
 
 
 def too_few_sales(artifact: Path) -> str | None:
-    """Why the error of the model in that directory is not to be trusted; None: it is, or nobody says."""
+    """Apply `too_few` to the card of that directory; None also without a readable card."""
     try:
         return too_few(_read(artifact))
     except (OSError, ValueError, KeyError, TypeError):
@@ -91,7 +91,7 @@ def _read(artifact: Path) -> Any:
 
 
 def markdown(card: Mapping[str, Any]) -> str:
-    """The card as a page."""
+    """Render the card as a page of Markdown."""
     data, errors = card["data"], card["errors"]
     sections = [
         f"# {card['name']}@{card['version']}",

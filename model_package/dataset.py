@@ -45,9 +45,9 @@ class Dataset:
         return sha256("\n".join(lines).encode()).hexdigest()
 
     def only(self, chosen: NDArray[np.bool_]) -> Dataset:
-        """The sales where `chosen`, of shape (n,), is true."""
+        """Return the sales where `chosen`, of shape (n,), is true."""
         return dataset(
-            (row for row, keep in zip(self.rows, chosen, strict=True) if keep),
+            (row for row, is_chosen in zip(self.rows, chosen, strict=True) if is_chosen),
             self.prices[chosen],
             self.source,
         )
@@ -86,7 +86,7 @@ def split(data: Dataset, held_out_from: Month | None = None) -> Split:
 
 
 def month_of(row: Row) -> Month:
-    """When a house was sold: year and month."""
+    """Return year and month of a sale."""
     return int(row["year_sold"] or 0), int(row["month_sold"] or 0)
 
 
@@ -99,7 +99,7 @@ def read_csv(path: Path, waiting: Callable[[str], None] = lambda _: None) -> Dat
     """Read sales under the original Ames names or the schema's names, plus the price; raises InvalidDataset.
 
     Other columns are ignored. A nullable number outside its range is a typing error of the table
-    (a garage of the year 2207) and becomes null. `waiting` is told in words when the file is a pipe.
+    (a garage of the year 2207) and becomes null. `waiting` gets a message when the file is a pipe.
     """
     source, records, lines = f"file {path.name}", list[Mapping[str, str]](), list[int]()
     try:
@@ -156,7 +156,7 @@ def _from_records(
 
 
 def _columns(header: Sequence[str], source: str) -> dict[str, str]:
-    """Where each field stands: field name to column name, spelled either way. Raises InvalidDataset."""
+    """Map field names to column names, spelled either way; raises InvalidDataset."""
     wanted = {field.name: field.source for field in FIELDS} | {TARGET: TARGET_SOURCE}
     if not header:
         raise InvalidDataset(f"{source}: expected a header and at least one sale, got an empty file")

@@ -1,4 +1,4 @@
-"""The manifest of an artifact: the SHA-256 and size of every other file, and how they are held against it."""
+"""The manifest of an artifact: the SHA-256 and size of every other file, and their verification."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class InvalidArtifact(ValueError):
 
 
 class AlteredArtifact(ValueError):
-    """A file that is not what the manifest says."""
+    """A file that differs from its manifest."""
 
     safe_to_log = True
 
@@ -48,7 +48,7 @@ class Manifest:
 
 
 def compose(name: str, version: str, recipe: str, files: Mapping[str, bytes]) -> bytes:
-    """The bytes of the manifest of these files."""
+    """Write the manifest of these files, as bytes."""
     entries = {
         file: {"sha256": sha256(data).hexdigest(), "bytes": len(data)} for file, data in sorted(files.items())
     }
@@ -79,7 +79,7 @@ def read(directory: Path) -> Manifest:
 
 
 def contents(directory: Path, manifest: Manifest) -> dict[str, bytes]:
-    """The files, read once, each equal to what the manifest says."""
+    """Read each file once, and verify it against the manifest; raises AlteredArtifact or InvalidArtifact."""
     present = {entry.name for entry in os.scandir(directory)} - {MANIFEST}
     _refuse_names(directory, manifest, present)
     if manifest.schema_sha256 != schema.digest():
@@ -91,9 +91,9 @@ def contents(directory: Path, manifest: Manifest) -> dict[str, bytes]:
 
 
 def document(directory: Path, manifest: Manifest, name: str) -> dict[str, Any]:
-    """One JSON object of an artifact, equal to what the manifest says and at most MAX_DOCUMENT_BYTES long.
+    """Read one JSON object of an artifact, of at most MAX_DOCUMENT_BYTES, and verify it.
 
-    Raises AlteredArtifact or InvalidArtifact. A link or a pipe in its place is not followed or waited for.
+    Raises AlteredArtifact or InvalidArtifact. Follows no link and waits for no pipe.
     """
     if name not in manifest.files:
         raise InvalidArtifact(f"{directory}: the manifest lists no {name}: {ANEW}")
@@ -132,7 +132,7 @@ def _file(path: Path, expected: object, size: object, limit: int = MAX_FILE_BYTE
 
 
 def _bytes(path: Path, limit: int) -> bytes:
-    """At most `limit` bytes of a regular file; a link is not followed."""
+    """Read at most `limit` bytes of a regular file; follows no link."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:

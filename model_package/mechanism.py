@@ -1,4 +1,4 @@
-"""What a synthetic house costs: terms of ln(price) that saturate and interact, weighed on the real sales."""
+"""The price of a synthetic house: terms of ln(price) that saturate and interact, fitted to real sales."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ONE_HOT = ("neighborhood", "zoning", "building_type", "condition_1", "sale_cond
 
 
 def terms(rows: Sequence[Row], standing: Mapping[str, float]) -> dict[str, Column]:
-    """Every term by name, of shape (n,). `standing` is how dear each neighbourhood is, centred on 0."""
+    """Return each term by name, shape (n,); `standing` is the price level of neighbourhoods, centred on 0."""
     values = matrix(rows)
     number = {name: np.nan_to_num(values[:, column]) for name, column in _COLUMN.items()}
     grade = {
@@ -38,7 +38,7 @@ def _graded(name: str, codes: Column) -> Column:
 
 
 def _sizes(number: Mapping[str, Column], neighborhood_effect: Column) -> dict[str, Column]:
-    """A square foot is worth more in a better house and a dearer neighbourhood, and the next one less."""
+    """Value size: a square foot adds more in better houses and dearer neighbourhoods, and less each time."""
     area = np.log(number["living_area"] / 1500)
     quality = number["overall_quality"] - 6
     lot = np.log(number["lot_area"] / 9000)
@@ -63,7 +63,7 @@ def _sizes(number: Mapping[str, Column], neighborhood_effect: Column) -> dict[st
 
 
 def _state(number: Mapping[str, Column], grade: Mapping[str, Column]) -> dict[str, Column]:
-    """The first years cost most; care and renewal count in old houses."""
+    """Value age: the first years cost most; care and renewal count in old houses."""
     age = np.maximum(number["year_sold"] - number["year_built"], 0)
     fresh, old = np.exp(-age / 25), np.maximum(age - 40, 0) / 40
     renewed = np.exp(-np.maximum(number["year_sold"] - number["year_remodeled"], 0) / 15)
@@ -114,7 +114,7 @@ def _codes(number: Mapping[str, Column]) -> dict[str, Column]:
 
 
 def _local(number: Mapping[str, Column], codes: Mapping[str, Column]) -> dict[str, Column]:
-    """What a square foot, a grade, and a year are worth differs by neighbourhood and kind of dwelling."""
+    """Vary the value of a square foot, a grade and a year by neighbourhood and kind of dwelling."""
     measures = {
         "area": np.log(number["living_area"] / 1500),
         "quality": number["overall_quality"] - 6,

@@ -1,6 +1,6 @@
 """The reference profile: how fields, predictions and errors were distributed when a model was made.
 
-Bins and edges are fixed here, once, so that later windows are counted into them without the training data.
+Bins and edges are fixed here, once: later windows are counted into them without the training data.
 Counts, `missing` and `nonfinite` add up to n. Method: quantile bins of the reference (docs/data.md).
 """
 
@@ -33,7 +33,7 @@ _YEARS = {*AGES.values(), "year_sold"}
 
 
 def build(rows: Sequence[Row], predictions: Dollars, held_out: tuple[Dollars, Dollars]) -> dict[str, Any]:
-    """The profile of training rows and their predictions, and of the errors on held-out sales.
+    """Build the profile of training rows and their predictions, and of the errors on held-out sales.
 
     `held_out` is (predictions, prices). Errors of the training sales themselves would promise too much.
     """
@@ -49,7 +49,7 @@ def build(rows: Sequence[Row], predictions: Dollars, held_out: tuple[Dollars, Do
 
 
 def columns(rows: Sequence[Row]) -> dict[str, list[Value]]:
-    """What is profiled: every field but the years, and the ages derived from those."""
+    """Return the profiled columns: every field but the years, and the ages derived from those."""
     columns: dict[str, list[Value]] = {
         field.name: [row[field.name] for row in rows] for field in FIELDS if field.name not in _YEARS
     }
@@ -62,7 +62,7 @@ def _age(row: Row, year: str) -> Value:
 
 
 def describe(values: Sequence[Value]) -> dict[str, Any]:
-    """One column: by its values when they are texts or few, else by quantile bins."""
+    """Describe one column: by its values when they are texts or few, else by quantile bins."""
     numbers = {value for value in values if isinstance(value, int | float) and math.isfinite(value)}
     if any(isinstance(value, str) for value in values) or len(numbers) <= DISCRETE_VALUES:
         return _categorical(values)
@@ -77,7 +77,7 @@ def _categorical(values: Sequence[Value]) -> dict[str, Any]:
 
 
 def as_text(value: Value) -> str:
-    """A value as the key of its bin: 2 and 2.0 are the same."""
+    """Write a value as the key of its bin: 2 and 2.0 are the same."""
     return f"{value:.12g}" if isinstance(value, int | float) else str(value)
 
 
@@ -102,11 +102,11 @@ def _numeric(values: NDArray[np.float64], missing: int) -> dict[str, Any]:
 
 
 def _edges(finite: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
-    """The inner quantile edges, each once."""
+    """Return the inner quantile edges, each once."""
     return np.unique(np.quantile(finite, np.arange(1, bins) / bins))
 
 
 def _counts(finite: NDArray[np.float64], edges: NDArray[np.float64]) -> list[int]:
-    """Bin i holds edges[i-1] <= x < edges[i]; the outer bins are open, so that nothing is left out."""
+    """Count values by bin: bin i holds edges[i-1] <= x < edges[i], and the outer bins are open."""
     positions = np.searchsorted(edges, finite, side="right")
     return np.bincount(positions, minlength=len(edges) + 1).tolist()  # type: ignore[no-any-return]

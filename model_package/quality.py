@@ -1,4 +1,4 @@
-"""How wrong a model is on sales it has not seen, overall and by segment, and the gate before it is saved."""
+"""Errors of a model on held-out sales, overall and by segment, and the gates before it is saved."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def errors(predictions: Dollars, prices: Dollars) -> Errors:
 
 @dataclass(frozen=True, slots=True)
 class Neighborhoods:
-    """What training knew of neighbourhoods: median price of each and of all, and which third each is in."""
+    """Neighbourhoods in the training sales: median price of each and of all, and the third each is in."""
 
     medians: Mapping[str, float]
     overall: float
     thirds: Mapping[str, str]
 
     def baseline(self, rows: Sequence[Row]) -> Dollars:
-        """The neighbourhood's median price: what any model has to beat."""
+        """Return the neighbourhood's median price, which any model has to beat."""
         return np.array([self.medians.get(str(row["neighborhood"]), self.overall) for row in rows])
 
 
@@ -82,7 +82,7 @@ def neighborhoods(rows: Sequence[Row], prices: Dollars) -> Neighborhoods:
 def by_segment(
     rows: Sequence[Row], predictions: Dollars, prices: Dollars, known: Neighborhoods
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Errors by kind of segment and segment, those without a sale left out.
+    """Compute errors by kind of segment and segment, without segments that have no sale.
 
     Price bands are of the prediction: by the price, a model would seem biased at both ends whatever it does.
     """

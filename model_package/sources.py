@@ -1,4 +1,4 @@
-"""Where the sales come from that a model is trained on, as named on the command line."""
+"""Sources of the sales that train a model, as named on the command line."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ OPENML = "openml"
 
 
 def sales(source: str | None, seed: int, waiting: Callable[[str], None] = lambda _: None) -> Dataset:
-    """A CSV file by its path, `openml`, or None for synthetic houses; raises dataset.InvalidDataset.
+    """Load sales from a CSV file, `openml`, or (None) synthetic ones; raises dataset.InvalidDataset.
 
-    `waiting` is told in words when the file is a pipe.
+    `waiting` gets a message when the file is a pipe.
     """
     if source is None:
         return synthetic(DEFAULT_HOUSES, seed)
@@ -24,7 +24,7 @@ def sales(source: str | None, seed: int, waiting: Callable[[str], None] = lambda
 
 
 def _public() -> Dataset:
-    """The public table; raises InvalidDataset when it cannot be fetched, in one sentence."""
+    """Fetch the public table; raises InvalidDataset with one sentence when that fails."""
     try:
         with warnings.catch_warnings(action="ignore"):  # one for each attempt, with the same words
             return openml()

@@ -1,7 +1,7 @@
-"""Spool: a file that can be read more than once, also where it is a pipe.
+"""Spool: read a file more than once, also where it is a pipe.
 
-A plain file is opened anew each time, and has to stay as it was. What gives its bytes only once (a pipe, a
-FIFO, a terminal: `/dev/stdin`, `<(zcat sales.csv.gz)`) is first copied into a temporary file without a name.
+A plain file is opened anew each time, and has to stay unchanged. A pipe, FIFO or terminal (`/dev/stdin`,
+`<(zcat sales.csv.gz)`) gives its bytes only once: the spool first copies it to a nameless temporary file.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import Any, BinaryIO
 from model_package.tables import InvalidTable
 
 MOST_COPIED_BYTES = 1 << 30
-"""So much of a pipe is copied: temporary folders are often memory."""
+"""The most that is copied of a pipe: temporary folders are often memory."""
 _CHUNK_BYTES = 1 << 20
 
 
 class Spool:
-    """One file; `waiting` is told in words when something has to be waited for."""
+    """One file; `waiting` gets a message when the file has to be waited for."""
 
     def __init__(
         self,
@@ -32,9 +32,9 @@ class Spool:
         waiting: Callable[[str], None] = lambda _: None,
         most_bytes: int = MOST_COPIED_BYTES,
     ) -> None:
-        """Look at the file, and copy it if it can be read only once. Raises InvalidTable or OSError.
+        """Inspect the file, and copy it if it can be read only once. Raises InvalidTable or OSError.
 
-        A FIFO without a writer is waited for, as every Unix tool does; an interrupt ends the waiting.
+        Waits for the writer of a FIFO, as every Unix tool does; an interrupt ends the wait.
         """
         self._path = path
         status = path.stat()
@@ -46,7 +46,7 @@ class Spool:
 
     @contextmanager
     def reading(self) -> Iterator[BinaryIO]:
-        """All of it, from its beginning; raises InvalidTable if a plain file is or becomes another one."""
+        """Open the file at its beginning; raises InvalidTable if a plain file changed meanwhile."""
         if self._copy is not None:
             yield io.BufferedReader(_Copy(self._copy))
             return

@@ -41,13 +41,13 @@ VARIABLES = (*(name for name in NAMES if name not in DELAYS.values()), *DELAYS)
 
 
 def calibration() -> dict[str, Any]:
-    """The committed figures."""
+    """Read the committed figures."""
     text = resources.files("model_package").joinpath("calibration.json").read_text(encoding="utf-8")
     return json.loads(text)  # type: ignore[no-any-return]
 
 
 def synthetic(n: int, seed: int) -> Dataset:
-    """`n` synthetic sales of 2006 to 2009; the same n and seed give the same sales."""
+    """Make `n` synthetic sales of 2006 to 2009; the same n and seed give the same sales."""
     figures, random = calibration(), np.random.default_rng(seed)
     rows = houses(n, figures, random)
     source = (
@@ -77,7 +77,7 @@ def variables(
 
 
 def _quantile(marginal: Mapping[str, Any], uniform: Column) -> NDArray[Any]:
-    """The inverse distribution: listed values with shares, or zeros and interpolated quantiles."""
+    """Invert a distribution: listed values with shares, or zeros and interpolated quantiles."""
     if "values" in marginal:
         ends = np.cumsum(marginal["shares"])[:-1]
         return np.array(marginal["values"], dtype=object)[np.searchsorted(ends, uniform, side="right")]
@@ -87,7 +87,7 @@ def _quantile(marginal: Mapping[str, Any], uniform: Column) -> NDArray[Any]:
 
 
 def _house(values: dict[str, Any], *, unknown_frontage: bool) -> Row:
-    """One house of drawn values, held to what a house can be."""
+    """Make one house of drawn values, corrected to what a house can be."""
     sold = int(values["year_sold"])
     values["year_built"] = built = _built(int(values["year_built"]), sold, values["sale_type"])
     for delay, year in DELAYS.items():
@@ -112,7 +112,7 @@ def _typed(kind: str, value: Any) -> Value:
 
 
 def _built(drawn: int, sold: int, sale_type: str) -> int:
-    """No house is sold before it stands, and one sold as new was built in that year or the one before."""
+    """Return the year of construction: never after the sale, and at most a year before one sold as new."""
     new = sale_type == "New" and sold - drawn <= NEARLY_NEW_YEARS
     return min(max(drawn, sold - 1) if new else drawn, sold)
 
@@ -130,9 +130,9 @@ _ABSENT: dict[str, dict[str, Value]] = {
 
 
 def prices(rows: Sequence[Row], figures: Mapping[str, Any], random: np.random.Generator) -> Column:
-    """Dollars, shape (n,): the mechanism, and an error with the tails of Student's t.
+    """Return dollars, shape (n,): the mechanism, and an error with the tails of Student's t.
 
-    It is wider for older houses.
+    The error is wider for older houses.
     """
     log_price, age = expected_log_price(rows, figures), _ages(rows)
     scale = figures["error"]["scale"] + figures["error"]["scale_per_century"] * age / 100
@@ -142,7 +142,7 @@ def prices(rows: Sequence[Row], figures: Mapping[str, Any], random: np.random.Ge
 
 
 def expected_log_price(rows: Sequence[Row], figures: Mapping[str, Any]) -> Column:
-    """ln(price) before any error, shape (n,)."""
+    """Return ln(price) before any error, shape (n,)."""
     known = terms(rows, figures["standing"])
     weighed = [weight * known[name] for name, weight in figures["weights"].items()]
     return np.asarray(figures["intercept"] + np.sum(weighed, axis=0), dtype=np.float64)

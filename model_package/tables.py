@@ -1,8 +1,8 @@
-"""Tables: CSV in UTF-8, of a body, a file or a pipe; every command and every route reads them with this.
+"""Tables: the CSV reader (UTF-8) of every command and every route, for bodies, files and pipes.
 
 A header and rows of as many cells, separated by commas, quoted by `"`, with line ends of any kind. A byte
 order mark in front is no part of the header. Empty lines are no rows, wherever they are, but count as lines.
-Nothing else is guessed: another separator or another encoding is refused, saying what to do.
+It guesses nothing else: it refuses another separator or encoding, and says what to do.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3
 _UNREADABLE = re.compile("[\0\udc80-\udcff]")  # bytes that are no UTF-8, as `surrogateescape` has them
 _SEPARATORS = {";": "';'", "\t": "a tab", "|": "'|'"}
 _UTF8 = 'text in UTF-8 (save the file as "CSV UTF-8", or convert it with `iconv -t UTF-8`)'
-# What files begin with that are often taken for tables, and what to do about each.
+# First bytes of files that are often taken for tables, and what to do about each.
 _OTHER_KINDS = (
     (b"\xff\xfe", _UTF8, "UTF-16 or UTF-32, by its byte order mark"),
     (b"\xfe\xff", _UTF8, "UTF-16, by its byte order mark"),
@@ -55,7 +55,7 @@ class InvalidTable(ValueError):
 
     @property
     def words(self) -> str:
-        """What is wrong, without the line."""
+        """The fault, without the line."""
         column = "" if self.column is None else f"{self.column}: "
         return f"{column}expected {self.expected}, got {self.got}"
 
@@ -65,7 +65,7 @@ class WrongSeparator(InvalidTable):
 
     @property
     def words(self) -> str:
-        """What is wrong, without the line."""
+        """The fault, without the line."""
         return (
             f"the separator is {self.got}: expected {self.expected}; save the file with commas between the "
             "columns and points in its numbers (1234.5)"
@@ -81,13 +81,13 @@ class Line(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where it is, in words."""
+        """Its line, or first and last line, as text."""
         return f"line {self.last}" if self.first == self.last else f"line {self.first} to line {self.last}"
 
 
 @dataclass(slots=True)
 class _Watch:
-    """Whether a line came that is no text."""
+    """Watches lines for bytes that are no text."""
 
     unreadable: bool = False
 
@@ -99,13 +99,13 @@ class _Watch:
 
 
 class Table:
-    """The header, and the rows as they are gone through, once; raises InvalidTable meanwhile.
+    """The header, and an iterator over the rows, once; raises InvalidTable meanwhile.
 
     `header` is empty where there is nothing at all. Rows may have too many or too few cells: `require_fit`.
     """
 
     def __init__(self, lines: Iterable[str], *, readable: bool = False) -> None:
-        """Read the header; `readable`: the lines are known to be text in UTF-8. Raises InvalidTable."""
+        """Read the header; `readable`: the lines are valid UTF-8. Raises InvalidTable."""
         self._watch = _Watch()
         self._reader = csv.reader(lines if readable else self._watch.over(lines), strict=True)
         self.header: list[str] = []
@@ -115,7 +115,7 @@ class Table:
             _require_commas(first)
 
     def __iter__(self) -> Iterator[Line]:
-        """The rows below the header."""
+        """Iterate over the rows below the header."""
         return self._lines()
 
     def require_fit(self, line: Line) -> None:
@@ -151,7 +151,7 @@ class Table:
 
 
 def of_bytes(body: bytes) -> Table:
-    """The table of a body; raises InvalidTable."""
+    """Read the table of a body; raises InvalidTable."""
     refuse_other_kinds(body)
     body = body.removeprefix(_MARK)
     try:
@@ -163,12 +163,12 @@ def of_bytes(body: bytes) -> Table:
 
 
 def of_file(file: BinaryIO, advance: Callable[[int], None] = lambda _: None) -> Table:
-    """The table of an open file, line by line; `advance` is told the characters read. Raises InvalidTable."""
-    return Table(_told(_text(file), advance))
+    """Read the table of a file line by line; `advance` gets the characters read. Raises InvalidTable."""
+    return Table(_with_progress(_text(file), advance))
 
 
 def text_lines(file: BinaryIO) -> Iterator[str]:
-    """The lines of any file in UTF-8; raises InvalidTable for the first that is not."""
+    """Yield the lines of a file in UTF-8; raises InvalidTable for the first that is not."""
     for number_of, line in enumerate(_text(file), start=1):
         if not line.isascii() and _UNREADABLE.search(line):
             raise InvalidTable(_UTF8, _shown(line), line=number_of)
@@ -182,14 +182,14 @@ def _text(file: BinaryIO) -> io.TextIOWrapper:
     return io.TextIOWrapper(file, "utf-8", "surrogateescape", newline="")
 
 
-def _told(lines: Iterable[str], advance: Callable[[int], None]) -> Iterator[str]:
+def _with_progress(lines: Iterable[str], advance: Callable[[int], None]) -> Iterator[str]:
     for line in lines:
         advance(len(line))
         yield line
 
 
 def refuse_other_kinds(head: bytes) -> None:
-    """Raise InvalidTable for what begins like something that is no text in UTF-8."""
+    """Raise InvalidTable for the first bytes of a file that is no text in UTF-8."""
     if head.startswith(_BEGINNINGS):
         expected, got = next(kind[1:] for kind in _OTHER_KINDS if head.startswith(kind[0]))
         raise InvalidTable(expected, got)
@@ -198,7 +198,7 @@ def refuse_other_kinds(head: bytes) -> None:
 
 
 def _require_commas(header: Line) -> None:
-    """A header in which another separator is more frequent than commas between its columns was meant so."""
+    """Raise WrongSeparator for a header in which another separator is more frequent than commas."""
     text = "".join(header.cells)
     for separator, name in _SEPARATORS.items():
         if text.count(separator) >= len(header.cells):
@@ -210,12 +210,12 @@ def _expected(cell: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """A cell as a quoted text, shortened; what is no text stands as escapes."""
+    """Quote a cell, shortened, with bytes that are no text as escapes."""
     quoted = json.dumps(text[:_SHOWN_CHARACTERS], ensure_ascii=False)
     readable = quoted.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return readable + ("..." if len(text) > _SHOWN_CHARACTERS else "")
 
 
 def number(text: str) -> float | str:
-    """A number as JSON writes it; anything else stays the text it is."""
+    """Parse a number as JSON writes it; return any other text unchanged."""
     return float(text) if _NUMBER.match(text) else text

@@ -24,7 +24,7 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A fitted recipe with what it was judged on."""
+    """A fitted recipe, its data and its errors."""
 
     recipe: Recipe
     fitted: Fitted
@@ -37,7 +37,7 @@ class Trained:
 
 
 def silent(stage: str, share: float) -> None:
-    """Report progress to nobody."""
+    """Ignore progress."""
 
 
 def train(
@@ -60,9 +60,9 @@ def train(
     progress("fit", 0.05)
     trained = fit(chosen, sales, seed)
     progress("describe", 0.8)
-    described = _describe(trained, seed, trained_at)
+    compose = _describe(trained, seed, trained_at)
     progress("save", 0.9)
-    saved = artifact.save(models, chosen.name, chosen.name, described, _round_trip(trained))
+    saved = artifact.save(models, chosen.name, chosen.name, compose, _round_trip(trained))
     progress("done", 1.0)
     return saved
 
@@ -83,7 +83,7 @@ def fit(recipe: Recipe, sales: Split, seed: int) -> Trained:
 
 
 def importance(scorer: Scorer, data: Dataset, seed: int) -> dict[str, float]:
-    """How much RMSE of log price rises when one field is shuffled over the houses, largest first."""
+    """Measure how much RMSE of log price rises when one field is shuffled over the houses, largest first."""
     matrix, log_prices = schema.matrix(data.rows), np.log(data.prices)
     order = np.random.default_rng(seed).permutation(len(matrix))
 
@@ -96,13 +96,13 @@ def importance(scorer: Scorer, data: Dataset, seed: int) -> dict[str, float]:
         shuffled = matrix.copy()
         shuffled[:, column] = matrix[order, column]
         rises[name] = rmse(shuffled) - baseline
-    return dict(sorted(rises.items(), key=lambda item: -item[1]))
+    return dict(sorted(rises.items(), key=lambda field_and_rise: -field_and_rise[1]))
 
 
 def _describe(trained: Trained, seed: int, trained_at: datetime) -> Callable[[str], dict[str, bytes]]:
-    """The files of the artifact, once its version is known."""
+    """Return a function from the version to the files of the artifact."""
     scorer = trained.recipe.load(trained.fitted.files)
-    described = _card(trained, seed, trained_at) | {
+    facts = _card(trained, seed, trained_at) | {
         "importance": importance(scorer, trained.sales.held_out, seed)
     }
     train_rows = trained.sales.train.rows
@@ -110,7 +110,7 @@ def _describe(trained: Trained, seed: int, trained_at: datetime) -> Callable[[st
     reference = profile.build(train_rows, trained.fitted.research(train_rows), held_out)
 
     def compose(version: str) -> dict[str, bytes]:
-        named = {"name": trained.recipe.name, "version": version} | described
+        named = {"name": trained.recipe.name, "version": version} | facts
         return {
             **trained.fitted.files,
             "card.json": json.dumps(named, indent=1).encode(),
@@ -157,7 +157,7 @@ def _span(data: Dataset) -> dict[str, object]:
 
 
 def _round_trip(trained: Trained) -> Callable[[Model], None]:
-    """The last gate: the model as read back from disk answers as the pipeline did."""
+    """Return the last gate: the model as read back from disk has to answer as the pipeline did."""
 
     def check(model: Model) -> None:
         rows = trained.sales.held_out.rows

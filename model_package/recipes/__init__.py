@@ -34,7 +34,7 @@ class DuplicateRecipe(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What training leaves. `files` are the data files of the artifact, by name, that `Recipe.load` reads.
+    """The result of training. `files` are the data files of the artifact, by name, that `Recipe.load` reads.
 
     `research` is the pipeline as it was fitted, from rows to dollars: the scorer must agree with it.
     `monotone` names the fields of which more never means a lower answer, whatever the rest of the house.
@@ -58,7 +58,7 @@ class Recipe:
 
 
 def _deferred(module: str, function: str) -> Callable[..., Any]:
-    """A function whose module is imported when it is called: serving needs no training library."""
+    """Return a function that imports its module when called: serving needs no training library."""
 
     def call(*arguments: Any) -> Any:
         return getattr(importlib.import_module(module), function)(*arguments)
@@ -79,7 +79,7 @@ def add(recipe: Recipe) -> None:
 
 
 def get(name: str) -> Recipe:
-    """The recipe of that name; raises UnknownRecipe."""
+    """Return the recipe of that name; raises UnknownRecipe."""
     if name not in _recipes:
         raise UnknownRecipe(
             f"no recipe {name!r}: known are {', '.join(names())}; a module of your own that calls "
@@ -89,7 +89,7 @@ def get(name: str) -> Recipe:
 
 
 def names() -> tuple[str, ...]:
-    """Every known recipe."""
+    """List every known recipe."""
     return tuple(sorted(_recipes))
 
 

@@ -1,9 +1,9 @@
 """A LightGBM booster's text, checked before LightGBM reads it.
 
-LightGBM's library looks at how many numbers a tree has, not at what they say, and then goes where they
-point: a child or a field that does not exist reads foreign memory, a child above its parent never ends, and
-a fault found by a thread ends the process (lightgbm-org/LightGBM, issues 7357 and 7438). So everything it
-follows is checked here, against what LightGBM 4 writes ("version=v4").
+LightGBM's library checks how many numbers a tree has, not their values, and then follows them: a child or a
+field that does not exist reads foreign memory, a child above its parent loops for ever, and an error in a
+thread ends the process (lightgbm-org/LightGBM, issues 7357 and 7438). So this module checks every reference,
+against the text that LightGBM 4 writes ("version=v4").
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NODES = (
     b"internal_count".split()
 )
 _LEAVES = b"leaf_value leaf_weight leaf_count".split()
-_ONE = b"num_leaves num_cat is_linear shrinkage".split()
+_SINGLE = b"num_leaves num_cat is_linear shrinkage".split()
 _CATEGORIES = [b"cat_boundaries", b"cat_threshold"]
 _WHOLE = re.compile(rb"(-?[0-9]{1,10}( (?=[-0-9])|\Z))*\Z")
 _NUMBERS = re.compile(rb"(-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?( (?=[-0-9])|\Z))*\Z")
@@ -36,7 +36,7 @@ class InvalidBooster(ValueError):
 
 
 def check(text: bytes, fields: Sequence[str]) -> None:
-    """Raises InvalidBooster unless LightGBM can read the text, and predict from these fields, safely."""
+    """Raise InvalidBooster unless LightGBM can safely read the text and predict from these fields."""
     _refuse_if(b"\0" in text, "it holds a NUL, where LightGBM would stop reading")
     at = text.find(b"\nTree=0\n") + 1
     header = _facts(text[:at].split(b"\n"), "header")
@@ -61,7 +61,7 @@ def _check_tree(text: bytes, number: int, fields: int) -> None:
     _refuse_if(title != b"Tree=%d" % number, f"expected tree {number}, found {title[:40]!r}")
     tree = _facts(lines, f"tree {number}")
     (leaves,), (categories,) = _whole(tree, b"num_leaves", 1), _whole(tree, b"num_cat", 1)
-    keys = {*_NODES, *_LEAVES, *_ONE, *(_CATEGORIES if categories else ())}
+    keys = {*_NODES, *_LEAVES, *_SINGLE, *(_CATEGORIES if categories else ())}
     _refuse_if(tree.keys() != keys, f"tree {number} has not the lines of a tree")
     _refuse_if(leaves < 1 or tree[b"is_linear"] != b"0", f"tree {number} is of no known kind")
     _numbers(tree, b"shrinkage", 1)
@@ -75,7 +75,7 @@ def _check_tree(text: bytes, number: int, fields: int) -> None:
 
 
 def _check_children(left: Sequence[int], right: Sequence[int]) -> None:
-    """Each node but the first, and each leaf, has one parent, and that comes before it: so a walk ends."""
+    """Check that each node but the first, and each leaf, has one earlier parent: so a walk ends."""
     children = [*left, *right]
     nodes = sorted(child for child in children if child >= 0)
     leaves = sorted(~child for child in children if child < 0)
@@ -85,7 +85,7 @@ def _check_children(left: Sequence[int], right: Sequence[int]) -> None:
 
 
 def _check_decisions(tree: Facts, categories: int) -> None:
-    """A categorical split's threshold is the number of a set of categories, 32 to a word."""
+    """Check categorical splits: a threshold is the number of a set of categories, 32 to a word."""
     decisions = _whole(tree, b"decision_type")
     _refuse_if(not _within(decisions, _DECISIONS), "an unknown type of decision")
     if categories:
@@ -101,7 +101,7 @@ def _check_decisions(tree: Facts, categories: int) -> None:
 
 
 def _facts(lines: Sequence[bytes], where: str) -> dict[bytes, bytes]:
-    """`key=value` lines; empty ones only at the end."""
+    """Parse `key=value` lines; empty ones only at the end."""
     facts_read = [line.partition(b"=") for line in b"\n".join(lines).rstrip(b"\n").split(b"\n")]
     facts = {key: value for key, _, value in facts_read}
     _refuse_if(len(facts) != len(facts_read), f"a line of the {where} comes twice")

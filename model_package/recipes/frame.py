@@ -16,6 +16,6 @@ _TYPES: dict[str, str | pd.CategoricalDtype] = dict.fromkeys(NUMBERS, "float64")
 
 
 def frame(rows: Sequence[Row]) -> pd.DataFrame:
-    """A table with the schema's columns in its order: float64, and categories of the declared codes."""
+    """Make a table with the schema's columns in its order: float64, and categories of the declared codes."""
     table = pd.DataFrame.from_records(list(rows), columns=list(NAMES))
     return table.astype(_TYPES)

@@ -1,8 +1,8 @@
 """The LightGBM scorer.
 
-It asks LightGBM's C library itself. The Python package around that imports scipy, pandas and scikit-learn: a
-second of processor time and 120 MB in every process that serves, and a process that has to switch to a new
-model within two seconds has no second to spare.
+It calls LightGBM's C library directly. The Python package imports scipy, pandas and scikit-learn: a second of
+processor time and 120 MB in every process that serves, and a process that has to switch to a new model within
+two seconds has no second to spare.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ class Booster:
 
     @property
     def fields(self) -> int:
-        """How many columns it was trained on."""
+        """The number of columns it was trained on."""
         count = ctypes.c_int()
         self._library.LGBM_BoosterGetNumFeature(self._handle, ctypes.byref(count))
         return count.value
 
     def predict(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-        """One value per row of an array of shape (n, fields)."""
+        """Return one value per row of an array of shape (n, fields)."""
         rows = np.ascontiguousarray(matrix, dtype=np.float64)
         values = np.empty(len(rows))
         count = ctypes.c_int64()
@@ -95,7 +95,7 @@ def load(files: Mapping[str, bytes]) -> Scorer:
 
 @cache
 def _library() -> ctypes.CDLL:
-    """LightGBM's library, found beside its Python package without importing that."""
+    """Load LightGBM's library from beside its Python package, without importing that."""
     package = importlib.util.find_spec("lightgbm")
     homes = [Path(home) for home in (package.submodule_search_locations or ())] if package else []
     candidates = [home / inner / _LIBRARY for home in homes for inner in ("lib", "bin", "")]

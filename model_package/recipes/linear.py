@@ -39,12 +39,12 @@ def load(files: Mapping[str, bytes]) -> Scorer:
 
 
 def _numbers(weights: Mapping[str, object]) -> NDArray[np.float64]:
-    """A weight for every field, 0 for categories."""
+    """Return a weight for every field, 0 for categories."""
     return _finite([0.0 if field.kind == "category" else weights[field.name] for field in FIELDS])
 
 
 def _flat(weights: Mapping[str, list[object]]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """All weights of codes as one table, a zero for null after each field's, and where each field starts."""
+    """Return all weights of codes, with a zero for null after each field's, and the start of each field."""
     tables = [[*weights[FIELDS[column].name], 0.0] for column in CATEGORY_COLUMNS]
     sizes = [len(FIELDS[column].categories) + 1 for column in CATEGORY_COLUMNS]
     if [len(table) for table in tables] != sizes:

@@ -36,24 +36,26 @@ class Encoder:
     high: NDArray[np.float64]
 
     def encode(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The schema's matrix, shape (n, len(FIELDS)), to one of that shape without a NaN."""
+        """Encode the schema's matrix, shape (n, len(FIELDS)), as one of that shape without a NaN."""
         # Row by row in memory, so that a sum along a row is rounded alike in a batch of any size.
-        held = np.ascontiguousarray(np.where(np.isnan(matrix), self.fill, matrix))
-        np.maximum(held, self.low, out=held)
-        np.minimum(held, self.high, out=held)
-        np.log1p(held, out=held, where=_IS_LOGGED)
-        return held
+        encoded = np.ascontiguousarray(np.where(np.isnan(matrix), self.fill, matrix))
+        np.maximum(encoded, self.low, out=encoded)
+        np.minimum(encoded, self.high, out=encoded)
+        np.log1p(encoded, out=encoded, where=_IS_LOGGED)
+        return encoded
 
     def as_json(self) -> dict[str, object]:
-        """One entry per field."""
+        """Return one entry per field."""
         return {"fields": [_entry(self, column) for column in range(len(FIELDS))]}
 
 
 def encoder(learned: Mapping[str, Mapping[str, float]]) -> Encoder:
     """Make an encoder of `fill`, `low` and `high` by the name of each number."""
     codes = {f.name: dict.fromkeys(("fill", "high"), float(len(f.categories))) | {"low": 0.0} for f in FIELDS}
-    every = [learned.get(name, codes[name]) for name in NAMES]
-    return Encoder(*(np.array([bounds[name] for bounds in every]) for name in ("fill", "low", "high")))
+    bounds_by_field = [learned.get(name, codes[name]) for name in NAMES]
+    return Encoder(
+        *(np.array([bounds[name] for bounds in bounds_by_field]) for name in ("fill", "low", "high"))
+    )
 
 
 def _entry(fitted: Encoder, column: int) -> dict[str, object]:

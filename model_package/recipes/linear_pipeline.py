@@ -25,7 +25,7 @@ ALPHA = 10.0
 
 
 class WithinTraining(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Holds every number within the range that training saw."""
+    """Clips every number to the range of the training rows."""
 
     def fit(self, values: NDArray[np.float64], y: object = None) -> WithinTraining:  # noqa: ARG002  # scikit-learn passes it
         """Remember the smallest and largest of each column; array of shape (n, columns)."""
@@ -34,12 +34,12 @@ class WithinTraining(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # 
         return self
 
     def transform(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Array of the same shape, bounded."""
+        """Return an array of the same shape, clipped."""
         return np.clip(values, self.low_, self.high_)
 
 
 def pipeline() -> TransformedTargetRegressor:
-    """The unfitted model: table of `frame` to dollars."""
+    """Make the unfitted model: table of `frame` to dollars."""
     steps = [SimpleImputer(strategy="median"), WithinTraining()]
     sizes = make_pipeline(*steps, FunctionTransformer(np.log1p), StandardScaler())
     others = make_pipeline(*steps, StandardScaler())
@@ -71,14 +71,14 @@ def train(rows: Sequence[Row], prices_dollars: Dollars, seed: int) -> Fitted:
 
 
 def _table(rows: Sequence[Row]) -> pd.DataFrame:
-    """Null codes as texts of their own, which no weight belongs to."""
+    """Make a table with null codes as empty texts, which have no weight."""
     table = frame(rows)
     table[CATEGORIES] = table[CATEGORIES].astype(object).where(table[CATEGORIES].notna(), "")
     return table
 
 
 def _fold(fitted: Pipeline) -> dict[str, dict[str, Any]]:
-    """The fitted steps as two small documents: how values are encoded, and what each then weighs."""
+    """Fold the fitted steps into two small documents: the encoder and the weights."""
     columns, ridge = fitted.named_steps["features"], fitted.named_steps["ridge"]
     learned = _learned(columns, "sizes") | _learned(columns, "others")
     names = [*learned, *(f"{name}={code}" for name in CATEGORIES for code in BY_NAME[name].categories)]
@@ -96,7 +96,7 @@ def _fold(fitted: Pipeline) -> dict[str, dict[str, Any]]:
 
 
 def _learned(columns: ColumnTransformer, transformer: str) -> dict[str, dict[str, float]]:
-    """What the steps of one part learned, by field, in the order of its columns."""
+    """Return what the steps of one transformer learned, by field, in the order of its columns."""
     steps = columns.named_transformers_[transformer]
     by_step = {
         "fill": steps[0].statistics_,

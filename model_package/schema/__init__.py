@@ -1,4 +1,4 @@
-"""What a house is: its fields, how requests are read, and how rows become numbers."""
+"""The schema of a house: its fields, the parsers of requests, and the matrix of numbers."""
 
 from model_package.schema.csv_body import at_most, column_faults, csv_lines, parse_csv
 from model_package.schema.faults import (

@@ -38,9 +38,9 @@ def parse_csv(body: bytes, max_rows: int) -> Houses:
 
 
 def csv_lines(body: bytes) -> Iterator[list[str]]:
-    """The header and the rows of a body, cell by cell.
+    """Yield the header and the rows of a body, cell by cell.
 
-    Raises MalformedBody while it is read; InvalidRows where something else than commas separates the columns.
+    Raises MalformedBody while reading; InvalidRows where something else than commas separates the columns.
     """
     if not body.strip():
         raise MalformedBody("the body is empty: expected CSV with a header")
@@ -75,7 +75,7 @@ def _header_faults(header: Sequence[str]) -> list[Fault]:
 def column_faults(
     header: Sequence[str], known: Collection[str], needed: Mapping[str, str], noun: str
 ) -> list[Fault]:
-    """What is wrong with a header; `needed` tells of each column that has to be there what is in it."""
+    """Return the faults of a header; `needed` maps each required column to its description."""
     counts = Counter(header)
     unknown = [
         Fault(None, cut(name), f"the name of a field of {_article(noun)} {noun}", "an unknown column")
@@ -100,7 +100,7 @@ def _article(noun: str) -> str:
 
 
 def at_most(lines: Iterator[list[str]], max_rows: int, noun: str) -> list[list[str]]:
-    """The rest of the lines; raises TooManyRows, or InvalidRows when there is none."""
+    """Return the rest of the lines; raises TooManyRows, or InvalidRows when there is none."""
     cells = list(itertools.islice(lines, max_rows))
     beyond = sum(1 for _ in lines)
     if beyond:
@@ -121,7 +121,7 @@ def _house(header: Sequence[str], line: Sequence[str], row: int, faults: list[Fa
 
 
 def _cell(name: str, text: str) -> float | int | str | None:
-    """A cell as JSON would have it; what is not a number stays a text, and is refused as one."""
+    """Convert a cell as JSON would; what is not a number stays a text, and is refused as one."""
     kind = BY_NAME[name].kind if name in BY_NAME else "text"
     if text == "":
         return None

@@ -1,4 +1,4 @@
-"""What can be wrong with a request's rows (houses, outcomes), as records and exceptions."""
+"""Faults of a request's rows (houses, outcomes), as records and exceptions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 SHOWN_CHARACTERS = 80
 FAULTS_MOST = 100
-"""As many faults as one answer lists; whoever has more has one mistake many times."""
+"""The most faults that one answer lists: more of them are one mistake many times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,10 @@ class TooManyRows(ValueError):
 
 
 class InvalidRows(ValueError):
-    """Readable, but not what was asked for: `faults` lists what is wrong, by row and field.
+    """Readable rows that break the schema: `faults` lists what is wrong, by row and field.
 
     FAULTS_MOST of them at most, so that a wrong body costs no more than a right one. `unchecked_rows` is the
-    number of rows that nobody looked at any more.
+    number of rows that were not checked.
     """
 
     def __init__(self, faults: Sequence[Fault], unchecked_rows: int = 0) -> None:
@@ -48,7 +48,7 @@ class InvalidRows(ValueError):
 
 
 def first_faults(faults_of_rows: Iterable[Sequence[Fault]]) -> tuple[list[Fault], int]:
-    """The faults of the first rows, until there are FAULTS_MOST or more, and how many rows these are."""
+    """Collect faults row by row until there are FAULTS_MOST or more; returns them and the number of rows."""
     faults: list[Fault] = []
     rows = 0
     for faults_of_row in faults_of_rows:
@@ -60,7 +60,7 @@ def first_faults(faults_of_rows: Iterable[Sequence[Fault]]) -> tuple[list[Fault]
 
 
 def shown(value: object) -> str:
-    """A value as JSON writes it, cut to 80 characters. Containers are named, huge numbers not spelled out."""
+    """Write a value as JSON, cut to 80 characters; containers by their size, huge numbers by their bits."""
     if isinstance(value, dict | list):
         return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
     if isinstance(value, int) and abs(value) >= 10**SHOWN_CHARACTERS:
@@ -71,5 +71,5 @@ def shown(value: object) -> str:
 
 
 def cut(text: str) -> str:
-    """A text shortened to 80 characters, the end replaced by three dots."""
+    """Shorten a text to 80 characters, the end replaced by three dots."""
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 3] + "..."

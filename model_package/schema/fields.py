@@ -1,4 +1,4 @@
-"""The only list of what a house is described by: type, unit, range, categories, nullability, meaning.
+"""The only list of the fields of a house: type, unit, range, categories, nullability, meaning.
 
 Category codes are those of the Ames table, so that it reads as it is. `NA` is a code like any other
 and says "there is none" (no basement, no garage, no fireplace); what is not known is null.
@@ -156,7 +156,7 @@ FIELDS: tuple[Field, ...] = (
 NAMES: tuple[str, ...] = tuple(field.name for field in FIELDS)
 BY_NAME: dict[str, Field] = {field.name: field for field in FIELDS}
 ENTITY = "entity_id"
-"""Which house or listing it is, when the asker says so: never an input of a model."""
+"""The id of the house or listing, when the client states it: never an input of a model."""
 ENTITY_PATTERN = "^[A-Za-z0-9._-]{1,64}$"
 ENTITY_EXPECTED = "1 to 64 of A-Z a-z 0-9 . _ -, or null"
 TARGET = "sale_price"
@@ -210,27 +210,27 @@ EXAMPLE: Row = {
 
 
 def spelling(name: str) -> str:
-    """`Gr Liv Area`, `GrLivArea` and `gr_liv_area` are one name."""
+    """Normalise a name: `Gr Liv Area`, `GrLivArea` and `gr_liv_area` are one."""
     return "".join(character for character in name.lower() if character.isalnum())
 
 
 def digest() -> str:
-    """SHA-256 of the list of fields: a model trained on another list cannot be served with this one."""
+    """Hash the list of fields (SHA-256): a model trained on another list cannot be served with this one."""
     return sha256(json.dumps([asdict(field) for field in FIELDS], sort_keys=True).encode()).hexdigest()
 
 
 def _property(field: Field) -> dict[str, object]:
-    described: dict[str, object] = {"description": f"{field.description} [{field.unit}]"}
+    description: dict[str, object] = {"description": f"{field.description} [{field.unit}]"}
     if field.kind == "category":
         codes: list[str | None] = [*field.categories, *([None] if field.nullable else [])]
-        return described | {"enum": codes}
+        return description | {"enum": codes}
     name = "integer" if field.kind == "whole" else "number"
     kind: object = [name, "null"] if field.nullable else name
-    return described | {"type": kind, "minimum": field.minimum, "maximum": field.maximum}
+    return description | {"type": kind, "minimum": field.minimum, "maximum": field.maximum}
 
 
 def json_schema() -> dict[str, object]:
-    """One house as JSON Schema, draft 2020-12. A nullable field may be left out: it is null then."""
+    """Return the JSON Schema (draft 2020-12) of a house; a nullable field may be left out."""
     return {
         "title": "House",
         "type": "object",
@@ -242,7 +242,7 @@ def json_schema() -> dict[str, object]:
 
 
 def asked_json_schema() -> dict[str, Any]:
-    """A house as it is asked about, as JSON Schema: it may say which one it is."""
+    """Return the JSON Schema of a house in a request, which may have an entity id."""
     described = "the same for every question about one house; kept with the answer, unknown to the models"
     entity = {"type": ["string", "null"], "pattern": ENTITY_PATTERN, "description": described}
     house: dict[str, Any] = json_schema()

@@ -1,4 +1,4 @@
-"""Strict validation of houses, by pydantic: nothing is coerced, nothing is left out."""
+"""Strict validation of houses, by pydantic: coerces nothing, ignores nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _EXPECTED = {field.name: field.expected for field in FIELDS} | {ENTITY: ENTITY_E
 class Houses:
     """The houses of one request, in its order. `single`: it was one house, not a list of them.
 
-    `entities[i]` says which house `rows[i]` is, None where that was not said; empty when it was said of none.
+    `entities[i]` is the entity id of `rows[i]`, None where the client stated none; empty if it never did.
     """
 
     rows: list[Row]
@@ -41,7 +41,7 @@ class Houses:
 
     @classmethod
     def of(cls, validated: list[Row], *, single: bool) -> Self:
-        """Set apart what is no input of a model."""
+        """Separate the entity ids, which are no input of a model."""
         entities: list[Any] = [row.pop(ENTITY) for row in validated]
         return cls(validated, single, entities if any(entities) else ())
 
@@ -75,7 +75,7 @@ HOUSE_LIST: SchemaValidator = pydantic.TypeAdapter(  # type: ignore[assignment]
 
 
 def read_house(value: object, row: int) -> tuple[Row | None, list[Fault]]:
-    """A parsed house as a row with every key it may have, or None and all that is wrong (in order)."""
+    """Validate a parsed house: return a row with every key, or None and all faults in order."""
     if not isinstance(value, dict) or len(value) > MOST_KEYS:
         return None, [Fault(row, None, "an object with the fields of a house", shown(value))]
     try:
@@ -96,6 +96,6 @@ def _fault(row: int, error: ErrorDetails) -> Fault:
 
 
 def _nearest(name: str) -> str:
-    """A guess at what was meant: only the spelling of words is looked through, so that it costs nothing."""
+    """Guess the intended field by its normalised spelling only, so that it costs nothing."""
     guess = _SPELLED.get(spelling(name[:64]))
     return f"the name of a field; perhaps {guess}" if guess else "the name of a field of a house"

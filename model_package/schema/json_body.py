@@ -53,27 +53,27 @@ def parse_json(body: bytes, max_rows: int) -> Houses:
 
 
 def _refusal(body: bytes, max_rows: int) -> InvalidRows:
-    """Say why a body is refused: the slow way, taken only once it is known to be wrong."""
+    """Explain why a body is refused; slow, and therefore only for bodies known to be wrong."""
     _refuse_excess(body, max_rows)
-    rows, twice = json_rows(body, max_rows, "house")
+    rows, duplicate_keys = json_rows(body, max_rows, "house")
     faults, checked = first_faults(read_house(row, index)[1] for index, row in enumerate(rows))
-    return InvalidRows(by_row(twice + faults), len(rows) - checked)
+    return InvalidRows(by_row(duplicate_keys + faults), len(rows) - checked)
 
 
 def by_row(faults: Sequence[Fault]) -> list[Fault]:
-    """Faults in the order of their rows, those of the whole body first."""
+    """Sort faults by row, those of the whole body first."""
     return sorted(faults, key=lambda fault: fault.row or 0)
 
 
 def json_rows(body: bytes, max_rows: int, noun: str) -> tuple[list[object], list[Fault]]:
-    """The rows of a body, each still to be judged, and the keys that came twice.
+    """Parse the rows of a body without validating them; return them and the faults of duplicate keys.
 
     `noun` is what a row is, for messages. Raises MalformedBody, TooManyRows or InvalidRows.
     """
-    one = f"one {noun} (an object) or a list of them"
-    value = _read(body, one)
+    expected = f"one {noun} (an object) or a list of them"
+    value = _read(body, expected)
     if not isinstance(value, dict | list):
-        raise InvalidRows((Fault(None, None, one, shown(value)),))
+        raise InvalidRows((Fault(None, None, expected, shown(value)),))
     rows = value if isinstance(value, list) else [value]
     if len(rows) > max_rows:
         raise TooManyRows(len(rows), max_rows)
@@ -89,7 +89,7 @@ def json_rows(body: bytes, max_rows: int, noun: str) -> tuple[list[object], list
 
 
 def _refuse_excess(body: bytes, max_rows: int) -> None:
-    """Refuse unread what holds so much that reading it would cost more than reading a right body.
+    """Refuse without parsing a body whose parsing would cost more than that of a valid one.
 
     Raises TooManyRows, MalformedBody or InvalidRows.
     """
@@ -104,7 +104,7 @@ def _refuse_excess(body: bytes, max_rows: int) -> None:
 
 
 def _read(body: bytes, expected: str) -> object:
-    """Parse without judging: NaN and 1e999 come out as floats that the fields then refuse."""
+    """Parse without validating: NaN and 1e999 come out as floats that the fields then refuse."""
     _refuse_encoding(body, expected)
     try:
         return from_json(body, allow_inf_nan=True, cache_strings=False)
@@ -126,7 +126,7 @@ def _refuse_encoding(body: bytes, expected: str) -> None:
 
 
 class _Pairs(list[tuple[str, object]]):
-    """An object's pairs as they were written, so that a key that came twice is seen twice."""
+    """The pairs of an object as written, with duplicate keys."""
 
 
 def _pairs(pairs: list[tuple[str, object]]) -> dict[str, object] | _Pairs:
@@ -137,11 +137,11 @@ def _pairs(pairs: list[tuple[str, object]]) -> dict[str, object] | _Pairs:
 def _duplicates(body: bytes) -> list[Fault]:
     value = json.loads(body, object_pairs_hook=_pairs)
     rows: Sequence[object] = value if isinstance(value, list) and not isinstance(value, _Pairs) else [value]
-    found = (
+    faults = (
         Fault(index, cut(key), "each field once", f"{count} times")
         for index, row in enumerate(rows)
         if isinstance(row, _Pairs)
         for key, count in Counter(key for key, _ in row).items()
         if count > 1
     )
-    return list(islice(found, FAULTS_MOST))
+    return list(islice(faults, FAULTS_MOST))

@@ -1,4 +1,4 @@
-"""Houses as numbers: the one form every scorer starts from."""
+"""The matrix of houses: the numbers that every scorer gets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ORDER = np.argsort(_GROUPED)
 def matrix(rows: Sequence[Row]) -> NDArray[np.float64]:
     """Encode houses: array of shape (n, len(FIELDS)), columns in the order of FIELDS.
 
-    Numbers as they are, null as NaN, a category as its place in the field's list. The rows must be valid
+    Numbers as they are, null as NaN, a category as its position in the field's list. The rows must be valid
     (parsed by this schema): a code that is not listed raises KeyError.
     """
     encoded = [
