@@ -1,1 +1,1 @@
-"""What measures: metrics and logs. Numbers in, numbers out; knows nothing of models, HTTP or databases."""
+"""Metrics, logs and statistics: numbers in, numbers out; knows nothing of models, HTTP or databases."""

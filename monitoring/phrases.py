@@ -6,24 +6,27 @@ import json
 import unicodedata
 
 # Control, format (which turn the direction of writing), surrogate, not assigned; line and paragraph ends.
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def visible(text: str) -> str:
-    r"""Write what cannot be seen, commands a terminal and is no character of XML 1.0, as an escape.
+    r"""Escape characters that are invisible, control a terminal or are not allowed in XML 1.0.
 
     >>> visible("a\x00\nb")
     'a\\u0000\\nb'
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_escaped(each) if unicodedata.category(each) in _UNSEEN else each for each in text)
+    return "".join(
+        _escaped(character) if unicodedata.category(character) in _INVISIBLE else character
+        for character in text
+    )
 
 
 def visible_lines(text: str) -> str:
-    """Write a text of several lines as `visible` does each of them."""
-    return "\n".join(visible(each.replace("\t", "    ")) for each in text.split("\n"))
+    """Escape each line of a text as `visible` does."""
+    return "\n".join(visible(line.replace("\t", "    ")) for line in text.split("\n"))
 
 
 def escaped(character: str) -> str:
@@ -32,7 +35,7 @@ def escaped(character: str) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """Write a number and what is counted.
+    """Write a number with its noun.
 
     >>> count(1, "finding"), count(1200, "finding")
     ('1 finding', '1,200 findings')

@@ -1,7 +1,7 @@
-"""The terminal: whatever a command shows is written here, and foreign text stays text.
+"""The terminal: every output of a command passes here, and foreign text stays text.
 
-Reasons, names, errors, files and cards are written by others. None of it is markup, and what would command a
-terminal (ESC), turn the direction of writing or end a line is shown as an escape.
+Others write reasons, names, errors, files and cards. None of it is markup, and characters that would control
+a terminal (ESC), turn the direction of writing or end a line are escaped.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Screen(Console):
         if not self.is_terminal and "COLUMNS" not in os.environ:
             self.width = _WIDTH
 
-    def render_str(self, text: str, **how: Any) -> Text:
-        """Make a string a text, without markup."""
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Convert a string to text, without markup."""
         plain: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False, "highlighter": None}
-        return super().render_str(visible(text), **(how | plain))
+        return super().render_str(visible(text), **(options | plain))
 
 
 class Words(ProgressColumn):
@@ -47,7 +47,7 @@ class Words(ProgressColumn):
         self._field = field
 
     def render(self, task: Task) -> Text:
-        """Show it as text."""
+        """Render it as text."""
         return styled(task.description if self._field is None else task.fields[self._field])
 
 
@@ -65,7 +65,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table
 
 
 def markdown(text: str) -> Markdown:
-    """Make a document of Markdown, whose links go nowhere but are shown."""
+    """Make a document of Markdown, with its links as plain text."""
     return Markdown(visible_lines(text), hyperlinks=False)
 
 
@@ -81,7 +81,7 @@ def say(*lines: object, err: bool = False) -> None:
 
 
 def say_lines(text: str) -> None:
-    """Print a text of several lines as it is, but for what is not to be seen."""
+    """Print a text of several lines, with invisible characters escaped."""
     click.echo(visible_lines(text), nl=not text.endswith("\n"))
 
 
@@ -91,7 +91,7 @@ def say_json(value: Any, indent: int | None = 2) -> None:
 
 
 def say_why(program: str, fault: object) -> None:
-    """Print on standard error why a command failed; what the message lists stays a list."""
+    """Print on standard error why a command failed; a list in the message stays a list."""
     lines = str(fault).split("\n  ")
     click.echo("\n  ".join(map(visible, [f"{program}: {lines[0]}", *lines[1:]])), err=True)
 

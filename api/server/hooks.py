@@ -105,11 +105,11 @@ def post_fork(arbiter: Arbiter, worker: BaseWorker) -> None:
     signal.signal(signal.SIGTERM, worker.handle_exit)
     arbiter.claims.release()
     if arbiter.metrics_server is not None:
-        arbiter.metrics_server.forget()
+        arbiter.metrics_server.close_inherited_socket()
 
 
 def child_exit(worker: BaseWorker) -> None:
-    """In the arbiter, however a worker ended: forget its gauges."""
+    """In the arbiter, however a worker ended: remove its gauges."""
     directory = metrics_directory()
     if directory is not None:
         metrics.worker_exited(directory, worker.pid)

@@ -1,11 +1,11 @@
 """One JSON line per event, in the names of the Elastic Common Schema, without ever holding up the caller.
 
 `event(log, "batch_stored", rows=250)` writes `{"message": "batch_stored", "umbra": {"rows": 250}, ...}`.
-Keywords named like a group of the schema (`http`, `url`, `event`, ...) stand on top, others under `umbra`.
-Never hand over bodies, header values or store URLs: what is not passed cannot leak.
+Keywords named like a group of the schema (`http`, `url`, `event`, ...) go to the top level, others under
+`umbra`. Never pass bodies, header values or store URLs: what is not passed cannot leak.
 
-Texts that a model, an error or a client chose may repeat what a house says. With `withhold` none of them is
-written: of an error its type and its place, of a library's line where it came from.
+Texts that a model, an error or a client chose may repeat the fields of a row. With `withhold` no such text is
+written: of an error only its type and origin, of a library's line only its origin.
 """
 
 from __future__ import annotations
@@ -34,28 +34,27 @@ def configure(
     level: str,
     directory: Path | None,
     *,
-    both: bool = False,
+    also_descriptor: bool = False,
     withhold: bool = False,
     version: str = "",
     descriptor: int = 1,
 ) -> None:
     """Send every line of this process, and of its later forks, to a file in `directory` or to `descriptor`.
 
-    With `both`, to both: neither waits for the other. `service` is `umbra.api` or `umbra.worker`. Calling it
-    again replaces what was configured before.
+    With `also_descriptor`, to both: neither waits for the other. `service` is `umbra.api` or `umbra.worker`.
+    A second call replaces the configuration of the first.
     """
     sinks = [Sink(service, directory)] if directory else []
-    if both or not directory:
+    if also_descriptor or not directory:
         sinks.append(Sink(service, None, descriptor))
     formatter = DiscreetFormatter(service, version) if withhold else LineFormatter(service, version)
-    handler = _Lines(sinks, formatter)
     root = logging.getLogger()
-    for old in [h for h in root.handlers if isinstance(h, _Lines)]:
-        old.stop()
-        root.removeHandler(old)
-    root.addHandler(handler)
+    for handler in _handlers():
+        handler.stop()
+        root.removeHandler(handler)
+    root.addHandler(_Lines(sinks, formatter))
     root.setLevel(level)
-    # Each saves a look-up per line; what they would add is not written.
+    # Each saves a look-up per line; the line has none of these fields.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
@@ -79,27 +78,27 @@ def event(
 
 
 def bind(request_id: str) -> None:
-    """Stamp the lines that follow in this context with the request's id; empty: none."""
+    """Add the request's id to later lines of this context; empty: none."""
     log_line.request_id.set(request_id)
 
 
 def on_dropped(count: Callable[[], None]) -> None:
-    """Have `count` called once per line that this process drops, for each place it should go to."""
+    """Call `count` once per line that this process drops, for each sink of the line."""
     for handler in _handlers():
         for sink in handler.sinks:
             sink.on_dropped = count
 
 
 def flush(seconds: float = 2.0) -> bool:
-    """Wait until everything written so far has left, at most `seconds`; False if it has not."""
+    """Wait until every line so far is written, at most `seconds`; False if some is not."""
     deadline = time.monotonic() + seconds
-    return all(sink.flush(deadline - time.monotonic()) for h in _handlers() for sink in h.sinks)
+    return all(sink.flush(deadline - time.monotonic()) for handler in _handlers() for sink in handler.sinks)
 
 
 def tell_uncaught() -> None:
     """Write a line about every error that ends this process or one of its threads.
 
-    Its trace goes to standard error as ever, unless texts are withheld.
+    Its trace still goes to standard error, unless texts are withheld.
     """
     silent = any(handler.withholds for handler in _handlers())
 
@@ -114,7 +113,7 @@ def tell_uncaught() -> None:
 
 
 def keep_to_lines() -> None:
-    """While texts are withheld, lose what this process prints besides its lines: a model may print houses."""
+    """While texts are withheld, discard other output of this process: a model may print rows."""
     handlers = [handler for handler in _handlers() if handler.withholds]
     for sink in [sink for handler in handlers for sink in handler.sinks]:
         sink.move_descriptor()
@@ -129,7 +128,7 @@ def _handlers() -> list[_Lines]:
 
 
 class _Lines(logging.Handler):
-    """Formats in the caller, hands the bytes to the sinks. Needs no lock: a sink's queue has its own."""
+    """Formats in the caller and passes the bytes to the sinks. Needs no lock: a sink's queue has its own."""
 
     def __init__(self, sinks: Sequence[Sink], formatter: LineFormatter) -> None:
         super().__init__()
@@ -140,18 +139,18 @@ class _Lines(logging.Handler):
         atexit.register(self.stop)
 
     def createLock(self) -> None:  # noqa: N802 (logging's own name)
-        """Have none."""
+        """Create no lock."""
         self.lock = None
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Write the record unless a filter is against it; from 3.13 on, logging's own would take the lock."""
+        """Write the record unless a filter rejects it; from 3.13 on, logging's own method takes the lock."""
         passes = self.filter(record)
         if passes:
             self.emit(passes if isinstance(passes, logging.LogRecord) else record)
         return bool(passes)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue one line; one that cannot even be rendered is counted as dropped."""
+        """Queue one line; count one that cannot be rendered as dropped."""
         try:
             line = self._render(record)
             for sink in self.sinks:
@@ -160,7 +159,7 @@ class _Lines(logging.Handler):
             self.sinks[0].drop(1)
 
     def stop(self) -> None:
-        """Write what is waiting, within a deadline, and end the sinks' threads."""
+        """Write the queued lines, within a deadline, and end the sinks' threads."""
         atexit.unregister(self.stop)
         deadline = time.monotonic() + _CLOSE_SECONDS
         for sink in self.sinks:

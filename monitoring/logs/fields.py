@@ -1,7 +1,7 @@
-"""Every field of a log line, declared once; a line's schema and the search index's mapping are made of it.
+"""Every field of a log line, declared once, for the schema of a line and the mapping of the search index.
 
-Names of the Elastic Common Schema are used as they are there; what is ours stands under `umbra`, which is
-closed: a line with a field that is not declared here is wrong.
+Fields of the Elastic Common Schema keep their names; Umbra's own are under `umbra`, which is closed: a line
+with a field that is not declared here is wrong.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any, Literal
 Kind = Literal["keyword", "double", "long", "date", "boolean"]
 
 INPUTS = "inputs"
-"""The group under `umbra` that holds a house's fields; which there are is the caller's to say."""
+"""The group under `umbra` with the fields of a row; the caller supplies their names."""
 LISTED_MOST = 20
-"""How many values a field that lists them has at most."""
+"""The most values of a field that lists them."""
 _KEYWORD_CHARACTERS = 1024
 
 
@@ -24,7 +24,7 @@ class LogField:
     """One field under `umbra`; a dot in the name nests.
 
     `many`: a list of values. `text`: words that a model, an error or a client chose, and that may therefore
-    repeat what a house says.
+    repeat the fields of a row.
     """
 
     name: str
@@ -124,13 +124,13 @@ _JSON_TYPES: Mapping[Kind, Mapping[str, Any]] = {
 }
 
 EVENT_GROUPS = frozenset({"event", "http", "url", "trace", "client"})
-"""The groups of the Elastic Common Schema that whoever writes a line may fill."""
+"""The groups of the Elastic Common Schema that the writer of a line may fill."""
 TEXTS = frozenset({"url"} | {field.name for field in FIELDS if field.text})
-"""What `monitoring.logs` leaves out of a line while texts are withheld."""
+"""The fields that `monitoring.logs` leaves out of a line while texts are withheld."""
 
 
 def line_schema(inputs: Mapping[str, Kind]) -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of one line; `inputs` are the fields of a house and their kinds."""
+    """Return the JSON Schema (draft 2020-12) of a line; `inputs` are the fields of a row and their kinds."""
     own = {field.name: _json_type(field) for field in FIELDS}
     houses = {f"{INPUTS}.{name}": _nullable(_JSON_TYPES[kind]) for name, kind in inputs.items()}
     return {
@@ -142,7 +142,7 @@ def line_schema(inputs: Mapping[str, Kind]) -> dict[str, Any]:
 
 
 def mapping(inputs: Mapping[str, Kind]) -> dict[str, Any]:
-    """The `properties` of the object `umbra` in an index mapping of Elasticsearch; `inputs` as above."""
+    """Return the `properties` of the object `umbra` in an Elasticsearch mapping; `inputs` as above."""
     own = {field.name: _mapped(field.kind) for field in FIELDS}
     houses = {f"{INPUTS}.{name}": _mapped(kind) for name, kind in inputs.items()}
     return _properties(_nested(own | houses))
@@ -163,7 +163,7 @@ def _mapped(kind: Kind) -> dict[str, Any]:
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"a.b": x}` as `{"a": {"b": x}}`."""
+    """Nest dotted names: `{"a.b": x}` becomes `{"a": {"b": x}}`."""
     tree: dict[str, Any] = {}
     for name, leaf in flat.items():
         *groups, last = name.split(".")
@@ -175,7 +175,7 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _closed(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """A tree of fields as a schema in which every object has these fields and no others."""
+    """Convert a tree of fields to a schema in which every object has these fields and no others."""
     properties = {name: mapping if _is_leaf(mapping) else _closed(mapping) for name, mapping in tree.items()}
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
@@ -188,5 +188,5 @@ def _properties(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_leaf(mapping: Mapping[str, Any]) -> bool:
-    """Whether it is a type; a group that has a field called `type` (`error`) holds an object there."""
+    """Return whether it is a type; in a group with a field called `type` (`error`) that is an object."""
     return "enum" in mapping or isinstance(mapping.get("type"), str | list)

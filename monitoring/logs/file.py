@@ -1,11 +1,11 @@
-"""One process's log file: rotated by rename, so that a shipper which follows the inode loses no line.
+"""The log file of one process: rotated by rename, so that a shipper which follows the inode loses no line.
 
-Whoever writes to a file holds a lock on it (flock), so that processes of several containers, whose ids
-repeat, can share a directory: nobody takes over or removes what another one still writes.
+The writer of a file holds a lock on it (flock), so that processes of several containers, whose ids repeat,
+can share a directory: no process reuses or removes a file that another one still writes.
 
-What is kept: of a process its file of at most 64 MiB and the 5 before it; of all files of a service that
-nobody writes any more the newest 512 MiB, for 3 days. Older ones are emptied at the next start of a process,
-whether they were read or not, and removed when they have been empty for 3 days.
+Retention: of each process its file of at most 64 MiB and the 5 before it; of the files of a service without
+a writer the newest 512 MiB, for 3 days. The next start of a process empties older ones, read or not, and
+removes those that have been empty for 3 days.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from itertools import count
 from pathlib import Path
 
 MAX_BYTES = 64 * 1024 * 1024
-KEPT = 5
-GONE_BYTES = 512 * 1024 * 1024
-GONE_SECONDS = 3 * 24 * 3600.0
+ROTATED_FILES = 5
+UNUSED_BYTES = 512 * 1024 * 1024
+UNUSED_SECONDS = 3 * 24 * 3600.0
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
 _FILE_MODE, _DIRECTORY_MODE = 0o640, 0o750  # whatever the umask: a shipper of the same group may read
 
 
 class LogFile:
-    """`DIRECTORY/SERVICE-HOST-PID.jsonl`, opened when first written to; older: `.1.jsonl` to `.5.jsonl`.
+    """`DIRECTORY/SERVICE-HOST-PID.jsonl`, opened at the first write; older: `.1.jsonl` to `.5.jsonl`.
 
-    Should another process that is called so write there, the next of `-PID_1`, `-PID_2`, ... that is free.
+    If another process of that name writes there: the first free one of `-PID_1`, `-PID_2`, ...
     """
 
     def __init__(self, directory: Path, service: str, max_bytes: int = MAX_BYTES) -> None:
@@ -44,23 +44,23 @@ class LogFile:
         self._stem = f"{service}-{host}-{os.getpid()}"
         self.path = directory / f"{self._stem}.jsonl"
 
-    def descriptor(self, coming: int) -> int:
-        """An open descriptor with room for `coming` bytes; raises OSError.
+    def descriptor(self, size: int) -> int:
+        """Return an open descriptor with room for `size` more bytes; raises OSError.
 
-        A file that a reader of the directory does not find any more, deleted or moved, is begun anew.
+        Starts a new file if a reader of the directory would not find the open one: deleted or moved.
         """
         if self._descriptor >= 0 and self._is_missing():
             self.close()
-        if self._descriptor >= 0 and self._size and self._size + coming > self._max_bytes:
+        if self._descriptor >= 0 and self._size and self._size + size > self._max_bytes:
             self._rotate()
         if self._descriptor < 0:
             self._open()
-        self._size += coming
+        self._size += size
         return self._descriptor
 
     @property
     def is_deleted(self) -> bool:
-        """Whether nobody will ever read what was written to the open file."""
+        """Whether the open file has no name any more, so that no reader can find it."""
         return self._descriptor >= 0 and os.fstat(self._descriptor).st_nlink == 0
 
     def _is_missing(self) -> bool:
@@ -107,8 +107,8 @@ class LogFile:
         return path, descriptor
 
     def _rotate(self) -> None:
-        """Rename while the lock is held: what nobody may take over cannot be renamed under its new writer."""
-        for number in range(KEPT, 0, -1):
+        """Rename while the lock is held, so that no file is renamed under a new writer."""
+        for number in range(ROTATED_FILES, 0, -1):
             older = self._rotated(number)
             newer = self._rotated(number - 1) if number > 1 else self.path
             with suppress(FileNotFoundError):
@@ -119,41 +119,41 @@ class LogFile:
         return self.path.with_name(f"{self.path.stem}.{number}.jsonl")
 
     def _sweep(self) -> None:
-        """Of the files that nobody writes any more, keep the newest: every start makes new ones.
+        """Keep the newest of the files without a writer: every start makes new ones.
 
-        An old one is emptied first and removed days later. A shipper knows a file by its inode: had it not
-        seen it empty, it would take the next file that gets this inode for one that it has read.
+        Empties an old one first and removes it days later. A shipper knows a file by its inode: had it not
+        seen it empty, it would take the next file with this inode for one that it has read.
         """
-        kept_bytes = 0
+        unused_bytes = 0
         for file, changed, size in _newest_first(self._directory.glob(f"{self._service}-*.jsonl")):
-            with _unused(_written(file)) as unused, suppress(OSError):  # another user's, or gone meanwhile
-                kept_bytes += size if unused else 0
-                is_old = time.time() - changed > GONE_SECONDS
-                if unused and size and (is_old or kept_bytes > GONE_BYTES):
+            with _unused(_current(file)) as unused, suppress(OSError):  # another user's, or gone meanwhile
+                unused_bytes += size if unused else 0
+                is_old = time.time() - changed > UNUSED_SECONDS
+                if unused and size and (is_old or unused_bytes > UNUSED_BYTES):
                     os.truncate(file, 0)
                 elif unused and not size and is_old:
                     file.unlink()
 
 
 def _newest_first(files: Iterator[Path]) -> list[tuple[Path, float, int]]:
-    """Files with the time of their last change and their size."""
+    """Return files with the time of their last change and their size."""
     dated = []
     for file in files:
         with suppress(OSError):
-            facts = file.stat()
-            dated.append((file, facts.st_mtime, facts.st_size))
+            status = file.stat()
+            dated.append((file, status.st_mtime, status.st_size))
     return sorted(dated, key=lambda file: file[1], reverse=True)
 
 
-def _written(file: Path) -> Path:
-    """The file that is written by the process which has rotated this one; itself when there is none."""
+def _current(file: Path) -> Path:
+    """Return the current file of the process that rotated this one; itself when there is none."""
     current = file.with_name(re.sub(r"\.\d+\.jsonl\Z", ".jsonl", file.name))
     return current if current.exists() else file
 
 
 @contextmanager
 def _unused(file: Path) -> Iterator[bool]:
-    """Whether nobody writes to a file; while the context lasts nobody can begin to."""
+    """Yield whether a file has no writer; the context keeps new writers out."""
     descriptor, unused = -1, False
     with suppress(OSError):
         descriptor = os.open(file, _FLAGS)
@@ -166,7 +166,7 @@ def _unused(file: Path) -> Iterator[bool]:
 
 
 def _lock(descriptor: int) -> bool:
-    """Lock a file while it is open; False when another has, in whichever container. Raises OSError."""
+    """Lock a file while it is open; False when another process has, in any container. Raises OSError."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

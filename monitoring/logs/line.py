@@ -22,7 +22,7 @@ _STACK_CHARACTERS = 2800
 _MESSAGE_CHARACTERS = 500
 
 request_id: ContextVar[str] = ContextVar("umbra_request_id", default="")
-"""What the lines of this context are stamped with; empty: nothing."""
+"""The request id that lines of this context carry; empty: none."""
 
 
 class LineFormatter(OrjsonFormatter):
@@ -35,7 +35,7 @@ class LineFormatter(OrjsonFormatter):
         self._dataset = {"dataset": service}
 
     def render(self, record: logging.LogRecord) -> bytes:
-        """One line as bytes. A field nobody can write costs the fields, never the line or the caller."""
+        """Render one line as bytes; if a field cannot be written, without fields. Never raises."""
         document = self._document(record)
         try:
             return orjson.dumps(document, default=orjson_default, option=orjson.OPT_NON_STR_KEYS) + b"\n"
@@ -43,7 +43,7 @@ class LineFormatter(OrjsonFormatter):
             return self._without_fields(document, fault)
 
     def format(self, record: logging.LogRecord) -> str:
-        """The same line as text, for handlers that are not ours."""
+        """Render the same line as text, for handlers of other libraries."""
         return self.render(record).decode().rstrip("\n")
 
     def _without_fields(self, document: Mapping[str, Any], fault: Exception) -> bytes:
@@ -65,8 +65,8 @@ class LineFormatter(OrjsonFormatter):
             "host": self._host,
             "process": {"pid": os.getpid()},
         }
-        if bound := request_id.get():
-            document["trace"] = {"id": bound}
+        if identifier := request_id.get():
+            document["trace"] = {"id": identifier}
         if fields:
             self._add(document, fields)
         error = record.error if fields is not None else record.exc_info and record.exc_info[1]  # type: ignore[attr-defined]
@@ -87,27 +87,27 @@ class LineFormatter(OrjsonFormatter):
             document["umbra"] = own
 
     def _message(self, record: logging.LogRecord) -> str:
-        """The text of a line from a library; its arguments may not fit its format."""
+        """Return the message of a library's record, whose arguments may not fit its format."""
         try:
             return record.getMessage()
-        except Exception:  # noqa: BLE001 (whatever an argument raises when it is asked for its text)
-            return _said(record.msg)
+        except Exception:  # noqa: BLE001 (whatever the text of an argument raises)
+            return _text_of(record.msg)
 
     def _error(self, error: BaseException, *, with_stack: bool) -> dict[str, str]:
-        """A warning is about the world, so what it says suffices; an error may be our own: its stack is kept.
+        """Describe an error: type and message, and the stack of one that may be a defect of ours.
 
         The end of a long stack names the cause; a line under 4 KiB stays whole in a pipe.
         """
-        described = {"type": type(error).__name__, "message": _said(error)[:_MESSAGE_CHARACTERS]}
+        described = {"type": type(error).__name__, "message": _text_of(error)[:_MESSAGE_CHARACTERS]}
         if with_stack:
             described["stack_trace"] = _end("".join(traceback.format_exception(error)))
         return described
 
 
 class DiscreetFormatter(LineFormatter):
-    """Writes no text that may repeat what a house says, only where it was said.
+    """Omits texts that may repeat the fields of a row, and writes their origin instead.
 
-    The text of an error whose class, or of a library's record that, has a true `safe_to_log` is written.
+    Keeps the text of an error whose class, or of a library's record that, has a true `safe_to_log`.
     """
 
     def _document(self, record: logging.LogRecord) -> dict[str, Any]:
@@ -124,7 +124,7 @@ class DiscreetFormatter(LineFormatter):
         return super()._message(record) if _is_safe_to_log(record) else WITHHELD
 
     def _error(self, error: BaseException, *, with_stack: bool) -> dict[str, str]:  # noqa: ARG002
-        message = _said(error)[:_MESSAGE_CHARACTERS] if _is_safe_to_log(type(error)) else WITHHELD
+        message = _text_of(error)[:_MESSAGE_CHARACTERS] if _is_safe_to_log(type(error)) else WITHHELD
         frames = [frame for cause in reversed(list(_chain(error))) for frame in _frames(cause)]
         return {"type": type(error).__name__, "message": message, "stack_trace": _end("\n".join(frames))}
 
@@ -134,23 +134,23 @@ def _is_safe_to_log(something: object) -> bool:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and those that led to it, each once: they may lead in a circle."""
+    """Yield an error and its causes, each once: they may form a cycle."""
     seen: set[int] = set()
-    now: BaseException | None = error
-    while now is not None and id(now) not in seen:
-        seen.add(id(now))
-        yield now
-        now = now.__cause__ or (None if now.__suppress_context__ else now.__context__)
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
 
 
 def _frames(error: BaseException) -> list[str]:
-    """Where an error was raised; not a word of what it says."""
+    """Return the frames of an error and its type, without its message."""
     codes = ((frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__))
     return [*(f"  {code.co_filename}:{line} in {code.co_name}" for code, line in codes), type(error).__name__]
 
 
-def _said(something: object) -> str:
-    """Its text, if it can be asked for it."""
+def _text_of(something: object) -> str:
+    """Return the text of an object, or why it has none."""
     try:
         return str(something)
     except Exception as fault:  # noqa: BLE001 (whatever it raises; the line is worth more)
@@ -158,6 +158,6 @@ def _said(something: object) -> str:
 
 
 def _end(stack: str) -> str:
-    """The last whole lines of a stack; of a line that alone is too long its end."""
+    """Return the last whole lines of a stack; the end of a line that alone is too long."""
     end = stack[-_STACK_CHARACTERS:]
     return end if len(end) == len(stack) else end.partition("\n")[2] or end

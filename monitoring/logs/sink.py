@@ -1,4 +1,4 @@
-"""Where log lines go: a bounded queue, and one thread per process that writes many lines in one call."""
+"""The sink of log lines: a bounded queue, and one thread per process that writes many lines in one call."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from monitoring.logs.file import LogFile
 QUEUE_LINES = 10_000
 PAUSE_SECONDS = 0.05
 PIPE_BYTES = 4096
-"""What a pipe takes in one piece: more than that, and the lines of two processes mix."""
+"""The largest write that a pipe keeps whole: beyond it, the lines of two processes mix."""
 FILE_BYTES = 1 << 20
 
 
 class Sink:
-    """Takes lines from any thread; what does not fit, because the far end is slow, hung or full, is counted.
+    """Takes lines from any thread; counts those that do not fit because the far end is slow, hung or full.
 
-    The thread is started by the first line, and again by the first line after a fork: a fork takes over no
-    thread, and the lines that are waiting are the parent's to write.
+    The first line starts the thread, and so does the first line after a fork: a fork inherits no thread, and
+    its parent writes the queued lines.
     """
 
     def __init__(self, service: str, directory: Path | None, descriptor: int = 1) -> None:
@@ -63,7 +63,7 @@ class Sink:
             self._start()
 
     def flush(self, seconds: float) -> bool:
-        """Wait until the queue is empty and written, at most `seconds`; says whether it is."""
+        """Wait until the queue is empty and written, at most `seconds`; returns whether it is."""
         deadline = time.monotonic() + seconds
         while self._lines or self._accepted != self._written:
             if self._thread is None or time.monotonic() > deadline:
@@ -73,13 +73,13 @@ class Sink:
         return True
 
     def move_descriptor(self) -> None:
-        """Write to a duplicate of the descriptor from now on: its number may become something else."""
+        """Write to a duplicate of the descriptor from now on: its number may be reused."""
         if self._directory is None:
             self.flush(1.0)
             self._descriptor = os.dup(self._descriptor)
 
     def close(self, seconds: float = 2.0) -> None:
-        """Write what is waiting, at most `seconds`, and take nothing more."""
+        """Write the queued lines, for at most `seconds`, and accept no more."""
         self._closed = True
         thread = self._thread
         if thread is not None:
@@ -101,7 +101,7 @@ class Sink:
                 if self._file:
                     self._file.close()
                 return
-            # Polled: to wake the thread for every line would cost the caller more than writing the line.
+            # Polls: waking the thread for every line would cost the caller more than writing the line.
             self._wake.wait(0 if self._closed else PAUSE_SECONDS)
             self._wake.clear()
 
@@ -111,7 +111,7 @@ class Sink:
             yield self._lines.popleft()
 
     def _write(self, piece: bytes, count: int) -> None:
-        if self._torn and not self._file:  # a file says itself, when it is opened again, how it ends
+        if self._torn and not self._file:  # a file ends its last line itself when it is opened again
             piece = b"\n" + piece
         written = self._write_what_fits(piece)
         if written and self._file and self._file.is_deleted:  # in the very moment of the write
@@ -126,7 +126,7 @@ class Sink:
         self._written += count
 
     def _write_what_fits(self, piece: bytes) -> int:
-        """Write until it is done or fails; gives how many bytes were written."""
+        """Write until done or failed; returns the number of bytes written."""
         written = 0
         with suppress(OSError):
             descriptor = self._file.descriptor(len(piece)) if self._file else self._descriptor
@@ -155,7 +155,7 @@ class Sink:
 
 
 def _pieces(lines: Iterable[bytes], limit: int) -> Iterator[tuple[bytes, int]]:
-    """Join whole lines up to `limit` bytes; gives each piece with its number of lines."""
+    """Join whole lines up to `limit` bytes; yields each piece with its number of lines."""
     waiting: list[bytes] = []
     size = 0
     for line in lines:

@@ -1,8 +1,8 @@
-"""Every Prometheus metric of Umbra, declared once, right under several processes, on a port of its own.
+"""Every Prometheus metric of Umbra, declared once, summed over processes, on a port of its own.
 
 The one door to prometheus-client. A process makes its metrics once, after any fork: `serving(directory)` in
 an API process, `shadowing(directory)` in a process of the worker. Their parent calls `prepare_directory`
-before it starts them, `serve` to show them all, and `worker_exited` when one of them is gone.
+before it starts them, `serve` to expose them all, and `worker_exited` when one of them has ended.
 """
 
 from monitoring.metrics.buckets import DURATION_SECONDS, PRICE_DOLLARS

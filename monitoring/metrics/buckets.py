@@ -50,4 +50,4 @@ PRICE_DOLLARS = geometric(10_000, 2_000_000, per_decade=8)
 
 _DIFFERENCES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 DIFFERENCE_RATIO = (*(-edge for edge in reversed(_DIFFERENCES)), 0.0, *_DIFFERENCES)
-"""Symmetric about no difference, with an edge at every share that agreement is told for."""
+"""Symmetric about no difference, with an edge at every share that agreement is reported for."""

@@ -1,4 +1,4 @@
-"""Every metric there is, as people are told of it."""
+"""The catalogue of metrics: name, kind, labels and help of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monitoring.metrics.read import READINGS
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """A metric as people are told of it; `name` is as Prometheus stores it, without _bucket, _sum, _count."""
+    """A metric as documented; `name` is as Prometheus stores it, without _bucket, _sum, _count."""
 
     name: str
     kind: str
@@ -22,11 +22,11 @@ class Declaration:
 
 
 def declarations() -> list[Declaration]:
-    """Every metric there is, by name."""
+    """Return every metric, sorted by name."""
     registries = [CollectorRegistry(), CollectorRegistry()]
     owners = [ServingMetrics(registries[0]), ShadowMetrics(registries[1])]
-    held = [metric for owner in owners for metric in vars(owner).values()]
-    counted = [_declaration(metric.metric if isinstance(metric, Children) else metric) for metric in held]
+    metrics = [metric for owner in owners for metric in vars(owner).values()]
+    counted = [_declaration(metric.metric if isinstance(metric, Children) else metric) for metric in metrics]
     read = [Declaration(name, gauge.kind, gauge.labels, gauge.help) for name, gauge in READINGS.items()]
     by_name = {declaration.name: declaration for declaration in (*counted, *read)}
     return [by_name[name] for name in sorted(by_name)]
@@ -39,5 +39,5 @@ def _declaration(metric: Counter | Gauge | Histogram) -> Declaration:
 
 
 def names() -> Iterator[str]:
-    """Every metric's name."""
+    """Yield the name of every metric."""
     return (declaration.name for declaration in declarations())

@@ -1,7 +1,7 @@
-"""The declarations: one per metric, with its unit in the name, its labels bounded, its edges chosen for it.
+"""The declarations: one per metric, with its unit in the name, bounded labels and its own buckets.
 
-What an API process counts stands in ServingMetrics, what a process of the worker counts in ShadowMetrics.
-What is read only when somebody asks (sizes, ages, lags) stands in monitoring.metrics.read.
+ServingMetrics has the metrics of an API process, ShadowMetrics those of a process of the worker. Readings
+(sizes, ages, lags), computed at each scrape, are declared in monitoring.metrics.read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Child = TypeVar("Child", Counter, Gauge, Histogram)
 
 
 class Children(dict[tuple[str, ...], Child], Generic[Child]):
-    """One metric's children by their label values, each looked up in the library only once."""
+    """The children of one metric by their label values; asks the library for each only once."""
 
     def __init__(self, metric: Child) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ def observe_all(histogram: Histogram, amounts: Sequence[float]) -> None:
 
 
 class _PredictionMetrics:
-    """What live and candidates share, so that their distributions can be laid over each other."""
+    """Metrics of both roles, so that distributions of live and candidates can be compared."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.predictions = Children(
@@ -99,7 +99,7 @@ class _PredictionMetrics:
 
 
 class ServingMetrics(_PredictionMetrics):
-    """What an API process counts."""
+    """The metrics of an API process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
@@ -176,7 +176,7 @@ class ServingMetrics(_PredictionMetrics):
 
 
 class ShadowMetrics(_PredictionMetrics):
-    """What a process of the worker counts: ingest, one candidate, or the supervisor over them."""
+    """The metrics of a process of the worker: ingest, one candidate, or the supervisor."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)

@@ -1,4 +1,4 @@
-"""Serves /metrics on a port of its own: the sum over all processes, and readings computed when asked for."""
+"""Serve /metrics on a port of its own: the sum over all processes, and readings computed at each scrape."""
 
 from __future__ import annotations
 
@@ -28,21 +28,22 @@ _log = logging.getLogger(__name__)
 
 
 class UndeclaredReading(LookupError):
-    """A reading gave a metric that READINGS does not declare."""
+    """A reading returned a metric that READINGS does not declare."""
 
 
 class Reading(Protocol):
-    """Computes metrics when asked for.
+    """Computes metrics at each scrape.
 
     Returns, per declared name, one number, or numbers by label value (a tuple for several labels).
     """
 
-    def __call__(self) -> Mapping[str, float | Mapping[Any, float]]: ...
+    def __call__(self) -> Mapping[str, float | Mapping[Any, float]]:
+        """Compute the metrics."""
 
 
 @dataclass(frozen=True, slots=True)
 class MetricsServer:
-    """A running /metrics; `port` is the one it really has."""
+    """A running /metrics; `port` is the one it is bound to."""
 
     server: WSGIServer
     port: int
@@ -52,8 +53,8 @@ class MetricsServer:
         self.server.shutdown()
         self.server.server_close()
 
-    def forget(self) -> None:
-        """In a process forked from the one that serves: do not hold the port beside it."""
+    def close_inherited_socket(self) -> None:
+        """Release the port in a process forked from the one that serves."""
         self.server.socket.close()
 
 
@@ -68,13 +69,16 @@ def serve(
 ) -> MetricsServer:
     """Serve the sum of `directory`, the `registries` of this process and the `readings`; raises OSError.
 
-    Answers in a daemon thread, so that it is never in the way of the process that calls this.
+    Answers in a daemon thread, so that it never holds up the caller's process.
     """
     registry = CollectorRegistry()
-    collectors: list[Collector] = [_Readings(readings)]
+    collectors: list[Collector] = [_ReadingsCollector(readings)]
     if directory is not None:
-        collectors.append(_Files(directory))
-    for collector in (*collectors, *(_Of(other) for other in registries)):
+        collectors.append(_FilesCollector(directory))
+    for collector in (
+        *collectors,
+        *(_RegistryCollector(registry_of_process) for registry_of_process in registries),
+    ):
         registry.register(collector)
     server = _SERVERS[family]((host, port), _SilentHandler)
     server.set_app(_application(registry))
@@ -84,7 +88,7 @@ def serve(
 
 class _Server(ThreadingWSGIServer):
     def server_bind(self) -> None:
-        """Bind it, without asking a name server who we are."""
+        """Bind the socket, without a look-up of our name."""
         if self.address_family == socket.AF_INET6:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # `::` is IPv4, too
         TCPServer.server_bind(self)
@@ -103,7 +107,7 @@ class _SilentHandler(WSGIRequestHandler):
     timeout = 10
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """A scrape is no event."""
+        """Write nothing: a scrape is no event."""
 
 
 def _application(registry: CollectorRegistry) -> Any:
@@ -124,8 +128,8 @@ def _plain(start_response: Any, status: HTTPStatus, text: str) -> Iterable[bytes
     return [text.encode()]
 
 
-class _Of(Collector):
-    """Another registry, whole. (`describe` keeps it from being collected when it is registered.)"""
+class _RegistryCollector(Collector):
+    """Collects another registry. (`describe` prevents a collection when it is registered.)"""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
@@ -137,8 +141,8 @@ class _Of(Collector):
         yield from self._registry.collect()
 
 
-class _Files(Collector):
-    """The sum over the files of all processes; a broken file is said, not raised."""
+class _FilesCollector(Collector):
+    """Collects the sum over the files of all processes; reports a broken file instead of raising."""
 
     def __init__(self, directory: Path) -> None:
         self._files = MultiProcessCollector(None, str(directory))  # type: ignore[no-untyped-call]
@@ -148,7 +152,7 @@ class _Files(Collector):
 
     def collect(self) -> Iterator[Metric]:
         try:
-            with ended.reading_or_moving:
+            with ended.files_lock:
                 families = list(self._files.collect())  # type: ignore[no-untyped-call]
         except (OSError, RuntimeError, ValueError, KeyError, IndexError, struct.error) as fault:
             logs.event(_log, "metrics_unreadable", level=logging.WARNING, error=fault)
@@ -158,7 +162,7 @@ class _Files(Collector):
         yield _family("umbra_metrics_files_readable", 1)
 
 
-class _Readings(Collector):
+class _ReadingsCollector(Collector):
     def __init__(self, readings: Sequence[Reading]) -> None:
         self._readings = readings
 
@@ -181,9 +185,9 @@ def _read(reading: Reading) -> list[Metric]:
 def _family(name: str, value: float | Mapping[Any, float]) -> Metric:
     if name not in READINGS:
         raise UndeclaredReading(f"{name} is not declared in monitoring.metrics.READINGS")
-    declared = READINGS[name]
-    kind = GaugeMetricFamily if declared.kind == "gauge" else CounterMetricFamily
-    family = kind(name, declared.help, labels=declared.labels)
+    declaration = READINGS[name]
+    kind = GaugeMetricFamily if declaration.kind == "gauge" else CounterMetricFamily
+    family = kind(name, declaration.help, labels=declaration.labels)
     by_labels = value if isinstance(value, Mapping) else {(): value}
     for labels, number in by_labels.items():
         family.add_metric(labels if isinstance(labels, tuple) else (str(labels),), float(number))

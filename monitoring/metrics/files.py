@@ -1,8 +1,8 @@
 """The files through which processes share their metrics: memory-mapped, and therefore allocated before use.
 
 A mapped page that the file system cannot back kills the process that touches it. So every file gets its full
-size from the file system first and never grows, and a process that cannot have its files counts in memory
-instead: its metrics are missing from the sum, its answers are not.
+size from the file system first and never grows. A process that cannot have its files counts in memory
+instead: its metrics are missing from the sum, its answers go on.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ Declared = TypeVar("Declared", ServingMetrics, ShadowMetrics)
 
 
 def prepare_directory(path: Path, living: Collection[int] = ()) -> bool:
-    """Make the directory, for this user alone, and wipe what an earlier run left.
+    """Make the directory, for this user alone, and remove the files of an earlier run.
 
-    If processes of that run are still `living`, its counts go on instead: those of the others are added up.
-    Returns False, with a line logged, if that cannot be: not even if somebody else made it first.
+    If processes of that run are still `living`, keep its counts instead, and add up those of ended ones.
+    Returns False, with a line logged, if that fails, or if the directory belongs to another user.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,49 +59,49 @@ def prepare_directory(path: Path, living: Collection[int] = ()) -> bool:
         _allocate(path / "probe", 4096)
         (path / "probe").unlink()
     except OSError as fault:
-        _say_off(path, fault)
+        _log_metrics_off(path, fault)
         return False
     return True
 
 
 def remove_directory(path: Path) -> None:
-    """Give the memory back when the last process is gone; what is not ours stays."""
+    """Free the memory when the last process has ended; leaves foreign files alone."""
     with suppress(OSError):
         _wipe(path)
         path.rmdir()
 
 
 def owners(path: Path) -> set[int]:
-    """The processes that have files there, whether they live or not."""
+    """Return the ids of processes that have files there, alive or not."""
     pids = (file.stem.rpartition("_")[2] for file in path.glob("*_*.db"))
     return {int(pid) for pid in pids if pid.isdecimal()}
 
 
 def worker_exited(path: Path, pid: int) -> None:
-    """Forget the gauges of a process that is gone, and add what it counted to what others before it did."""
+    """Remove the gauges of an ended process, and add its counts to those of other ended ones."""
     for file in path.glob(f"*_{pid}.db"):
-        with suppress(OSError, RuntimeError, struct.error):  # damaged or no room: it stays as it is
+        with suppress(OSError, RuntimeError, struct.error):  # damaged or no room: leave the file as it is
             if file.name.startswith("gauge_live"):
                 file.unlink(missing_ok=True)
             else:
-                ended.take_over(file)
+                ended.merge(file)
     for file in path.glob(f"*_{pid}.new"):
         with suppress(OSError):
             file.unlink()
 
 
 def serving(directory: Path | None, registry: CollectorRegistry | None = None) -> ServingMetrics:
-    """The metrics of this API process, shared through `directory`, or in memory only when that cannot be."""
+    """Make the metrics of this API process, shared through `directory`, or in memory when that fails."""
     return _declare(ServingMetrics, directory, registry)
 
 
 def shadowing(directory: Path | None, registry: CollectorRegistry | None = None) -> ShadowMetrics:
-    """The metrics of this process of the worker, shared like those of `serving`."""
+    """Make the metrics of this process of the worker, shared like those of `serving`."""
     return _declare(ShadowMetrics, directory, registry)
 
 
 class SharedValues:
-    """Makes the library's values: in this process's files while these have room, else in memory.
+    """A factory of the library's values: in this process's files while these have room, else in memory.
 
     Takes the place of `prometheus_client.values.ValueClass`, which the library documents as replaceable.
     """
@@ -109,7 +109,7 @@ class SharedValues:
     _multiprocess = True
 
     def __init__(self, directory: Path) -> None:
-        """Allocate every file in full; raises OSError, leaving none behind."""
+        """Allocate every file in full; raises OSError and then leaves no file."""
         paths = {prefix: directory / f"{prefix}_{os.getpid()}.db" for prefix in FILE_BYTES}
         _allocate_all(paths)
         self._free = {prefix: FILE_BYTES[prefix] - _used(path) for prefix, path in paths.items()}
@@ -127,7 +127,7 @@ class SharedValues:
         multiprocess_mode: str = "",
         **more: Any,
     ) -> Any:
-        """Called by the library for every value; the names of the arguments are its own."""
+        """Make a value; the library calls this, and names the arguments."""
         file = f"{typ}_{multiprocess_mode}" if typ == "gauge" else typ
         key = mmap_key(metric_name, name, labelnames, labelvalues, help_text)
         size = 32 + len(key.encode())
@@ -147,9 +147,9 @@ class SharedValues:
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Raise PermissionError unless only this user can put anything there: nobody's link is followed."""
-    facts = path.lstat()
-    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid not in (0, os.geteuid()):
+    """Raise PermissionError unless only this user can create files there; follows no link."""
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (0, os.geteuid()):
         raise PermissionError(f"{path}: expected a directory of this user's own, not a link")
 
 
@@ -171,26 +171,26 @@ class _SharedValue:
         self._value, self._timestamp = file.read_value(key)
 
     def inc(self, amount: float) -> None:
-        """Add."""
+        """Add an amount."""
         with self._lock:
             self._value += amount
             self._file.write_value(self._key, self._value, 0.0)
 
     def set(self, value: float, timestamp: float | None = None) -> None:
-        """Replace."""
+        """Replace the value."""
         with self._lock:
             self._value = value
             self._file.write_value(self._key, value, timestamp or 0.0)
 
     def get(self) -> float:
-        """What this process has counted."""
+        """Return the value of this process."""
         return float(self._value)
 
     def set_exemplar(self, _: Any) -> None:
-        """Exemplars are not shared between processes."""
+        """Ignore exemplars: processes do not share them."""
 
     def get_exemplar(self) -> None:
-        """None: see `set_exemplar`."""
+        """Return None: see `set_exemplar`."""
 
 
 def _declare(kind: type[Declared], directory: Path | None, registry: CollectorRegistry | None) -> Declared:
@@ -206,7 +206,7 @@ def _value_class(directory: Path | None) -> Any:
     try:
         return SharedValues(directory)
     except OSError as fault:
-        _say_off(directory, fault)
+        _log_metrics_off(directory, fault)
         return values.MutexValue
 
 
@@ -221,14 +221,14 @@ def _allocate_all(paths: Mapping[str, Path]) -> None:
 
 
 def _used(path: Path) -> int:
-    """Bytes taken: a process that is given the id of a dead one goes on in that one's files."""
+    """Return the bytes in use: a process with the id of a dead one continues in its files."""
     with path.open("rb") as file:
         (used,) = struct.unpack("i", file.read(4))
     return max(8, int(used))
 
 
 def _allocate(path: Path, size: int) -> None:
-    """Under another name first: a reader must never meet a file that is still empty."""
+    """Allocate under another name first: a reader must never find an empty file."""
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
     new = path
     if not path.exists():
@@ -246,5 +246,5 @@ def _allocate(path: Path, size: int) -> None:
     new.rename(path)
 
 
-def _say_off(directory: Path, fault: OSError) -> None:
+def _log_metrics_off(directory: Path, fault: OSError) -> None:
     logs.event(_log, "metrics_off", level=logging.WARNING, error=fault, directory=str(directory))

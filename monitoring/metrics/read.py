@@ -1,4 +1,4 @@
-"""The metrics that are computed when somebody asks: sizes, ages, lags, ledgers, and later the evidence."""
+"""The readings, metrics computed at each scrape: sizes, ages, lags, ledgers and evidence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class ReadingDeclaration:
-    """A metric that is computed when it is asked for; `labels` names the label of each value."""
+    """A metric that is computed at each scrape; `labels` names the label of each value."""
 
     kind: Literal["gauge", "counter"]
     help: str
@@ -58,7 +58,7 @@ EVIDENCE = {
         "gauge", "Share of the candidate's mature houses whose sale price is known.", ("candidate",)
     ),
 }
-"""What only outcomes can tell; shown without a value until they are there."""
+"""Readings that need outcomes; without a value until there are some."""
 
 READINGS = {
     "umbra_journal_bytes": ReadingDeclaration("gauge", "Bytes of journal on disk."),

@@ -1,7 +1,7 @@
 """Comparison: how far two models that answered the same houses agree, no outcome needed.
 
-g = ln(candidate / live). Agreement describes and never says who is right: two good models disagree a lot
-(docs/statistics.md, "Without outcomes"). The one thing that it proves is the certificate.
+g = ln(candidate / live). Agreement describes and never shows who is right: two good models disagree a lot
+(docs/statistics.md, "Without outcomes"). It proves only the certificate.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Agreement:
 
 
 def agreement(sums: Sums) -> Agreement:
-    """The measures of agreement of 3.6, from sums: exact, whatever the number of houses."""
+    """Compute the measures of agreement from sums: exact, whatever the number of houses."""
     n = int(sums.pairs)
     spread = _Spread.of(sums)
     return Agreement(
@@ -108,7 +108,7 @@ class _Spread:
         return cls(x, y, _variance(sums.x2 / n, x), _variance(sums.y2 / n, y), sums.xy / n - x * y)
 
     def slope(self) -> float | None:
-        """Of g on (ln live + ln candidate) / 2, least squares: 0 unless the bias depends on the price.
+        """Regress g on (ln live + ln candidate) / 2, least squares: 0 unless the bias depends on the price.
 
         cov(y - x, (x + y) / 2) / var((x + y) / 2), Bland & Altman's plot. Positive: the candidate's
         answers vary more; that alone does not say which of the two is right.
@@ -116,19 +116,19 @@ class _Spread:
         return _ratio(2 * (self.yy - self.xx), self.xx + self.yy + 2 * self.xy)
 
     def concordance(self) -> float | None:
-        """2 s_xy / (s_x^2 + s_y^2 + (mean x - mean y)^2): 1 only if all answers are equal.
+        """Compute 2 s_xy / (s_x^2 + s_y^2 + (mean x - mean y)^2): 1 only if all answers are equal.
 
-        Lin, Biometrics 1989.         Depends on how much the houses vary: do not compare it between segments.
+        Lin, Biometrics 1989. Depends on how much the houses vary: do not compare it between segments.
         """
         return _ratio(2 * self.xy, self.xx + self.yy + (self.x - self.y) ** 2)
 
     def pearson(self) -> float | None:
-        """s_xy / (s_x s_y), of logarithms: 1 also if one model is always the same share above the other."""
+        """Compute s_xy / (s_x s_y) of logarithms: 1 also if one model is a constant multiple of the other."""
         return _ratio(self.xy, math.sqrt(self.xx * self.yy))
 
 
 def _variance(mean_square: float, mean: float) -> float:
-    """0 where what is left is no more than rounding."""
+    """Subtract the squared mean; return 0 where the difference is mere rounding."""
     variance = mean_square - mean * mean
     return variance if variance > 1e-12 * mean_square else 0.0
 
@@ -138,9 +138,9 @@ def _ratio(numerator: float, denominator: float) -> float | None:
 
 
 def spearman(live: NDArray[np.float64], candidate: NDArray[np.float64]) -> float | None:
-    """Correlation of ranks (ties share their mean rank) of arrays of shape (n,): do they sort houses alike?
+    """Correlate ranks (ties share their mean rank) of arrays of shape (n,): do they sort houses alike?
 
-    Spearman 1904. Not a sum: take a sample of at most 10^6 pairs. None if either says one price only.
+    Spearman 1904. Not a sum: take a sample of at most 10^6 pairs. None if either has one price only.
 
     >>> round(spearman(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.0, 2.0, 4.0])), 6)
     0.8
@@ -159,12 +159,12 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def gap_bin(gap: float) -> int:
-    """The bin of |g|: floor(ln(max(|g|, 1e-6)) / ln 1.02)."""
+    """Return the bin of |g|: floor(ln(max(|g|, 1e-6)) / ln 1.02)."""
     return math.floor(math.log(max(abs(gap), SMALLEST_GAP)) / math.log(BIN_RATIO))
 
 
 def gap_quantile(bins: Mapping[int, int], share: float) -> float | None:
-    """A quantile of |g| from houses by `gap_bin`, within 1 %; 0 below 1e-6. None: no houses.
+    """Return a quantile of |g| from houses by `gap_bin`, within 1 %; 0 below 1e-6. None: no houses.
 
     >>> round(gap_quantile({gap_bin(0.0): 1, gap_bin(0.05): 2, gap_bin(1.5): 1}, 0.5), 4)
     0.0498
@@ -176,7 +176,7 @@ def gap_quantile(bins: Mapping[int, int], share: float) -> float | None:
 
 
 def quantile_of_bins(bins: Mapping[int, int], share: float) -> int | None:
-    """The lowest bin up to which at least `share` of all houses are: the inverse of their distribution."""
+    """Return the lowest bin up to which at least `share` of all houses are (inverse distribution)."""
     order = sorted(edge for edge, houses in bins.items() if houses > 0)
     houses = np.cumsum([bins[edge] for edge in order])
     if not order:
@@ -186,7 +186,7 @@ def quantile_of_bins(bins: Mapping[int, int], share: float) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Whether the candidate is proved no worse than `margin` without one outcome, by both keys.
+    """Proof, without one outcome, that the candidate is no worse than `margin`, by both keys.
 
     `mean_gap`: mean m; `ln_e`, `lower`: the two keys on margin - m.
     """
@@ -198,12 +198,11 @@ class Certificate:
 
 
 def certificate(days: Sequence[Sums], margin: float, alpha: float, k_star: int = K_STAR) -> Certificate:
-    """What agreement proves: |d| <= min(|g|, cap) = m (triangle inequality): a mean m below the margin does.
+    """Prove by agreement: |d| <= min(|g|, cap) = m (triangle inequality), so a mean m below the margin does.
 
     `days`: the sums of each day, under terms of that margin. Same keys, sources and limits as
-    `monitoring.statistics.sequential`; how many days it takes at least is the policy's to say. Right for
-    refactored models; models of two kinds are too far apart (measured: a mean m of 0.053 for a margin of
-    0.003).
+    `monitoring.statistics.sequential`; the policy sets the least number of days. Suits refactored
+    models; models of two kinds are too far apart (measured: a mean m of 0.053 for a margin of 0.003).
     """
     sums = total(days)
     capital = ln_e(sums.certificate)

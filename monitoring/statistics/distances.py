@@ -1,4 +1,4 @@
-"""Distances between two distributions that were counted into the same bins: a reference and a window.
+"""Distances between two distributions over the same bins: a reference and a window.
 
 All take arrays of counts, bins last: shape (..., bins) for each, and return shape (...). Bins that are empty
 in both are not bins. Method: docs/statistics.md, "Drift"; error rates: "Windows without drift" there.
@@ -14,11 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 Numbers: TypeAlias = NDArray[np.float64]
 
 FALSE_ALARMS = 0.01
-"""q: how often any of all fields may be over its floor by chance."""
+"""q: the share of windows in which any field may exceed its floor by chance."""
 
 
 def psi(reference: ArrayLike, window: ArrayLike) -> Numbers:
-    """Population stability index: sum (q - p) ln(q / p), shares smoothed by Jeffreys' +0.5 a bin.
+    """Compute the population stability index: sum (q - p) ln(q / p), shares smoothed by Jeffreys' +0.5 a bin.
 
     0: alike. Grows as windows get smaller, without any drift: (1/N + 1/M) chi2 with B - 1 degrees of freedom
     (Yurdakul & Naranjo, J. Risk Model Validation; Potgieter et al., arXiv 2307.11878). Hence `psi_floor`. 0.1
@@ -32,7 +32,7 @@ def psi(reference: ArrayLike, window: ArrayLike) -> Numbers:
 
 
 def psi_floor(reference: ArrayLike, window: ArrayLike, fields: int) -> Numbers:
-    """What the PSI of any of so many fields exceeds by chance in 1 % of windows.
+    """Return the level that the PSI of any of so many fields exceeds by chance in 1 % of windows.
 
     (1/N + 1/M) chi2.ppf(1 - q/F, B - 1): N, M houses in B bins, q = 0.01, F fields; source as `psi`.
     Measured with 20 bins: beyond the 95 % point of the null law are 4.4 to 5.0 % of windows of 500 houses or
@@ -41,7 +41,7 @@ def psi_floor(reference: ArrayLike, window: ArrayLike, fields: int) -> Numbers:
     >>> round(float(psi_floor([125] * 20, [25] * 20, fields=79)), 4)  # N = 2,500, M = 500
     0.1202
     """
-    # Only now: it would be a sixth of what the API imports, which never calls this and has to be back soon.
+    # Imported here: a sixth of all import time of the API, which never calls this and has to start fast.
     from scipy.special import chdtri  # type: ignore[import-untyped, unused-ignore] # noqa: PLC0415
 
     r, w = _counted(reference, window)
@@ -52,7 +52,7 @@ def psi_floor(reference: ArrayLike, window: ArrayLike, fields: int) -> Numbers:
 
 
 def js_distance(reference: ArrayLike, window: ArrayLike) -> Numbers:
-    """Jensen-Shannon distance: the root of the divergence to base 2, of shares smoothed as in `psi`. 0 to 1.
+    """Compute the Jensen-Shannon distance, 0 to 1: the root of the divergence to base 2, smoothed as `psi`.
 
     Lin, IEEE Trans. Inf. Theory 1991; Endres & Schindelin 2003. 0.1 is a common alarm; like the PSI it
     grows in small windows, and it has no floor of its own: it describes.
@@ -67,7 +67,7 @@ def js_distance(reference: ArrayLike, window: ArrayLike) -> Numbers:
 
 
 def ks(reference: ArrayLike, window: ArrayLike) -> Numbers:
-    """Kolmogorov-Smirnov: the largest difference of the distribution functions, at the edges of ordered bins.
+    """Compute Kolmogorov-Smirnov: the largest difference of the distribution functions at edges of bins.
 
     A lower limit of that of the values, close to it with 100 bins. No p-value on purpose: beyond some 1,000
     houses it calls a shift of 0.02 standard deviations significant. NaN if either has no house.
@@ -79,7 +79,7 @@ def ks(reference: ArrayLike, window: ArrayLike) -> Numbers:
 
 
 def w1(reference: ArrayLike, window: ArrayLike, points: ArrayLike) -> Numbers:
-    """Wasserstein-1: how far the values moved on average, in their unit; `points` (bins + 1,) bound the bins.
+    """Compute Wasserstein-1: the mean move of values, in their unit; `points` (bins + 1,) bound the bins.
 
     The area between the distribution functions, taken as straight within a bin. What is beyond the outermost
     points counts as there: a lower limit when values leave the range of the reference. NaN as `ks`.
@@ -101,7 +101,7 @@ def _counted(reference: ArrayLike, window: ArrayLike) -> tuple[Numbers, Numbers]
 
 
 def _smoothed(reference: ArrayLike, window: ArrayLike) -> tuple[Numbers, Numbers, NDArray[np.bool_]]:
-    """Shares (r + 0.5) / (N + 0.5 B) of both, and which bins are any."""
+    """Return shares (r + 0.5) / (N + 0.5 B) of both, and which bins are occupied."""
     r, w = _counted(reference, window)
     occupied = (r + w) > 0
     half = occupied.sum(axis=-1, keepdims=True) / 2
@@ -111,7 +111,7 @@ def _smoothed(reference: ArrayLike, window: ArrayLike) -> tuple[Numbers, Numbers
 
 
 def _difference(reference: ArrayLike, window: ArrayLike) -> Numbers:
-    """Of the distribution functions at the upper edge of each bin."""
+    """Subtract the distribution functions at the upper edge of each bin."""
     r, w = (np.cumsum(counts, axis=-1) for counts in _counted(reference, window))
     with np.errstate(invalid="ignore"):
         return np.asarray(w / w[..., -1:] - r / r[..., -1:])

@@ -1,7 +1,7 @@
-"""Drift: whether the houses of a window are still like those a model was made from.
+"""Drift: whether the houses of a window are still like the training data of a model.
 
-From counts only: the reference is a field of an artifact's profile, the window the counts by bin label of
-some days added up. Alert = effect and a floor that knows the sample size and persistence. Method, limits and
+From counts only: the reference is a field of an artifact's profile, the window the sum of counts by bin label
+over some days. An alert needs an effect, a floor for the sample size, and persistence. Method, limits and
 sources: docs/statistics.md, "Drift"; error rates: "Windows without drift" there.
 
 Bin labels of a window: for a numeric field "0" to "k", the bins of the profile's `fine_edges`, "missing" and
@@ -21,7 +21,7 @@ import numpy as np
 from monitoring.statistics import distances
 
 MINIMUM_HOUSES = 500
-"""Below this a window says nothing: `state` is None."""
+"""The least houses of a window; with fewer `state` is None."""
 NONE, YELLOW, RED = 0, 1, 2
 YELLOW_PSI, RED_PSI = 0.10, 0.25
 """Conventions of credit scoring, not science."""
@@ -31,7 +31,7 @@ WINDOWS, WINDOWS_TO_ALERT = 3, 2
 RED_SHARE_OF_FIELDS = 0.20
 IMPORTANT_FIELDS = 5
 _OUTSIDE = ("below", "above")
-_UNPLACED = ("missing", "nonfinite")
+_NO_NUMBER = ("missing", "nonfinite")
 _MISSING = {"numeric": "missing", "categorical": "__missing__"}
 _UNSEEN = "__unseen__"
 
@@ -55,7 +55,7 @@ class UnfitReference(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class FieldDrift:
-    """How a field moved. Shares of 1; `js` 0 to 1; `w1_sd` in standard deviations of the reference.
+    """The drift of a field. Shares of 1; `js` 0 to 1; `w1_sd` in standard deviations of the reference.
 
     None: not defined for a categorical field or a window without houses; `state`: fewer than 500 houses.
     `missing_change` is positive when more is missing than in the reference.
@@ -83,7 +83,7 @@ class Bins:
     window: tuple[int, ...]
 
     def shares(self, label: str) -> tuple[float, float]:
-        """The share of a bin in the reference and in the window; 0 if there is none of that label."""
+        """Return the share of a bin in the reference and in the window; 0 if no bin has that label."""
         if label not in self.labels:
             return 0.0, 0.0
         position = self.labels.index(label)
@@ -93,7 +93,7 @@ class Bins:
 
 
 def field_drift(reference: Mapping[str, Any], counts: Mapping[str, int], fields: int) -> FieldDrift:
-    """How a field moved from its reference to a window; `fields`: how many are watched (F of the floor).
+    """Measure the drift of a field from its reference to a window; `fields`: the number watched (F).
 
     Raises UnknownBin, UnfitReference.
     """
@@ -105,7 +105,7 @@ def field_drift(reference: Mapping[str, Any], counts: Mapping[str, int], fields:
     floor = float(distances.psi_floor(merged.reference, merged.window, fields))
     before, missing = merged.shares(_MISSING[reference["kind"]])
     _, unseen = merged.shares(_UNSEEN) if reference["kind"] == "categorical" else (0.0, 0.0)
-    ks, w1_sd = _moved(reference, counts)
+    ks, w1_sd = _ks_and_w1(reference, counts)
     return FieldDrift(
         houses=houses,
         psi=psi,
@@ -122,7 +122,7 @@ def field_drift(reference: Mapping[str, Any], counts: Mapping[str, int], fields:
 
 
 def state(psi: float, floor: float, unseen: float = 0.0, missing_change: float = 0.0) -> int:
-    """RED, YELLOW or NONE in one window: an effect that is large and more than chance.
+    """Classify one window as RED, YELLOW or NONE: an effect has to be large and more than chance.
 
     Red: PSI > max(0.25, floor), more than 5 % unseen or 10 percentage points more missing. Yellow:
     PSI > max(0.10, floor). Simulated without drift, 79 fields: any alarm in less than 2 % of windows.
@@ -137,7 +137,7 @@ def state(psi: float, floor: float, unseen: float = 0.0, missing_change: float =
 
 
 def is_undecided(psi: float, floor: float) -> bool:
-    """Whether an effect that would count is no more than chance reaches: there are too few houses to tell.
+    """Return whether a large effect is within the reach of chance: there are too few houses to decide.
 
     >>> is_undecided(psi=0.237, floor=0.46), is_undecided(psi=0.08, floor=0.46), is_undecided(0.3, 0.1)
     (True, False, False)
@@ -146,7 +146,7 @@ def is_undecided(psi: float, floor: float) -> bool:
 
 
 def persistent(states: Sequence[int | None]) -> int | None:
-    """What to alert: the state that 2 of the last 3 windows reached at least, oldest first; None: not known.
+    """Return the state to alert: what 2 of the last 3 windows (oldest first) reached; None: unknown.
 
     >>> persistent([2, 0, 2]), persistent([2, 2, 0, 1, 0]), persistent([2]), persistent([None, None])
     (2, 0, 0, None)
@@ -160,7 +160,7 @@ def persistent(states: Sequence[int | None]) -> int | None:
 def dataset_state(
     fields: Mapping[str, int | None], by_importance: Sequence[str], predictions: Sequence[int | None]
 ) -> int | None:
-    """The state of all fields and both models' predictions together; None: nothing is known.
+    """Combine the states of all fields and of both models' predictions; None: nothing is known.
 
     Red: 20 % of the fields, any of the five most important (`by_importance`, those first) or a prediction is
     red. Yellow: anything is yellow or red.
@@ -172,22 +172,22 @@ def dataset_state(
     important = [fields.get(name) for name in by_importance[:IMPORTANT_FIELDS]]
     if RED in [*important, *predictions] or (known and known.count(RED) >= RED_SHARE_OF_FIELDS * len(known)):
         return RED
-    everything = known + [state for state in predictions if state is not None]
-    return min(max(everything), YELLOW) if everything else None
+    states = known + [state for state in predictions if state is not None]
+    return min(max(states), YELLOW) if states else None
 
 
 def bins(reference: Mapping[str, Any], counts: Mapping[str, int]) -> Bins:
-    """The bins of the PSI: a categorical field's as counted, a numeric one's merged from the fine ones."""
+    """Make the bins of the PSI: of a categorical field as counted, of a numeric one merged from fine ones."""
     if reference["kind"] == "categorical":
         return _categorical(reference["counts"], counts)
     coarse = _coarse_of_fine(reference)
     window = [0] * len(reference["counts"])
-    for position, houses in zip(coarse, _placed(reference, counts), strict=True):
+    for position, houses in zip(coarse, _fine_counts(reference, counts), strict=True):
         window[position] += houses
     return Bins(
-        labels=(*_ranges(reference["edges"]), *_UNPLACED),
-        reference=(*reference["counts"], *(reference[label] for label in _UNPLACED)),
-        window=(*window, *(counts.get(label, 0) for label in _UNPLACED)),
+        labels=(*_ranges(reference["edges"]), *_NO_NUMBER),
+        reference=(*reference["counts"], *(reference[label] for label in _NO_NUMBER)),
+        window=(*window, *(counts.get(label, 0) for label in _NO_NUMBER)),
     )
 
 
@@ -198,10 +198,10 @@ def _categorical(reference: Mapping[str, int], counts: Mapping[str, int]) -> Bin
     )
 
 
-def _placed(reference: Mapping[str, Any], counts: Mapping[str, int]) -> list[int]:
-    """The houses of a window in each fine bin."""
+def _fine_counts(reference: Mapping[str, Any], counts: Mapping[str, int]) -> list[int]:
+    """Return the houses of a window in each fine bin."""
     labels = [str(position) for position in range(len(reference["fine_counts"]))]
-    _check(counts, [*labels, *_UNPLACED, *_OUTSIDE])
+    _check(counts, [*labels, *_NO_NUMBER, *_OUTSIDE])
     return [counts.get(label, 0) for label in labels]
 
 
@@ -212,25 +212,25 @@ def _check(counts: Mapping[str, int], expected: Collection[str]) -> None:
 
 
 def _coarse_of_fine(reference: Mapping[str, Any]) -> list[int]:
-    """The coarse bin of each fine one. Edges are told apart by value: equal quantiles are one edge."""
+    """Return the coarse bin of each fine one, by the values of edges: equal quantiles are one edge."""
     edges, fine = np.asarray(reference["edges"]), np.asarray(reference["fine_edges"])
-    strange = edges[~np.isin(edges, fine)]
-    if len(strange):
-        raise UnfitReference(float(strange[0]))
+    unknown_edges = edges[~np.isin(edges, fine)]
+    if len(unknown_edges):
+        raise UnfitReference(float(unknown_edges[0]))
     return [0, *np.searchsorted(edges, fine, side="right").tolist()]
 
 
 def _ranges(edges: Sequence[float]) -> list[str]:
-    """Bin i holds edges[i - 1] <= x < edges[i]; the outer ones are open."""
+    """Label the bins: bin i holds edges[i - 1] <= x < edges[i]; the outer ones are open."""
     inner = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
     return [f"below {edges[0]:g}", *inner, f"from {edges[-1]:g}"]
 
 
-def _moved(reference: Mapping[str, Any], counts: Mapping[str, int]) -> tuple[float | None, float | None]:
-    """KS and W1 / sd on the fine bins of a numeric field; None without a number on both sides."""
+def _ks_and_w1(reference: Mapping[str, Any], counts: Mapping[str, int]) -> tuple[float | None, float | None]:
+    """Return KS and W1 / sd on the fine bins of a numeric field; None without numbers on both sides."""
     if reference["kind"] == "categorical":
         return None, None
-    window = _placed(reference, counts)
+    window = _fine_counts(reference, counts)
     if not sum(window) or not sum(reference["fine_counts"]):
         return None, None
     points = [reference["min"], *reference["fine_edges"], reference["max"]]

@@ -1,8 +1,8 @@
-"""Sequential statistics: two keys that may be looked at after every house and every day.
+"""Sequential tests: two keys that stay valid after a look at every house and every day.
 
-Each holds at all looks together: the chance that a key ever turns without cause is at most alpha. Key A
-(houses) needs no law of the errors but their bound, and is fooled by houses of one day that err alike. Key B
-(days) allows for such days, and is asymptotic: rare disasters fool it. Hence both have to turn. Formulae,
+The chance that a key ever turns without cause is at most alpha, over all looks together. Key A (houses)
+assumes only a bound of the errors, and fails where houses of one day err alike. Key B (days) allows for such
+days, and is asymptotic: it fails on rare disasters. Hence both have to turn. Formulae,
 assumptions and sources: docs/statistics.md, "The two keys"; error rates: "Measured error rates" there, which
 `tests/monitoring/test_null_streams.py` measures again.
 """
@@ -24,7 +24,7 @@ _LONGEST_PLAN = 1_000_000
 
 
 def ln_e(bets: ArrayLike) -> float:
-    """Key A: the logarithm of the e-value, from the sum of ln(factor) of each bet, shape (bets,).
+    """Compute key A: the logarithm of the e-value, from the sum of ln(factor) of each bet, shape (bets,).
 
     ln E = logsumexp(sums) - ln(number of bets): the capital of a gambler who split one unit evenly over the
     bets. Waudby-Smith & Ramdas, JRSS-B 2024 (arXiv 2010.09686). Without cause it ever reaches 1/alpha with
@@ -40,14 +40,14 @@ def ln_e(bets: ArrayLike) -> float:
 
 
 def ln_e_many(bets: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`ln_e` of many at once: shape (..., bets) to (...)."""
+    """Compute `ln_e` of many at once: shape (..., bets) to (...)."""
     highest = bets.max(axis=-1)
     capital = np.exp(bets - highest[..., np.newaxis]).sum(axis=-1)
     return np.asarray(highest + np.log(capital) - math.log(bets.shape[-1]))
 
 
 def turned(value: float, alpha: float) -> bool:
-    """Whether key A has turned: ln E >= ln(1 / alpha).
+    """Return whether key A has turned: ln E >= ln(1 / alpha).
 
     A union of S alarms (harm in any of S segments) takes alpha / S: Bonferroni on e-values, valid under
     dependence. An intersection (every segment must pass) takes alpha each (Berger 1982).
@@ -59,10 +59,10 @@ def turned(value: float, alpha: float) -> bool:
 
 
 def lower_bound(block_sums: Sequence[float], alpha: float, k_star: int = K_STAR) -> float:
-    """Key B: a lower bound of the mean of the sums of days, at all times at once; it has turned when above 0.
+    """Compute key B: a lower bound of the mean of day sums, valid at all times; it has turned when above 0.
 
     mean - s * half_width. One-sided asymptotic confidence sequence: Waudby-Smith, Arbour, Sinha, Kennedy and
-    Ramdas, Annals of Statistics 2024 (arXiv 2103.06476). Limits: asymptotic, so it is not to be trusted below
+    Ramdas, Annals of Statistics 2024 (arXiv 2103.06476). Limits: asymptotic, so not to be trusted below
     28 days, nor about days worse than any yet seen. Minus infinity below two days. Days that are all alike
     have no spread: the bound is then their mean, and only key A guards against what was not seen.
 
@@ -80,12 +80,12 @@ def lower_bound(block_sums: Sequence[float], alpha: float, k_star: int = K_STAR)
 def lower_bounds(
     counts: ArrayLike, means: ArrayLike, deviations: ArrayLike, alpha: float, k_star: int = K_STAR
 ) -> NDArray[np.float64]:
-    """`lower_bound` of many at once, from numbers of days, means and standard deviations of day sums."""
+    """Compute `lower_bound` of many at once, from numbers, means and standard deviations of day sums."""
     return np.asarray(means) - np.asarray(deviations) * half_width(counts, 2 * alpha, 1.0, k_star)
 
 
 def interval(block_sums: Sequence[float], alpha: float, k_star: int = K_STAR) -> tuple[float, float]:
-    """The two-sided form, for display: bounds of the mean of the sums of days, at all times at once.
+    """Compute the two-sided form, for display: bounds of the mean of day sums, valid at all times.
 
     Source and limits as `lower_bound`. Never intersect it with earlier ones: a mean that moves would be lost.
 
@@ -102,7 +102,7 @@ def interval(block_sums: Sequence[float], alpha: float, k_star: int = K_STAR) ->
 
 
 def half_width(counts: ArrayLike, level: float, offset: float, k_star: int) -> NDArray[np.float64]:
-    """Half the width of a confidence sequence after so many days, in standard deviations of a day.
+    """Compute half the width of a confidence sequence after so many days, in standard deviations of a day.
 
     sqrt(2 (K r2 + 1) / (K^2 r2) ln(offset + sqrt(K r2 + 1) / level)) with
     r2 = (-2 ln level + ln(1 - 2 ln level)) / k_star. One-sided: level = 2 alpha, offset = 1; two-sided:
@@ -115,10 +115,10 @@ def half_width(counts: ArrayLike, level: float, offset: float, k_star: int) -> N
 
 
 def bernoulli_sums(plus: float, minus: float, zero: float, margin: float) -> Bets:
-    """The sums of key A for d in {-1, 0, 1} (cap 1): how often each came; proves a mean above -margin.
+    """Return the sums of key A for d in {-1, 0, 1} (cap 1), from their counts; proves a mean above -margin.
 
-    The stake of bet b is b / (1 - margin). For harm swap plus and minus and give the margin below 0: what is
-    proved then is a mean of -d above the limit. All guardrails that compare shares are of this kind; source
+    The stake of bet b is b / (1 - margin). For harm swap plus and minus and give the margin below 0: that
+    proves a mean of -d above the limit. All guardrails that compare shares are of this kind; source
     and limits as `ln_e`.
 
     >>> turned(ln_e(bernoulli_sums(plus=0, minus=1, zero=9_999, margin=0.001)), 0.05)  # 0.01 %
@@ -136,7 +136,7 @@ def bernoulli_sums(plus: float, minus: float, zero: float, margin: float) -> Bet
 
 
 def rows_needed(sd: float, effect: float, margin: float, alpha: float) -> tuple[float, float]:
-    """Houses until key A turns, in half and in nine of ten cases.
+    """Plan the houses until key A turns, in half and in nine of ten cases.
 
     2 sd^2 (ln(1/alpha) + 1 or 5) / (effect + margin)^2: a planning rule that fits simulated streams within
     25 % (docs/statistics.md, "Planning"). Infinity when the effect is no better than -margin. A plan, never a
@@ -152,7 +152,7 @@ def rows_needed(sd: float, effect: float, margin: float, alpha: float) -> tuple[
 
 
 def days_needed(block_sums: Sequence[float], alpha: float, k_star: int = K_STAR) -> float:
-    """Days in all until key B turns, if the days to come have the mean and spread of those seen.
+    """Plan the days in all until key B turns, if later days have the mean and spread of those seen.
 
     The smallest K with mean > s * half_width(K): in about half of cases it takes longer. Infinity when the
     mean is not above 0, or with fewer than two days. A plan, never a reason.

@@ -1,4 +1,4 @@
-"""Sums: everything a verdict and an agreement are made of, added up over the houses of a day.
+"""Sums over the houses of a day, from which verdict and agreement are computed.
 
 l = min(|ln(prediction / price)|, cap), d = l_live - l_candidate (positive: the candidate is better),
 g = ln(candidate / live), m = min(|g|, cap). All measures merge by addition, but `d_min` and `g_max`.
@@ -19,14 +19,14 @@ Column: TypeAlias = NDArray[np.float64]
 Bets: TypeAlias = tuple[float, ...]
 
 BETS: Bets = tuple(float(bet) for bet in np.geomspace(0.02, 0.95, 10))
-"""Shares of the largest bet that could be lost without ruin, from cautious to bold."""
+"""Shares of the largest bet that cannot ruin, from cautious to bold."""
 CENTRE_DOLLARS = 150_000.0
 _NOTHING: Bets = (0.0,) * len(BETS)
-_TENS = frozenset({"promote", "harm", "regret", "certificate", "worst_case"})
+_PER_BET = frozenset({"promote", "harm", "regret", "certificate", "worst_case"})
 
 
 class ImpossibleTerms(ValueError):
-    """Terms under which a factor could be negative: what is added up would prove nothing."""
+    """Terms under which a factor could be negative: the sums would prove nothing."""
 
     def __init__(self, cap: float, margin: float) -> None:
         super().__init__(
@@ -36,7 +36,7 @@ class ImpossibleTerms(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What d and the factors depend on: the cap of a loss and the margin delta, in log units."""
+    """The parameters of d and the factors: the cap of a loss and the margin delta, in log units."""
 
     cap: float
     margin: float
@@ -106,12 +106,12 @@ class Sums:
 
     @classmethod
     def columns(cls) -> tuple[str, ...]:
-        """The names of all measures, flat: a tuple becomes NAME_0 to NAME_9."""
+        """Return the flat names of all measures: a tuple becomes NAME_0 to NAME_9."""
         return tuple(flat for field in fields(cls) for flat in _flat_names(field.name))
 
     @classmethod
     def zero(cls) -> Self:
-        """The sums of no house."""
+        """Return the sums of no house."""
         return cls()
 
     @classmethod
@@ -120,7 +120,7 @@ class Sums:
         return cls(**{field.name: _read(field.name, flat) for field in fields(cls)})
 
     def flat(self) -> dict[str, float]:
-        """All measures by their flat names."""
+        """Return all measures by their flat names."""
         values_by_name: dict[str, float] = {}
         for field in fields(self):
             value = getattr(self, field.name)
@@ -129,7 +129,7 @@ class Sums:
         return values_by_name
 
     def __add__(self, other: Sums) -> Sums:
-        """The sums of both: of houses that are in one of them only."""
+        """Add the sums of disjoint sets of houses."""
         return Sums(
             **{
                 field.name: _merged(field.name, getattr(self, field.name), getattr(other, field.name))
@@ -139,21 +139,21 @@ class Sums:
 
 
 def total(addends: Sequence[Sums]) -> Sums:
-    """All of them added up."""
+    """Add up any number of sums."""
     return sum(addends, Sums.zero())
 
 
 def _flat_names(name: str) -> list[str]:
-    return [f"{name}_{bet}" for bet in range(len(BETS))] if name in _TENS else [name]
+    return [f"{name}_{bet}" for bet in range(len(BETS))] if name in _PER_BET else [name]
 
 
 def _read(name: str, flat: Mapping[str, float]) -> Any:
     values = tuple(float(flat[key]) for key in _flat_names(name))
-    return values if name in _TENS else values[0]
+    return values if name in _PER_BET else values[0]
 
 
 def _merged(name: str, left: Any, right: Any) -> Any:
-    if name in _TENS:
+    if name in _PER_BET:
         return tuple(a + b for a, b in zip(left, right, strict=True))
     if name == "d_min":
         return min(left, right)
@@ -171,7 +171,7 @@ def sums_of(
     budget_seconds: float = inf,
     price_range: tuple[float, float] = (0.0, inf),
 ) -> Sums:
-    """The sums of houses given as arrays of shape (n,), in dollars: the reference that SQL is held against.
+    """Compute the sums of houses from arrays of shape (n,), in dollars: the reference for the SQL.
 
     `candidate` NaN: it failed; `price` NaN: no outcome, or `withdrawn`. `latency_seconds` NaN: not measured.
     """
@@ -245,5 +245,5 @@ def _logs(stakes: Bets, gains: Column) -> Bets:
 
 
 def log_factors(stakes: Bets, gains: Column) -> Column:
-    """The sum of ln(1 + stake * gain) over the last axis, for each stake: shape (..., n) to (..., stakes)."""
+    """Sum ln(1 + stake * gain) over the last axis, for each stake: shape (..., n) to (..., stakes)."""
     return np.stack([np.log1p(stake * gains).sum(axis=-1) for stake in stakes], axis=-1)

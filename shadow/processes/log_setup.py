@@ -15,7 +15,7 @@ def configure_logs(service: str, settings: Settings) -> None:
         service,
         settings.log_level,
         settings.log_dir,
-        both=settings.log_stdout,
+        also_descriptor=settings.log_stdout,
         withhold=settings.withholds_texts,
         version=umbra_version(),
     )

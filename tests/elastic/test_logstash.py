@@ -165,7 +165,7 @@ def test_files_are_followed_from_their_beginning_and_the_position_survives_a_res
 def test_how_far_a_file_was_read_is_known_for_as_long_as_the_file_is_there() -> None:
     """It lies there for so long after its last line, and as long again empty."""
     known_seconds = float(only("file").options["sincedb_clean_after"]) * 24 * 3600
-    assert known_seconds > 2 * log_file.GONE_SECONDS
+    assert known_seconds > 2 * log_file.UNUSED_SECONDS
 
 
 def test_every_file_that_a_process_writes_is_read_also_when_it_was_rotated(tmp_path: Path) -> None:

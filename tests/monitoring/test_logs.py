@@ -289,7 +289,7 @@ def test_two_processes_on_one_pipe_never_mix_their_lines():
 def both(tmp_path):
     """A directory and a pipe that nobody reads, both of them for the same lines."""
     reader, writer = os.pipe()
-    logs.configure("umbra.api", "INFO", tmp_path / "logs", both=True, descriptor=writer)
+    logs.configure("umbra.api", "INFO", tmp_path / "logs", also_descriptor=True, descriptor=writer)
     yield tmp_path / "logs", reader
     os.close(reader)
     logs.configure("umbra.test", "WARNING", tmp_path)
@@ -321,7 +321,7 @@ def test_a_file_that_cannot_be_written_does_not_hold_up_standard_output(run_scri
         from pathlib import Path
         from monitoring import logs
 
-        logs.configure("umbra.api", "INFO", Path("/proc/nowhere"), both=True)
+        logs.configure("umbra.api", "INFO", Path("/proc/nowhere"), also_descriptor=True)
         dropped = []
         logs.on_dropped(lambda: dropped.append(1))
         logs.event(logging.getLogger("x"), "told")
