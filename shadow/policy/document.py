@@ -146,7 +146,5 @@ def _invalid(fault: ValidationError) -> InvalidPolicy:
         case "missing":
             return InvalidPolicy(key, None, "a value; `umbra policy show` prints every key")
         case "extra_forbidden":
-            return InvalidPolicy(
-                key, error["input"], "no such key; `umbra policy show` prints those there are"
-            )
+            return InvalidPolicy(key, error["input"], "no such key; `umbra policy show` prints every key")
     return InvalidPolicy(key, error["input"], error["msg"].removeprefix("Input should be "))

@@ -44,7 +44,7 @@ Name = Annotated[str, checked(_is_name, _NAME)]
 Switch = Annotated[bool, checked(lambda value: isinstance(value, bool), "true or false")]
 Share = Annotated[float, number("share", 0, 1)]
 Days = Annotated[int, whole_number("days", 1, 1_000_000)]
-Houses = Annotated[int, whole_number("houses", 1, 1_000_000_000)]
+RowCount = Annotated[int, whole_number("houses", 1, 1_000_000_000)]
 Loss = Annotated[float, number("log units", 0, 1)]
 Dollars = Annotated[float, number("dollars", 0, 1e12)]
 
@@ -71,11 +71,11 @@ class Bets(PolicyTable):
 class Minimum(PolicyTable):
     """The exposure that a promotion needs."""
 
-    entities: Houses
+    entities: RowCount
     days: Annotated[int, whole_number("days", 2, 1_000_000)]
     weekdays: Annotated[int, whole_number("times each weekday", 0, 1000)]
     coverage: Share
-    per_segment: Houses
+    per_segment: RowCount
 
 
 class DeclaredDimension(PolicyTable):
@@ -108,7 +108,7 @@ class WorstDay(PolicyTable):
     """The limit for the worst mature day."""
 
     mean: Annotated[float, number("log units", -1, 0)]
-    houses: Houses
+    houses: RowCount
 
 
 class LatencyGuardrail(PolicyTable):

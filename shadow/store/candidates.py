@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
@@ -49,21 +50,25 @@ def add(
     lock_deployments(connection)
     _check_addable(connection, model)
     policy_sha256 = None if policy is None else hash_of(policy)
-    values = {
-        "name": model.name,
-        "version": model.version,
-        "sample": sample,
-        "state": CandidateState.ACTIVE.value,
-        "replay_from": replay_from,
-        "added_at": now,
-        "policy": policy,
-        "policy_sha256": policy_sha256,
-    }
-    added = connection.execute(candidates.insert().values(values).returning(candidates.c.id)).scalar_one()
+    candidate = Candidate(0, model, sample, CandidateState.ACTIVE, replay_from, now, policy, policy_sha256)
+    insert = candidates.insert().values(_values(candidate)).returning(candidates.c.id)
+    candidate_id = connection.execute(insert).scalar_one()
     for source_id in connection.execute(select(sources.c.id)).scalars().all():
-        start = seq_before(connection, source_id, replay_from)
-        _begin_cursor(connection, added, source_id, start)
-    return Candidate(added, model, sample, CandidateState.ACTIVE, replay_from, now, policy, policy_sha256)
+        _begin_cursor(connection, candidate_id, source_id, seq_before(connection, source_id, replay_from))
+    return replace(candidate, id=candidate_id)
+
+
+def _values(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "name": candidate.model.name,
+        "version": candidate.model.version,
+        "sample": candidate.sample,
+        "state": candidate.state.value,
+        "replay_from": candidate.replay_from,
+        "added_at": candidate.added_at,
+        "policy": candidate.policy,
+        "policy_sha256": candidate.policy_sha256,
+    }
 
 
 def _check_start(sample: float, replay_from: datetime | None, now: datetime) -> None:
@@ -153,7 +158,7 @@ def move_cursor(connection: Connection, candidate: Candidate, cursor: Cursor, se
 def lag(connection: Connection, candidate: Candidate, now: datetime) -> tuple[int, float]:
     """Return how many captures the candidate has yet to pass, and the age of the oldest in seconds (or 0)."""
     behind = [cursor for cursor in cursors_of(connection, candidate) if cursor.pending]
-    # The next number may be gone: pruning leaves gaps.
+    # The next number may not exist: pruning leaves gaps.
     oldest = [
         connection.execute(
             select(captures.c.captured_at)

@@ -87,7 +87,7 @@ class Store:
 
     @contextmanager
     def migrating(self) -> Iterator[Connection]:
-        """Open a transaction that may change the tables, of whatever revision they are."""
+        """Open a transaction that may change the tables, of any revision."""
         with _translated(self._where), self._write() as connection:
             yield connection
         self._is_checked = False
@@ -235,7 +235,7 @@ def _prepare_postgres(connection: Any, _record: object) -> None:
     if connection.server_version and connection.server_version < _OLDEST_SERVER:
         connection.close()
         raise WrongStore(f"PostgreSQL {connection.server_version // 10_000} is too old; expected 14 or newer")
-    connection.set_client_encoding(_ENCODING)  # whatever PGCLIENTENCODING says: COPY sends UTF-8
+    connection.set_client_encoding(_ENCODING)  # overrides PGCLIENTENCODING: COPY sends UTF-8
     connection.autocommit = True
     with connection.cursor() as cursor:
         cursor.execute(_SESSION)

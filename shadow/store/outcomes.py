@@ -2,7 +2,7 @@
 
 Every report that differs from the one before is a row; a query `as_of` a moment returns what the store knew
 then. The last of a capture's outcomes is in force. The numbers of a source give the order of its reports,
-whatever its clock showed: a clock may be set back. Between sources there are only clocks: a report counts as
+not its clock: a clock may be set back. Between sources there are only clocks: a report counts as
 received when the latest of its own source's reports up to it was (of two at once that of the higher source
 is the later one).
 """

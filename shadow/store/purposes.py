@@ -25,7 +25,7 @@ def find_mark(connection: Connection) -> Purpose | None:
 
 
 def find(connection: Connection) -> Purpose | None:
-    """Return what any store holds, of whatever revision; None when it holds nothing yet.
+    """Return what a store of any revision holds; None when it holds nothing yet.
 
     A store without a mark, as of 0.1.0, holds what the policy of its first candidate is for.
     """

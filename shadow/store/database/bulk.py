@@ -50,12 +50,12 @@ def _copy(connection: Connection, table: Table, rows: Rows) -> None:
     names = ", ".join(rows[0])
     driver: Any = connection.dialect.loaded_dbapi
     try:
-        cursor.copy_expert(f"COPY {table.name} ({names}) FROM STDIN", _Lines(rows))
+        cursor.copy_expert(f"COPY {table.name} ({names}) FROM STDIN", _CopyFile(rows))
     except driver.Error as fault:  # SQLAlchemy does not translate errors of a raw cursor
         raise DBAPIError.instance(f"COPY {table.name}", None, fault, driver.Error) from fault
 
 
-class _Lines:
+class _CopyFile:
     """Rows as a file in the text format of COPY, encoded while the server reads it."""
 
     def __init__(self, rows: Rows) -> None:

@@ -52,7 +52,7 @@ _BY_STATE = {
     "42704": ErrorKind.SHAPE,  # undefined object
     "42701": ErrorKind.UNFIT,  # duplicate column
     "42710": ErrorKind.UNFIT,  # duplicate object
-    "42P07": ErrorKind.UNFIT,  # duplicate table: of somebody else
+    "42P07": ErrorKind.UNFIT,  # duplicate table: of another application
     "3F000": ErrorKind.SHAPE,  # no schema is selected in which tables could be made
     "25P02": ErrorKind.DEFECT,  # a statement after one that failed
     "25001": ErrorKind.DEFECT,  # a statement that no transaction may hold

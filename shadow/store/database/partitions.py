@@ -1,7 +1,7 @@
 """Partitions: on Postgres captures and observations lie in tables of seven days each (UTC, from 1970 on).
 
 A capture's id carries its time, so ids alone determine the partition of a row, and a period can be dropped
-whole. SQLite has no partitions: there every function does nothing or returns an empty list.
+whole. SQLite has no partitions: there `ensure` does nothing and the lists are empty.
 
 A partition that is detached while others read it is first *pending*: new queries do not see its rows any
 more, and when the last old query has ended it is an ordinary table, to be dropped.
@@ -91,7 +91,7 @@ def ensure(connection: Connection, ids: Iterable[UUID]) -> None:
     ]
     if not missing:
         return
-    # A prune may wait for readers for long: nobody waits for it, and only weeks that it removes concern it.
+    # A prune may wait long for readers. Do not wait for it; only the weeks that it removes are affected.
     pruned = [number for number in missing if _is_pruned(connection, number)]
     if pruned:
         _refuse_during_prune(connection)
@@ -192,7 +192,7 @@ def _lacks(connection: Connection, number: int) -> list[str]:
     return [
         table
         for table in TABLES
-        # Rows stored before there were partitions lie in one of its own, which may cover this week.
+        # Rows of a store from before partitions are in one partition, which may cover this week.
         if not any(
             partition.name == _name(table, number) or _covers(partition, table, number)
             for partition in attached
@@ -226,7 +226,7 @@ def _finalize_all(connection: Connection) -> None:
 
 
 def _make(connection: Connection, number: int) -> None:
-    """Attach the missing tables of one week, new or left behind by a killed prune; blocks nobody."""
+    """Attach the missing tables of one week, new or left behind by a killed prune; others continue."""
     start, end = week_start(number), week_start(number + 1)
     for table in _lacks(connection, number):
         name = _name(table, number)

@@ -1,7 +1,7 @@
 """The file of an SQLite store: notice that it was deleted, or that another file took its place.
 
-A connection continues with the file it has opened, whatever has become of its name: a commit would then go
-to a database that nobody will ever open. And SQLite applies a write-ahead log to whatever database lies
+A connection continues with the file it has opened, even when that is deleted or renamed: a commit would then
+go to a database that nobody will ever open. And SQLite applies a write-ahead log to whatever database lies
 beside it: the log of a replaced database would be mixed into the new one. Which log belongs to which file is
 therefore recorded beside them.
 """

@@ -189,7 +189,7 @@ def _values(
     """Select for each capture its day, the value of every field, and the prediction."""
     years = {year for name in fields if name in AGES for year in (AGES[name], "year_sold")}
     types = {name: _type(name) for name in sorted({*fields, *years}) if name in BY_NAME}
-    read = fenced(with_fields(fenced(rows, "asked"), "inputs", types, database), "read")
+    read = fenced(with_fields(fenced(rows, "counted"), "inputs", types, database), "read")
     values = (_value(name, read).label(name) for name in fields)
     day = day_of(read.c.id, day_seconds).label("day")
     return select(day, read.c.prediction, *values).cte("houses")
@@ -215,7 +215,7 @@ def _counts(
             for name, description in described.items()
             for query in _counts_of_field(values, name, description)
         )
-    ).subquery("found")
+    ).subquery("by_bin")
     return select(
         literal(digest).label("profile"), literal(day_seconds).label("day_seconds"), *counts.c
     ).subquery("counted")

@@ -44,7 +44,7 @@ AT_ONCE = 100_000
 
 @dataclass(frozen=True, slots=True)
 class _Changes:
-    """What of one source has been noted, and what there is: captures the candidate has passed, outcomes."""
+    """Changes of one source: captures that the candidate has passed, and outcomes, noted and stored."""
 
     source_id: int
     captures_noted: int
@@ -68,7 +68,7 @@ class _Changes:
 
 
 def mark_changed_days(connection: Connection, stream: Stream, at_once: int = AT_ONCE) -> bool:
-    """Make changed days due, in this transaction; returns whether there are more changes than `at_once`."""
+    """Make changed days due, in this transaction; returns whether more than `at_once` changes exist."""
     streams.lock(connection, stream)
     allow_long_queries(connection)
     _begin(connection, stream)

@@ -148,14 +148,14 @@ def _in_force(scope: Scope) -> FromClause:
         .subquery("known")
     )
     newest = known.c.received.desc(), known.c.source_id.desc(), known.c.seq.desc()
-    rank = func.row_number().over(partition_by=known.c.capture_id, order_by=newest)
-    ranked = select(known, rank.label("place")).subquery("placed")
-    return select(ranked).where(ranked.c.place == 1).subquery("told")
+    recency = func.row_number().over(partition_by=known.c.capture_id, order_by=newest)
+    ranked = select(known, recency.label("recency")).subquery("ranked")
+    return select(ranked).where(ranked.c.recency == 1).subquery("in_force")
 
 
 def _has_better(scope: Scope, sold: ColumnElement[bool]) -> ColumnElement[bool]:
     """Build the condition: another capture of the same entity, anywhere in the stream, counts instead."""
-    other, observed = captures.alias("other"), observations.alias("other_seen")
+    other, observed = captures.alias("other"), observations.alias("other_observed")
     other_sold = _is_sold(other.c.id, scope.moment)
     earlier = and_(other.c.id < captures.c.id, or_(~sold, other_sold))
     ids = ids_in(scope.stream)
@@ -174,7 +174,7 @@ def _has_better(scope: Scope, sold: ColumnElement[bool]) -> ColumnElement[bool]:
 
 def _is_sold(capture_id: ColumnElement[Any], moment: datetime | None) -> ColumnElement[bool]:
     """Build the condition: the outcome in force of one capture has a price."""
-    report = outcomes.alias("rival")
+    report = outcomes.alias("of_other")
 
     def known(reports: FromClause) -> Conditions:
         return _known(reports.c.recorded_at, moment)

@@ -83,7 +83,7 @@ def _statements(stream: Stream, database: str) -> list[Insert]:
 
 
 def _insert_from(table: Table, stream: Stream, query: Select[Any]) -> Insert:
-    computed = query.subquery("found")
+    computed = query.subquery("computed")
     rows = select(literal(stream.id), *computed.c)
     return insert(table).from_select(["stream_id", *(column.name for column in computed.c)], rows)
 

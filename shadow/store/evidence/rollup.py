@@ -52,7 +52,7 @@ def gap_bins(measured: MeasuredRows) -> Select[Any]:
     """Select `day`, `segment`, `bin` and `houses`: pairs by |g|, in bins of 2 %."""
     size = func.abs(measured.rows.c.g)
     bins = _bin(case((size > SMALLEST_GAP, size), else_=SMALLEST_GAP)).label("bin")
-    binned = fenced(select(measured.rows, bins).where(measured.rows.c.g.is_not(None)), "apart_by")
+    binned = fenced(select(measured.rows, bins).where(measured.rows.c.g.is_not(None)), "binned")
     group = ("day", "bin", *measured.segment_columns)
     cells = _cells(binned, group, {"houses": func.count()}, "gap_cells")
     return _by_segment(cells, measured, ("houses",), frozenset(), "bin")
@@ -91,11 +91,13 @@ def _by_segment(
 
     Of the measures `names` those in `own` have another column for segments.
     """
-    numbers = (select(literal(number).label("place")) for number in range(len(measured.segment_columns) + 1))
-    dimensions = union_all(*numbers).subquery("places")
-    is_of_all = dimensions.c.place == 0
+    numbers = (
+        select(literal(number).label("dimension")) for number in range(len(measured.segment_columns) + 1)
+    )
+    dimensions = union_all(*numbers).subquery("dimensions")
+    is_of_all = dimensions.c.dimension == 0
     segments = (
-        (dimensions.c.place == number, cells.c[name])
+        (dimensions.c.dimension == number, cells.c[name])
         for number, name in enumerate(measured.segment_columns, 1)
     )
     split = {name: case((is_of_all, cells.c[name]), else_=cells.c[f"part_{name}"]) for name in own}

@@ -37,7 +37,7 @@ class MeasuredRows:
 def measured_rows(scope: Scope) -> MeasuredRows:
     """Build the query for the measured rows of a scope."""
     policy = _policy(scope.stream.terms.policy)
-    rows = _with_differences(_with_losses(_with_logs(scope, policy), policy.cap)).cte("houses")
+    rows = _with_differences(_with_losses(_with_logs(scope, policy), policy.cap)).cte("measured")
     return MeasuredRows(rows, policy, scope.stream.terms.margin)
 
 
@@ -52,8 +52,8 @@ def _by_column(policy: Policy) -> dict[str, Dimension]:
 
 def _with_logs(scope: Scope, policy: Policy) -> FromClause:
     """Add segments and logarithms to the pairs."""
-    paired = fenced(pairs(scope), "asked")
-    read = fenced(with_fields(paired, "inputs", fields(policy.dimensions), scope.database), "seen")
+    paired = fenced(pairs(scope), "paired")
+    read = fenced(with_fields(paired, "inputs", fields(policy.dimensions), scope.database), "read")
     columns = (
         column for column in read.c if column.name != "inputs" and not column.name.startswith("field_")
     )
@@ -65,7 +65,7 @@ def _with_logs(scope: Scope, policy: Policy) -> FromClause:
         "off_candidate": func.abs(func.ln(read.c.candidate / read.c.price)),
     }
     added = {name: segment(dimension, read) for name, dimension in _by_column(policy).items()} | logs
-    return fenced(select(*columns, *(value.label(name) for name, value in added.items())), "apart")
+    return fenced(select(*columns, *(value.label(name) for name, value in added.items())), "logs")
 
 
 def _with_losses(rows: FromClause, cap: float) -> FromClause:
@@ -79,7 +79,7 @@ def _with_losses(rows: FromClause, cap: float) -> FromClause:
             and_(sold, rows.c.off_live > cap).label("bad_live"),
             and_(sold, rows.c.off_candidate > cap).label("bad_candidate"),
         ),
-        "capped",
+        "losses",
     )
 
 

@@ -32,12 +32,12 @@ _DAYS_AT_ONCE = 100
 class Delays:
     """How late outcomes came: rows by bin, 1.02^bin <= 1 + seconds < 1.02^(bin + 1)."""
 
-    houses: Mapping[int, int]
+    rows: Mapping[int, int]
 
     @property
     def count(self) -> int:
         """The number of delays."""
-        return sum(self.houses.values())
+        return sum(self.rows.values())
 
     def quantile(self, share: float) -> float:
         """Return the delay in seconds that `share` of the outcomes do not exceed; 0 when there are none.
@@ -47,7 +47,7 @@ class Delays:
         >>> round(Delays({0: 95, 100: 5}).quantile(0.95), 2), round(Delays({0: 94, 100: 6}).quantile(0.95), 2)
         (0.02, 6.39)
         """
-        bin_number = quantile_of_bins(self.houses, share)
+        bin_number = quantile_of_bins(self.rows, share)
         return 0.0 if bin_number is None else float(BIN_RATIO ** (bin_number + 1)) - 1
 
 
@@ -61,7 +61,7 @@ class Evidence:
 
     def __add__(self, other: Evidence) -> Evidence:
         """Return the evidence of both; each day must be in one of them only."""
-        late = Counter(self.delays.houses) + Counter(other.delays.houses)
+        late = Counter(self.delays.rows) + Counter(other.delays.rows)
         apart = Counter(self.gaps) + Counter(other.gaps)
         return Evidence({**self.sums, **other.sums}, Delays(late), apart)
 

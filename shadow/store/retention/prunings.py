@@ -1,4 +1,4 @@
-"""Prunings: how far the store has been pruned, which whoever computes evidence has to know."""
+"""Prunings: how far the store has been pruned, which the computation of evidence depends on."""
 
 from __future__ import annotations
 

@@ -59,5 +59,5 @@ def without_rows_below(document: Mapping[str, Any], bound: UUID) -> tuple[dict[s
 def _is_below(row: Any, bound: UUID) -> bool:
     try:
         return UUID(row["id"]) < bound
-    except (KeyError, TypeError, ValueError):  # a row without an id cannot be shown to be young enough
+    except (KeyError, TypeError, ValueError):  # without an id a row may be an old one
         return True

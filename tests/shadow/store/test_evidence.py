@@ -327,7 +327,7 @@ def test_evidence_as_of_a_moment_is_what_was_computed_then(town: Any) -> None:
     }
     assert_same(dict(again.sums), expected(town, moment))
     assert_same(dict(now.sums), expected(town))
-    assert again.delays.houses == _added(before["outcome_delays"], 2)
+    assert again.delays.rows == _added(before["outcome_delays"], 2)
     assert again.gap_bins() == _added([row for row in before["gap_bins"] if row[2] == ""], 3)
     with town.store.reading() as connection:
         by_day = evidence.day_sums(connection, town.stream, FIRST + 3)
@@ -430,7 +430,7 @@ def test_days_of_which_captures_were_removed_stay_as_they_were(town: Any) -> Non
     with town.store.reading() as connection:
         again = evidence.as_of(connection, town.stream, START + DAY * 50)
     assert_same(dict(again.sums), computed(town))
-    assert again.delays.houses == _added(before["outcome_delays"], 2)
+    assert again.delays.rows == _added(before["outcome_delays"], 2)
 
 
 def pruning(before: datetime) -> dict[str, Any]:
