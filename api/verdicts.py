@@ -17,9 +17,11 @@ from api.openapi.operation import REQUEST_ID, ResourceDescription, candidate_par
 from api.openapi.schema import Schema
 from api.openapi.shapes import Reference
 from api.store_reads import CandidateVerdict, StoreReads
+from shadow.json_shapes import from_json
 from shadow.records import VerdictState
 from shadow.store.streams.documents import StreamDocuments
 from shadow.store.streams.verdicts import RecordedVerdict
+from shadow.verdict.shapes import VerdictDocument
 
 
 class VerdictResource:
@@ -86,7 +88,7 @@ class VerdictChangeView:
             change.watermark_day,
             change.sold,
             change.policy_sha256,
-            change.report.get("reasons", []),
+            from_json(VerdictDocument, change.report).reasons,
         )
 
 

@@ -7,14 +7,16 @@ wrote: every field of a shape has a default, which stands for what the document 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 Shape = TypeVar("Shape")
+Reader = Callable[[Any], Any]
 _ABSENT = object()
+"""What a reader returns for a value that is not of its type."""
 
 
 def to_json(value: Any) -> Any:
@@ -30,11 +32,9 @@ def to_json(value: Any) -> Any:
 
 def from_json(shape: type[Shape], body: object) -> Shape:
     """Read a shape from a JSON object; what is missing or ill-typed becomes the field's default."""
-    values = body if isinstance(body, Mapping) else {}
-    hints = _hints(shape)  # type: ignore[arg-type] # mypy takes no type variable for hashable
-    present = {name: hint for name, hint in hints.items() if _key(name) in values}
-    read = {name: _read(hint, values[_key(name)]) for name, hint in present.items()}
-    return shape(**{name: value for name, value in read.items() if value is not _ABSENT})
+    reader = _reader(shape)  # type: ignore[arg-type] # mypy takes no type variable for hashable
+    read: Shape = reader(body if isinstance(body, Mapping) else {})
+    return read
 
 
 def _key(name: str) -> str:
@@ -42,43 +42,64 @@ def _key(name: str) -> str:
     return name.removesuffix("_")
 
 
-@lru_cache(maxsize=64)
-def _hints(shape: type) -> dict[str, Any]:
-    return get_type_hints(shape)
-
-
-def _read(hint: Any, value: Any) -> Any:
-    """Read a value of the hinted type; _ABSENT when it is none."""
+@lru_cache(maxsize=256)
+def _reader(hint: Any) -> Reader:
+    """Make the reader of values of a type: once, for a document has thousands of values."""
     inner = [argument for argument in get_args(hint) if argument is not NoneType]
     origin = get_origin(hint)
     if origin is tuple:
-        return _read_list(inner[0], value)
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return _read_mapping(inner[1], value)
+        return _list_reader(_reader(inner[0]))
+    if origin is Mapping:
+        return _mapping_reader(_reader(inner[1]))
     if inner:  # X | None
-        return None if value is None else _read(inner[0], value)
+        return _optional_reader(_reader(inner[0]))
     if is_dataclass(hint):
-        return from_json(hint, value) if isinstance(value, Mapping) else _ABSENT  # type: ignore[arg-type]
-    return value if _is_scalar(hint, value) else _ABSENT
-
-
-def _read_list(hint: Any, value: Any) -> Any:
-    if not isinstance(value, list | tuple):
-        return _ABSENT
-    entries = (_read(hint, entry) for entry in value)
-    return tuple(entry for entry in entries if entry is not _ABSENT)
-
-
-def _read_mapping(hint: Any, value: Any) -> Any:
-    if not isinstance(value, Mapping):
-        return _ABSENT
-    entries = {name: _read(hint, entry) for name, entry in value.items()}
-    return {name: entry for name, entry in entries.items() if entry is not _ABSENT}
-
-
-def _is_scalar(hint: Any, value: Any) -> bool:
+        return _object_reader(hint)
     if hint is Any:
-        return True
-    if hint in (int, float):
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return isinstance(value, hint)
+        return lambda value: value
+    return _read_number if hint in (int, float) else _scalar_reader(hint)
+
+
+def _object_reader(shape: Any) -> Reader:
+    hints = get_type_hints(shape)
+    readers = [(field.name, _key(field.name), _reader(hints[field.name])) for field in fields(shape)]
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return _ABSENT
+        values = {name: reader(value[key]) for name, key, reader in readers if key in value}
+        return shape(**{name: entry for name, entry in values.items() if entry is not _ABSENT})
+
+    return read
+
+
+def _list_reader(reader: Reader) -> Reader:
+    def read(value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return _ABSENT
+        return tuple(entry for entry in map(reader, value) if entry is not _ABSENT)
+
+    return read
+
+
+def _mapping_reader(reader: Reader) -> Reader:
+    def read(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return _ABSENT
+        entries = {name: reader(entry) for name, entry in value.items()}
+        return {name: entry for name, entry in entries.items() if entry is not _ABSENT}
+
+    return read
+
+
+def _optional_reader(reader: Reader) -> Reader:
+    return lambda value: None if value is None else reader(value)
+
+
+def _scalar_reader(kind: type) -> Reader:
+    return lambda value: value if isinstance(value, kind) else _ABSENT
+
+
+def _read_number(value: Any) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return value if is_number else _ABSENT

@@ -1,1 +1,1 @@
-"""Evidence: keeps sums, drift and verdict of every candidate up to date, and says what changed."""
+"""Evidence: keeps sums, drift and verdict of every candidate up to date, and logs what changed."""

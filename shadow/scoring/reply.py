@@ -42,7 +42,7 @@ def most_bytes(rows: int) -> int:
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """Read a reply; raises MalformedReply unless it is an object that names a fault or gives answers."""
+    """Read a reply; raises MalformedReply unless it is an object with a fault or with predictions."""
     try:
         reply = orjson.loads(body)
     except orjson.JSONDecodeError as fault:

@@ -89,7 +89,7 @@ class _Running:
                 [socket_number if argument == SOCKET else argument for argument in plan.command],
                 env=plan.environment,
                 pass_fds=[child_end.fileno()],
-                process_group=0,  # with whatever it starts; in our session, whose CPU share is a small one
+                process_group=0,  # with the processes it starts; in our session, whose CPU share is small
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL if plan.silent else None,
@@ -143,7 +143,7 @@ class _Running:
             rest = rest[self._connection.send(rest) :]
 
     def end(self) -> None:
-        """End the process and whatever it has started, whatever they are doing."""
+        """Kill the process and every process it has started."""
         descendants.kill_tree(self.process.pid)
         self._connection.close()
         self.process.wait()

@@ -1,4 +1,4 @@
-"""`umbra report`: all that is known of a candidate in one HTML file, to attach to a decision."""
+"""`umbra report`: everything about a candidate in one HTML file, to attach to a decision."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shadow.store.streams import NotJudged, documents
 from shadow.store.streams.documents import StreamDocuments
 
 
-@click.command(short_help="One file with all that is known of a candidate.")
+@click.command(short_help="Write everything about a candidate into one file.")
 @click.argument("candidate")
 @click.option(
     "-o",
@@ -28,7 +28,7 @@ from shadow.store.streams.documents import StreamDocuments
     help="The HTML file to write.",
 )
 def report(candidate: str, output: Path) -> None:
-    """Write all that is known of CANDIDATE (NAME@VERSION) into one HTML file.
+    """Write everything about CANDIDATE (NAME@VERSION) into one HTML file.
 
     Verdict, rules, policy, hashes, comparison, evidence and drift, as they were computed last. The file needs
     nothing but itself and opens without a network.

@@ -1,4 +1,4 @@
-"""`umbra verdict`: what the evidence says of a candidate, rule by rule."""
+"""`umbra verdict`: the verdict on a candidate, rule by rule."""
 
 from __future__ import annotations
 
@@ -40,10 +40,12 @@ _STATE_STYLES = {"promote": "bold green", "reject": "bold red", "blocked": "bold
 _RESULT_STYLES = {"pass": "green", "fail": "red", "unknown": "yellow"}
 
 
-@click.command(short_help="What the evidence says of a candidate, rule by rule.")
+@click.command(short_help="Print the verdict on a candidate, rule by rule.")
 @click.argument("candidate")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole verdict as JSON.")
-@click.option("--as-of", type=MOMENT, help="What it was then, from what had been recorded by then.")
+@click.option(
+    "--as-of", type=MOMENT, help="Judge as of an earlier moment, from what had been recorded by then."
+)
 @click.option("--exit-code", is_flag=True, help="Exit with 3 unless the verdict is promote.")
 def verdict(candidate: str, as_json: bool, as_of: datetime | None, exit_code: bool) -> None:
     """Judge CANDIDATE (NAME@VERSION) by its policy and what is known now.
