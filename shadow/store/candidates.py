@@ -175,6 +175,7 @@ def lag(connection: Connection, candidate: Candidate, now: datetime) -> tuple[in
 def _begin_cursor(
     connection: Connection, candidate_id: int, source_id: int, start_seq: int, seq: int | None = None
 ) -> None:
+    """Insert the candidate's cursor of one source, at `seq` (None: at `start_seq`)."""
     values = {
         "candidate_id": candidate_id,
         "source_id": source_id,

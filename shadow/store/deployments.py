@@ -106,6 +106,7 @@ def _policy(connection: Connection, model: ModelRef) -> dict[str, str | None]:
 
 
 def _remove_candidate(connection: Connection, model: ModelRef) -> None:
+    """Remove the candidate with this model, if there is one."""
     not_removed = _is(model) & (candidates.c.state != CandidateState.REMOVED)
     connection.execute(update(candidates).where(not_removed).values(state=CandidateState.REMOVED.value))
 

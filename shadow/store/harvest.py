@@ -45,6 +45,7 @@ def failed(connection: Connection, limit: int) -> Iterator[Inputs]:
 
 
 def _observed(state: ObservationState) -> Select[Any]:
+    """Select id and inputs of the captures with an observation in this state."""
     return (
         select(captures.c.id, captures.c.inputs)
         .join(observations, observations.c.capture_id == captures.c.id)

@@ -126,6 +126,7 @@ def _rows(connection: Connection, table: Table) -> FromClause:
 def _sampled_out(
     connection: Connection, rows: FromClause, candidate: Candidate, cursors: list[Cursor]
 ) -> int:
+    """Count the captures that the candidate has passed and that are not in its sample."""
     if candidate.sample == 1:
         return 0
     passed = [
@@ -151,12 +152,14 @@ def _is_between(rows: FromClause, cursor: Cursor, after: int, up_to: int | None)
 
 
 def _count(connection: Connection, rows: FromClause, conditions: list[ColumnElement[bool]]) -> int:
+    """Count the rows that meet at least one condition."""
     if not conditions:
         return 0
     return connection.execute(select(func.count()).select_from(rows).where(or_(*conditions))).scalar_one()
 
 
 def _observed(connection: Connection, candidate: Candidate) -> dict[tuple[str, str | None], int]:
+    """Count the candidate's observations by state and reason."""
     stored = _rows(connection, observations)
     rows = connection.execute(
         select(stored.c.state, stored.c.reason, func.count())
@@ -167,6 +170,7 @@ def _observed(connection: Connection, candidate: Candidate) -> dict[tuple[str, s
 
 
 def _dropped(connection: Connection, since: datetime | None) -> dict[str, int]:
+    """Count dropped rows by reason, recorded at or after `since` (None: all)."""
     query = select(drops.c.reason, func.sum(drops.c.houses)).group_by(drops.c.reason).order_by(drops.c.reason)
     if since is not None:
         query = query.where(drops.c.recorded_at >= since)

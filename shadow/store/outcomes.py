@@ -135,6 +135,7 @@ def history(
 def _reports(
     connection: Connection, capture_ids: Sequence[UUID], as_of: datetime | None = None
 ) -> dict[UUID, list[_Report]]:
+    """Read the reports about these captures with their sources, in order."""
     by_capture: dict[UUID, list[_Report]] = {}
     for chunk in _chunks(capture_ids):
         query = select(outcomes).where(outcomes.c.capture_id.in_(chunk))

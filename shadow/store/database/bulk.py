@@ -36,6 +36,7 @@ def insert(connection: Connection, table: Table, rows: Rows) -> None:
 
 
 def _insert(connection: Connection, table: Table, rows: Rows) -> None:
+    """Insert the rows with one prepared statement."""
     columns = list(rows[0])
     parameters = ", ".join("?" * len(columns))
     connection.exec_driver_sql(
@@ -45,6 +46,7 @@ def _insert(connection: Connection, table: Table, rows: Rows) -> None:
 
 
 def _copy(connection: Connection, table: Table, rows: Rows) -> None:
+    """Insert the rows with COPY."""
     # An order of magnitude faster than INSERT, statement by statement: see benchmarks/.
     cursor = connection.connection.cursor()
     names = ", ".join(rows[0])

@@ -125,7 +125,8 @@ def add_from(
 
 
 def _unambiguous(rows: FromClause) -> Select[Any]:
-    # SQLite, "UPSERT", 2.2: without a WHERE it takes ON for a join's.
+    """Add a WHERE, so that SQLite does not take ON CONFLICT for a join's ON."""
+    # Source: SQLite, "UPSERT", section 2.2.
     return select(rows).where(true())
 
 

@@ -168,6 +168,7 @@ def week_start(number: int) -> UUID:
 
 
 def _finalize(connection: Connection, partition: DetachedPartition) -> None:
+    """Finish the detaching of a pending partition."""
     if partition.pending:
         detach = f"ALTER TABLE {partition.table} DETACH PARTITION {partition.name} FINALIZE"
         connection.exec_driver_sql(detach)
@@ -182,6 +183,7 @@ def _name(table: str, number: int) -> str:
 
 
 def _is_complete(connection: Connection, number: int) -> bool:
+    """Return whether both tables have an attached partition named after this week."""
     names = ", ".join(f"to_regclass('{_name(table, number)}')" for table in TABLES)
     return bool(connection.exec_driver_sql(_COMPLETE.format(tables=len(TABLES), names=names)).scalar())
 
@@ -205,6 +207,7 @@ def _covers(partition: Partition, table: str, number: int) -> bool:
 
 
 def _is_pruned(connection: Connection, number: int) -> bool:
+    """Return whether a prune has removed the whole week."""
     end = (number + 1) * DAYS * 86_400
     return bool(connection.exec_driver_sql(_IS_PRUNED.format(end=end)).scalar())
 

@@ -112,12 +112,14 @@ class FieldCounts:
         return _Uncounted(source_id, after, connection.execute(self._last(source_id)).scalar() or 0)
 
     def _last(self, source_id: int) -> Select[Any]:
+        """Select the number of the last capture that can be counted."""
         if self._candidate_id is None:
             return select(sources.c.last_seq).where(sources.c.id == source_id)
         cursor = and_(cursors.c.candidate_id == self._candidate_id, cursors.c.source_id == source_id)
         return select(cursors.c.seq).where(cursor)
 
     def _count(self, connection: Connection, uncounted: _Uncounted) -> None:
+        """Add the counts of these captures and move the cursor behind them."""
         parameters = {"source": uncounted.source_id, "after": uncounted.after, "up_to": uncounted.up_to}
         if self._counts is None:
             self._counts = self._query(connection.dialect.name)
@@ -222,6 +224,7 @@ def _counts(
 
 
 def _counts_of_field(values: FromClause, name: str, description: Description) -> Iterator[Select[Any]]:
+    """Select the number of rows by day and bin of one field, and those out of its range."""
     value = values.c[name]
     # A model has no prediction for the rows that another one answered: that is not a missing one.
     exists = value.is_not(None) if name == PREDICTION else literal(1) == 1
@@ -233,5 +236,6 @@ def _counts_of_field(values: FromClause, name: str, description: Description) ->
 
 
 def _grouped(day: ColumnElement[Any], bin_label: ColumnElement[Any], name: str) -> Select[Any]:
+    """Select field, day, bin and the number of rows."""
     field: ColumnElement[Any] = literal(name).label("field")
     return select(field, day, bin_label, func.count().label("houses")).group_by(day, bin_label)

@@ -137,6 +137,7 @@ def _changes(connection: Connection, stream: Stream) -> Iterator[_Changes]:
 
 
 def _mark(connection: Connection, stream: Stream, changes: _Changes) -> None:
+    """Insert the changed days that can be computed, and move the cursor."""
     changed = union(*_changed_days(stream, changes)).subquery("changed")
     first = first_complete_day(connection, stream)
     due = select(_number(stream.id).label("stream_id"), changed.c.day)
@@ -172,6 +173,7 @@ def _changed_days(stream: Stream, changes: _Changes) -> Iterator[Select[Any]]:
 
 
 def _days(capture_id: ColumnElement[Any], day_seconds: int) -> Select[Any]:
+    """Select the day of each id."""
     return select(day_of(capture_id, day_seconds).label("day"))
 
 
@@ -201,6 +203,7 @@ def _is_in_stream(rows: FromClause, stream: Stream) -> tuple[ColumnElement[bool]
 
 
 def _move_cursor(connection: Connection, stream: Stream, changes: _Changes) -> None:
+    """Store up to which capture and outcome changes have been noted."""
     key = {"stream_id": stream.id, "source_id": changes.source_id}
     reached = {"capture_seq": changes.captures_passed, "outcome_seq": changes.outcomes_stored}
     insert_if_absent(connection, evidence_cursors, key | reached)

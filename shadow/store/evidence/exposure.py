@@ -67,5 +67,6 @@ def _share(candidate: Candidate | None) -> float:
 
 
 def _count(connection: Connection, *conditions: ColumnElement[bool]) -> int:
+    """Count the captures that meet every condition."""
     query = select(func.count()).select_from(captures).where(*conditions)
     return connection.execute(query).scalar_one()

@@ -57,6 +57,7 @@ def refresh_day(connection: Connection, stream: Stream, day: int) -> None:
 
 
 def _compute(connection: Connection, stream: Stream, day: int) -> None:
+    """Replace the stored evidence of a day by a newly computed one."""
     allow_long_queries(connection)
     database = connection.dialect.name
     for table in (evidence, outcome_delays, gap_bins, worst_gaps):
@@ -83,6 +84,7 @@ def _statements(stream: Stream, database: str) -> list[Insert]:
 
 
 def _insert_from(table: Table, stream: Stream, query: Select[Any]) -> Insert:
+    """Build the statement that inserts the rows of a query for a stream."""
     computed = query.subquery("computed")
     rows = select(literal(stream.id), *computed.c)
     return insert(table).from_select(["stream_id", *(column.name for column in computed.c)], rows)

@@ -69,6 +69,7 @@ def _with_logs(scope: Scope, policy: Policy) -> FromClause:
 
 
 def _with_losses(rows: FromClause, cap: float) -> FromClause:
+    """Add the capped gap, both capped losses, and whether a model was wrong by more than the cap."""
     sold = rows.c.off_candidate.is_not(None)
     return fenced(
         select(
@@ -84,6 +85,7 @@ def _with_losses(rows: FromClause, cap: float) -> FromClause:
 
 
 def _with_differences(rows: FromClause) -> Select[Any]:
+    """Add the difference of the losses, and the capped gap of rows whose outcome is open."""
     is_open = and_(rows.c.price.is_(None), rows.c.withdrawn == 0)
     d = (rows.c.loss_live - rows.c.loss_candidate).label("d")
     return select(rows, d, case((is_open, rows.c.m)).label("m_open")).offset(0)

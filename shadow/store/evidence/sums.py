@@ -136,6 +136,7 @@ def as_of(connection: Connection, stream: Stream, moment: datetime) -> Evidence:
 
 
 def _computed(connection: Connection, stream: Stream, days: DayRange, moment: datetime) -> Evidence:
+    """Compute the evidence of these days as of a moment."""
     allow_long_queries(connection)
     scope = Scope(stream, connection.dialect.name, moment)
     rows = measured_rows(scope)
@@ -147,6 +148,7 @@ def _computed(connection: Connection, stream: Stream, days: DayRange, moment: da
 
 
 def _stored(connection: Connection, stream: Stream, before_day: int) -> Evidence:
+    """Read the stored evidence of the days before one."""
     sums, late, apart = (
         select(table).where(table.c.stream_id == stream.id, table.c.day < before_day)
         for table in (evidence, outcome_delays, gap_bin_table)

@@ -65,6 +65,7 @@ def _count_beyond(
 
 
 def _open_streams(connection: Connection, candidate: Candidate) -> list[Row[tuple[object, ...]]]:
+    """Read the candidate's streams that have not ended."""
     is_open = streams.c.candidate_id == candidate.id, streams.c.ended_at.is_(None)
     return list(connection.execute(select(streams).where(*is_open)))
 

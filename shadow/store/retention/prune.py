@@ -138,11 +138,13 @@ class _Prune:
         return self._removed
 
     def _record(self, now: datetime) -> None:
+        """Insert the row that announces this prune and counts what it removes."""
         row = {"before": capture_time(self._bound), "pruned_at": now, **asdict(PrunedRows())}
         with self._store.writing() as connection:
             self._id = connection.execute(prunings.insert().values(row).returning(prunings.c.id)).scalar_one()
 
     def _wait_for_evidence(self) -> None:
+        """Wait, at most as long as the lock timeout, for transactions that compute evidence."""
         with self._store.writing() as connection:
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
@@ -160,11 +162,13 @@ class _Prune:
             self._pause(max(_SHORTEST_PAUSE_SECONDS, time.perf_counter() - started))
 
     def _remove_outcomes(self, connection: Connection) -> PrunedRows:
+        """Delete one batch of outcomes; returns the deleted rows."""
         last = self._last_of_batch(connection, outcomes.c.capture_id)
         removed = connection.execute(delete(outcomes).where(outcomes.c.capture_id <= last)).rowcount
         return self._count(connection, PrunedRows(outcomes=removed), Counter())
 
     def _remove_captures(self, connection: Connection) -> PrunedRows:
+        """Delete one batch of captures with their observations; returns the deleted rows."""
         if connection.dialect.name == "postgresql":  # SQLite has one writer at a time
             connection.exec_driver_sql("LOCK TABLE candidates IN SHARE MODE")
         refuse_pending(connection, self._bound)
@@ -176,11 +180,13 @@ class _Prune:
         return self._count(connection, removed, by_source)
 
     def _remove_excerpts(self, connection: Connection) -> PrunedRows:
+        """Delete the single rows that documents quote; returns how many."""
         gaps = connection.execute(delete(worst_gaps).where(worst_gaps.c.capture_id < self._bound)).rowcount
         quoted = documents.remove_rows_below(connection, self._bound)
         return self._count(connection, PrunedRows(excerpts=gaps + quoted), Counter())
 
     def _last_of_batch(self, connection: Connection, key: Column[UUID]) -> UUID:
+        """Return the last id of the next batch below the bound."""
         query = select(key).where(key < self._bound).order_by(key).offset(BATCH_ROWS - 1).limit(1)
         return connection.execute(query).scalar() or UUID(int=self._bound.int - 1)
 
@@ -250,11 +256,13 @@ def _autocommitting(store: Store) -> Iterator[Connection]:
 
 
 def _by_source(connection: Connection, name: str) -> Counter[int]:
+    """Count the captures in a detached partition by source."""
     query = f"SELECT source_id, count(*) AS captures FROM {name} GROUP BY source_id"  # noqa: S608
     return Counter({row.source_id: row.captures for row in connection.exec_driver_sql(query)})
 
 
 def _rows_of(connection: Connection, name: str) -> int:
+    """Count the rows of a detached partition."""
     return int(connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar_one())  # noqa: S608
 
 

@@ -148,6 +148,7 @@ def remove_rows_below(connection: Connection, bound: UUID) -> int:
 
 
 def _remove_rows_below(connection: Connection, stream_id: int, bound: UUID) -> int:
+    """Remove old rows from the documents of one stream; returns how many."""
     lock_writes(connection, stream_id)
     removed = 0
     for row in connection.execute(select(snapshots).where(snapshots.c.stream_id == stream_id)).all():
@@ -174,6 +175,7 @@ def _is_document(stream_id: int, kind: DocumentKind) -> ColumnElement[bool]:
 
 
 def _changes(connection: Connection, stream: Stream) -> tuple[VerdictChange, ...]:
+    """Read the newest changes of a stream's verdict."""
     query = (
         select(verdicts.c.state, verdicts.c.decided_at, verdicts.c.sold)
         .where(verdicts.c.stream_id == stream.id)

@@ -180,6 +180,7 @@ _SAME_NAME = (
 
 
 def _joined() -> Select[Any]:
+    """Select streams with the name and version of their candidate."""
     candidate = candidates.c.name.label("candidate_name"), candidates.c.version.label("candidate_version")
     return select(streams, *candidate).join(candidates, candidates.c.id == streams.c.candidate_id)
 

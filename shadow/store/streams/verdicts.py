@@ -89,6 +89,7 @@ def lock_writes(connection: Connection, stream_id: int) -> None:
 
 
 def _newest_first(stream_id: int) -> Select[Any]:
+    """Select the verdicts of a stream, newest first."""
     return select(verdicts).where(verdicts.c.stream_id == stream_id).order_by(verdicts.c.id.desc())
 
 
