@@ -1,1 +1,1 @@
-"""Ingest: moves the journal of one data directory into the store."""
+"""Ingest: move the journal of one data directory into the store."""

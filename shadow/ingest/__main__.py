@@ -29,12 +29,12 @@ from shadow.version import umbra_version
 
 __all__ = ["Ingest", "directory_id", "run"]
 _DRAIN_SECONDS = 10.0
-_TELL_SECONDS = 1.0
+_REPORT_SECONDS = 1.0
 _log = logging.getLogger("umbra.ingest")
 
 
 def run(settings: Settings, stop: threading.Event, heartbeat: Heartbeat) -> None:
-    """Move the journal until told to stop, then once more until it is empty."""
+    """Move the journal until `stop` is set, then once more until it is empty."""
     store = open_store(settings.store)
     purpose.keep_apart(settings, store)
     measures = metrics.shadowing(settings.metrics_files("worker"))
@@ -53,15 +53,15 @@ def run(settings: Settings, stop: threading.Event, heartbeat: Heartbeat) -> None
     )
     pause = Backoff(settings.poll_seconds, longest=5.0)
     with processes.exclusive(settings.data_dir, "ingest"):
-        told = 0.0
+        reported_at = 0.0
         while not stop.is_set():
             stop.wait(_step(ingest, pause, settings.poll_seconds))
-            if time.monotonic() - told >= _TELL_SECONDS:
+            if time.monotonic() - reported_at >= _REPORT_SECONDS:
                 heartbeat.report(
-                    held_up={name: one.reason for name, one in ingest.obstacles.items()},
+                    held_up={name: file.reason for name, file in ingest.held_up.items()},
                     moved_at=ingest.moved_at.timestamp(),
                 )
-                told = time.monotonic()
+                reported_at = time.monotonic()
         deadline = time.monotonic() + _DRAIN_SECONDS
         while time.monotonic() < deadline and _step(ingest, pause, 1.0) == 0:
             continue
@@ -69,7 +69,7 @@ def run(settings: Settings, stop: threading.Event, heartbeat: Heartbeat) -> None
 
 
 def _step(ingest: Ingest, pause: Backoff, idle_seconds: float) -> float:
-    """Move one batch; returns how long to wait before the next."""
+    """Move one batch; return how long to wait before the next."""
     try:
         moved = ingest.step()
     except StoreUnavailable as fault:

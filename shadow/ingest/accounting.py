@@ -1,8 +1,8 @@
-"""Accounting: what a stretch of journal is worth, and which rows in it are lost.
+"""Accounting: reconcile a chunk of a journal file into captures, outcomes, and losses by reason.
 
-Every row a writer was offered is captured, dropped by it, or in a damaged line; the numbers
-that entries carry tell which. Outcomes between them are no rows and take no numbers: a damaged line that
-held outcomes leaves no gap, and counts as a damaged line alone.
+Every row a writer was offered is captured, dropped by it, or in a damaged line; the numbers in the entries
+tell which. Outcomes between them are no rows and have no numbers: a damaged line that held outcomes leaves no
+gap, and counts as a damaged line alone.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ DAMAGED = "damaged"
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
-    """The rows that a writer which was killed has promised to be in its last journal file.
+class ExpectedRows:
+    """The rows that the last journal file of a writer should hold.
 
-    `rows` had been written; `late` more had been answered while their write still hung.
+    `written` rows are in it, as the kernel confirmed; `late` more were answered while their write hung.
     """
 
-    rows: int
+    written: int
     late: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """What one reading of a journal file is worth.
+class ReconciledChunk:
+    """The captures, outcomes and losses of one chunk of a journal file.
 
     `lost` counts the rows that can never be scored, by reason, that were not recorded before. `dropped`
-    counts all that the file's `writer` ever dropped, recorded or not. `payloads` are the entries as they
-    were read; `is_again`: the store acknowledged them before, and forgot them.
+    counts all rows that the file's `writer` ever dropped, recorded or not. `payloads` are the entries as they
+    stand in the file; `was_acknowledged`: the store acknowledged them before, and has forgotten them.
     """
 
     captures: list[Capture]
@@ -48,29 +48,29 @@ class Move:
     writer: str | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
     payloads: tuple[bytes | None, ...] = ()
-    is_again: bool = False
+    was_acknowledged: bool = False
 
 
-def plan(
+def reconcile(
     progress: JournalFileProgress,
     chunk: Chunk,
     dropped: Mapping[str, int] | None,
     *,
     last: bool,
     writer: str | None = None,
-    promise: Promise | None = None,
-) -> Move:
-    """Account for a chunk: every row the journal file was offered is captured, dropped or damaged.
+    expected_rows: ExpectedRows | None = None,
+) -> ReconciledChunk:
+    """Reconcile a chunk: every row the journal file was offered is captured, dropped or damaged.
 
     A gap in the numbering that the writer's own drops do not explain was in damaged lines. `dropped` is the
     header's count, None when the header is damaged; it is that of this file alone unless it names a
-    `writer`. `last` says that nothing will ever follow: then the `promise` tells what damaged lines at the
-    very end held, or a line that is not there at all. Without a promise these lines tell it themselves; one
-    whose own number is damaged, too, or which is of a version before 4, counts one row: it may have held
-    outcomes, but better a row too many is called lost than one too few. Half a line there was never
-    acknowledged and holds no row.
+    `writer`. `last`: nothing will ever follow. Then `expected_rows` count the rows of damaged lines at the
+    very end, or of a line that is missing. Without them these lines have the number themselves; a line whose
+    own number is damaged too, or of a version before 4, counts one row: it may have held outcomes, but one
+    row too many counted as lost is better than one too few. Half a line there was never acknowledged and
+    holds no row.
     """
-    found, reported = list[Capture](), list[Outcome]()
+    captures, outcomes = list[Capture](), list[Outcome]()
     expected, seen, tail = progress.expected_first, progress.dropped_seen, progress.damaged_tail
     damaged, lost, damaged_rows = 0, Counter[str](), iter(chunk.damaged_rows)
     for payload in chunk.entries:
@@ -81,24 +81,25 @@ def plan(
         explained = 0 if dropped is None else entry.dropped - seen
         lost[DAMAGED] += max(0, entry.first - expected - explained)
         expected, seen, tail = entry.first + len(entry.captures), entry.dropped, 0
-        found.extend(entry.captures)
-        reported.extend(entry.outcomes)
+        captures.extend(entry.captures)
+        outcomes.extend(entry.outcomes)
     if last:
-        lost, tail = lost + _lost_at_the_end(tail, expected, promise), 0
-        expected = expected if promise is None else max(expected, promise.rows + promise.late)
+        lost, tail = lost + _lost_at_the_end(tail, expected, expected_rows), 0
+        if expected_rows is not None:
+            expected = max(expected, expected_rows.written + expected_rows.late)
         damaged += chunk.torn + (dropped is None)
     if writer is None:
         lost += Counter(dropped or {}) - Counter(progress.dropped)
-        told = dict(Counter(progress.dropped) + lost)
+        recorded = dict(Counter(progress.dropped) + lost)
     else:
-        told = dict(dropped or {})
-    at = JournalFileProgress(chunk.end, expected, seen, tail, told)
-    return Move(found, at, +lost, damaged, reported, writer, dict(dropped or {}))
+        recorded = dict(dropped or {})
+    reached = JournalFileProgress(chunk.end, expected, seen, tail, recorded)
+    return ReconciledChunk(captures, reached, +lost, damaged, outcomes, writer, dict(dropped or {}))
 
 
-def _lost_at_the_end(tail: int, expected: int, promise: Promise | None) -> Counter[str]:
-    if promise is None:
+def _lost_at_the_end(tail: int, expected: int, expected_rows: ExpectedRows | None) -> Counter[str]:
+    if expected_rows is None:
         return Counter({DAMAGED: tail})
-    missing = max(0, promise.rows + promise.late - expected)
-    stalled = min(missing, promise.late)
+    missing = max(0, expected_rows.written + expected_rows.late - expected)
+    stalled = min(missing, expected_rows.late)
     return Counter({DAMAGED: missing - stalled, CaptureResult.STALLED.value: stalled})

@@ -21,7 +21,7 @@ from sqlalchemy import select
 
 from model_package.reference import ModelRef
 from monitoring import metrics
-from shadow.ingest.accounting import Move, Promise, plan
+from shadow.ingest.accounting import ExpectedRows, ReconciledChunk, reconcile
 from shadow.ingest.mover import Ingest
 from shadow.journal import journal_file
 from shadow.journal.file_reader import JournalFileReader
@@ -43,7 +43,7 @@ class Disk:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
     def ingest(self, batch_bytes: int) -> None:
-        """Move all that is there, as by a process that is started anew for every batch."""
+        """ReconciledChunk all that is there, as by a process that is started anew for every batch."""
         measures = metrics.shadowing(None, self.registry)
         for _ in range(1000):
             if not list(journal_file.paths(self.directory)):
@@ -196,14 +196,14 @@ def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return WrittenFile.written(path, [(1, 0), (0, 2), (2, 1)], IDS, is_finished=request.param)
 
 
-def _read(file: WrittenFile, content: bytes) -> Move:
+def _read(file: WrittenFile, content: bytes) -> ReconciledChunk:
     file.path.write_bytes(content)
     with JournalFileReader(file.path) as reader:
         header, chunk = reader.header(), reader.read(0, 1 << 20)
     if header is None:
-        return plan(UNREAD, chunk, None, last=True)
-    promise = None if header.rows is None else Promise(header.rows)
-    return plan(UNREAD, chunk, header.dropped, last=True, writer=header.writer, promise=promise)
+        return reconcile(UNREAD, chunk, None, last=True)
+    expected = None if header.rows is None else ExpectedRows(header.rows)
+    return reconcile(UNREAD, chunk, header.dropped, last=True, writer=header.writer, expected_rows=expected)
 
 
 def _is_read_as_it_should_be(file: WrittenFile, content: bytes) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from model_package.reference import ModelRef
-from shadow.ingest.accounting import Promise, plan
+from shadow.ingest.accounting import ExpectedRows, reconcile
 from shadow.ingest.dropped_counts import Tallies
 from shadow.journal import journal_file, tally
 from shadow.journal import writer as journal_writer
@@ -56,13 +56,13 @@ def account(directory: Path) -> tuple[int, Counter[str]]:
             header = reader.header()
             assert header is not None
             assert header.rows is not None
-            move = plan(
+            move = reconcile(
                 UNREAD,
                 reader.read(0, 1 << 24),
                 header.dropped,
                 last=True,
                 writer=header.writer,
-                promise=Promise(header.rows),
+                expected_rows=ExpectedRows(header.rows),
             )
         captured += len(move.captures)
         lost += move.lost
@@ -207,7 +207,9 @@ def test_of_a_file_that_could_not_be_finished_the_tally_tells_the_rows(
     assert writer.write(entry(3), 3).is_kept
     writer.close()
     (file,) = journal_file.paths(here.journal_dir)
-    assert Tallies(here.tally_dirs, here.journal_dir).promise(journal_file.name_of(file)) == Promise(3)
+    assert Tallies(here.tally_dirs, here.journal_dir).expected_rows(
+        journal_file.name_of(file)
+    ) == ExpectedRows(3)
 
 
 Vanish = Callable[[Path], None]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_package.reference import ModelRef
-from shadow.ingest.accounting import DAMAGED, plan
+from shadow.ingest.accounting import DAMAGED, reconcile
 from shadow.journal import entries
 from shadow.journal.entries import Entry
 from shadow.journal.file_reader import Chunk
@@ -110,10 +110,10 @@ def test_every_house_is_captured_dropped_or_damaged_whatever_outcomes_stand_betw
     places = [0, *sorted(min(cut, len(lines)) for cut in cuts), len(lines)]
     for start, end in pairwise(places):
         chunk = Chunk(tuple(payloads[start:end]), end, reached_end=end == len(lines))
-        move = plan(progress, chunk, header, last=False)
+        move = reconcile(progress, chunk, header, last=False)
         progress, lost, captured = move.progress, lost + move.lost, captured + len(move.captures)
         reported += len(move.outcomes)
-    end_ = plan(progress, Chunk((), len(lines), reached_end=True), header, last=True)
+    end_ = reconcile(progress, Chunk((), len(lines), reached_end=True), header, last=True)
     lost += end_.lost
 
     whole = [number for number, line in enumerate(lines) if not line.damaged]

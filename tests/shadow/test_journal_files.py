@@ -91,7 +91,7 @@ def test_what_is_no_journal_file_keeps_no_other_file_waiting_and_is_named(
     people.ask(2)
     assert empty(mover) == 3
     assert stored(store) == people.kept.keys()
-    assert list(mover.obstacles) == [NAME]
+    assert list(mover.held_up) == [NAME]
     mover.sync()
     state = gather(settings, store)
     assert list(state.journal.held_up) == [NAME]
@@ -104,7 +104,7 @@ def test_what_is_no_journal_file_keeps_no_other_file_waiting_and_is_named(
     path.rmdir() if path.is_dir() else path.unlink()
     people.ask(1)
     assert empty(mover) == 1
-    assert mover.obstacles == {}
+    assert mover.held_up == {}
     assert gather(settings, store).is_healthy
 
 
@@ -121,7 +121,7 @@ def test_what_is_no_journal_file_costs_a_new_writer_no_row_and_is_in_the_way_of_
     people.recorder.close()
     assert empty(mover) == 2
     assert stored(store) == people.kept.keys()
-    assert list(mover.obstacles) == [NAME]
+    assert list(mover.held_up) == [NAME]
     assert len(stored_files.paths(folder)) == 2
 
 
@@ -148,11 +148,11 @@ def test_a_finished_file_that_cannot_be_moved_away_keeps_no_other_file_waiting(
     people.ask(1)
     empty(mover)
     assert stored(store) == ended.kept.keys() | people.kept.keys()
-    assert len(mover.obstacles) == 1
+    assert len(mover.held_up) == 1
     (settings().journal_dir / "stored").unlink()
     again = ingest()
     empty(again)
-    assert again.obstacles == {}
+    assert again.held_up == {}
     assert len(stored_files.paths(settings().journal_dir)) == 1
 
 
@@ -198,7 +198,7 @@ data = Path(sys.argv[1])
 ingest = Ingest(store, data / "journal", "here", 1 << 20, metrics.shadowing(None),
                 lambda: datetime.now(UTC))
 moved = ingest.step()
-print(moved, sorted(ingest.obstacles), [one.reason for one in ingest.obstacles.values()])
+print(moved, sorted(ingest.held_up), [file.reason for file in ingest.held_up.values()])
 """
 
 

@@ -380,7 +380,7 @@ def test_kept_files_that_come_back_with_a_late_mount_are_read_if_the_store_lacks
     mover = ingest()
     assert empty(mover) == 0
     away.rename(directory)
-    mover._clear_at = 0.0  # it looks once a second
+    mover._finished_files._clear_at = 0.0  # it looks once a second
     mover.step()
     empty(mover)
     assert stored(store) == people.kept.keys()
