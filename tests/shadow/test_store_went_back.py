@@ -19,6 +19,7 @@ from monitoring import metrics
 from shadow import status as whole
 from shadow.ingest.mover import Ingest
 from shadow.journal import journal_file, stored_files
+from shadow.journal.capture_result import CaptureResult
 from shadow.journal.stored_files import Retention
 from shadow.records import Outcome, OutcomeState
 from shadow.settings import Settings
@@ -232,7 +233,7 @@ def test_drops_that_a_restored_store_forgot_are_counted_again(
     people.ask(3)
     empty(mover)
     copy = StoreCopy(store.url)
-    people.recorder._writer.count_dropped("disk", 7)
+    people.recorder._writer.count_dropped(CaptureResult.DISK, 7)
     if ended:
         people.recorder.close()
     empty(mover)
