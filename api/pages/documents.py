@@ -23,7 +23,7 @@ class EvidenceDocument(Generic[Shape]):
     computed_at: datetime | None = None
 
 
-class Distance(Protocol):
+class PsiEntry(Protocol):
     """An entry that says how far something moved."""
 
     @property
@@ -54,11 +54,11 @@ def drift_of(stream: StreamDocuments | None) -> EvidenceDocument[DriftDocument]:
     return _read(DriftDocument, stream, "drift")
 
 
-def is_undecided(distance: Distance) -> bool:
+def is_undecided(entry: PsiEntry) -> bool:
     """Whether the state is in order only because there are too few rows to tell."""
-    if distance.state != drift.NONE or distance.psi is None or distance.floor is None:
+    if entry.state != drift.NONE or entry.psi is None or entry.floor is None:
         return False
-    return drift.is_undecided(distance.psi, distance.floor)
+    return drift.is_undecided(entry.psi, entry.floor)
 
 
 def _read(shape: type[Shape], stream: StreamDocuments | None, kind: DocumentKind) -> EvidenceDocument[Shape]:

@@ -139,11 +139,14 @@ def promote(
     with store.reading() as connection:
         deployments.require_active(connection, candidate)
     basis = judge() or _without_evidence(candidate)
-    is_allowed = basis.state is VerdictState.PROMOTE
-    if not (is_allowed or override):
+    if basis.state is not VerdictState.PROMOTE and not override:
         raise PromotionRefused(candidate, basis)
-    digest = _verified_digest(models, candidate)
-    promotion = Deployment(
+    promotion = _promotion(candidate, _verified_digest(models, candidate), decision, basis)
+    return _deploy(store, current, promotion, policy_of=candidate)
+
+
+def _promotion(candidate: ModelRef, digest: str, decision: Decision, basis: DecisionBasis) -> Deployment:
+    return Deployment(
         candidate,
         decision.at,
         decision.by,
@@ -151,11 +154,10 @@ def promote(
         kind=DeploymentKind.PROMOTION,
         verdict_id=basis.verdict_id,
         verdict_state=basis.state.value,
-        overridden=not is_allowed,
+        overridden=basis.state is not VerdictState.PROMOTE,
         artifact_digest=digest,
         policy_sha256=basis.policy_sha256,
     )
-    return _deploy(store, current, promotion, policy_of=candidate)
 
 
 def rollback(store: Store, models: Path, decision: Decision, to: ModelRef | None = None) -> Deployment:

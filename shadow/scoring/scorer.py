@@ -77,6 +77,24 @@ _INHERITED_VARIABLES = (
 )
 
 
+class _Deadline:
+    """The moment until which a reply has to come."""
+
+    def __init__(self, seconds: float, give_up: threading.Event) -> None:
+        self._seconds = seconds
+        self._ends = time.monotonic() + seconds
+        self._give_up = give_up
+
+    def seconds_left(self) -> float:
+        """Return the seconds left; raises Stopped, or BatchFailed when there are none."""
+        if self._give_up.is_set():
+            raise Stopped
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise BatchFailed(HUNG, f"no answer within {self._seconds:g} s")
+        return left
+
+
 class _Running:
     """One started model process and the socket to it."""
 
@@ -102,26 +120,14 @@ class _Running:
 
         Raises BatchFailed or Stopped.
         """
-        deadline = time.monotonic() + seconds
-
-        def ready(for_what: int) -> None:
-            while True:
-                if give_up.is_set():
-                    raise Stopped
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise BatchFailed(HUNG, f"no answer within {seconds:g} s")
-                if _is_ready(self._connection, for_what, min(_POLL_SECONDS, left)):
-                    return
-                if self.process.poll() is not None:  # its helpers may hold the socket open
-                    raise BatchFailed(CRASHED, self._exit_reason())
-
+        deadline = _Deadline(seconds, give_up)
         try:
             if request is not None:
                 self._check_silent()
-                self._send(model_process.frame_message(request), lambda: ready(select.POLLOUT))
+                message = model_process.frame_message(request)
+                self._send(message, lambda: self._wait(select.POLLOUT, deadline))
             body = model_process.receive(
-                self._connection, lambda: ready(select.POLLIN), replies.most_bytes(rows)
+                self._connection, lambda: self._wait(select.POLLIN, deadline), replies.most_bytes(rows)
             )
             if body is None:
                 raise BatchFailed(CRASHED, self._exit_reason())
@@ -130,6 +136,12 @@ class _Running:
             raise BatchFailed(CRASHED, self._exit_reason()) from None
         except (MalformedReply, model_process.MessageTooLong) as fault:
             raise BatchFailed(CRASHED, f"malformed reply: {fault}") from None
+
+    def _wait(self, for_what: int, deadline: _Deadline) -> None:
+        """Wait until the socket is ready; raises Stopped or BatchFailed."""
+        while not _is_ready(self._connection, for_what, min(_POLL_SECONDS, deadline.seconds_left())):
+            if self.process.poll() is not None:  # its helpers may hold the socket open
+                raise BatchFailed(CRASHED, self._exit_reason())
 
     def _check_silent(self) -> None:
         """Refuse data that arrived before the request: it is no answer to it."""
