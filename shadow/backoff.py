@@ -1,10 +1,10 @@
-"""How long to wait before trying again what has just failed."""
+"""Backoff: how long to wait before the next attempt."""
 
 from __future__ import annotations
 
 
 class Backoff:
-    """Doubles from `shortest` to `longest` seconds until told of a success."""
+    """A pause that doubles from `shortest` to `longest` seconds until `reset`."""
 
     def __init__(self, shortest: float, longest: float) -> None:
         self._shortest = shortest
@@ -12,7 +12,7 @@ class Backoff:
         self.failures = 0
 
     def next(self) -> float:
-        """Count a failure; returns the seconds to wait now."""
+        """Count a failure; return the seconds to wait now."""
         seconds = min(self._longest, self._shortest * 2.0 ** min(self.failures, 32))
         self.failures += 1
         return seconds

@@ -16,9 +16,9 @@ Inputs = Mapping[str, float | int | str | None]
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """One answered house: what was asked, what the live model said, and when.
+    """One answered row: id, time, inputs and live prediction.
 
-    `entity_id` says which house it is, when the asker said so.
+    `entity_id` is the client's own id of what the row is about, if the request has one.
     """
 
     id: UUID
@@ -52,7 +52,7 @@ class PendingCapture:
 
 
 class ObservationState(StrEnum):
-    """How a candidate's look at a capture ended."""
+    """Whether a candidate scored a capture or failed to."""
 
     SCORED = "scored"
     FAILED = "failed"
@@ -60,7 +60,7 @@ class ObservationState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One candidate's answer to one captured house, or the reason there is none.
+    """One candidate's prediction for one capture, or the reason why there is none.
 
     `latency_seconds` is the time of a single-row prediction, measured on a small sample only.
     """
@@ -89,7 +89,7 @@ class NewObservation:
 
 
 class OutcomeState(StrEnum):
-    """How an answered house left the market."""
+    """How the house of a capture left the market."""
 
     SOLD = "sold"
     WITHDRAWN = "withdrawn"
@@ -97,11 +97,11 @@ class OutcomeState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one answered house, as somebody reported it.
+    """What turned out to be true about one capture, as somebody reported it.
 
-    `price_dollars` is None exactly when it was withdrawn. `reported_by` is the report's own word for its
-    source. `received_at` is when it came in, `recorded_at` when it was stored; None: it has not been yet.
-    `request_id` is that of the report, as long as it is in the journal; the store does not keep it.
+    `price_dollars` is None exactly when the house was withdrawn. `reported_by` is the source that the report
+    names. `received_at` is when the report came in, `recorded_at` when it was stored; None: not yet.
+    `request_id` is that of the report, as long as it is in the journal; the store does not have it.
     """
 
     capture_id: UUID
@@ -113,12 +113,12 @@ class Outcome:
     recorded_at: datetime | None = None
     request_id: str = field(default="", compare=False)
 
-    def says_the_same_as(self, other: Outcome) -> bool:
-        """Whether both report the same, whenever they did."""
-        return all(getattr(self, name) == getattr(other, name) for name in _SAID)
+    def has_same_content(self, other: Outcome) -> bool:
+        """Whether both reports have the same content, whenever they came in."""
+        return all(getattr(self, name) == getattr(other, name) for name in _CONTENT)
 
 
-_SAID = ("capture_id", "state", "price_dollars", "sold_at", "reported_by")
+_CONTENT = ("capture_id", "state", "price_dollars", "sold_at", "reported_by")
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,10 +96,10 @@ def _new_reports(connection: Connection, source: Source, reported: Sequence[Outc
     ledger = _reports(connection, [outcome.capture_id for outcome in reported])
     for outcome in reported:
         known = ledger.setdefault(outcome.capture_id, [])
-        if known and outcome.says_the_same_as(known[-1].outcome):
+        if known and outcome.has_same_content(known[-1].outcome):
             continue
         if any(
-            outcome.received_at == other.received_at and outcome.says_the_same_as(other) for _, other in known
+            outcome.received_at == other.received_at and outcome.has_same_content(other) for _, other in known
         ):
             continue
         yield outcome

@@ -66,12 +66,12 @@ def _bytes(path: Path) -> str:
 
 def _content(path: Path) -> str:
     try:
-        return _told(refused.count(path))
+        return _entries_in(refused.count(path))
     except OSError as fault:
         return str(fault.strerror)
 
 
-def _told(file: RefusedFile) -> str:
+def _entries_in(file: RefusedFile) -> str:
     return f"{count(file.captures, 'capture')}, {count(file.outcomes, 'outcome')} in its entries"
 
 
@@ -87,7 +87,7 @@ def put_back(names: Sequence[str]) -> None:
     umbra journal put-back 01764547200000-0123456789ab-512.refused
     """
     directory = Settings.from_environment().journal_dir
-    chosen = [_found(directory, name) for name in names] if names else refused.paths(directory)
+    chosen = [_refused_path(directory, name) for name in names] if names else refused.paths(directory)
     for path in chosen:
         refused.put_back(path)
         terminal.say(f"{path.name} is back in the journal; a worker moves it into the store")
@@ -95,7 +95,7 @@ def put_back(names: Sequence[str]) -> None:
         terminal.say("no file is set aside")
 
 
-def _found(directory: Path, name: str) -> Path:
+def _refused_path(directory: Path, name: str) -> Path:
     by_name = {path.name: path for path in refused.paths(directory)}
     path = by_name.get(Path(name).name) or by_name.get(f"{Path(name).name}{refused.SUFFIX}")
     if path is None:

@@ -1,4 +1,4 @@
-"""`umbra prune`: what has become old is removed."""
+"""`umbra prune`: remove old captures with their observations and outcomes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _SPAN = re.compile(rf"(?P<count>[1-9][0-9]{{0,4}})(?P<unit>[{''.join(_UNITS)}])\
 
 
 def _age(_context: click.Context, _parameter: click.Parameter, value: str) -> timedelta:
-    found = _SPAN.match(value)
-    if found is None:
+    match = _SPAN.match(value)
+    if match is None:
         raise click.BadParameter(f"{value!r} is no age: expected hours, days or weeks, such as 90d")
-    return timedelta(**{_UNITS[found["unit"]]: int(found["count"])})
+    return timedelta(**{_UNITS[match["unit"]]: int(match["count"])})
 
 
 @click.command(short_help="Remove captures, observations and outcomes that are old.")
