@@ -129,7 +129,7 @@ def _is_off(path: Path) -> bool:
 
 
 def _cycles(graph: grimp.ImportGraph) -> list[list[str]]:
-    """The strongly connected components of more than one module (Tarjan, without recursion)."""
+    """Find the strongly connected components of more than one module (Tarjan, without recursion)."""
     imported = {
         module: sorted(graph.find_modules_directly_imported_by(module)) for module in sorted(graph.modules)
     }

@@ -42,8 +42,10 @@ class LoadProfile:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredLoad:
-    """What a load came to. Processor seconds of Locust include its start; memory is that of the end;
-    the ledger has balanced."""
+    """What a load came to, after which the ledger balanced.
+
+    Processor seconds of Locust include its start; memory is that of the end.
+    """
 
     load: LoadProfile
     api_workers: int

@@ -173,8 +173,10 @@ def main(
     path: Path,
     ports: Sequence[int] | None,
 ) -> None:
-    """Measure Umbra under load. Exits with 1, and writes nothing, when a budget is crossed or a ledger does
-    not balance."""
+    """Measure Umbra under load.
+
+    Exits with 1, and writes nothing, when a budget is crossed or a ledger does not balance.
+    """
     usual = workload.read().budgets
     budgets = Budgets(
         usual.error_ratio if max_error_ratio is None else max_error_ratio,

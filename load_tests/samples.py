@@ -12,8 +12,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class RequestSample:
-    """One request: when it was sent (Unix time), what it was, how long its answer took, how many houses a
-    right answer priced (0: none), and what was wrong (empty: nothing)."""
+    """One request and its answer.
+
+    `sent_at` is Unix time, `houses` how many a right answer priced (0: none), `fault` what was wrong
+    (empty: nothing).
+    """
 
     sent_at: float
     request: str

@@ -1,5 +1,6 @@
-"""Derive the figures of the synthetic houses from real sales: run it as
-`python -m model_package.calibration CSV`.
+"""Derive the figures of the synthetic houses from real sales.
+
+Run as `python -m model_package.calibration CSV`.
 
 Only aggregates leave: shares of values held by at least 8 sales, rounded quantiles between the 1st and the
 99th percentile, rank correlations to two decimals, and weights of terms that 15 sales or more share. No sale

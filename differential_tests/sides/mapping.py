@@ -43,8 +43,9 @@ URLPath = Annotated[str, AfterValidator(_path)]
 
 
 class RequestMapping(TomlTable):
-    """Mapping of rows to a body. In `one` and `many` a text that is a placeholder stands for:
+    """A mapping of rows to a body.
 
+    In `one` and `many` a text that is a placeholder stands for what it names.
     $row: the row as an object; $rows: a list of them; $cells: its values as a list; $table: a list of such
     lists; $names: the names of the columns. `one` is for a row that is asked alone, `many` for any number;
     without `many` every row is asked alone. `fields` renames, `columns` chooses and orders the columns of

@@ -129,7 +129,7 @@ def _plain(start_response: Any, status: HTTPStatus, text: str) -> Iterable[bytes
 
 
 class _RegistryCollector(Collector):
-    """Collects another registry. (`describe` prevents a collection when it is registered.)"""
+    """Collects another registry; `describe` prevents a collection when it is registered."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry

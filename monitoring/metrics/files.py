@@ -160,7 +160,7 @@ def _wipe(path: Path) -> None:
 
 
 class _SharedValue:
-    """One number in a file. (The library's own class asks for the process id at every step.)"""
+    """One number in a file; the library's own class asks for the process id at every step."""
 
     _multiprocess = True
 
