@@ -13,6 +13,8 @@ _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 
 
 def checked(is_valid: Callable[[Any], bool], expected: str) -> BeforeValidator:
+    """Accept what is valid as it is; of all else say what was expected."""
+
     def check(value: object) -> object:
         if not is_valid(value):
             raise PydanticCustomError("expected", "{words}", {"words": expected})
@@ -26,11 +28,13 @@ def _is_number(value: object) -> bool:
 
 
 def number(unit: str, low: float, high: float) -> BeforeValidator:
+    """Accept a number from `low` to `high`, both included, in this unit."""
     exactly = f"{low:.12g}" if low == high else f"a number from {low:.12g} to {high:.12g}"
     return checked(lambda value: _is_number(value) and low <= value <= high, f"{exactly} ({unit})")
 
 
 def whole_number(unit: str, low: int, high: int) -> BeforeValidator:
+    """Accept a whole number from `low` to `high`, both included, in this unit."""
     exactly = str(low) if low == high else f"a whole number from {low} to {high}"
     return checked(lambda value: type(value) is int and low <= value <= high, f"{exactly} ({unit})")
 
@@ -50,6 +54,8 @@ Dollars = Annotated[float, number("dollars", 0, 1e12)]
 
 
 class PolicyTable(BaseModel):
+    """A table of a policy's file: its keys are known, and its values of the stated type."""
+
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
