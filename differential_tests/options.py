@@ -26,7 +26,7 @@ from differential_tests.recording import Questions
 from differential_tests.recording.run import RequestSettings
 from differential_tests.settings import tolerances
 from differential_tests.settings.tolerances import Tolerances
-from differential_tests.sides import LETTERS, RequestLimits, mapping
+from differential_tests.sides import LETTERS, SendingLimits, mapping
 from monitoring.terminal import Screen, Words, progress, say, say_lines
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -70,7 +70,7 @@ class QuestionOptions:
     @property
     def requests(self) -> RequestSettings:
         """Return how the questions are sent."""
-        return RequestSettings(RequestLimits(self.timeout), self.rows_per_request, self.concurrency)
+        return RequestSettings(SendingLimits(self.timeout), self.rows_per_request, self.concurrency)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,16 @@ class PsiEntry(Protocol):
     """An entry that says how far something moved."""
 
     @property
-    def psi(self) -> float | None: ...
+    def psi(self) -> float | None:
+        """The population stability index; None: not known."""
+
     @property
-    def floor(self) -> float | None: ...
+    def floor(self) -> float | None:
+        """What the index would be by chance alone; None: not known."""
+
     @property
-    def state(self) -> int | None: ...
+    def state(self) -> int | None:
+        """0 in order, 1 yellow, 2 red; None: not known."""
 
 
 def verdict_of(stream: StreamDocuments | None) -> EvidenceDocument[VerdictDocument]:

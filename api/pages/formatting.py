@@ -20,49 +20,49 @@ def known(value: Any) -> float | None:
 
 
 def whole(value: Any) -> str:
-    """12,345"""
+    """Format a whole number, such as 12,345."""
     number = known(value)
     return UNKNOWN if number is None else f"{number:,.0f}"
 
 
 def decimal(value: Any, digits: int = 4) -> str:
-    """0.0123"""
+    """Format a decimal, such as 0.0123."""
     number = known(value)
     return UNKNOWN if number is None else f"{number:,.{digits}f}"
 
 
 def signed(value: Any, digits: int = 4) -> str:
-    """+0.0123"""
+    """Format a decimal with its sign, such as +0.0123."""
     number = known(value)
     return UNKNOWN if number is None else f"{number:+,.{digits}f}"
 
 
 def dollars(value: Any) -> str:
-    """$181,235"""
+    """Format dollars, such as $181,235."""
     number = known(value)
     return UNKNOWN if number is None else f"-${-number:,.0f}" if number < 0 else f"${number:,.0f}"
 
 
 def share(value: Any, digits: int = 1) -> str:
-    """12.3 %"""
+    """Format a share in percent, such as 12.3 %."""
     number = known(value)
     return UNKNOWN if number is None else f"{100 * number:.{digits}f} %"
 
 
 def points(value: Any) -> str:
-    """Format a change of a share in percentage points: +1.2"""
+    """Format a change of a share in percentage points, such as +1.2."""
     number = known(value)
     return UNKNOWN if number is None else f"{100 * number:+.1f}"
 
 
 def gap(value: Any) -> str:
-    """Format a difference of logarithms as the difference of prices: +5.1 %"""
+    """Format a difference of logarithms as the difference of prices, such as +5.1 %."""
     number = percent(value)
     return UNKNOWN if number is None else f"{number:+.1f} %"
 
 
 def size(value: Any) -> str:
-    """Format the size of a difference of logarithms, without its sign: 5.1 %"""
+    """Format the size of a difference of logarithms, without its sign, such as 5.1 %."""
     number = percent(value)
     return UNKNOWN if number is None else f"{abs(number):.1f} %"
 
@@ -133,7 +133,7 @@ def in_unit(value: Any, unit: Any) -> str:
 
 
 def plain(value: Any) -> str:
-    """Format a number for a form: 1350, 0.5"""
+    """Format a number for a form, such as 1350 or 0.5."""
     number = known(value)
     return "" if number is None else f"{number:.15g}"
 

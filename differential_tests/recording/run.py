@@ -14,7 +14,7 @@ from differential_tests.findings import Check, Level, require_answers
 from differential_tests.recording import Progress, Questions, RecordedRun, SideDead
 from differential_tests.run_file import RunHeader
 from differential_tests.settings.tolerances import Tolerances
-from differential_tests.sides import RequestLimits, Side
+from differential_tests.sides import SendingLimits, Side
 
 Bar = Callable[[str], AbstractContextManager[Progress]]
 
@@ -23,7 +23,7 @@ Bar = Callable[[str], AbstractContextManager[Progress]]
 class RequestSettings:
     """How questions are sent to a side."""
 
-    limits: RequestLimits = field(default_factory=RequestLimits)
+    limits: SendingLimits = field(default_factory=SendingLimits)
     rows_per_request: int = 1
     concurrency: int = 4
 

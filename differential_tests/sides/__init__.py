@@ -12,7 +12,7 @@ from differential_tests.questions import Question
 from differential_tests.run_file import RunHeader, SideAnswer
 from differential_tests.sides import mapping
 from differential_tests.sides.artifact import MANIFEST, ArtifactSide
-from differential_tests.sides.service import RequestLimits, ServiceSide
+from differential_tests.sides.service import SendingLimits, ServiceSide
 from differential_tests.sides.source import UnknownSource, is_service, redacted
 from model_package import recipes
 
@@ -20,7 +20,7 @@ __all__ = [
     "LETTERS",
     "MANIFEST",
     "Letter",
-    "RequestLimits",
+    "SendingLimits",
     "Side",
     "UnknownSource",
     "is_service",
@@ -58,7 +58,7 @@ def open_side(
     service: Mapping[str, Any] | None = None,
     *,
     letter: Letter = "a",
-    limits: RequestLimits | None = None,
+    limits: SendingLimits | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Side:
     """Open the service at an http(s) address, or the artifact in a directory with a manifest.
@@ -69,7 +69,7 @@ def open_side(
     """
     understood = mapping.read(service or {}, letter)
     if is_service(source):
-        return ServiceSide(source, understood, environment, limits or RequestLimits())
+        return ServiceSide(source, understood, environment, limits or SendingLimits())
     if (Path(source) / MANIFEST).is_file():
         recipes.register(environment.get(RECIPE_MODULES, "").replace(",", " ").split())
         return ArtifactSide(Path(source), understood)

@@ -24,7 +24,7 @@ LEAST_SECRET = 4
 
 
 @dataclass(frozen=True, slots=True)
-class RequestLimits:
+class SendingLimits:
     """Limits of a request: seconds as a whole, bytes of the reply; `connections` at once."""
 
     seconds: float = 10.0
@@ -36,7 +36,7 @@ class ServiceSide:
     """Any JSON prediction service."""
 
     def __init__(
-        self, source: str, service: ServiceMapping, environment: Mapping[str, str], limits: RequestLimits
+        self, source: str, service: ServiceMapping, environment: Mapping[str, str], limits: SendingLimits
     ) -> None:
         headers = mapping.resolve("headers", service.headers, environment)
         query = mapping.resolve("query", service.query, environment)
@@ -146,7 +146,7 @@ def _url(source: str) -> httpx.URL:
     return url
 
 
-def _client(deadlines: Deadlines, headers: dict[str, str], limits: RequestLimits) -> httpx.Client:
+def _client(deadlines: Deadlines, headers: dict[str, str], limits: SendingLimits) -> httpx.Client:
     """Build a client without redirects, cookies and proxies of the environment."""
     transport = httpx.HTTPTransport(trust_env=False)
     # httpx has no place for it: a pool whose sockets know the deadline of the whole request.

@@ -12,7 +12,7 @@ from differential_tests import recording, run_file, sides
 from differential_tests.questions import Question, corpus, digest
 from differential_tests.recording import SideDead
 from differential_tests.run_file import RunHeader, SideAnswer
-from differential_tests.sides import RequestLimits
+from differential_tests.sides import SendingLimits
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 ROWS = [
@@ -175,7 +175,7 @@ def test_a_side_that_answered_nothing_at_all_is_dead_however_little_was_asked(tm
 
 
 def test_a_hung_service_is_given_up_and_nothing_waits_for_it(talk, over, tmp_path):
-    side = sides.open_side(talk(lambda _: over.wait() and None), limits=RequestLimits(seconds=0.05))
+    side = sides.open_side(talk(lambda _: over.wait() and None), limits=SendingLimits(seconds=0.05))
     with pytest.raises(SideDead, match="timeout"):
         recording.record(side, ROWS, tmp_path / "a", now=NOW, concurrency=8)
 

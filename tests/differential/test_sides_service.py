@@ -20,19 +20,19 @@ from differential_tests import sides
 from differential_tests.questions import Question
 from differential_tests.run_file import SideAnswer
 from differential_tests.settings.tolerances import InvalidTolerances
-from differential_tests.sides import RequestLimits
+from differential_tests.sides import SendingLimits
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 ROW = Question("r1", "ordinary", "north", row={"area": 70.0})
 ROWS = [Question(f"r{number}", "ordinary", row={"area": float(number)}) for number in range(3)]
-SHORT = RequestLimits(seconds=0.3, most_bytes=10_000)
+SHORT = SendingLimits(seconds=0.3, most_bytes=10_000)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 # Nobody waits longer for what should take 0.3 s, and a machine this slow is broken.
 NO_HANG_SECONDS = 5.0
 
 
 def ask(
-    url: str, questions: list[Question], limits: RequestLimits = SHORT, **service: Any
+    url: str, questions: list[Question], limits: SendingLimits = SHORT, **service: Any
 ) -> list[SideAnswer]:
     side = sides.open_side(url, service, limits=limits)
     try:
@@ -41,7 +41,7 @@ def ask(
         side.close()
 
 
-def one(url: str, limits: RequestLimits = SHORT, **service: Any) -> SideAnswer:
+def one(url: str, limits: SendingLimits = SHORT, **service: Any) -> SideAnswer:
     (answer,) = ask(url, [ROW], limits, **service)
     assert (answer.id, answer.kind, answer.segment) == ("r1", "ordinary", "north")
     return answer
@@ -186,7 +186,7 @@ def huge_head(connection: socket.socket) -> None:
 
 @pytest.mark.parametrize("speak", [closed, torn_body, torn_chunk, no_http, huge_head])
 def test_a_connection_that_breaks_is_a_failure(talk, speak):
-    found = one(talk(speak), RequestLimits(5))
+    found = one(talk(speak), SendingLimits(5))
     assert found.failure == "broken"
     assert found.detail
 
@@ -197,7 +197,7 @@ def test_a_side_that_is_not_there_is_unreachable():
 
 def test_nothing_is_asked_twice(talk):
     asked = []
-    found = one(talk(asked.append), RequestLimits(5))
+    found = one(talk(asked.append), SendingLimits(5))
     assert (found.failure, len(asked)) == ("broken", 1)
 
 
@@ -208,7 +208,7 @@ def test_closing_a_side_ends_what_is_still_being_asked(talk, over):
         arrived.set()
         over.wait()
 
-    side = sides.open_side(talk(speak), limits=RequestLimits(60))
+    side = sides.open_side(talk(speak), limits=SendingLimits(60))
     found: list[SideAnswer] = []
     thread = threading.Thread(target=lambda: found.extend(side.ask([ROW])))
     thread.start()
@@ -343,16 +343,16 @@ def test_over_https_a_certificate_has_to_be_right(talk, certificate, monkeypatch
     body = b'{"predictions": [7]}'
     speak = encrypted(certificate, lambda to: to.sendall(HEAD + b"Content-Length: 20\r\n\r\n" + body))
     url = talk(speak, reads=False).replace("http:", "https:")
-    refused = one(url, RequestLimits(5))
+    refused = one(url, SendingLimits(5))
     assert (refused.failure, "certificate" in refused.detail) == ("unreachable", True)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    assert one(url, RequestLimits(5)).value == 7
+    assert one(url, SendingLimits(5)).value == 7
 
 
 def test_over_https_a_request_ends_in_time_too(talk, over, certificate, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     url = talk(encrypted(certificate, lambda to: endless_chunks(to, over)), reads=False)
-    assert one(url.replace("http:", "https:"), RequestLimits(1)).failure == "timeout"
+    assert one(url.replace("http:", "https:"), SendingLimits(1)).failure == "timeout"
 
 
 def test_a_large_body_to_a_service_that_does_not_read_ends_in_time(over):
