@@ -64,20 +64,20 @@ def save_model(models: Path, name: str = "plain") -> Path:
 @pytest.fixture
 def deployed(settings: Callable[..., Settings], tmp_path: Path) -> Settings:
     """Settings of a data directory in which plain@1 is live."""
-    made = settings(recipe_modules="plain_recipe", api_max_rows=50, api_max_body_bytes=100_000)
-    deploy(made)
-    return made
+    deployed = settings(recipe_modules="plain_recipe", api_max_rows=50, api_max_body_bytes=100_000)
+    deploy(deployed)
+    return deployed
 
 
-def deploy(made: Settings) -> None:
+def deploy(settings: Settings) -> None:
     """Make plain@1 live in a data directory."""
     from model_package import recipes  # noqa: PLC0415 (after the recipe's folder is on the path)
 
-    recipes.register(made.recipe_modules)
-    save_model(made.models)
-    store = open_store(made.store)
+    recipes.register(settings.recipe_modules)
+    save_model(settings.models)
+    store = open_store(settings.store)
     migrate(store)
-    first_deployment(store, made.models, ModelRef("plain", "1"), "test", NOW)
+    first_deployment(store, settings.models, ModelRef("plain", "1"), "test", NOW)
     store.close()
 
 
@@ -99,8 +99,8 @@ class Bench:
 
     def post(self, house: Any = None, **more: Any) -> Any:
         """POST /v1/predictions: the example house, unless another or a body is given."""
-        given = more if "data" in more else {"json": house or dict(EXAMPLE)} | more
-        return self.client.post("/v1/predictions", **given)
+        arguments = more if "data" in more else {"json": house or dict(EXAMPLE)} | more
+        return self.client.post("/v1/predictions", **arguments)
 
     def value(self, name: str, **labels: str) -> float | None:
         """One sample of the metrics."""
@@ -119,12 +119,12 @@ class Bench:
             observations.store(connection, added, cursor, [answer], 1, NOW)
 
 
-def ingest_all(made: Settings, store: Store) -> int:
+def ingest_all(settings: Settings, store: Store) -> int:
     """Move the whole journal into the store, as the worker does; gives the number of captures."""
     mover = Ingest(
         store,
-        made.journal_dir,
-        directory_id(made.data_dir),
+        settings.journal_dir,
+        directory_id(settings.data_dir),
         1 << 20,
         metrics.shadowing(None),
         lambda: datetime.now(UTC),
@@ -136,13 +136,13 @@ def ingest_all(made: Settings, store: Store) -> int:
 def ingested() -> Callable[[Settings], set[str]]:
     """Move a data directory's journal into its store; gives the ids of all captures there."""
 
-    def ids(made: Settings) -> set[str]:
-        store = open_store(made.store)
-        ingest_all(made, store)
+    def ids(settings: Settings) -> set[str]:
+        store = open_store(settings.store)
+        ingest_all(settings, store)
         with store.reading() as connection:
-            found = {str(row.id) for row in connection.execute(select(captures.c.id))}
+            stored = {str(row.id) for row in connection.execute(select(captures.c.id))}
         store.close()
-        return found
+        return stored
 
     return ids
 
@@ -154,7 +154,7 @@ def bench(deployed: Settings) -> Iterator[Bench]:
     measured = metrics.serving(None, registry)
     live = Live(load(deployed))
     store, recorder = open_store(deployed.store), open_recorder(deployed)
-    parts = Components(
+    components = Components(
         live,
         recorder,
         StoreReads(store),
@@ -163,7 +163,7 @@ def bench(deployed: Settings) -> Iterator[Bench]:
         RequestLimits(deployed.api_max_rows, deployed.api_max_body_bytes),
         Retries(deployed.data_dir / "retries"),
     )
-    yield Bench(build(parts), deployed, registry, live, store, recorder)
+    yield Bench(build(components), deployed, registry, live, store, recorder)
     recorder.close()
     store.close()
 
@@ -212,11 +212,11 @@ class Server:
         """The JSON lines written so far."""
         return [json.loads(line) for line in self.output.read_text().splitlines()]
 
-    def wait_until(self, found: Callable[[], Any]) -> Any:
+    def wait_until(self, condition: Callable[[], Any]) -> Any:
         """What `found` gives once that is true."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
-            if answer := found():
+            if answer := condition():
                 return answer
             time.sleep(0.02)
         raise AssertionError(f"waited in vain; the server wrote:\n{self.output.read_text()}")
@@ -249,29 +249,29 @@ def _everything(wire: socket.socket) -> bytes:
     return answer
 
 
-def environment_of(made: Settings, **more: str) -> dict[str, str]:
+def environment_of(settings: Settings, **more: str) -> dict[str, str]:
     """The environment that gives a process these settings."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("UMBRA_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("UMBRA_")}
     return {
-        **kept,
+        **inherited,
         "PYTHONPATH": f"{ROOT}:{HERE}",
-        "UMBRA_DATA_DIR": str(made.data_dir),
+        "UMBRA_DATA_DIR": str(settings.data_dir),
         "UMBRA_RECIPE_MODULES": "plain_recipe",
-        "UMBRA_METRICS_DIR": str(made.data_dir / "metrics"),
-        "UMBRA_API_PORT": str(made.api_port),
-        "UMBRA_API_METRICS_PORT": str(made.api_metrics_port),
-        "UMBRA_API_MAX_BODY_BYTES": str(made.api_max_body_bytes),
+        "UMBRA_METRICS_DIR": str(settings.data_dir / "metrics"),
+        "UMBRA_API_PORT": str(settings.api_port),
+        "UMBRA_API_METRICS_PORT": str(settings.api_metrics_port),
+        "UMBRA_API_MAX_BODY_BYTES": str(settings.api_max_body_bytes),
         **more,
     }
 
 
-def start(made: Settings, output: Path, *, within: Sequence[str] = (), **more: str) -> Server:
+def start(settings: Settings, output: Path, *, within: Sequence[str] = (), **more: str) -> Server:
     """Start `python -m api.server` without waiting for it; `within`: by a command that becomes it."""
     with output.open("wb") as sink:
         command = [*within, sys.executable, "-m", "api.server"]
-        environment = environment_of(made, **more)
+        environment = environment_of(settings, **more)
         process = subprocess.Popen(command, env=environment, stdout=sink, stderr=sink, cwd=output.parent)
-    return Server(process, made, output)
+    return Server(process, settings, output)
 
 
 @pytest.fixture
@@ -279,8 +279,8 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Start `python -m api.server` with some settings, without waiting; stopped after the test."""
     begun: list[Server] = []
 
-    def begin(made: Settings, *, within: Sequence[str] = (), **more: str) -> Server:
-        begun.append(start(made, tmp_path / f"serve-{len(begun)}.log", within=within, **more))
+    def begin(settings: Settings, *, within: Sequence[str] = (), **more: str) -> Server:
+        begun.append(start(settings, tmp_path / f"serve-{len(begun)}.log", within=within, **more))
         return begun[-1]
 
     yield begin
@@ -301,12 +301,12 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "API_METRICS_PORT": metrics_port,
         "API_MAX_BODY_BYTES": 100_000,
     }
-    made = Settings.from_environment({f"UMBRA_{name}": str(value) for name, value in values.items()})
+    settings = Settings.from_environment({f"UMBRA_{name}": str(value) for name, value in values.items()})
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(HERE)
-        deploy(made)
-    server = start(made, home / "serve.log")
-    server.wait_until(lambda: server.ready() and server.workers_ready() == made.api_workers)
+        deploy(settings)
+    server = start(settings, home / "serve.log")
+    server.wait_until(lambda: server.ready() and server.workers_ready() == settings.api_workers)
     yield server
     server.process.terminate()
     server.process.wait(30)
@@ -318,16 +318,16 @@ def serving(launch: Callable[..., Server], settings: Callable[..., Settings]) ->
 
     def begin(workers_ready: int | None = None, **more: str) -> Server:
         port, metrics_port = free_ports(2)
-        made = settings(
+        server_settings = settings(
             recipe_modules="plain_recipe",
             api_port=port,
             api_metrics_port=metrics_port,
             api_max_body_bytes=100_000,
         )
-        if not made.models.exists():
-            deploy(made)
-        server = launch(made, **more)
-        wanted = workers_ready or int(more.get("UMBRA_API_WORKERS", made.api_workers))
+        if not server_settings.models.exists():
+            deploy(server_settings)
+        server = launch(server_settings, **more)
+        wanted = workers_ready or int(more.get("UMBRA_API_WORKERS", server_settings.api_workers))
         server.wait_until(lambda: server.ready() and server.workers_ready() == wanted)
         return server
 

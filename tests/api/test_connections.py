@@ -33,9 +33,9 @@ def _answer(wire):
 
 
 def _some(wire):
-    part = wire.recv(65536)
-    assert part, "the connection was closed before the answer was whole"
-    return part
+    received = wire.recv(65536)
+    assert received, "the connection was closed before the answer was whole"
+    return received
 
 
 def _is_reset(wire):
@@ -50,10 +50,10 @@ def _is_reset(wire):
 
 
 def test_clients_that_keep_an_answered_connection_open_hold_no_process(shared_server):
-    with ExitStack() as kept:
+    with ExitStack() as connections:
         answered = []
         for _ in range(BOTH_WORKERS):
-            answered.append(kept.enter_context(_connect(shared_server)))
+            answered.append(connections.enter_context(_connect(shared_server)))
             wire = answered[-1]
             # Each is answered although all before it are kept open: no process waits for them to be closed.
             wire.sendall(ASK)
@@ -85,8 +85,8 @@ def test_a_client_that_sends_a_second_request_at_once_reads_the_first_answer(sha
 
 
 def test_more_answered_connections_than_may_linger_cost_no_answer(shared_server):
-    with ExitStack() as kept:
+    with ExitStack() as connections:
         for _ in range(300):
-            wire = kept.enter_context(_connect(shared_server))
+            wire = connections.enter_context(_connect(shared_server))
             wire.sendall(ASK)
             assert _answer(wire)[0].startswith(b"HTTP/1.1 200 ")

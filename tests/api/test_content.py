@@ -93,8 +93,10 @@ def test_the_kind_of_a_body_is_what_it_is_declared_to_be_whatever_else_is_declar
 
 def test_what_the_answer_calls_itself_can_be_asked_for_and_sent_again(bench):
     answer = bench.post(data=TABLE, content_type="text/csv")
-    again = bench.post(data=TABLE, content_type=answer.content_type, headers={"Accept": answer.content_type})
-    assert (again.status_code, again.content_type) == (200, answer.content_type)
+    second_answer = bench.post(
+        data=TABLE, content_type=answer.content_type, headers={"Accept": answer.content_type}
+    )
+    assert (second_answer.status_code, second_answer.content_type) == (200, answer.content_type)
 
 
 @pytest.mark.parametrize("accept", [JAVA, "application/json;charset=UTF-8", "image/png"])

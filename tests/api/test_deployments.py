@@ -40,12 +40,12 @@ class Admin:
         self.held = held
 
     def ask(self, path, body=None, token=TOKEN, **headers):
-        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if token is not None:
-            given.setdefault("Authorization", f"Bearer {token}")
+            sent.setdefault("Authorization", f"Bearer {token}")
         if isinstance(body, bytes):
-            return self.client.post(path, data=body, headers={"Content-Type": "application/json"} | given)
-        return self.client.post(path, json=WANTED if body is None else body, headers=given)
+            return self.client.post(path, data=body, headers={"Content-Type": "application/json"} | sent)
+        return self.client.post(path, json=WANTED if body is None else body, headers=sent)
 
     def history(self):
         with self.bench.store.reading() as connection:
@@ -127,12 +127,16 @@ def test_who_may_not_decide_is_told_so_before_the_body_is_looked_at(admin):
 
 def test_a_promotion_answers_with_the_deployment_it_made(admin):
     answer = admin.ask(PROMOTE, X_Umbra_Actor="Jo from pricing")
-    made = admin.history()[-1]
+    deployment = admin.history()[-1]
     assert answer.status_code == 200
     assert answer.json["live"] == {"name": "plain", "version": "2"}
     assert (answer.json["id"], answer.json["kind"], answer.json["verdict"]) == (2, "promotion", "promote")
-    assert (answer.json["by"], made.by, made.reason) == ("Jo from pricing", "Jo from pricing", "it is better")
-    assert made.artifact_digest == answer.json["artifact_digest"]
+    assert (answer.json["by"], deployment.by, deployment.reason) == (
+        "Jo from pricing",
+        "Jo from pricing",
+        "it is better",
+    )
+    assert deployment.artifact_digest == answer.json["artifact_digest"]
 
 
 def test_a_rollback_goes_back_and_who_gives_no_name_is_the_token(admin):
@@ -145,8 +149,8 @@ def test_a_rollback_goes_back_and_who_gives_no_name_is_the_token(admin):
 
 def test_a_verdict_against_it_is_a_409_with_its_reasons_as_data_unless_it_is_overridden(admin):
     admin.held["verdict"] = BAD
-    told = problem(admin.ask(PROMOTE), 409, "promotion-refused")
-    assert told["verdict"] == {"state": "blocked", "reasons": list(BAD.reasons)}
+    refusal = problem(admin.ask(PROMOTE), 409, "promotion-refused")
+    assert refusal["verdict"] == {"state": "blocked", "reasons": list(BAD.reasons)}
     assert len(admin.history()) == 1
     assert admin.ask(PROMOTE, WANTED | {"override": True}).json["overridden"] is True
 
@@ -184,15 +188,15 @@ def test_an_altered_artifact_is_a_409(admin):
     ],
 )
 def test_a_body_that_is_no_decision_is_a_422_with_every_fault(admin, path, body, fields):
-    told = problem(admin.ask(path, body), 422, "invalid-decision")
-    assert {fault["field"] for fault in told["errors"]} == fields
-    assert all(fault["expected"] and fault["got"] for fault in told["errors"])
+    refusal = problem(admin.ask(path, body), 422, "invalid-decision")
+    assert {fault["field"] for fault in refusal["errors"]} == fields
+    assert all(fault["expected"] and fault["got"] for fault in refusal["errors"])
     assert len(admin.history()) == 1
 
 
 def test_a_name_that_could_be_anything_is_not_taken_over(admin):
-    told = problem(admin.ask(PROMOTE, X_Umbra_Actor="<script>"), 422, "invalid-decision")
-    assert [fault["field"] for fault in told["errors"]] == ["X-Umbra-Actor"]
+    refusal = problem(admin.ask(PROMOTE, X_Umbra_Actor="<script>"), 422, "invalid-decision")
+    assert [fault["field"] for fault in refusal["errors"]] == ["X-Umbra-Actor"]
 
 
 def test_a_body_that_cannot_be_read_is_refused_as_everywhere(admin):
@@ -205,22 +209,22 @@ def test_a_body_that_cannot_be_read_is_refused_as_everywhere(admin):
 def test_a_decision_that_takes_long_is_a_504_that_says_where_to_look_and_holds_up_no_other(admin):
     let_go, waiting = threading.Event(), threading.Event()
     admin.held["wait"] = lambda: (waiting.set(), let_go.wait(30))
-    told = problem(admin.ask(PROMOTE), 504, "decision-unconfirmed")
-    found = f"/v1/deployments?decided_at={told['decided_at']}"
-    assert f"GET {found} lists the deployment once it is made" in told["detail"]
-    assert admin.client.get(found).json["deployments"] == []
+    refusal = problem(admin.ask(PROMOTE), 504, "decision-unconfirmed")
+    address = f"/v1/deployments?decided_at={refusal['decided_at']}"
+    assert f"GET {address} lists the deployment once it is made" in refusal["detail"]
+    assert admin.client.get(address).json["deployments"] == []
     assert waiting.is_set()
     answer = admin.ask(PROMOTE)
     earlier = problem(answer, 504, "decision-unconfirmed")
     assert "still under way" in earlier["detail"]
-    assert answer.headers["Location"].endswith(found)
+    assert answer.headers["Location"].endswith(address)
     assert admin.client.get("/readyz").status_code == 200
     let_go.set()
     decided = next(thread for thread in threading.enumerate() if thread.name == "umbra-decision")
     decided.join(PATIENCE_SECONDS)
     assert len(admin.history()) == 2, "what was not waited for has happened"
-    (made,) = admin.client.get(found).json["deployments"]
-    assert (made["kind"], made["live"]) == ("promotion", {"name": "plain", "version": "2"})
+    (deployment,) = admin.client.get(address).json["deployments"]
+    assert (deployment["kind"], deployment["live"]) == ("promotion", {"name": "plain", "version": "2"})
 
 
 def test_a_store_that_is_away_is_a_503(admin, tmp_path):

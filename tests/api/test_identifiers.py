@@ -14,18 +14,18 @@ API = Path(api.__file__).parent
 
 
 def test_an_id_is_made_of_the_operating_systems_random_bytes():
-    asked = []
+    sizes = []
 
     def source(count):
-        asked.append(count)
+        sizes.append(count)
         return os.urandom(count)
 
     ids = Identifiers(time.time_ns, RandomBits(source))
-    made = [ids.captures(1)[0] for _ in range(2000)]
-    assert len(set(made)) == 2000
-    assert sum(asked) >= 2000 * 74 / 8
-    assert len(asked) == 2, "a thousand ids at once"
-    assert all((number.version, number.variant) == (7, UUID(int=8 << 60).variant) for number in made)
+    identifiers = [ids.captures(1)[0] for _ in range(2000)]
+    assert len(set(identifiers)) == 2000
+    assert sum(sizes) >= 2000 * 74 / 8
+    assert len(sizes) == 2, "a thousand ids at once"
+    assert all((number.version, number.variant) == (7, UUID(int=8 << 60).variant) for number in identifiers)
 
 
 def test_every_random_bit_of_an_id_comes_from_its_own_bytes():

@@ -32,10 +32,10 @@ def lingering(clock):
 
 def _pair(lingering):
     """The client's end of a connection whose other end lingers."""
-    ours, theirs = socket.socketpair()
+    ours, client_end = socket.socketpair()
     ours.shutdown(socket.SHUT_WR)
     lingering.add(ours)
-    return theirs
+    return client_end
 
 
 def test_a_connection_that_its_client_closes_is_closed_at_once(lingering):

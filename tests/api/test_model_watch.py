@@ -49,11 +49,11 @@ class Follower:
         return str(self.bench.live.serving().ref)
 
     def deploy(self, model=TWO, digest=None):
-        made = Deployment(
+        deployment = Deployment(
             model, self.bench.now, "test", "why", kind=DeploymentKind.PROMOTION, artifact_digest=digest
         )
         with self.bench.store.writing() as connection:
-            return deployments.append(connection, made)
+            return deployments.append(connection, deployment)
 
     def failures(self):
         return self.bench.value("umbra_switch_failures_total")
@@ -93,7 +93,7 @@ def test_nothing_new_changes_nothing(follower, caplog):
 
 
 def test_a_new_deployment_is_served_shown_logged_and_remembered(follower, caplog):
-    made = follower.deploy()
+    deployment = follower.deploy()
     follower.look()
     follower.look()
     assert follower.served == "plain@2"
@@ -101,8 +101,12 @@ def test_a_new_deployment_is_served_shown_logged_and_remembered(follower, caplog
     assert follower.bench.value("umbra_live_model_info", model="plain@2") == 1
     assert follower.bench.value("umbra_live_model_info", model="plain@1") == 0
     (line,) = events(caplog, "switched")
-    assert (line["live_model"], line["previous_model"], line["deployment"]) == ("plain@2", "plain@1", made.id)
-    assert rollout.read_last_served(follower.bench.settings.data_dir) == made
+    assert (line["live_model"], line["previous_model"], line["deployment"]) == (
+        "plain@2",
+        "plain@1",
+        deployment.id,
+    )
+    assert rollout.read_last_served(follower.bench.settings.data_dir) == deployment
 
 
 def test_several_deployments_between_two_looks_are_one_switch_to_the_newest(follower, caplog):
@@ -150,10 +154,10 @@ def test_it_is_tried_again_ever_more_slowly_but_a_newer_deployment_at_once(follo
     follower.look()
     assert follower.bench.live.serving().deployment == newest
     assert follower.bench.client.get("/readyz").json["wanted"] == "plain@1"
-    again = follower.deploy(TWO)
+    third = follower.deploy(TWO)
     follower.look()
     assert [line["wanted_model"] for line in events(caplog, "switch_failed")] == ["plain@2", "plain@2"]
-    assert again.id > newest.id
+    assert third.id > newest.id
 
 
 def test_an_artifact_of_the_same_name_that_is_another_one_is_not_served(follower, caplog):
@@ -179,10 +183,10 @@ def test_while_the_store_is_away_it_serves_on_and_looks_less_often_but_within_bo
 
 def test_the_thread_follows_by_itself_and_ends_when_it_is_told_to(follower):
     follower.model_watch.start()
-    made = follower.deploy()
+    deployment = follower.deploy()
     deadline = threading.Event()
     for _ in range(400):
-        if follower.bench.live.serving().deployment == made:
+        if follower.bench.live.serving().deployment == deployment:
             break
         deadline.wait(0.05)
     assert follower.served == "plain@2"
@@ -194,7 +198,7 @@ def test_whatever_the_store_gives_the_thread_lives_on(follower, caplog):
     class Odd:
         """A store of which a later Umbra has written the newest row."""
 
-        asked = threading.Semaphore(0)
+        reads = threading.Semaphore(0)
 
         def deployment(self):
             self.asked.release()
@@ -203,7 +207,7 @@ def test_whatever_the_store_gives_the_thread_lives_on(follower, caplog):
     odd = Odd()
     lost = Follower(follower.bench, odd)
     lost.model_watch.start()
-    assert all(odd.asked.acquire(timeout=PATIENCE_SECONDS) for _ in range(3))
+    assert all(odd.reads.acquire(timeout=PATIENCE_SECONDS) for _ in range(3))
     lost.model_watch.stop()
     assert lost.served == "plain@1"
     assert events(caplog, "switch_failed")[0]["live_model"] == "plain@1"
@@ -215,12 +219,12 @@ def test_a_start_whose_deployment_cannot_be_loaded_serves_what_was_served_before
     settings = follower.bench.settings
     live.load(settings)  # plain@1, remembered
     mend = spoil(follower)
-    made = follower.deploy()
+    deployment = follower.deploy()
     assert str(live.load(settings).ref) == "plain@1"
     (line,) = events(caplog, "switch_failed")
     assert (line["live_model"], line["wanted_model"]) == ("plain@1", "plain@2")
     mend()
-    assert live.load(settings).deployment == made
+    assert live.load(settings).deployment == deployment
 
 
 def test_a_start_with_nothing_served_before_fails_with_the_reason(follower):

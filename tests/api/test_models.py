@@ -75,9 +75,9 @@ def test_what_is_not_as_it_was_saved_is_neither_waited_for_nor_published(bench, 
 
 def test_a_card_that_was_shown_is_not_read_again(bench):
     directory = _save(bench.settings)
-    shown = bench.client.get("/v1/models").json
+    listing = bench.client.get("/v1/models").json
     (directory / "card.json").unlink()
-    assert bench.client.get("/v1/models").json == shown
+    assert bench.client.get("/v1/models").json == listing
 
 
 def test_who_was_live_is_listed_the_newest_first_and_found_by_its_moment(bench):

@@ -40,23 +40,23 @@ def test_every_route_and_method_is_in_it_and_nothing_else(bench, document):
 
 
 def test_answers_are_what_it_says(bench, document):
-    asked = dict(EXAMPLE, entity_id="parcel-7")
-    prediction = bench.post(asked).json
+    house = dict(EXAMPLE, entity_id="parcel-7")
+    prediction = bench.post(house).json
     name = prediction["predictions"][0]["id"]
     sale = {"prediction_id": name, "price_dollars": 5.0, "sold_at": "2026-01-31"}
     gone = {"prediction_id": name, "state": "withdrawn"}
     taken = bench.client.post("/v1/outcomes", json=[sale, gone]).json
     bench.ingest()
-    shown = bench.client.get(f"/v1/predictions/{name}").json
-    assert shown["outcome"]
+    stored = bench.client.get(f"/v1/predictions/{name}").json
+    assert stored["outcome"]
     for name, body in (
-        ("AskedHouse", asked),
+        ("AskedHouse", house),
         ("ReportedOutcome", sale),
         ("ReportedOutcome", gone),
         ("OutcomesTaken", taken),
         ("OutcomeCounts", bench.client.get("/v1/outcomes").json),
         ("Predictions", prediction),
-        ("Prediction", shown),
+        ("Prediction", stored),
         ("Models", bench.client.get("/v1/models").json),
         ("CurrentDeployment", bench.client.get("/v1/deployment").json),
         ("Status", bench.client.get("/readyz").json),

@@ -27,7 +27,7 @@ DAY = "2026-01-31"
 def _priced(bench, *houses):
     answer = bench.post(list(houses) or [dict(EXAMPLE)])
     assert answer.status_code == 200, answer.text
-    return [one["id"] for one in answer.json["predictions"]]
+    return [prediction["id"] for prediction in answer.json["predictions"]]
 
 
 def _report(bench, rows, **more):
@@ -64,12 +64,12 @@ def test_outcomes_are_acknowledged_with_counts_and_stored(bench):
     assert answer.status_code == 202
     assert answer.json == {"request_id": "r-7", "accepted": 4, "sold": 3, "withdrawn": 1, "repeated": 1}
     assert bench.ingest() == 3 + 4
-    shown = _shown(bench, first)
-    assert shown["outcome"] == shown["outcome_history"][0]
-    assert [one["price_dollars"] for one in shown["outcome_history"]] == [190_000, 183_000]
-    assert [one["source"] for one in shown["outcome_history"]] == [None, "registry"]
-    assert shown["outcome"]["sold_at"] == "2026-01-31T00:00:00+00:00"
-    assert shown["outcome"]["received_at"] <= shown["outcome"]["recorded_at"]
+    stored = _shown(bench, first)
+    assert stored["outcome"] == stored["outcome_history"][0]
+    assert [outcome["price_dollars"] for outcome in stored["outcome_history"]] == [190_000, 183_000]
+    assert [outcome["source"] for outcome in stored["outcome_history"]] == [None, "registry"]
+    assert stored["outcome"]["sold_at"] == "2026-01-31T00:00:00+00:00"
+    assert stored["outcome"]["received_at"] <= stored["outcome"]["recorded_at"]
     assert _shown(bench, second)["outcome"]["state"] == "withdrawn"
     known = bench.client.get("/v1/outcomes").json
     assert datetime.fromisoformat(known.pop("counted_at")) <= datetime.now(UTC)
@@ -89,8 +89,8 @@ def test_one_outcome_alone_and_a_table_are_taken_too(bench):
 def test_a_prediction_without_an_outcome_says_so(bench):
     (name,) = _priced(bench)
     bench.ingest()
-    shown = _shown(bench, name)
-    assert (shown["outcome"], shown["outcome_history"], shown["entity_id"]) == (None, [], None)
+    stored = _shown(bench, name)
+    assert (stored["outcome"], stored["outcome_history"], stored["entity_id"]) == (None, [], None)
 
 
 def test_an_unknown_prediction_is_kept_and_counted_as_unmatched(bench):
@@ -183,10 +183,10 @@ def test_no_price_source_or_entity_reaches_a_log_line(bench, caplog):
     _report(bench, [_sale(names[0], "987654", source="some\nbody")])
     bench.ingest()
     _shown(bench, names[0])
-    said = " ".join(str(vars(record)) for record in caplog.records)
-    assert "outcomes_stored" in said
+    logged = " ".join(str(vars(record)) for record in caplog.records)
+    assert "outcomes_stored" in logged
     for private in ("987654", "987_654", "somebody", "some\\nbody"):
-        assert private not in said
+        assert private not in logged
 
 
 values = (
@@ -211,11 +211,11 @@ def test_who_asks_may_say_which_house_it_is_and_the_models_do_not_see_it(bench):
     answer = bench.post(
         data="\n".join(lines), content_type="text/csv", headers={"Accept": "application/json"}
     )
-    third, fourth = (one["id"] for one in answer.json["predictions"])
+    third, fourth = (prediction["id"] for prediction in answer.json["predictions"])
     bench.ingest()
     for name, entity in ((first, "parcel-7.B_x"), (second, None), (third, "parcel-7.B_x"), (fourth, None)):
-        shown = _shown(bench, name)
-        assert (shown["entity_id"], shown["inputs"]) == (entity, EXAMPLE)
+        stored = _shown(bench, name)
+        assert (stored["entity_id"], stored["inputs"]) == (entity, EXAMPLE)
 
 
 @pytest.mark.parametrize("given_", ["", " ", "a b", "a:b", "x" * 65, "é", 5, True, [], "a\n"])
@@ -237,11 +237,11 @@ def test_a_name_that_comes_twice_is_a_fault(bench):
 
 def test_while_it_is_counted_the_last_count_is_given_and_nothing_waits():
     going, clock = Event(), iter(range(1000))
-    found = iter([1, 2])
+    counts = iter([1, 2])
 
     def ask():
         going.wait(PATIENCE_SECONDS)
-        return next(found)
+        return next(counts)
 
     count = Refreshed(ask, wait_seconds=0.01, clock=lambda: next(clock))
     with pytest.raises(NotAnswered):

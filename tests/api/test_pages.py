@@ -238,8 +238,8 @@ def judged(bench):
 def stream(judged):
     """The stream."""
     with judged.store.reading() as connection:
-        (found,) = streams.current(connection)
-    return found
+        (stream,) = streams.current(connection)
+    return stream
 
 
 def tell(bench, stream, kind, body, when=None):
@@ -254,11 +254,13 @@ def tell_all(bench, stream):
 
 def counting(bench):
     """A client of an application that counts, like that of `umbra serve`."""
-    parts = bench.app.extensions["umbra"]
+    components = bench.app.extensions["umbra"]
     settings = bench.settings
     return build(
         replace(
-            parts, take_status=lambda now: status.gather(settings, now), store_reads=StoreReads(bench.store)
+            components,
+            take_status=lambda now: status.gather(settings, now),
+            store_reads=StoreReads(bench.store),
         )
     ).test_client()
 
@@ -286,21 +288,21 @@ def test_a_page_is_html_that_runs_nothing_but_what_is_served_here(judged, stream
     assert "onclick" not in answer.text
 
 
-def holes(found: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def holes(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The way to everything in a document."""
-    inner = found.items() if isinstance(found, dict) else enumerate(found) if isinstance(found, list) else ()
+    inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for key, value in inner:
         yield (*path, key)
         yield from holes(value, (*path, key))
 
 
 def spoilt(document, path, change):
-    found = copy.deepcopy(document)
-    at = found
+    changed = copy.deepcopy(document)
+    at = changed
     for key in path[:-1]:
         at = at[key]
     change(at, path[-1])
-    return found
+    return changed
 
 
 def _remove(at, key):
@@ -317,13 +319,13 @@ def _text(at, key):
 
 def rendered(rendering, stream, documents):
     """Every page that shows documents, without a store in between."""
-    told = StreamDocuments(stream, {kind: StoredDocument(NOW, body) for kind, body in documents.items()})
+    stored = StreamDocuments(stream, {kind: StoredDocument(NOW, body) for kind, body in documents.items()})
     for tab in TABS.values():
-        yield rendering.render(tab.name.lower(), **candidate.context(tab, "shiny@1", told, None))
+        yield rendering.render(tab.name.lower(), **candidate.context(tab, "shiny@1", stored, None))
     added = Candidate(1, CANDIDATE, 1.0, CandidateState.ACTIVE, None, NOW)
-    found = RolloutState(None, (added,), (told,))
-    yield rendering.render("overview", **overview.context(found, None, None, "", NOW))
-    yield report.render(told, rendering)
+    rollout = RolloutState(None, (added,), (stored,))
+    yield rendering.render("overview", **overview.context(rollout, None, None, "", NOW))
+    yield report.render(stored, rendering)
 
 
 @pytest.mark.parametrize("change", [_remove, _null, _text])
@@ -376,9 +378,9 @@ def test_who_is_no_candidate_is_not_found_and_the_candidates_are_named(judged, s
 def test_a_stream_that_has_ended_is_shown_as_that(judged, stream):
     tell_all(judged, stream)
     with judged.store.writing() as connection:
-        found = deployments.newest(connection)
-        assert found is not None
-        streams.end_older(connection, replace(found, id=found.id + 1, since=datetime.now(UTC)))
+        deployment = deployments.newest(connection)
+        assert deployment is not None
+        streams.end_older(connection, replace(deployment, id=deployment.id + 1, since=datetime.now(UTC)))
     assert "This stream is over" in judged.client.get("/candidates/shiny@1").text
 
 
@@ -414,8 +416,8 @@ def test_nothing_to_complain_of_is_said(judged, stream, settings):
 def test_what_the_evidence_complains_of_is_an_alert(judged, stream):
     tell_all(judged, stream)
     text = judged.client.get("/").text
-    for words in ("Roll back to shiny@1.", "Drift is red.", "plain@1 answers otherwise than its artifact."):
-        assert words in text
+    for title in ("Roll back to shiny@1.", "Drift is red.", "plain@1 answers otherwise than its artifact."):
+        assert title in text
     for state in ("blocked", "reject"):
         tell(judged, stream, "verdict", {**DOCUMENTS["verdict"], "state": state})
         assert f"shiny@1 is {state}" in judged.client.get("/").text
@@ -458,9 +460,9 @@ def _answered(bench):
         from shadow.store import captures  # noqa: PLC0415 (the table has the same name)
 
         waiting = captures.pending(connection, cursor.source_id, 0, cursor.last_seq, 1.0)
-        answers = [NewObservation(one.id, 1.0) for one in waiting]
+        answers = [NewObservation(capture.id, 1.0) for capture in waiting]
         observations.store(connection, added, cursor, answers, cursor.last_seq, datetime.now(UTC))
-    return [one.id for one in waiting]
+    return [capture.id for capture in waiting]
 
 
 def test_a_candidate_whose_model_dies_is_an_alert(judged):
@@ -474,11 +476,11 @@ def test_a_candidate_whose_model_dies_is_an_alert(judged):
 
 def test_a_house_that_was_asked_before_fills_the_form(bench):
     house = {**EXAMPLE, "living_area": 1777.0, "lot_frontage": None}
-    asked = bench.post(house).json["predictions"][0]["id"]
+    prediction = bench.post(house).json["predictions"][0]["id"]
     bench.ingest()
-    text = bench.client.get(f"/try?prediction={asked}").text
+    text = bench.client.get(f"/try?prediction={prediction}").text
     assert 'value="1777"' in text
-    assert f"This is the house of prediction {asked}: plain@1 said $177,700" in text
+    assert f"This is the house of prediction {prediction}: plain@1 said $177,700" in text
     for unknown in ("0198c0de-7a11-7000-8000-0123456789ab", "nonsense"):
         answer = bench.client.get(f"/try?prediction={unknown}")
         assert answer.status_code == 200
@@ -497,33 +499,33 @@ def test_fields_that_were_masked_after_documents_were_made_are_on_no_page(judged
             candidates.set_state(connection, CANDIDATE, CandidateState.REMOVED)
     masking = StoreReads(judged.store, masked=MASKED)
     closed = build(replace(judged.app.extensions["umbra"], store_reads=masking)).test_client()
-    shown, hidden = judged.client.get(path), closed.get(path)
-    assert (shown.status_code, hidden.status_code) == (200, 200)
-    told = "Living area", "living_area", "living area", "Neighborhood", "NAmes"
-    assert path in ("/", PAGES["verdict"]) or any(word in shown.text for word in told)
-    assert not [word for word in told if word in hidden.text]
+    unmasked, hidden = judged.client.get(path), closed.get(path)
+    assert (unmasked.status_code, hidden.status_code) == (200, 200)
+    names = "Living area", "living_area", "living area", "Neighborhood", "NAmes"
+    assert path in ("/", PAGES["verdict"]) or any(word in unmasked.text for word in names)
+    assert not [word for word in names if word in hidden.text]
 
 
 def test_masked_fields_of_a_house_that_was_asked_before_are_left_empty(bench):
     house = {**EXAMPLE, "living_area": 1777.0, "neighborhood": "Veenker"}
-    asked = bench.post(house).json["predictions"][0]["id"]
+    prediction = bench.post(house).json["predictions"][0]["id"]
     bench.ingest()
     masking = StoreReads(bench.store, masked=MASKED)
     client = build(replace(bench.app.extensions["umbra"], store_reads=masking)).test_client()
-    text = client.get(f"/try?prediction={asked}").text
+    text = client.get(f"/try?prediction={prediction}").text
     assert "Masked fields are left empty" in text
     assert 'value="1777"' not in text
     assert "<option selected>Veenker" not in text
-    assert bench.client.get(f"/try?prediction={asked}").text.count("<option selected>Veenker") == 1
+    assert bench.client.get(f"/try?prediction={prediction}").text.count("<option selected>Veenker") == 1
 
 
 def test_a_look_up_by_its_id_gives_the_whole_house_back(bench):
     """As docs/operations.md says: whoever has the id has asked, or was told."""
-    asked = bench.post({**EXAMPLE, "living_area": 1777.0}).json["predictions"][0]["id"]
+    prediction = bench.post({**EXAMPLE, "living_area": 1777.0}).json["predictions"][0]["id"]
     bench.ingest()
     masking = StoreReads(bench.store, masked=MASKED)
     client = build(replace(bench.app.extensions["umbra"], store_reads=masking)).test_client()
-    assert client.get(f"/v1/predictions/{asked}").json["inputs"]["living_area"] == 1777.0
+    assert client.get(f"/v1/predictions/{prediction}").json["inputs"]["living_area"] == 1777.0
 
 
 def test_a_candidate_that_is_ready_needs_attention_and_pages_say_what_to_do(judged, stream):
@@ -561,9 +563,9 @@ def test_pages_say_by_which_policy_a_candidate_is_judged_and_what_a_day_is_to_it
         deployed = deployments.newest(connection)
         terms = replace(TERMS, deployment_id=deployed.id, candidate_id=added.id, policy=policy.demo_text())
         streams.open_stream(connection, terms, now)
-    words = "judged by the policy demo (a day is a second)"
+    label = "judged by the policy demo (a day is a second)"
     for path in ("/", *PAGES.values()):
-        assert words in bench.client.get(path).text, path
+        assert label in bench.client.get(path).text, path
 
 
 def test_what_only_chance_keeps_from_counting_is_not_called_in_order(judged, stream):
@@ -615,21 +617,21 @@ def test_an_assets_address_names_its_content_and_it_is_kept_for_good(bench):
 
 def test_the_chart_library_is_the_one_that_is_named():
     library = Assets()["chart.umd.min.js"]
-    said = (Path(pages.__file__).parent / "vendor" / "README.md").read_text(encoding="utf-8")
-    assert sha256(library.body).hexdigest() in said
-    assert f"# Chart.js {library.text.split('Chart.js v')[1].split()[0]}" in said
+    notice = (Path(pages.__file__).parent / "vendor" / "README.md").read_text(encoding="utf-8")
+    assert sha256(library.body).hexdigest() in notice
+    assert f"# Chart.js {library.text.split('Chart.js v')[1].split()[0]}" in notice
 
 
 def test_swagger_ui_is_the_one_that_is_named():
     vendor = Path(pages.__file__).parent / "vendor"
-    said = (vendor / "README.md").read_text(encoding="utf-8")
+    notice = (vendor / "README.md").read_text(encoding="utf-8")
     script = gzip.decompress((vendor / "swagger-ui-bundle.js.gz").read_bytes())
     for file in (
         script,
         (vendor / "swagger-ui.css").read_bytes(),
         (vendor / "favicon-32x32.png").read_bytes(),
     ):
-        assert sha256(file).hexdigest() in said
+        assert sha256(file).hexdigest() in notice
 
 
 def test_data_cannot_end_the_element_it_stands_in():
@@ -649,9 +651,9 @@ def test_figures_are_those_people_write():
 
 
 def test_what_takes_long_is_not_counted_again_at_once():
-    asked, now = [], [0.0]
+    queries, now = [], [0.0]
     count = Refreshed(
-        lambda: asked.append(1) or len(asked), wait_seconds=1.0, pause_seconds=5.0, clock=lambda: now[0]
+        lambda: queries.append(1) or len(queries), wait_seconds=1.0, pause_seconds=5.0, clock=lambda: now[0]
     )
     assert [count.latest(), count.latest()] == [1, 1]
     now[0] = 6.0

@@ -46,8 +46,10 @@ def test_one_house_is_answered_with_its_price_the_model_and_the_request_id(bench
 def test_answer_i_is_for_house_i(bench):
     areas = [1000, 3000, 2000, 1000, 500]
     answer = bench.post(_houses(*areas))
-    assert [one["price_dollars"] for one in answer.json["predictions"]] == [100.0 * area for area in areas]
-    ids = [one["id"] for one in answer.json["predictions"]]
+    assert [prediction["price_dollars"] for prediction in answer.json["predictions"]] == [
+        100.0 * area for area in areas
+    ]
+    ids = [prediction["id"] for prediction in answer.json["predictions"]]
     assert ids == sorted(set(ids))
 
 
@@ -84,10 +86,10 @@ def test_the_answer_has_the_kind_the_client_prefers(bench, sent, accept, got):
 def test_captures_have_the_ids_prices_and_inputs_of_the_answer(bench):
     answer = bench.post(_houses(1000, 2000), headers={"X-Request-ID": "r-42"}).json
     assert bench.ingest() == 2
-    for index, one in enumerate(answer["predictions"]):
-        taken = bench.store.prediction(UUID(one["id"])).capture
+    for index, prediction in enumerate(answer["predictions"]):
+        taken = bench.store.prediction(UUID(prediction["id"])).capture
         assert (taken.request_id, taken.row_index, taken.live) == ("r-42", index, ModelRef("plain", "1"))
-        assert taken.prediction_dollars == one["price_dollars"] == [100_000.0, 200_000.0][index]
+        assert taken.prediction_dollars == prediction["price_dollars"] == [100_000.0, 200_000.0][index]
         assert taken.inputs == _houses(1000, 2000)[index]
 
 
@@ -96,20 +98,20 @@ def test_a_refused_request_leaves_no_capture(bench):
     assert bench.ingest() == 0
 
 
-@pytest.mark.parametrize("given", ["a", "A-Z.0_9:x", "x" * 128, "0198c0de-7a11-7000-8000-0123456789ab"])
-def test_a_good_request_id_is_taken_over(bench, given):
-    answer = bench.post(headers={"X-Request-ID": given})
-    assert answer.headers["X-Request-ID"] == answer.json["request_id"] == given
+@pytest.mark.parametrize("client_id", ["a", "A-Z.0_9:x", "x" * 128, "0198c0de-7a11-7000-8000-0123456789ab"])
+def test_a_good_request_id_is_taken_over(bench, client_id):
+    answer = bench.post(headers={"X-Request-ID": client_id})
+    assert answer.headers["X-Request-ID"] == answer.json["request_id"] == client_id
 
 
-@pytest.mark.parametrize("given", ["", "x" * 129, "a b", "é", 'a"b', "a\tb", "<script>"])
-def test_a_bad_request_id_is_replaced(bench, given):
-    answer = bench.post(headers={"X-Request-ID": given})
+@pytest.mark.parametrize("client_id", ["", "x" * 129, "a b", "é", 'a"b', "a\tb", "<script>"])
+def test_a_bad_request_id_is_replaced(bench, client_id):
+    answer = bench.post(headers={"X-Request-ID": client_id})
     assert answer.status_code == 200
-    made = answer.headers["X-Request-ID"]
-    assert made != given
-    assert UUID(made).version == 7
-    assert answer.json["request_id"] == made
+    request_id = answer.headers["X-Request-ID"]
+    assert request_id != client_id
+    assert UUID(request_id).version == 7
+    assert answer.json["request_id"] == request_id
 
 
 class _Refusing:
@@ -127,8 +129,8 @@ class _Refusing:
 
 @pytest.mark.parametrize("reason", ["full", "disk", "stalled", "closed"])
 def test_a_capture_that_is_dropped_changes_no_status_and_no_byte_but_is_counted(bench, reason):
-    parts = replace(bench.app.extensions["umbra"], recorder=_Refusing(reason))
-    client = build(parts).test_client()
+    components = replace(bench.app.extensions["umbra"], recorder=_Refusing(reason))
+    client = build(components).test_client()
     dropped, taken = client.post("/v1/predictions", json=_houses(900, 1000)), bench.post(_houses(900, 1000))
     assert dropped.status_code == taken.status_code == 200
     assert _without_ids(dropped.json) == _without_ids(taken.json)
@@ -138,7 +140,7 @@ def test_a_capture_that_is_dropped_changes_no_status_and_no_byte_but_is_counted(
 
 
 def _without_ids(body):
-    return [body["model"], [one["price_dollars"] for one in body["predictions"]]]
+    return [body["model"], [prediction["price_dollars"] for prediction in body["predictions"]]]
 
 
 def test_requests_predictions_and_prices_are_counted(bench):
@@ -167,7 +169,7 @@ def test_a_made_up_path_or_method_makes_no_new_series(bench):
         for sample in family.samples
     }
     assert "unmatchedGET" in series
-    assert not any("made-up" in one or "VERB" in one for one in series)
+    assert not any("made-up" in name or "VERB" in name for name in series)
 
 
 def test_a_model_that_answers_nonsense_is_our_fault_and_is_not_sent(bench):
@@ -194,16 +196,16 @@ def test_a_swap_between_two_requests_changes_model_and_price_together(bench):
 def test_a_prediction_can_be_looked_up_with_its_observations(bench):
     answer = bench.post(_houses(1000, 2000), headers={"X-Request-ID": "r-9"}).json
     bench.ingest()
-    first, second = (one["id"] for one in answer["predictions"])
-    shown = bench.client.get(f"/v1/predictions/{second}").json
-    assert shown["id"] == second
-    assert shown["request_id"] == "r-9"
-    assert shown["row_index"] == 1
-    assert shown["model"] == {"name": "plain", "version": "1"}
-    assert shown["price_dollars"] == 200_000.0
-    assert shown["inputs"] == _houses(2000)[0]
-    assert shown["captured_at"].startswith(capture_time(UUID(second)).isoformat()[:19])
-    assert (shown["observations"], shown["outcome"]) == ([], None)
+    first, second = (prediction["id"] for prediction in answer["predictions"])
+    stored = bench.client.get(f"/v1/predictions/{second}").json
+    assert stored["id"] == second
+    assert stored["request_id"] == "r-9"
+    assert stored["row_index"] == 1
+    assert stored["model"] == {"name": "plain", "version": "1"}
+    assert stored["price_dollars"] == 200_000.0
+    assert stored["inputs"] == _houses(2000)[0]
+    assert stored["captured_at"].startswith(capture_time(UUID(second)).isoformat()[:19])
+    assert (stored["observations"], stored["outcome"]) == ([], None)
     assert bench.client.get(f"/v1/predictions/{first}").json["row_index"] == 0
 
 
@@ -214,10 +216,17 @@ def test_a_looked_up_prediction_shows_what_every_candidate_said_or_why_it_failed
         ModelRef("gbm", "2"), NewObservation(prediction, prediction_dollars=140_000.0, latency_seconds=0.002)
     )
     bench.observe(ModelRef("gbm", "3"), NewObservation(prediction, reason="raised", detail="ValueError"))
-    shown = bench.client.get(f"/v1/predictions/{prediction}").json["observations"]
-    told = {one["model"]["version"]: (one["state"], one["price_dollars"], one["reason"]) for one in shown}
-    assert told == {"2": ("scored", 140_000.0, None), "3": ("failed", None, "raised")}
-    assert all(one["observed_at"] for one in shown)
+    observations = bench.client.get(f"/v1/predictions/{prediction}").json["observations"]
+    by_version = {
+        observation["model"]["version"]: (
+            observation["state"],
+            observation["price_dollars"],
+            observation["reason"],
+        )
+        for observation in observations
+    }
+    assert by_version == {"2": ("scored", 140_000.0, None), "3": ("failed", None, "raised")}
+    assert all(observation["observed_at"] for observation in observations)
 
 
 def test_an_id_nobody_has_is_404_and_says_that_it_may_still_come(bench):

@@ -154,8 +154,8 @@ def test_a_body_over_the_limit_is_413_and_at_the_limit_is_read(bench):
 
 
 def _declaring(bench, length):
-    given = _json(b"{}") | {"environ_overrides": {"CONTENT_LENGTH": length}}
-    return bench.client.post("/v1/predictions", **given)
+    arguments = _json(b"{}") | {"environ_overrides": {"CONTENT_LENGTH": length}}
+    return bench.client.post("/v1/predictions", **arguments)
 
 
 @pytest.mark.parametrize("declared", ["1" * 30, "100001"])

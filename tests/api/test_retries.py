@@ -118,9 +118,9 @@ def test_a_try_that_a_killed_process_left_unsettled_is_captured_at_the_next(retr
     ids = new_capture_ids(2, MILLISECONDS, 1)
     claim = retries.claim(_key(), b"one", "plain@1", ids)
     assert not claim.settled
-    again = retries.claim(_key(), b"one", "plain@1", new_capture_ids(2, MILLISECONDS + 5, 2))
-    assert (again.ids, again.settled) == (ids, False)
-    retries.settle(again)
+    second = retries.claim(_key(), b"one", "plain@1", new_capture_ids(2, MILLISECONDS + 5, 2))
+    assert (second.ids, second.settled) == (ids, False)
+    retries.settle(second)
     assert retries.claim(_key(), b"one", "plain@1", new_capture_ids(2, MILLISECONDS + 9, 3)).settled
 
 

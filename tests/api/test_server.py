@@ -151,12 +151,12 @@ def test_every_line_is_json_with_one_line_per_request_and_no_inputs(serving):
     lines = [line for line in server.lines() if line["message"] == "request"]
     by_id = {line["trace"]["id"]: line for line in lines if line["trace"]["id"].startswith("line-")}
     assert sorted(by_id) == sorted([*ids, "line-lost"])
-    one = by_id["line-0"]
-    assert one["http"]["response"]["status_code"] == 200
-    assert one["http"]["request"] == {"method": "POST", "id": "line-0"}
-    assert one["event"]["duration"] > 0
-    assert one["client"] == {"ip": "127.0.0.1"}
-    assert one["umbra"] == {"rows": 1, "model": {"name": "plain", "version": "1"}, "capture": "written"}
+    line = by_id["line-0"]
+    assert line["http"]["response"]["status_code"] == 200
+    assert line["http"]["request"] == {"method": "POST", "id": "line-0"}
+    assert line["event"]["duration"] > 0
+    assert line["client"] == {"ip": "127.0.0.1"}
+    assert line["umbra"] == {"rows": 1, "model": {"name": "plain", "version": "1"}, "capture": "written"}
     assert by_id["line-lost"]["umbra"] == {"problem": "not-found"}
     assert all(line["service"]["name"] == "umbra.api" for line in server.lines())
     text = server.output.read_text()
@@ -170,9 +170,9 @@ def test_killing_the_arbiter_leaves_no_worker_behind_and_the_port_free(serving, 
     server.process.kill()
     server.process.wait(PATIENCE_SECONDS)
     server.wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
-    again = launch(server.settings)
-    again.wait_until(again.ready)
-    assert again.price()[0] == 200
+    second = launch(server.settings)
+    second.wait_until(second.ready)
+    assert second.price()[0] == 200
 
 
 def test_a_worker_that_hangs_when_the_arbiter_is_killed_keeps_no_port(serving, launch):
@@ -307,10 +307,10 @@ def test_a_store_that_answers_with_errors_ends_no_api_whose_model_is_remembered(
     server.wait_until(lambda: server.workers_ready() == 2)
     assert server.price()[0] == 200
     assert server.stop() == 0
-    again = launch(server.settings)
-    again.wait_until(again.ready)
-    assert again.price()[0] == 200
-    assert any(line["message"] == "deployment_from_memory" for line in again.lines())
+    second = launch(server.settings)
+    second.wait_until(second.ready)
+    assert second.price()[0] == 200
+    assert any(line["message"] == "deployment_from_memory" for line in second.lines())
 
 
 def test_whatever_one_worker_raises_once_another_was_ready_the_others_answer_on(serving, tmp_path):
@@ -340,16 +340,16 @@ def test_of_the_first_workers_one_that_answers_is_enough(serving, tmp_path):
 
 @pytest.mark.parametrize("kind", ["a file in its place", "a disk far too small"])
 def test_without_a_place_for_metrics_answers_go_on(serving, tmp_path, request, kind):
-    place = tmp_path / "metrics"
+    directory = tmp_path / "metrics"
     if kind == "a file in its place":
-        place.write_text("in the way")
+        directory.write_text("in the way")
     else:
-        place.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+        directory.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(directory)]
         if subprocess.run(command, capture_output=True, check=False).returncode != 0:
             pytest.skip("needs the right to mount")
-        request.addfinalizer(lambda: subprocess.run(["umount", "--lazy", str(place)], check=True))
-    server = serving(UMBRA_METRICS_DIR=str(place))
+        request.addfinalizer(lambda: subprocess.run(["umount", "--lazy", str(directory)], check=True))
+    server = serving(UMBRA_METRICS_DIR=str(directory))
     for _ in range(20):
         assert server.price()[0] == 200
     server.wait_until(lambda: any(line["message"] == "metrics_off" for line in server.lines()))

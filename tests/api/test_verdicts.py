@@ -49,23 +49,23 @@ def judged(bench):
 
 
 def test_every_candidate_that_is_judged_is_listed_with_its_verdict(judged):
-    (one,) = judged.client.get("/v1/verdicts").json["verdicts"]
-    assert (one["candidate"], one["live"], one["verdict"]) == ("plain@2", "plain@1", BODY)
-    assert one["computed_at"].startswith("2026-11-21T00:00:00")
+    (candidate,) = judged.client.get("/v1/verdicts").json["verdicts"]
+    assert (candidate["candidate"], candidate["live"], candidate["verdict"]) == ("plain@2", "plain@1", BODY)
+    assert candidate["computed_at"].startswith("2026-11-21T00:00:00")
 
 
 def test_one_is_shown_with_the_changes_of_its_state_the_newest_first(judged):
-    told = judged.client.get("/v1/verdicts/plain@2").json
-    assert told["verdict"] == BODY
-    assert [one["state"] for one in told["history"]] == ["continue", "insufficient"]
-    assert told["history"][0]["reasons"] == ["it was continue"]
+    history = judged.client.get("/v1/verdicts/plain@2").json
+    assert history["verdict"] == BODY
+    assert [change["state"] for change in history["history"]] == ["continue", "insufficient"]
+    assert history["history"][0]["reasons"] == ["it was continue"]
 
 
 def test_who_is_judged_and_not_yet_decided_has_a_verdict_of_null(bench, judged):
     with bench.store.writing() as connection:
         connection.exec_driver_sql("DELETE FROM snapshots")
-    (one,) = judged.client.get("/v1/verdicts").json["verdicts"]
-    assert (one["computed_at"], one["verdict"]) == (None, None)
+    (candidate,) = judged.client.get("/v1/verdicts").json["verdicts"]
+    assert (candidate["computed_at"], candidate["verdict"]) == (None, None)
 
 
 def test_answers_are_as_the_description_says(judged):
@@ -86,14 +86,14 @@ def test_of_what_is_no_candidate_any_more_it_is_told_where_it_stood(judged, how)
         else:
             seen = deployments.newest(connection)
             decided = replace(seen, live=ModelRef("plain", "2"), kind=DeploymentKind.PROMOTION)
-            made = deployments.append_if_current(connection, seen, decided, ModelRef("plain", "2"))
-            streams.end_older(connection, made)
+            deployment = deployments.append_if_current(connection, seen, decided, ModelRef("plain", "2"))
+            streams.end_older(connection, deployment)
     answer = judged.client.get("/v1/verdicts/plain@2")
     assert answer.status_code == 200
-    told = dict(answer.json)
-    assert told.pop("over") is True
-    assert (told.pop("ended_at") is not None) is (how == "promoted")
-    assert told == {name: value for name, value in before.items() if name not in ("over", "ended_at")}
+    candidate = dict(answer.json)
+    assert candidate.pop("over") is True
+    assert (candidate.pop("ended_at") is not None) is (how == "promoted")
+    assert candidate == {name: value for name, value in before.items() if name not in ("over", "ended_at")}
     assert judged.client.get("/v1/verdicts").json == {"verdicts": []}
     document = judged.client.get("/openapi.json").json
     shape = {"$ref": "#/components/schemas/VerdictHistory", "components": document["components"]}

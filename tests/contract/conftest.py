@@ -42,7 +42,9 @@ class Asked:
 
     def faults(self) -> set[tuple[str, str]]:
         """The kinds of failure, each with an operation that had it."""
-        return {(one["type"], name) for one in self.report["failures"] for name in one["operations"]}
+        return {
+            (failure["type"], name) for failure in self.report["failures"] for name in failure["operations"]
+        }
 
 
 Document = dict[str, Any]
@@ -54,21 +56,21 @@ Ask = Callable[..., Asked]
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """linear@1 live, gbm@1 judged as its candidate, some houses answered and one of them sold."""
     directory = tmp_path_factory.mktemp("contract")
-    made = Stack(directory, directory / "models", admin_token=TOKEN, api_workers=2)
+    running = Stack(directory, directory / "models", admin_token=TOKEN, api_workers=2)
     try:
-        made.done("prepare")
-        made.up()
-        wait_until(lambda: made.ask("GET", "/v1/verdicts/gbm@1")[0] == 200, 60, made.explain)
-        yield made
+        running.done("prepare")
+        running.up()
+        wait_until(lambda: running.ask("GET", "/v1/verdicts/gbm@1")[0] == 200, 60, running.explain)
+        yield running
     finally:
-        made.end()
+        running.end()
 
 
 @pytest.fixture
 def document(stack: Stack) -> Document:
     """The document of the running API."""
-    found: Document = json.loads(stack.ask("GET", "/openapi.json")[1])
-    return found
+    published: Document = json.loads(stack.ask("GET", "/openapi.json")[1])
+    return published
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +94,7 @@ def ask(stack: Stack, answered: str, tmp_path: Path) -> Ask:
     def run(document: Document, *options: str) -> Asked:
         # As a file: of a document it has to fetch, schemathesis leaves out the address it was fetched from.
         (tmp_path / "document.json").write_text(json.dumps(document))
-        said = subprocess.run(
+        process = subprocess.run(
             [
                 Path(sys.executable).with_name("schemathesis"),
                 "--config-file",
@@ -118,9 +120,9 @@ def ask(stack: Stack, answered: str, tmp_path: Path) -> Ask:
             text=True,
             check=False,
         )
-        printed = said.stdout + said.stderr
+        printed = process.stdout + process.stderr
         report = tmp_path / "report.json"
         assert report.exists(), printed
-        return Asked(said.returncode, printed, json.loads(report.read_text()))
+        return Asked(process.returncode, printed, json.loads(report.read_text()))
 
     return run

@@ -10,14 +10,14 @@ pytestmark = pytest.mark.timeout(0)
 
 
 def test_every_operation_answers_as_the_document_says(ask, document, stack):
-    asked = ask(document)
-    assert asked.status == 0, asked.printed
-    phases = {name: phase["status"] for name, phase in asked.report["phases"].items()}
+    run = ask(document)
+    assert run.status == 0, run.printed
+    phases = {name: phase["status"] for name, phase in run.report["phases"].items()}
     assert phases == dict.fromkeys(("examples", "coverage", "fuzzing", "stateful"), "success")
     operations = {
         f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods
     }
-    assert {name for name, count in asked.accepted().items() if count} == operations, asked.printed
+    assert {name for name, count in run.accepted().items() if count} == operations, run.printed
     stack.wait_drained()
     check_ledger(stack)
 
@@ -31,13 +31,13 @@ def test_a_document_that_lies_is_found_out(ask, document):
     document["components"]["headers"]["RequestId"]["schema"]["type"] = "integer"
     schemas["AskedHouse"]["properties"]["fireplaces"]["maximum"] = 11
     schemas["AskedHouse"]["properties"]["bedrooms"]["maximum"] = 29
-    asked = ask(document, "--exclude-path-regex", "candidates|deploy|verdict", "--phases", "coverage")
-    assert asked.status == 1, asked.printed
-    assert asked.faults() >= {
+    run = ask(document, "--exclude-path-regex", "candidates|deploy|verdict", "--phases", "coverage")
+    assert run.status == 1, run.printed
+    assert run.faults() >= {
         ("UndefinedContentType", "GET /livez"),
         ("JsonSchemaError", "GET /readyz"),
         ("IgnoredAuth", "GET /v1/models"),
         ("UndefinedStatusCode", "POST /v1/outcomes"),
         ("RejectedPositiveData", "POST /v1/predictions"),
         ("AcceptedNegativeData", "POST /v1/predictions"),
-    }, asked.printed
+    }, run.printed

@@ -56,9 +56,9 @@ def copied(stocked: Stock, tmp_path_factory: pytest.TempPathFactory) -> Callable
     """Makes a copy of it that a test may change."""
 
     def copy() -> Settings:
-        made = settings_of(tmp_path_factory.mktemp("copied") / "data")
-        shutil.copytree(stocked.settings.data_dir, made.data_dir)
-        return made
+        settings = settings_of(tmp_path_factory.mktemp("copied") / "data")
+        shutil.copytree(stocked.settings.data_dir, settings.data_dir)
+        return settings
 
     return copy
 
@@ -95,27 +95,31 @@ class Site:
             return False
 
 
-def _serve(made: Settings, **more: str) -> Site:
+def _serve(settings: Settings, **more: str) -> Site:
     port, metrics_port = free_ports(2)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("UMBRA_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("UMBRA_")}
     environment = {
-        **kept,
+        **inherited,
         "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'api'}",
-        "UMBRA_DATA_DIR": str(made.data_dir),
+        "UMBRA_DATA_DIR": str(settings.data_dir),
         "UMBRA_RECIPE_MODULES": "plain_recipe",
         "UMBRA_API_PORT": str(port),
         "UMBRA_API_METRICS_PORT": str(metrics_port),
-        "UMBRA_METRICS_DIR": str(made.data_dir / "metrics"),
+        "UMBRA_METRICS_DIR": str(settings.data_dir / "metrics"),
         "UMBRA_API_WORKERS": "1",
         "UMBRA_LOG_LEVEL": "WARNING",
         **more,
     }
-    output = made.data_dir / "api.log"
+    output = settings.data_dir / "api.log"
     with output.open("wb") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", "api.server"], env=environment, stdout=sink, stderr=sink, cwd=made.data_dir
+            [sys.executable, "-m", "api.server"],
+            env=environment,
+            stdout=sink,
+            stderr=sink,
+            cwd=settings.data_dir,
         )
-    return Site(f"http://127.0.0.1:{port}", made, process, output)
+    return Site(f"http://127.0.0.1:{port}", settings, process, output)
 
 
 @pytest.fixture(scope="session")
@@ -123,16 +127,16 @@ def serve() -> Iterator[Callable[..., Site]]:
     """Starts an API over a data directory; all of them are stopped in the end."""
     begun: list[Site] = []
 
-    def begin(made: Settings, **more: str) -> Site:
-        begun.append(_serve(made, **more))
+    def begin(settings: Settings, **more: str) -> Site:
+        begun.append(_serve(settings, **more))
         wait_until(begun[-1].is_ready, START_SECONDS, begun[-1].explain)
         return begun[-1]
 
     yield begin
-    for one in begun:
-        one.process.terminate()
-    for one in begun:
-        one.process.wait(30)
+    for site in begun:
+        site.process.terminate()
+    for site in begun:
+        site.process.wait(30)
 
 
 @pytest.fixture(scope="session")
@@ -144,9 +148,9 @@ def site(copied: Callable[[], Settings], serve: Callable[..., Site]) -> Site:
 @pytest.fixture(scope="session")
 def stung(copied: Callable[[], Settings], serve: Callable[..., Site]) -> Site:
     """An API with an admin token, whose documents have markup in every text."""
-    made = copied()
-    stocking.sting(made.data_dir / "umbra.db")
-    return serve(made, UMBRA_ADMIN_TOKEN=TOKEN)
+    settings = copied()
+    stocking.sting(settings.data_dir / "umbra.db")
+    return serve(settings, UMBRA_ADMIN_TOKEN=TOKEN)
 
 
 @dataclass(slots=True)
@@ -198,4 +202,4 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
     yield begin
     for context in contexts:
         context.close()
-    assert [trouble for one in visits for trouble in one.troubles] == []
+    assert [trouble for opened in visits for trouble in opened.troubles] == []

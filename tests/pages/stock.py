@@ -58,25 +58,25 @@ class Stock:
     capture_ids: Sequence[UUID]
 
 
-def stock(made: Settings, now: datetime) -> Stock:
+def stock(settings: Settings, now: datetime) -> Stock:
     """Fill an empty data directory: gbm@1 has been in the shadow of linear@1, gbm@2 has just come."""
     rows, prices = _houses()
-    recipes.register(made.recipe_modules)
+    recipes.register(settings.recipe_modules)
     for model in (LIVE, CANDIDATE, NEWCOMER):
-        _save(made.models, model.name, rows, prices)
-    store = open_store(made.store)
+        _save(settings.models, model.name, rows, prices)
+    store = open_store(settings.store)
     migrate(store)
     since = now - timedelta(days=DAYS)
-    first_deployment(store, made.models, LIVE, "ada", since)
+    first_deployment(store, settings.models, LIVE, "ada", since)
     with store.writing() as connection:
         candidates.add(connection, CANDIDATE, 1.0, None, since, policy.default_text())
-    ids = _traffic(made, store, rows, prices, now)
-    (stream,) = StreamOpener(store, made.models).open_missing()
-    judge(made, store, stream, now)
+    ids = _traffic(settings, store, rows, prices, now)
+    (stream,) = StreamOpener(store, settings.models).open_missing()
+    judge(settings, store, stream, now)
     with store.writing() as connection:
         candidates.add(connection, NEWCOMER, 0.25, None, now)
     store.close()
-    return Stock(made, stream, ids)
+    return Stock(settings, stream, ids)
 
 
 def _houses() -> tuple[list[Row], np.ndarray]:
@@ -95,11 +95,13 @@ def _save(models: Path, name: str, rows: list[Row], prices: np.ndarray) -> None:
     artifact.save(models, name, "plain", lambda _: files, lambda _: None)
 
 
-def _traffic(made: Settings, store: Store, rows: list[Row], prices: np.ndarray, now: datetime) -> list[UUID]:
+def _traffic(
+    settings: Settings, store: Store, rows: list[Row], prices: np.ndarray, now: datetime
+) -> list[UUID]:
     """Houses asked for around the clock, two of them priced far apart; most of them sold some days later."""
     random = np.random.default_rng(7)
     moments = [
-        now - timedelta(days=DAYS - (place + 0.5) / HOUSES_A_DAY, seconds=30) for place in range(len(rows))
+        now - timedelta(days=DAYS - (row + 0.5) / HOUSES_A_DAY, seconds=30) for row in range(len(rows))
     ]
     live = prices * np.exp(random.normal(0.01, 0.11, len(rows)))
     candidate = prices * np.exp(random.normal(0, 0.075, len(rows)))
@@ -115,7 +117,7 @@ def _traffic(made: Settings, store: Store, rows: list[Row], prices: np.ndarray, 
     answers = [NewObservation(ids[n], float(candidate[n]), latency_seconds=0.004) for n in range(len(rows))]
     reported = list(_outcomes(ids, moments, prices, random, now))
     with store.writing() as connection:
-        source = sources.lock(connection, directory_id(made.data_dir), now)
+        source = sources.lock(connection, directory_id(settings.data_dir), now)
         last = captures.insert(connection, source, taken)
         sources.advance(connection, source, last, outcomes.insert(connection, source, reported, now))
         (scored,) = candidates.present(connection)
@@ -133,10 +135,10 @@ def _outcomes(
             yield Outcome(name, OutcomeState.SOLD, float(price), received, "registry", received)
 
 
-def judge(made: Settings, store: Store, stream: Stream, now: datetime) -> None:
+def judge(settings: Settings, store: Store, stream: Stream, now: datetime) -> None:
     """What the evidence process leaves after a look, without its replay of the model."""
     refresh(store, stream)
-    context = StreamContext.read(made.models, stream)
+    context = StreamContext.read(settings.models, stream)
     BinCounter(context).update(store)
     measured = drift.measure(store, context, now)
     evidence = gather(store, stream, context.policy, measured.state, now)
@@ -145,8 +147,8 @@ def judge(made: Settings, store: Store, stream: Stream, now: datetime) -> None:
     bodies = {
         "verdict": verdict_json(verdict),
         "evidence": to_json(timeline_document(evidence)),
-        "comparison": to_json(comparison_document(store, context, evidence, made.masked_fields)),
-        "drift": to_json(drift_document(store, context, measured, made.masked_fields)),
+        "comparison": to_json(comparison_document(store, context, evidence, settings.masked_fields)),
+        "drift": to_json(drift_document(store, context, measured, settings.masked_fields)),
     }
     with store.writing() as connection:
         for kind, body in bodies.items():
@@ -165,27 +167,27 @@ def sting(database: Path) -> None:
             )
 
 
-def _stung(found: Any, name: str = "") -> Any:
-    if isinstance(found, dict):
-        return {key: _stung(value, key) for key, value in found.items()}
-    if isinstance(found, list):
-        return [_stung(value, name) for value in found]
-    return found + MARKUP if isinstance(found, str) and name not in ("state", "id") else found
+def _stung(node: Any, name: str = "") -> Any:
+    if isinstance(node, dict):
+        return {key: _stung(value, key) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_stung(value, name) for value in node]
+    return node + MARKUP if isinstance(node, str) and name not in ("state", "id") else node
 
 
-def answer_of(made: Settings, model: ModelRef, ratio: float) -> int:
+def answer_of(settings: Settings, model: ModelRef, ratio: float) -> int:
     """Move the journal into the store and let a candidate answer what waits, as the worker does."""
-    store = open_store(made.store)
+    store = open_store(settings.store)
     mover = Ingest(
-        store, made.journal_dir, directory_id(made.data_dir), 1 << 20, metrics.shadowing(None), now
+        store, settings.journal_dir, directory_id(settings.data_dir), 1 << 20, metrics.shadowing(None), now
     )
     while mover.step():
         pass
     with store.writing() as connection:
-        scored = next(one for one in candidates.present(connection) if one.model == model)
+        scored = next(candidate for candidate in candidates.present(connection) if candidate.model == model)
         (cursor,) = candidates.cursors_of(connection, scored)
         waiting = captures.pending(connection, cursor.source_id, cursor.seq, cursor.last_seq, 1.0)
-        answers = [NewObservation(one.id, ratio * one.live_dollars) for one in waiting]
+        answers = [NewObservation(capture.id, ratio * capture.live_dollars) for capture in waiting]
         observations.store(connection, scored, cursor, answers, cursor.last_seq, now())
     store.close()
     return len(answers)

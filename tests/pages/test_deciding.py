@@ -83,7 +83,7 @@ def test_a_promotion_and_the_way_back_are_on_the_record(deciding, visit):
         page.get_by_role("button", name="Yes").click()
     assert page.inner_text("h1") == "gbm@1 is live"
     newest = log(page)[0]
-    assert all(words in newest for words in ("promotion", "gbm@1", "Grace", "promote", MARKUP))
+    assert all(text in newest for text in ("promotion", "gbm@1", "Grace", "promote", MARKUP))
     assert page.evaluate("window.stung") is None
     assert TOKEN not in page.content()
 

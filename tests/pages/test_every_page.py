@@ -62,9 +62,9 @@ UNNAMED = """() => {
 @pytest.mark.parametrize(("width", "scheme"), LOOKS, ids=str)
 def test_it_fits_and_nothing_goes_wrong(site, visit, width, scheme):
     window = visit(site, width, scheme)
-    for path, words in PAGES.items():
+    for path, expected in PAGES.items():
         assert window.open(path) == 200
-        window.page.get_by_text(words).first.wait_for()
+        window.page.get_by_text(expected).first.wait_for()
         assert window.page.evaluate("document.documentElement.scrollWidth") <= width, path
         if path in CHARTS and (path != "/" or COUNTED in window.page.inner_text("main")):
             assert int(window.page.evaluate("document.documentElement.dataset.charts")) == CHARTS[path]
@@ -77,8 +77,8 @@ def test_it_fits_and_nothing_goes_wrong(site, visit, width, scheme):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_everybody_can_read_and_use_it(site, stung, visit, scheme):
-    for place, paths in ((site, [*PAGES][:-1]), (stung, ["/deployments"])):
-        window = visit(place, 1440, scheme)
+    for server, paths in ((site, [*PAGES][:-1]), (stung, ["/deployments"])):
+        window = visit(server, 1440, scheme)
         for path in paths:
             window.open(path)
             assert window.page.evaluate(PALE) == [], path
@@ -87,9 +87,9 @@ def test_everybody_can_read_and_use_it(site, stung, visit, scheme):
 
 def test_without_scripts_the_numbers_are_there(site, visit):
     window = visit(site, 390, scripts=False)
-    for path, words in [*PAGES.items()][:-1]:
+    for path, expected in [*PAGES.items()][:-1]:
         window.open(path)
-        assert words in window.page.inner_text("main")
+        assert expected in window.page.inner_text("main")
         assert window.page.locator("canvas:visible").count() == 0
     window.open("/candidates/gbm@1/evidence")
     window.page.get_by_text("The numbers").first.click()

@@ -14,16 +14,16 @@ from umbra.command import main
 @pytest.fixture(scope="module")
 def written(copied, tmp_path_factory):
     """The report of a store whose documents have markup in every text."""
-    made = copied()
-    sting(made.data_dir / "umbra.db")
+    settings = copied()
+    sting(settings.data_dir / "umbra.db")
     path = tmp_path_factory.mktemp("report") / "report.html"
-    done = report(made, "gbm@1", path)
+    done = report(settings, "gbm@1", path)
     assert done.exit_code == 0, done.output
     return path
 
 
-def report(made, candidate, path):
-    environment = {"UMBRA_DATA_DIR": str(made.data_dir), "UMBRA_RECIPE_MODULES": "plain_recipe"}
+def report(settings, candidate, path):
+    environment = {"UMBRA_DATA_DIR": str(settings.data_dir), "UMBRA_RECIPE_MODULES": "plain_recipe"}
     return CliRunner().invoke(main, ["report", candidate, "-o", str(path)], env=environment)
 
 
@@ -31,12 +31,12 @@ def report(made, candidate, path):
 def test_it_opens_without_a_network(written, browser, width, scheme):
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
     page = context.new_page()
-    asked, troubles = [], []
-    page.on("request", lambda request: asked.append(request.url))
+    requests, troubles = [], []
+    page.on("request", lambda request: requests.append(request.url))
     page.on("pageerror", lambda fault: troubles.append(str(fault)))
     page.on("console", lambda line: troubles.append(line.text))
     page.goto(written.as_uri(), wait_until="networkidle")
-    assert asked == [written.as_uri()]
+    assert requests == [written.as_uri()]
     assert troubles == []
     assert int(page.evaluate("document.documentElement.dataset.charts")) >= 16
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -52,7 +52,7 @@ def test_everything_a_decision_rests_on_is_in_it(written, stocked):
     for hashed in (terms.live_digest, terms.candidate_digest, terms.policy_sha256, terms.schema_digest):
         assert hashed in text
     assert "[segments.dimensions.neighborhood.groups]" in text
-    for words in (
+    for expected in (
         "Not worse, by houses",
         "Bland-Altman",
         "Drift by field",
@@ -60,7 +60,7 @@ def test_everything_a_decision_rests_on_is_in_it(written, stocked):
         "Are the houses whose price is known like the others?",
         "made ",
     ):
-        assert words in text
+        assert expected in text
     assert re.findall(r'(?:src|href)="(?!#)[^"]*"', text.split("<script>")[0]) == []
 
 

@@ -39,5 +39,5 @@ def test_nor_does_an_address_run(site, visit, path):
 def test_the_form_takes_nothing_but_the_schemas_fields(site, visit):
     window = visit(site)
     window.open("/try")
-    shown = window.page.eval_on_selector_all("#house [name]", "all => all.map(one => one.name)")
-    assert tuple(shown) == NAMES
+    names = window.page.eval_on_selector_all("#house [name]", "all => all.map(one => one.name)")
+    assert tuple(names) == NAMES

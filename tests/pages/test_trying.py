@@ -51,9 +51,9 @@ def test_an_empty_field_that_may_be_is_null(site, visit):
     window.open("/try")
     page.fill("#field-lot_frontage", "")
     page.select_option("#field-basement_quality", label="not known")
-    with page.expect_request("**/v1/predictions") as asked:
+    with page.expect_request("**/v1/predictions") as request:
         page.get_by_role("button", name="Ask for the price").click()
-    sent = json.loads(asked.value.post_data or "")
+    sent = json.loads(request.value.post_data or "")
     assert sent == {**EXAMPLE, "lot_frontage": None, "basement_quality": None}
     page.get_by_text("$135,000").wait_for()
 
@@ -65,11 +65,11 @@ def test_a_house_of_the_store_can_be_asked_again(site, stocked, visit):
     window.page.get_by_text("This is the house of prediction").wait_for()
     identifier = window.page.url.rsplit("=", 1)[1]
     inputs = json.loads(site.get(f"/v1/predictions/{identifier}")[1])["inputs"]
-    shown = window.page.eval_on_selector_all(
+    values = window.page.eval_on_selector_all(
         "#house [name]", "all => Object.fromEntries(all.map(one => [one.name, one.value]))"
     )
     as_text = {name: "" if value is None else value for name, value in inputs.items()}
-    assert {name: type(as_text[name])(value) for name, value in shown.items()} == as_text
+    assert {name: type(as_text[name])(value) for name, value in values.items()} == as_text
 
 
 def test_a_prediction_that_is_not_there_leaves_the_example(site, visit):
@@ -85,9 +85,9 @@ def test_a_file_of_houses_comes_back_priced(site, visit, tmp_path):
     window.open("/try")
     with page.expect_download() as sample:
         page.get_by_role("button", name="Download one to start from").click()
-    given = sample.value.path().read_text()
+    sample_text = sample.value.path().read_text()
     houses = tmp_path / "my houses.csv"
-    head, row = given.splitlines()
+    head, row = sample_text.splitlines()
     houses.write_text("\r\n".join([head, row, row.replace(",1350,", ",2000,")]))
     page.set_input_files("#file", houses)
     page.get_by_role("button", name="Ask for all prices").click()
@@ -95,8 +95,8 @@ def test_a_file_of_houses_comes_back_priced(site, visit, tmp_path):
     with page.expect_download() as answer:
         page.get_by_role("link", name="Download my houses-prices.csv").click()
     assert answer.value.suggested_filename == "my houses-prices.csv"
-    found = list(csv.DictReader(io.StringIO(answer.value.path().read_text())))
-    assert [float(one["price_dollars"]) for one in found] == [135_000, 200_000]
+    answers = list(csv.DictReader(io.StringIO(answer.value.path().read_text())))
+    assert [float(row["price_dollars"]) for row in answers] == [135_000, 200_000]
 
 
 def test_a_file_that_cannot_be_priced_says_where(site, visit, tmp_path):
