@@ -84,7 +84,7 @@ def test_a_verdict_is_added_when_its_state_changes_and_only_then(store: Store, s
         assert verdicts.last(connection, stream) == back
         assert verdicts.by_id(connection, blocked.id) == blocked
         assert verdicts.by_id(connection, back.id + 1) is None
-        assert verdicts.history(connection, stream, most=1) == [back]
+        assert verdicts.history(connection, stream, limit=1) == [back]
         assert verdicts.history(connection, stream + 1) == []
 
 
