@@ -19,7 +19,7 @@ from ports import free_port, free_ports
 from prometheus_client.parser import text_string_to_metric_families
 
 from model_package.schema import EXAMPLE
-from shadow.processes.heartbeat import living
+from shadow.processes.heartbeat import live_processes
 
 HOUSE = json.dumps(EXAMPLE).encode()
 POST = b"POST /v1/predictions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -203,7 +203,7 @@ def test_ipv6_addresses_are_listened_on_and_told_of(serving):
         assert _get(host, server.settings.api_port, "/readyz") == 200
         assert _get(host, server.settings.api_port, "/v1/models") == 200
     assert _get("::1", server.settings.api_metrics_port, "/metrics") == 200
-    (announced,) = living(server.settings.run_dir)
+    (announced,) = live_processes(server.settings.run_dir)
     assert announced.facts["address"] == f"http://[::1]:{server.settings.api_port}"
 
 
