@@ -11,8 +11,8 @@ import orjson
 
 from api.errors import InvalidDecision
 from model_package.reference import InvalidReference, ModelRef
-from model_package.schema import FAULTS_MOST, Fault, MalformedBody
-from model_package.schema.faults import cut, shown
+from model_package.schema import MAX_FAULTS, Fault, MalformedBody
+from model_package.schema.faults import cut, json_excerpt
 from shadow.rollout.decision import REASON_CHARACTERS
 
 
@@ -60,10 +60,10 @@ def read_body(body: bytes, required: Mapping[str, bool]) -> dict[str, Any]:
     except orjson.JSONDecodeError as fault:
         raise MalformedBody(f"expected JSON: {fault}") from fault
     if not isinstance(decision, dict):
-        raise InvalidDecision((Fault(None, None, "an object", shown(decision)),))
+        raise InvalidDecision((Fault(None, None, "an object", json_excerpt(decision)),))
     known = f"one of {', '.join(required)}"
-    unknown = islice((name for name in decision if name not in required), FAULTS_MOST)
-    faults = [Fault(None, cut(name), known, shown(decision[name])) for name in unknown]
+    unknown = islice((name for name in decision if name not in required), MAX_FAULTS)
+    faults = [Fault(None, cut(name), known, json_excerpt(decision[name])) for name in unknown]
     fields: dict[str, Any] = {}
     for name, is_required in required.items():
         reader = _READERS[name]
@@ -73,7 +73,7 @@ def read_body(body: bytes, required: Mapping[str, bool]) -> dict[str, Any]:
             elif is_required:
                 faults.append(Fault(None, name, reader.expected, "nothing"))
         except ValueError:
-            faults.append(Fault(None, name, reader.expected, shown(decision[name])))
+            faults.append(Fault(None, name, reader.expected, json_excerpt(decision[name])))
     if faults:
         raise InvalidDecision(faults)
     return fields

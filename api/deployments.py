@@ -23,7 +23,7 @@ from api.openapi.schema import Schema, closed_object, ref
 from api.openapi.shapes import REASON, REFERENCE
 from model_package.reference import ModelRef
 from model_package.schema import Fault
-from model_package.schema.faults import shown
+from model_package.schema.faults import json_excerpt
 from shadow import rollout
 from shadow.bounded import BackgroundCall, NotAnswered
 from shadow.records import Deployment, DeploymentKind
@@ -183,7 +183,7 @@ def _actor(name: str | None) -> str:
         return _NOBODY
     if not re.fullmatch(ACTOR_PATTERN, name):
         raise InvalidDecision(
-            (Fault(None, ACTOR_HEADER, f"a name that matches {ACTOR_PATTERN}", shown(name)),)
+            (Fault(None, ACTOR_HEADER, f"a name that matches {ACTOR_PATTERN}", json_excerpt(name)),)
         )
     return name
 

@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 from api.live import NoLiveModel
 from model_package.artifact import AlteredArtifact, InvalidArtifact, NoSuchModel
 from model_package.recipes import UnknownRecipe
-from model_package.schema import FAULTS_MOST, Fault, InvalidRows, MalformedBody, TooManyRows
+from model_package.schema import MAX_FAULTS, Fault, InvalidRows, MalformedBody, TooManyRows
 from monitoring import logs
 from monitoring.phrases import count
 from shadow.rollout import NoDeployment, PromotionRefused, RolloutConflict, UnfitArtifact
@@ -92,14 +92,14 @@ class InvalidDecision(Refusal):
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__(_listed(len(faults), 0))
-        self.faults = tuple(faults[:FAULTS_MOST])
+        self.faults = tuple(faults[:MAX_FAULTS])
 
 
 def _listed(faults: int, unchecked_rows: int) -> str:
-    if faults < FAULTS_MOST:
+    if faults < MAX_FAULTS:
         return f"{count(faults, 'fault')}; each is listed under `errors`"
     rows = f"; {count(unchecked_rows, 'more row')} not looked at" if unchecked_rows else ""
-    return f"the first {FAULTS_MOST} faults are listed under `errors`{rows}"
+    return f"the first {MAX_FAULTS} faults are listed under `errors`{rows}"
 
 
 class DecisionUnconfirmed(Refusal):

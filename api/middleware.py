@@ -111,14 +111,14 @@ class Middleware:
             exchange.body_bytes = next((int(v) for name, v in headers if name == "Content-Length"), None)
             return start_response(status, headers, exc_info)
 
-        logs.bind(request_id)
+        logs.bind_request_id(request_id)
         self._metrics.requests_in_flight.inc()
         try:
             body: Iterable[bytes] = self._inner(environ, start)
             self._close(exchange, environ)
         finally:
             self._metrics.requests_in_flight.dec()
-            logs.bind("")
+            logs.bind_request_id("")
         return body
 
     def _close(self, exchange: Exchange, environ: dict[str, Any]) -> None:

@@ -20,8 +20,8 @@ from api.openapi.operation import REQUEST_ID, ResourceDescription, get, headers,
 from api.openapi.schema import Schema, closed_object, name_of, one_or_more, ref
 from api.openapi.shapes import EXAMPLE_ID, LINE, Count
 from api.store_reads import StoreReads
-from model_package.schema.fields import LEAST_DOLLARS, MOST_DOLLARS
-from monitoring.logs.fields import LISTED_MOST
+from model_package.schema.fields import MAX_DOLLARS, MIN_DOLLARS
+from monitoring.logs.fields import MAX_LISTED
 from shadow import outcomes
 from shadow.records import Outcome, OutcomeState
 
@@ -84,7 +84,7 @@ class OutcomeResource:
         reported = parse(body, self._limits.rows, self._clock())
         exchange = middleware.of(environ)
         exchange.rows = len(reported)
-        exchange.reported = [str(outcome.capture_id) for outcome in reported[:LISTED_MOST]]
+        exchange.reported = [str(outcome.capture_id) for outcome in reported[:MAX_LISTED]]
         request_id = exchange.request_id
         result = self._recorder.record_outcomes(request_id, reported)
         if not result.is_kept:
@@ -155,7 +155,7 @@ def _reported_outcome() -> Schema:
 
 def _fields(state: OutcomeState) -> dict[str, Schema]:
     is_sold = state is OutcomeState.SOLD
-    price = {"type": "number", "minimum": LEAST_DOLLARS, "maximum": MOST_DOLLARS}
+    price = {"type": "number", "minimum": MIN_DOLLARS, "maximum": MAX_DOLLARS}
     moments = [{"type": "string", "format": form} for form in ("date-time", "date")]
     kinds: dict[str, Schema] = {
         "prediction_id": {"type": "string", "pattern": outcomes.ID_PATTERN},

@@ -21,7 +21,7 @@ from api.retries import Claim, Key, Retries
 from model_package import schema
 from model_package.reference import ModelRef
 from model_package.schema import BY_NAME, ENTITY, Houses, InvalidRows, parse_csv, parse_json
-from monitoring.logs.fields import LISTED_MOST
+from monitoring.logs.fields import MAX_LISTED
 from monitoring.metrics import ServingMetrics, observe_all
 from shadow.journal.capture_result import LATE
 
@@ -125,7 +125,7 @@ class PredictionResource:
 def _refused_fields(invalid: InvalidRows) -> list[str]:
     """Name the invalid fields for the log: names of the schema only, never what a client made up."""
     names = dict.fromkeys(fault.field for fault in invalid.faults)
-    return [name for name in names if name in BY_NAME or name == ENTITY][:LISTED_MOST]
+    return [name for name in names if name in BY_NAME or name == ENTITY][:MAX_LISTED]
 
 
 def _json(exchange: middleware.Exchange, ids: list[UUID], dollars: list[float]) -> HttpAnswer:
@@ -156,7 +156,7 @@ def describe(limits: RequestLimits) -> ResourceDescription:
         model=ref(name_of(ModelRef)),
         predictions={"type": "array", "maxItems": limits.rows, "items": price},
     )
-    schemas = {"AskedHouse": schema.asked_json_schema(), "Predictions": answer}
+    schemas = {"AskedHouse": schema.request_json_schema(), "Predictions": answer}
     return ResourceDescription({"/v1/predictions": {"post": _create(limits)}}, (ModelRef,), schemas)
 
 

@@ -102,7 +102,7 @@ def record(source: str, output: Path, side: Letter, as_json: bool, terms: Path |
             label=sides.redacted(source),
         )
     if as_json:
-        terminal.say_json(_as_json(run), indent=None)
+        terminal.print_json(_as_json(run), indent=None)
     else:
         terminal.say(_summary(run))
     return 0
@@ -261,12 +261,12 @@ def _status() -> int:
         fault.show()
         return COULD_NOT_RUN
     except KNOWN as fault:
-        terminal.say_why("differential_tests", fault)
+        terminal.print_error("differential_tests", fault)
         return COULD_NOT_RUN
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except Exception:  # noqa: BLE001 (1 would say that two sides differ)
-        terminal.say_trace()
+        terminal.print_traceback()
         terminal.say(
             "differential_tests: this is a defect of the tool, and says nothing of what was asked: "
             "please report it with the lines above",

@@ -27,7 +27,7 @@ from differential_tests.recording.run import RequestSettings
 from differential_tests.settings import tolerances
 from differential_tests.settings.tolerances import Tolerances
 from differential_tests.sides import LETTERS, SendingLimits, mapping
-from monitoring.terminal import Screen, Words, progress, say, say_lines
+from monitoring.terminal import Screen, Words, print_text, progress, say
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Bar = Callable[[int, int], None]
@@ -106,7 +106,7 @@ class ReportOptions:
             return
         with tempfile.TemporaryDirectory() as folder:
             json_lines.write(Path(folder, "lines"), checks)
-            say_lines(Path(folder, "lines").read_text(encoding="utf-8"))
+            print_text(Path(folder, "lines").read_text(encoding="utf-8"))
 
 
 def payloads(path: Path) -> Payloads:

@@ -23,7 +23,7 @@ LIMITS = (
 )
 
 
-TRAINED_LEAST, HELD_OUT_LEAST = 200, 100
+MIN_TRAINED, MIN_HELD_OUT = 200, 100
 """Sales below which an error says little, and no model goes live first.
 
 Measured on synthetic sales: with 200 to learn from the error is a fifth (linear) to two fifths (gbm) above
@@ -32,17 +32,17 @@ that of 2,000, with 20 a half to three times. The standard error of an RMSE over
 """
 
 
-def too_few(card: Mapping[str, Any]) -> str | None:
+def small_sample_warning(card: Mapping[str, Any]) -> str | None:
     """Explain why the error on a card is not to be trusted; None: it is, or the card does not say."""
     try:
         trained, held_out = (int(card["data"][rows]["n"]) for rows in ("train", "held_out"))
     except (KeyError, TypeError, ValueError):
         return None
-    if trained >= TRAINED_LEAST and held_out >= HELD_OUT_LEAST:
+    if trained >= MIN_TRAINED and held_out >= MIN_HELD_OUT:
         return None
     return (
         f"trained on {trained:,} sales and judged on {held_out:,}: too few to trust its error; expected at "
-        f"least {TRAINED_LEAST} and {HELD_OUT_LEAST}"
+        f"least {MIN_TRAINED} and {MIN_HELD_OUT}"
     )
 
 
@@ -78,10 +78,10 @@ def trained_at(artifact: Path) -> datetime | None:
         return None
 
 
-def too_few_sales(artifact: Path) -> str | None:
-    """Apply `too_few` to the card of that directory; None also without a readable card."""
+def read_small_sample_warning(artifact: Path) -> str | None:
+    """Apply `small_sample_warning` to the card of that directory; None also without a readable card."""
     try:
-        return too_few(_read(artifact))
+        return small_sample_warning(_read(artifact))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -98,7 +98,7 @@ def markdown(card: Mapping[str, Any]) -> str:
         f"A model that answers in US dollars: {card['purpose']}.",
         f"**Trained on {data['source']}**: {_sales(data['train'])}; judged on later ones: "
         f"{_sales(data['held_out'])}.",
-        *([f"**Too few sales.** It was {few}."] if (few := too_few(card)) else []),
+        *([f"**Too few sales.** It was {few}."] if (few := small_sample_warning(card)) else []),
         f"## Intended use\n\n{card['intended_use']}",
         "## Limits\n\n" + "\n".join(f"- {limit}" for limit in card["limits"]),
         "## Errors on the held-out sales\n\n" + _errors_table({"this model": errors, **card["baselines"]}),

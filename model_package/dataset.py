@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from model_package import tables
 from model_package.schema import BY_NAME, FIELDS, NAMES, Field, Row, Value
-from model_package.schema.fields import LEAST_DOLLARS, MOST_DOLLARS, TARGET, TARGET_SOURCE, spelling
+from model_package.schema.fields import MAX_DOLLARS, MIN_DOLLARS, TARGET, TARGET_SOURCE, spelling
 from model_package.schema.houses import read_house
 from model_package.spool import Spool
 from model_package.tables import InvalidTable, number
@@ -104,7 +104,7 @@ def read_csv(path: Path, waiting: Callable[[str], None] = lambda _: None) -> Dat
     source, records, lines = f"file {path.name}", list[Mapping[str, str]](), list[int]()
     try:
         with Spool(path, waiting).reading() as file:
-            table = tables.of_file(file)
+            table = tables.from_file(file)
             _columns(table.header, source)
             for line in table:
                 table.require_fit(line)
@@ -198,9 +198,9 @@ def _within(field: Field, value: float) -> bool:
 
 def _price(text: str, position: str) -> float:
     price = number(text)
-    if isinstance(price, str) or not LEAST_DOLLARS <= price <= MOST_DOLLARS:
+    if isinstance(price, str) or not MIN_DOLLARS <= price <= MAX_DOLLARS:
         raise InvalidDataset(
-            f"{position}: {TARGET_SOURCE} (or {TARGET}): expected dollars from {LEAST_DOLLARS:,.0f} to "
-            f"{MOST_DOLLARS:,.0f}, without a thousands separator, got {text!r:.100}"
+            f"{position}: {TARGET_SOURCE} (or {TARGET}): expected dollars from {MIN_DOLLARS:,.0f} to "
+            f"{MAX_DOLLARS:,.0f}, without a thousands separator, got {text!r:.100}"
         )
     return price

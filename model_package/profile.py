@@ -70,13 +70,13 @@ def describe(values: Sequence[Value]) -> dict[str, Any]:
 
 
 def _categorical(values: Sequence[Value]) -> dict[str, Any]:
-    counts = Counter(as_text(value) for value in values if value is not None)
+    counts = Counter(bin_label(value) for value in values if value is not None)
     top = dict(counts.most_common(TOP_VALUES))
     named = {OTHER: counts.total() - sum(top.values()), MISSING: len(values) - counts.total(), UNSEEN: 0}
     return {"kind": "categorical", "n": len(values), "counts": top | named}
 
 
-def as_text(value: Value) -> str:
+def bin_label(value: Value) -> str:
     """Write a value as the key of its bin: 2 and 2.0 are the same."""
     return f"{value:.12g}" if isinstance(value, int | float) else str(value)
 

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from model_package.tables import InvalidTable
 
-MOST_COPIED_BYTES = 1 << 30
+MAX_COPIED_BYTES = 1 << 30
 """The most that is copied of a pipe: temporary folders are often memory."""
 _CHUNK_BYTES = 1 << 20
 
@@ -30,7 +30,7 @@ class Spool:
         self,
         path: Path,
         waiting: Callable[[str], None] = lambda _: None,
-        most_bytes: int = MOST_COPIED_BYTES,
+        most_bytes: int = MAX_COPIED_BYTES,
     ) -> None:
         """Inspect the file, and copy it if it can be read only once. Raises InvalidTable or OSError.
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
-MOST_CELL_CHARACTERS = csv.field_size_limit()
+MAX_CELL_CHARACTERS = csv.field_size_limit()
 _MARK = b"\xef\xbb\xbf"
 _SHOWN_CHARACTERS = 80
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?\Z")
@@ -34,8 +34,8 @@ _OTHER_KINDS = (
 _BEGINNINGS = tuple(beginning for beginning, *_ in _OTHER_KINDS)
 _CSV_FAULTS = {
     "unexpected end of data": "a quote that is opened here and never closed",
-    f"field larger than field limit ({MOST_CELL_CHARACTERS})": (
-        f"a cell of more than {MOST_CELL_CHARACTERS} characters (is a quote opened here and never closed?)"
+    f"field larger than field limit ({MAX_CELL_CHARACTERS})": (
+        f"a cell of more than {MAX_CELL_CHARACTERS} characters (is a quote opened here and never closed?)"
     ),
     "',' expected after '\"'": "text after a closing quote (a quote in a cell is written twice)",
 }
@@ -80,7 +80,7 @@ class Line(NamedTuple):
     cells: list[str]
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Its line, or first and last line, as text."""
         return f"line {self.last}" if self.first == self.last else f"line {self.first} to line {self.last}"
 
@@ -150,7 +150,7 @@ class Table:
         raise InvalidTable(_UTF8, "bytes that are none", line=line)
 
 
-def of_bytes(body: bytes) -> Table:
+def from_bytes(body: bytes) -> Table:
     """Read the table of a body; raises InvalidTable."""
     refuse_other_kinds(body)
     body = body.removeprefix(_MARK)
@@ -162,7 +162,7 @@ def of_bytes(body: bytes) -> Table:
         raise InvalidTable(_UTF8, fault.reason) from None
 
 
-def of_file(file: BinaryIO, advance: Callable[[int], None] = lambda _: None) -> Table:
+def from_file(file: BinaryIO, advance: Callable[[int], None] = lambda _: None) -> Table:
     """Read the table of a file line by line; `advance` gets the characters read. Raises InvalidTable."""
     return Table(_with_progress(_text(file), advance))
 

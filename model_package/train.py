@@ -36,7 +36,7 @@ class Trained:
     known: Neighborhoods
 
 
-def silent(stage: str, share: float) -> None:
+def ignore_progress(stage: str, share: float) -> None:
     """Ignore progress."""
 
 
@@ -47,7 +47,7 @@ def train(
     seed: int,
     *,
     trained_at: datetime,
-    progress: Progress = silent,
+    progress: Progress = ignore_progress,
 ) -> Path:
     """Fit, judge on the later sales, save; returns the new version's directory.
 

@@ -80,23 +80,23 @@ def say(*lines: object, err: bool = False) -> None:
         click.echo(visible(str(line)), err=err)
 
 
-def say_lines(text: str) -> None:
+def print_text(text: str) -> None:
     """Print a text of several lines, with invisible characters escaped."""
     click.echo(visible_lines(text), nl=not text.endswith("\n"))
 
 
-def say_json(value: Any, indent: int | None = 2) -> None:
+def print_json(value: Any, indent: int | None = 2) -> None:
     """Print a value as JSON, all of it in ASCII."""
     click.echo(json.dumps(value, indent=indent))
 
 
-def say_why(program: str, fault: object) -> None:
+def print_error(program: str, fault: object) -> None:
     """Print on standard error why a command failed; a list in the message stays a list."""
     lines = str(fault).split("\n  ")
     click.echo("\n  ".join(map(visible, [f"{program}: {lines[0]}", *lines[1:]])), err=True)
 
 
-def say_trace() -> None:
+def print_traceback() -> None:
     """Print the trace of the error being handled on standard error."""
     click.echo(visible_lines(traceback.format_exc()).rstrip("\n"), err=True)
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from monitoring import logs
-from monitoring.logs.fields import LISTED_MOST, Kind
+from monitoring.logs.fields import MAX_LISTED, Kind
 from shadow.records import Capture, NewObservation, Outcome, PendingCapture
 from shadow.settings import Settings
 from shadow.store.captures import sample_key
@@ -84,7 +84,7 @@ class PredictionLog:
                 "outcomes_stored",
                 trace={"id": report},
                 rows=len(capture_ids),
-                capture_ids=capture_ids[:LISTED_MOST],
+                capture_ids=capture_ids[:MAX_LISTED],
             )
         for outcome in outcomes:
             if outcome.capture_id in request_ids:

@@ -61,10 +61,13 @@ def newest_or_trained(models: Path, name: str, train: Train) -> ModelRef:
     """
     for model_name, version in reversed(artifact.listing(models)):
         reference = ModelRef(model_name, version)
-        if model_name == name and card.too_few_sales(artifact.directory_of(models, reference)) is None:
+        if (
+            model_name == name
+            and card.read_small_sample_warning(artifact.directory_of(models, reference)) is None
+        ):
             return reference
     trained = train(name)
-    if few := card.too_few_sales(trained):
+    if few := card.read_small_sample_warning(trained):
         raise BelowStandard(
             f"{name}@{trained.name} was {few}; it was saved and does not go live first: give more sales with "
             "--data, or leave it out, for made-up ones"

@@ -87,7 +87,7 @@ def _exit(fault: BaseException) -> NoReturn:
     """Print the error, then end with its exit code."""
     code = errors.exit_code(fault)
     if code is None:
-        terminal.say_trace()  # which may hold texts of others, too
+        terminal.print_traceback()  # which may hold texts of others, too
         terminal.say("umbra: this is a defect of Umbra: please report it with the lines above", err=True)
         sys.exit(EXIT_FAILURE)
     if not isinstance(fault, errors.WITHOUT_MESSAGE):
@@ -98,7 +98,7 @@ def _exit(fault: BaseException) -> NoReturn:
 
 
 def _print(fault: BaseException) -> None:
-    terminal.say_why("umbra", errors.message(fault))
+    terminal.print_error("umbra", errors.message(fault))
     if isinstance(fault, errors.OF_ANOTHER_DIRECTORY) and (
         hint := purpose.demo_hint(Settings.from_environment())
     ):

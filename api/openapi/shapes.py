@@ -11,7 +11,7 @@ from pydantic import Field, WithJsonSchema
 from api import errors
 from api.openapi.schema import Schema, count, object_of, ref
 from model_package.reference import REFERENCE_PATTERN
-from model_package.schema import FAULTS_MOST
+from model_package.schema import MAX_FAULTS
 from shadow.records import VerdictState
 from shadow.rollout.decision import REASON_CHARACTERS
 
@@ -65,7 +65,7 @@ def _extensions() -> dict[str, Schema]:
         got={"type": "string"},
     )
     return {
-        "errors": {"type": "array", "items": fault, "maxItems": FAULTS_MOST},
+        "errors": {"type": "array", "items": fault, "maxItems": MAX_FAULTS},
         "unchecked_rows": count("Rows that were not checked because the list of faults was full."),
         "decided_at": TIME
         | {"description": "The moment of an unconfirmed decision; GET /v1/deployments finds it by that."},

@@ -139,7 +139,7 @@ class ApiWorker(SyncWorker):  # type: ignore[misc]
         os.environ[processes.PARENT_VARIABLE] = str(self.ppid)
         processes.end_with_parent()
         cpus.pin_to(self.claimed_cpus, self.number)
-        logs.keep_to_lines()
+        logs.discard_other_output()
         _wait_for_bytes(self.sockets)
         self.lingering = Lingering()
 

@@ -35,7 +35,7 @@ from model_package.artifact import AlteredArtifact, InvalidArtifact, Model
 from model_package.dataset import InvalidDataset, Split
 from model_package.recipes import UnknownRecipe
 from model_package.schema import Row
-from monitoring.terminal import say_trace
+from monitoring.terminal import print_traceback
 
 NOISE_ROWS, SERVICE_ROWS, SEARCHED_FROM = 500, 100, 50
 HOUSES = frozenset({"ordinary", "harvested", "given"})
@@ -102,7 +102,7 @@ def _run_step(level: Level, step: Step) -> Iterator[Check]:
     except FAULTS as fault:
         yield replace(ended, error=str(fault))
     except Exception as fault:  # noqa: BLE001 (a defect here, or in what is asked: the trace tells)
-        say_trace()
+        print_traceback()
         yield replace(ended, error=f"not foreseen, see the trace: {type(fault).__name__}: {fault}")
 
 

@@ -114,7 +114,7 @@ def _parsed(text: str, location: str) -> Any:
 
 
 def _of_csv(file: BinaryIO, path: Path) -> Iterator[Question]:
-    table = tables.of_file(file)
+    table = tables.from_file(file)
     for name, times in Counter(table.header).items():
         if times > 1 or not name:
             repeated = f"{name!r:.100}, {times} times"

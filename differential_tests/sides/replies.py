@@ -14,7 +14,7 @@ from differential_tests.sides.mapping import ResponseMapping, reference, text_at
 
 SHOWN_CHARACTERS = 120
 REDIRECT, REFUSED, BROKEN = 300, 400, 500
-MOST_KEYS = 3
+MAX_KEYS = 3
 _ENCODINGS = {"utf-8-sig": "byte order mark"}
 OF_ANY_QUESTION = frozenset({401, 403, 404, 405})
 """Refused is who asks, or where: no question has anything to do with it."""
@@ -62,7 +62,7 @@ def document(data: bytes, status: int) -> tuple[Any, str]:
     except (ValueError, RecursionError) as fault:
         raise Unanswered("not-json", f"{fault}; it began with {_excerpt(data)!r}", status) from fault
     odd = [_ENCODINGS.get(encoding, encoding)] if encoding != "utf-8" else []
-    odd += [f"key {key!r:.40} twice" for key in sorted(twice)[:MOST_KEYS]]
+    odd += [f"key {key!r:.40} twice" for key in sorted(twice)[:MAX_KEYS]]
     return value, ", ".join(odd)
 
 

@@ -1,15 +1,15 @@
 """The schema of a house: its fields, the parsers of requests, and the matrix of numbers."""
 
-from model_package.schema.csv_body import at_most, column_faults, csv_lines, parse_csv
+from model_package.schema.csv_body import column_faults, csv_lines, parse_csv, take_rows
 from model_package.schema.faults import (
-    FAULTS_MOST,
+    MAX_FAULTS,
     Fault,
     InvalidRows,
     MalformedBody,
     TooManyRows,
     cut,
     first_faults,
-    shown,
+    json_excerpt,
 )
 from model_package.schema.fields import (
     BY_NAME,
@@ -20,20 +20,20 @@ from model_package.schema.fields import (
     Field,
     Row,
     Value,
-    asked_json_schema,
     digest,
     json_schema,
+    request_json_schema,
 )
 from model_package.schema.houses import Houses
-from model_package.schema.json_body import by_row, json_rows, parse_json
+from model_package.schema.json_body import json_rows, parse_json, sorted_by_row
 from model_package.schema.matrix import matrix
 
 __all__ = [
     "BY_NAME",
     "ENTITY",
     "EXAMPLE",
-    "FAULTS_MOST",
     "FIELDS",
+    "MAX_FAULTS",
     "NAMES",
     "Fault",
     "Field",
@@ -43,18 +43,18 @@ __all__ = [
     "Row",
     "TooManyRows",
     "Value",
-    "asked_json_schema",
-    "at_most",
-    "by_row",
     "column_faults",
     "csv_lines",
     "cut",
     "digest",
     "first_faults",
+    "json_excerpt",
     "json_rows",
     "json_schema",
     "matrix",
     "parse_csv",
     "parse_json",
-    "shown",
+    "request_json_schema",
+    "sorted_by_row",
+    "take_rows",
 ]

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from model_package import tables
-from model_package.schema.faults import FAULTS_MOST, Fault, InvalidRows, MalformedBody, TooManyRows, cut
+from model_package.schema.faults import MAX_FAULTS, Fault, InvalidRows, MalformedBody, TooManyRows, cut
 from model_package.schema.fields import BY_NAME, ENTITY, FIELDS, Row
-from model_package.schema.houses import MOST_KEYS, Houses, read_house
+from model_package.schema.houses import MAX_KEYS, Houses, read_house
 from model_package.tables import InvalidTable, WrongSeparator, number
 
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,30})\Z")
@@ -26,11 +26,11 @@ def parse_csv(body: bytes, max_rows: int) -> Houses:
     faults = _header_faults(header)
     if faults:
         raise InvalidRows(faults)
-    cells = at_most(lines, max_rows, "house")
+    cells = take_rows(lines, max_rows, "house")
     rows: list[Row] = []
     for row, line in enumerate(cells):
         rows.append(_house(header, line, row, faults))
-        if len(faults) >= FAULTS_MOST:
+        if len(faults) >= MAX_FAULTS:
             break
     if faults:
         raise InvalidRows(faults, len(cells) - len(rows))
@@ -45,7 +45,7 @@ def csv_lines(body: bytes) -> Iterator[list[str]]:
     if not body.strip():
         raise MalformedBody("the body is empty: expected CSV with a header")
     try:
-        table = tables.of_bytes(body)
+        table = tables.from_bytes(body)
         yield table.header
         yield from (line.cells for line in table)
     except WrongSeparator as fault:
@@ -66,7 +66,7 @@ def _malformed(body: bytes, fault: InvalidTable) -> str:
 
 
 def _header_faults(header: Sequence[str]) -> list[Fault]:
-    if len(header) > MOST_KEYS:
+    if len(header) > MAX_KEYS:
         return [Fault(None, None, f"a header of at most {len(FIELDS)} fields", f"{len(header)} columns")]
     needed = {field.name: field.expected for field in FIELDS if not field.nullable}
     return column_faults(header, {ENTITY, *BY_NAME}, needed, "house")
@@ -99,7 +99,7 @@ def _article(noun: str) -> str:
     return "an" if noun[0] in "aeiou" else "a"
 
 
-def at_most(lines: Iterator[list[str]], max_rows: int, noun: str) -> list[list[str]]:
+def take_rows(lines: Iterator[list[str]], max_rows: int, noun: str) -> list[list[str]]:
     """Return the rest of the lines; raises TooManyRows, or InvalidRows when there is none."""
     cells = list(itertools.islice(lines, max_rows))
     beyond = sum(1 for _ in lines)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 SHOWN_CHARACTERS = 80
-FAULTS_MOST = 100
+MAX_FAULTS = 100
 """The most faults that one answer lists: more of them are one mistake many times."""
 
 
@@ -37,29 +37,29 @@ class TooManyRows(ValueError):
 class InvalidRows(ValueError):
     """Readable rows that break the schema: `faults` lists what is wrong, by row and field.
 
-    FAULTS_MOST of them at most, so that a wrong body costs no more than a right one. `unchecked_rows` is the
+    MAX_FAULTS of them at most, so that a wrong body costs no more than a right one. `unchecked_rows` is the
     number of rows that were not checked.
     """
 
     def __init__(self, faults: Sequence[Fault], unchecked_rows: int = 0) -> None:
         super().__init__(f"{len(faults)} faults; the first: {faults[0]}")
-        self.faults = tuple(faults[:FAULTS_MOST])
+        self.faults = tuple(faults[:MAX_FAULTS])
         self.unchecked_rows = unchecked_rows
 
 
 def first_faults(faults_of_rows: Iterable[Sequence[Fault]]) -> tuple[list[Fault], int]:
-    """Collect faults row by row until there are FAULTS_MOST or more; returns them and the number of rows."""
+    """Collect faults row by row until there are MAX_FAULTS or more; returns them and the number of rows."""
     faults: list[Fault] = []
     rows = 0
     for faults_of_row in faults_of_rows:
         faults += faults_of_row
         rows += 1
-        if len(faults) >= FAULTS_MOST:
+        if len(faults) >= MAX_FAULTS:
             break
     return faults, rows
 
 
-def shown(value: object) -> str:
+def json_excerpt(value: object) -> str:
     """Write a value as JSON, cut to 80 characters; containers by their size, huge numbers by their bits."""
     if isinstance(value, dict | list):
         return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"

@@ -161,7 +161,7 @@ ENTITY_PATTERN = "^[A-Za-z0-9._-]{1,64}$"
 ENTITY_EXPECTED = "1 to 64 of A-Z a-z 0-9 . _ -, or null"
 TARGET = "sale_price"
 TARGET_SOURCE = "SalePrice"
-LEAST_DOLLARS, MOST_DOLLARS = 1.0, 1e9
+MIN_DOLLARS, MAX_DOLLARS = 1.0, 1e9
 """What a house can have sold for, to be learned from or reported. No home has brought a quarter of a billion
 dollars: a price beyond is in cents, in another currency or a slip, and a single one bends a fit."""
 
@@ -241,7 +241,7 @@ def json_schema() -> dict[str, object]:
     }
 
 
-def asked_json_schema() -> dict[str, Any]:
+def request_json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a house in a request, which may have an entity id."""
     described = "the same for every question about one house; kept with the answer, unknown to the models"
     entity = {"type": ["string", "null"], "pattern": ENTITY_PATTERN, "description": described}

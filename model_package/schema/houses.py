@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 from pydantic_core import ErrorDetails, SchemaValidator, ValidationError
 
-from model_package.schema.faults import Fault, cut, shown
+from model_package.schema.faults import Fault, cut, json_excerpt
 from model_package.schema.fields import (
     ENTITY,
     ENTITY_EXPECTED,
@@ -23,7 +23,7 @@ from model_package.schema.fields import (
 
 _SPELLED = {spelling(text): field.name for field in FIELDS for text in (field.source, field.name)}
 # What has more keys is no house with a few faults; naming each of a million would only cost time.
-MOST_KEYS = 4 * len(NAMES)
+MAX_KEYS = 4 * len(NAMES)
 _POSITION = {name: index for index, name in enumerate(NAMES)}
 _EXPECTED = {field.name: field.expected for field in FIELDS} | {ENTITY: ENTITY_EXPECTED}
 
@@ -76,8 +76,8 @@ HOUSE_LIST: SchemaValidator = pydantic.TypeAdapter(  # type: ignore[assignment]
 
 def read_house(value: object, row: int) -> tuple[Row | None, list[Fault]]:
     """Validate a parsed house: return a row with every key, or None and all faults in order."""
-    if not isinstance(value, dict) or len(value) > MOST_KEYS:
-        return None, [Fault(row, None, "an object with the fields of a house", shown(value))]
+    if not isinstance(value, dict) or len(value) > MAX_KEYS:
+        return None, [Fault(row, None, "an object with the fields of a house", json_excerpt(value))]
     try:
         return HOUSE.validate_python(value).__dict__, []
     except ValidationError as error:
@@ -89,9 +89,9 @@ def _fault(row: int, error: ErrorDetails) -> Fault:
     name = str(error["loc"][0])
     if error["type"] == "extra_forbidden":
         return Fault(
-            row, cut(name), _nearest(name), f"an unknown field with the value {shown(error['input'])}"
+            row, cut(name), _nearest(name), f"an unknown field with the value {json_excerpt(error['input'])}"
         )
-    got = "nothing" if error["type"] == "missing" else shown(error["input"])
+    got = "nothing" if error["type"] == "missing" else json_excerpt(error["input"])
     return Fault(row, name, _EXPECTED[name], got)
 
 

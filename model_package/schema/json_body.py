@@ -10,17 +10,17 @@ from itertools import islice
 from pydantic_core import ValidationError, from_json
 
 from model_package.schema.faults import (
-    FAULTS_MOST,
+    MAX_FAULTS,
     Fault,
     InvalidRows,
     MalformedBody,
     TooManyRows,
     cut,
     first_faults,
-    shown,
+    json_excerpt,
 )
 from model_package.schema.fields import NAMES
-from model_package.schema.houses import HOUSE, HOUSE_LIST, MOST_KEYS, Houses, read_house
+from model_package.schema.houses import HOUSE, HOUSE_LIST, MAX_KEYS, Houses, read_house
 
 _BLANK = b" \t\n\r"
 _KEYS = len(NAMES) + 1  # the fields, and the entity id
@@ -57,10 +57,10 @@ def _refusal(body: bytes, max_rows: int) -> InvalidRows:
     _refuse_excess(body, max_rows)
     rows, duplicate_keys = json_rows(body, max_rows, "house")
     faults, checked = first_faults(read_house(row, index)[1] for index, row in enumerate(rows))
-    return InvalidRows(by_row(duplicate_keys + faults), len(rows) - checked)
+    return InvalidRows(sorted_by_row(duplicate_keys + faults), len(rows) - checked)
 
 
-def by_row(faults: Sequence[Fault]) -> list[Fault]:
+def sorted_by_row(faults: Sequence[Fault]) -> list[Fault]:
     """Sort faults by row, those of the whole body first."""
     return sorted(faults, key=lambda fault: fault.row or 0)
 
@@ -73,7 +73,7 @@ def json_rows(body: bytes, max_rows: int, noun: str) -> tuple[list[object], list
     expected = f"one {noun} (an object) or a list of them"
     value = _read(body, expected)
     if not isinstance(value, dict | list):
-        raise InvalidRows((Fault(None, None, expected, shown(value)),))
+        raise InvalidRows((Fault(None, None, expected, json_excerpt(value)),))
     rows = value if isinstance(value, list) else [value]
     if len(rows) > max_rows:
         raise TooManyRows(len(rows), max_rows)
@@ -83,7 +83,7 @@ def json_rows(body: bytes, max_rows: int, noun: str) -> tuple[list[object], list
     colons, keys = body.count(b":"), sum(len(row) for row in rows if isinstance(row, dict))
     if colons == keys:
         return rows, []
-    if colons > MOST_KEYS * len(rows):
+    if colons > MAX_KEYS * len(rows):
         return rows, [Fault(None, None, "each field once", f"{colons} keys")]
     return rows, _duplicates(body)
 
@@ -99,7 +99,7 @@ def _refuse_excess(body: bytes, max_rows: int) -> None:
             raise TooManyRows(objects, max_rows)
         expected = "expected a house, or a list of houses, with no object or list inside"
         raise MalformedBody(f"{objects} objects and {lists} lists: {expected}")
-    if keys > max(_KEYS_ALWAYS_READ, MOST_KEYS * min(objects, max_rows)):
+    if keys > max(_KEYS_ALWAYS_READ, MAX_KEYS * min(objects, max_rows)):
         raise InvalidRows((Fault(None, None, "an object with the fields of a house", f"{keys} keys"),))
 
 
@@ -144,4 +144,4 @@ def _duplicates(body: bytes) -> list[Fault]:
         for key, count in Counter(key for key, _ in row).items()
         if count > 1
     )
-    return list(islice(faults, FAULTS_MOST))
+    return list(islice(faults, MAX_FAULTS))

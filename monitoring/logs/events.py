@@ -77,12 +77,12 @@ def event(
         log.handle(record)
 
 
-def bind(request_id: str) -> None:
+def bind_request_id(request_id: str) -> None:
     """Add the request's id to later lines of this context; empty: none."""
     log_line.request_id.set(request_id)
 
 
-def on_dropped(count: Callable[[], None]) -> None:
+def count_dropped_lines(count: Callable[[], None]) -> None:
     """Call `count` once per line that this process drops, for each sink of the line."""
     for handler in _handlers():
         for sink in handler.sinks:
@@ -95,7 +95,7 @@ def flush(seconds: float = 2.0) -> bool:
     return all(sink.flush(deadline - time.monotonic()) for handler in _handlers() for sink in handler.sinks)
 
 
-def tell_uncaught() -> None:
+def log_uncaught_errors() -> None:
     """Write a line about every error that ends this process or one of its threads.
 
     Its trace still goes to standard error, unless texts are withheld.
@@ -112,7 +112,7 @@ def tell_uncaught() -> None:
     threading.excepthook = lambda thread: ended(thread.exc_type, thread.exc_value, thread.exc_traceback)
 
 
-def keep_to_lines() -> None:
+def discard_other_output() -> None:
     """While texts are withheld, discard other output of this process: a model may print rows."""
     handlers = [handler for handler in _handlers() if handler.withholds]
     for sink in [sink for handler in handlers for sink in handler.sinks]:

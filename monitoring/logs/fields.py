@@ -14,7 +14,7 @@ Kind = Literal["keyword", "double", "long", "date", "boolean"]
 
 INPUTS = "inputs"
 """The group under `umbra` with the fields of a row; the caller supplies their names."""
-LISTED_MOST = 20
+MAX_LISTED = 20
 """The most values of a field that lists them."""
 _KEYWORD_CHARACTERS = 1024
 
@@ -150,7 +150,7 @@ def mapping(inputs: Mapping[str, Kind]) -> dict[str, Any]:
 
 def _json_type(field: LogField) -> Mapping[str, Any]:
     if field.many:
-        return {"type": "array", "items": _JSON_TYPES[field.kind], "maxItems": LISTED_MOST}
+        return {"type": "array", "items": _JSON_TYPES[field.kind], "maxItems": MAX_LISTED}
     return _JSON_TYPES[field.kind]
 
 

@@ -196,7 +196,7 @@ class _SharedValue:
 def _declare(kind: type[Declared], directory: Path | None, registry: CollectorRegistry | None) -> Declared:
     values.ValueClass = _value_class(directory)
     metrics = kind(registry or CollectorRegistry())
-    logs.on_dropped(metrics.log_lines_dropped.inc)
+    logs.count_dropped_lines(metrics.log_lines_dropped.inc)
     return metrics
 
 

@@ -103,7 +103,7 @@ def _bin(value: Value, reference: Mapping[str, Any]) -> Value:
     if value is None:
         return profile.MISSING
     if reference["kind"] == "categorical":
-        name = profile.as_text(value)
+        name = profile.bin_label(value)
         return name if name in reference["counts"] else profile.OTHER
     number = float(value)
     return bisect_right(reference["edges"], number) if isfinite(number) else "nonfinite"

@@ -94,12 +94,12 @@ class OutcomeFile:
     def _parsed(self, advance: Callable[[int], None]) -> Iterator[tuple[str, ParsedOutcome]]:
         """Yield every row with its lines; the faults of the header instead of all rows."""
         with self._file.reading() as file:
-            table = tables.of_file(file, advance)
+            table = tables.from_file(file, advance)
             if faults := header_faults(table.header):
                 yield "line 1", ParsedOutcome(None, faults)
                 return
             for row, line in enumerate(table):
-                yield line.place, parse_line(table.header, line.cells, row, self._now)
+                yield line.location, parse_line(table.header, line.cells, row, self._now)
 
 
 def _message(lines: str, fault: Fault) -> str:

@@ -12,16 +12,16 @@ from uuid import UUID
 from model_package.schema import (
     Fault,
     InvalidRows,
-    at_most,
-    by_row,
     column_faults,
     csv_lines,
     cut,
     first_faults,
+    json_excerpt,
     json_rows,
-    shown,
+    sorted_by_row,
+    take_rows,
 )
-from model_package.schema.fields import LEAST_DOLLARS, MOST_DOLLARS
+from model_package.schema.fields import MAX_DOLLARS, MIN_DOLLARS
 from model_package.tables import number
 from shadow.records import Outcome, OutcomeState
 
@@ -71,7 +71,7 @@ def parse_csv(body: bytes, max_rows: int, now: datetime) -> list[Outcome]:
     faults = header_faults(header)
     if faults:
         raise InvalidRows(faults)
-    cells = at_most(lines, max_rows, "outcome")
+    cells = take_rows(lines, max_rows, "outcome")
     return _all((parse_line(header, line, row, now) for row, line in enumerate(cells)), len(cells), [])
 
 
@@ -86,7 +86,7 @@ def _all(parsed: Iterable[ParsedOutcome], rows: int, duplicate_keys: list[Fault]
 
     faults, checked = first_faults(faults_of_rows())
     if duplicate_keys or faults:
-        raise InvalidRows(by_row(duplicate_keys + faults), rows - checked)
+        raise InvalidRows(sorted_by_row(duplicate_keys + faults), rows - checked)
     return outcomes
 
 
@@ -109,14 +109,14 @@ class ParsedOutcome:
 def parse_outcome(value: object, row: int, now: datetime) -> ParsedOutcome:
     """Parse one reported outcome, received `now`."""
     if not isinstance(value, dict) or len(value) > _MOST_KEYS:
-        return ParsedOutcome(None, [Fault(row, None, "the fields of an outcome", shown(value))])
+        return ParsedOutcome(None, [Fault(row, None, "the fields of an outcome", json_excerpt(value))])
     faults = list(_unknown(value, row))
     read: dict[str, Any] = {}
     for name, expected in EXPECTED.items():
         try:
             read[name] = None if value.get(name) is None else _READERS[name](value[name], now)
         except _InvalidValue:
-            faults.append(Fault(row, name, expected, shown(value[name])))
+            faults.append(Fault(row, name, expected, json_excerpt(value[name])))
     faults += _contradictions(read, value, row)
     return ParsedOutcome(None, faults) if faults else ParsedOutcome(_outcome(read, now))
 
@@ -141,7 +141,7 @@ def _outcome(read: Mapping[str, Any], now: datetime) -> Outcome:
 def _unknown(value: Mapping[Any, object], row: int) -> Iterator[Fault]:
     for name in value:
         if name not in EXPECTED:
-            got = f"an unknown field with the value {shown(value[name])}"
+            got = f"an unknown field with the value {json_excerpt(value[name])}"
             yield Fault(row, cut(str(name)), "the name of a field of an outcome", got)
 
 
@@ -153,7 +153,7 @@ def _contradictions(read: Mapping[str, Any], value: Mapping[str, object], row: i
         if name in read and read[name] is None:
             yield Fault(row, name, EXPECTED[name], "null" if name in value else "nothing")
     if withdrawn and read.get("price_dollars") is not None:
-        yield Fault(row, "price_dollars", "no price: it was withdrawn", shown(value["price_dollars"]))
+        yield Fault(row, "price_dollars", "no price: it was withdrawn", json_excerpt(value["price_dollars"]))
 
 
 def _prediction_id(value: object, _now: datetime) -> UUID:
@@ -173,7 +173,7 @@ def _price(value: object, _now: datetime) -> float:
         price = float(value)
     except OverflowError:
         raise _InvalidValue from None
-    if not LEAST_DOLLARS <= price <= MOST_DOLLARS:
+    if not MIN_DOLLARS <= price <= MAX_DOLLARS:
         raise _InvalidValue
     return price
 

@@ -19,4 +19,4 @@ def configure_logs(service: str, settings: Settings) -> None:
         withhold=settings.withholds_texts,
         version=umbra_version(),
     )
-    logs.tell_uncaught()
+    logs.log_uncaught_errors()

@@ -260,7 +260,7 @@ def test_a_body_that_is_wrong_all_over_is_not_looked_through(kind: str) -> None:
         return
     with pytest.raises(schema.InvalidRows) as caught:
         parse(body, LIMIT)
-    assert 0 < len(caught.value.faults) <= schema.FAULTS_MOST
+    assert 0 < len(caught.value.faults) <= schema.MAX_FAULTS
     judged = {fault.row for fault in caught.value.faults if fault.row is not None}
     if "rows" in kind or kind in ("empty objects", "unknown keys", "a table of short lines"):
         assert max(judged) + 1 + caught.value.unchecked_rows == LIMIT
@@ -467,7 +467,7 @@ def test_which_house_it_is_stands_beside_the_rows_and_never_in_them(
     houses = schema.parse_json(encoded(sent), LIMIT)
     assert houses.rows == rows
     assert [*houses.entities] == (names if any(names) else [])
-    validator = Draft202012Validator(schema.asked_json_schema())
+    validator = Draft202012Validator(schema.request_json_schema())
     assert all(validator.is_valid(house) for house in sent)
     table = as_csv(rows).split(b"\r\n")
     cells = [schema.ENTITY.encode(), *((name or "").encode() for name in names)]
@@ -482,7 +482,7 @@ def test_what_cannot_name_a_house_is_a_fault_by_parser_and_json_schema(name: obj
         schema.parse_json(encoded(asked), LIMIT)
     assert [fault.field for fault in refusal.value.faults] == [schema.ENTITY]
     if name != "a\n":  # Python's $ lets a line break pass
-        assert not Draft202012Validator(schema.asked_json_schema()).is_valid(asked)
+        assert not Draft202012Validator(schema.request_json_schema()).is_valid(asked)
 
 
 def test_the_models_know_no_entity() -> None:

@@ -105,7 +105,7 @@ def test_an_error_is_trusted_only_from_enough_sales_on(
     trained: int, held_out: int, *, is_enough: bool
 ) -> None:
     said = {"data": {"train": {"n": trained}, "held_out": {"n": held_out}}}
-    few = card.too_few(said)
+    few = card.small_sample_warning(said)
     assert (few is None) is is_enough
     if few is not None:
         assert f"trained on {trained} sales and judged on {held_out}" in few
@@ -116,7 +116,7 @@ def test_an_error_is_trusted_only_from_enough_sales_on(
 def test_a_card_that_does_not_say_how_many_sales_there_were_is_no_reason_to_warn(
     said: dict[str, Any],
 ) -> None:
-    assert card.too_few(said) is None
+    assert card.small_sample_warning(said) is None
 
 
 def test_the_card_of_a_model_of_few_sales_says_so_at_its_top(sales: Dataset, tmp_path: Path) -> None:
@@ -124,12 +124,12 @@ def test_the_card_of_a_model_of_few_sales_says_so_at_its_top(sales: Dataset, tmp
     saved = train.train("linear", few, tmp_path, 1, trained_at=NOW)
     page = (saved / "card.md").read_text(encoding="utf-8")
     assert "**Too few sales.**" in page.split("## Intended use")[0]
-    assert card.too_few_sales(saved) is not None
+    assert card.read_small_sample_warning(saved) is not None
 
 
 def test_the_card_of_a_model_of_enough_sales_does_not(trained: Path) -> None:
     assert "Too few" not in (trained / "linear" / "1" / "card.md").read_text(encoding="utf-8")
-    assert card.too_few_sales(trained / "linear" / "1") is None
+    assert card.read_small_sample_warning(trained / "linear" / "1") is None
 
 
 def test_a_model_no_better_than_the_neighbourhood_is_not_saved(sales: Dataset, tmp_path: Path) -> None:

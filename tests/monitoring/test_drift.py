@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from model_package.profile import as_text, describe
+from model_package.profile import bin_label, describe
 from monitoring.statistics import distances, drift
 from monitoring.statistics.drift import (
     FieldDrift,
@@ -45,7 +45,7 @@ def counted(reference: dict[str, Any], values: Sequence[Any]) -> dict[str, int]:
 
 def labels(reference: dict[str, Any], value: Any) -> list[str]:
     if reference["kind"] == "categorical":
-        text = "__missing__" if value is None else as_text(value)
+        text = "__missing__" if value is None else bin_label(value)
         return [text if text in reference["counts"] else "__unseen__"]
     if value is None or not math.isfinite(value):
         return ["missing" if value is None else "nonfinite"]

@@ -269,5 +269,5 @@ def test_the_mapping_has_every_field_with_its_type_and_no_other() -> None:
 
 
 def test_at_most_twenty_refused_fields_are_said(line: Any) -> None:
-    assert faults(line(refused_fields=list(schema.NAMES[: log_fields.LISTED_MOST]))) == []
-    assert faults(line(refused_fields=list(schema.NAMES[: log_fields.LISTED_MOST + 1]))) != []
+    assert faults(line(refused_fields=list(schema.NAMES[: log_fields.MAX_LISTED]))) == []
+    assert faults(line(refused_fields=list(schema.NAMES[: log_fields.MAX_LISTED + 1]))) != []

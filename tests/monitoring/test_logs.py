@@ -82,10 +82,10 @@ def test_a_line_carries_the_names_of_the_schema_as_nested_objects(directory):
 
 
 def test_the_request_id_is_on_every_line_until_it_is_taken_off(directory):
-    logs.bind("r-77")
+    logs.bind_request_id("r-77")
     logs.event(log, "inside")
     log.warning("a library speaks of %s", "something")
-    logs.bind("")
+    logs.bind_request_id("")
     logs.event(log, "outside")
     lines = {line["message"]: line for line in _lines(directory)}
     assert lines["inside"]["trace"] == {"id": "r-77"}
@@ -183,7 +183,7 @@ def test_levels_below_the_configured_one_cost_nothing_and_write_nothing(director
 
 def test_nobody_waits_for_a_pipe_that_nobody_reads(pipe):
     dropped = []
-    logs.on_dropped(lambda: dropped.append(1))
+    logs.count_dropped_lines(lambda: dropped.append(1))
     slowest = 0.0
     for number in range(2 * sink.QUEUE_LINES):
         begin = time.perf_counter()
@@ -323,7 +323,7 @@ def test_a_file_that_cannot_be_written_does_not_hold_up_standard_output(run_scri
 
         logs.configure("umbra.api", "INFO", Path("/proc/nowhere"), also_descriptor=True)
         dropped = []
-        logs.on_dropped(lambda: dropped.append(1))
+        logs.count_dropped_lines(lambda: dropped.append(1))
         logs.event(logging.getLogger("x"), "told")
         logs.flush()
         assert len(dropped) == 1
@@ -342,7 +342,7 @@ def test_lines_that_still_fit_a_full_disk_are_not_counted_as_dropped(tmp_path, r
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
         logs.configure("umbra.api", "INFO", Path(sys.argv[1]))
         dropped = []
-        logs.on_dropped(lambda: dropped.append(1))
+        logs.count_dropped_lines(lambda: dropped.append(1))
         for number in range(100):
             logs.event(logging.getLogger("x"), "request", number=number)
         logs.flush()
@@ -365,7 +365,7 @@ def test_a_full_disk_drops_lines_and_goes_on_when_there_is_room(run_script):
         out = os.open("/dev/full", os.O_WRONLY)
         logs.configure("umbra.api", "INFO", None, descriptor=out)
         dropped = []
-        logs.on_dropped(lambda: dropped.append(1))
+        logs.count_dropped_lines(lambda: dropped.append(1))
         logs.event(logging.getLogger("x"), "lost")
         logs.flush()
         assert len(dropped) == 1

@@ -166,8 +166,8 @@ UNCAUGHT = """
     from monitoring import logs
 
     logs.configure("umbra.worker", "INFO", None, withhold=sys.argv[1] == "withhold")
-    logs.tell_uncaught()
-    logs.keep_to_lines()
+    logs.log_uncaught_errors()
+    logs.discard_other_output()
     print("printed canary", flush=True)
     os.write(2, b"written canary")
     thread = threading.Thread(target=lambda: int("canary 1"))

@@ -35,7 +35,7 @@ def candidates(context: click.Context, as_json: bool) -> None:
         return
     listed = _store().candidates()
     if as_json:
-        terminal.say_json([_facts(candidate) for candidate in listed])
+        terminal.print_json([_facts(candidate) for candidate in listed])
         return
     rows = [_row(candidate) for candidate in listed]
     table = terminal.table(("Candidate", "State", "Sample", "Replays from", "Added", "Policy"), rows)

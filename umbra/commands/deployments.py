@@ -86,7 +86,7 @@ def deployments(as_json: bool) -> None:
     with open_store(Settings.from_environment().store).reading() as connection:
         history = stored.history(connection)
     if as_json:
-        terminal.say_json([deployment.view() for deployment in history])
+        terminal.print_json([deployment.view() for deployment in history])
         return
     columns = ("Since (UTC)", "Kind", "Live", "Verdict", "By", "Reason", "Artifact", "Policy")
     table = terminal.table(columns, map(_row, history))

@@ -45,7 +45,7 @@ def journal(context: click.Context, as_json: bool) -> None:
     rows += [("waiting", path.name, _bytes(path)) for path in _waiting(directory, held_up)]
     rows += [("kept", path.name, _bytes(path)) for path in stored_files.paths(directory)]
     if as_json:
-        terminal.say_json([dict(zip(("state", "file", "about"), row, strict=True)) for row in rows])
+        terminal.print_json([dict(zip(("state", "file", "about"), row, strict=True)) for row in rows])
         return
     terminal.show(terminal.table(("State", "File", ""), rows) if rows else "The journal is empty.")
 

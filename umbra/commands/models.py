@@ -47,7 +47,7 @@ def train(recipe: str, source: str, seed: int) -> None:
     recipes.register(settings.recipe_modules)
     saved = trainer(settings.models, source, seed)(recipe)
     terminal.say(f"saved {saved.parent.name}@{saved.name} in {saved}")
-    if few := card.too_few_sales(saved):
+    if few := card.read_small_sample_warning(saved):
         terminal.say(f"WARNING: {saved.parent.name}@{saved.name} was {few}", err=True)
 
 
@@ -94,7 +94,7 @@ def models(context: click.Context, as_json: bool) -> None:
     models_dir = Settings.from_environment().models
     rows = [_facts(models_dir, name, version) for name, version in artifact.listing(models_dir)]
     if as_json:
-        terminal.say_json(rows)
+        terminal.print_json(rows)
         return
     columns = ("Model", "Trained", "Data", "RMSE of log price", "Digest", "")
     table = terminal.table(columns, [[str(value or "") for value in row.values()] for row in rows])
@@ -112,7 +112,7 @@ def show(model: str, as_json: bool) -> None:
     directory = _directory(ModelRef.parse(model))
     artifact.verify(directory)
     if as_json:
-        terminal.say_lines((directory / "card.json").read_text(encoding="utf-8"))
+        terminal.print_text((directory / "card.json").read_text(encoding="utf-8"))
     else:
         terminal.show(terminal.markdown((directory / "card.md").read_text(encoding="utf-8")))
 
@@ -153,5 +153,5 @@ def _facts(models_dir: Path, name: str, version: str) -> dict[str, object]:
         "data": str(model_card.get("data", {}).get("source", "unknown")).partition(",")[0],
         "rmse_log_price": round(model_card["errors"]["rmse_log"], 4) if "errors" in model_card else "unknown",
         "digest": declared.digest[:12],
-        "warning": card.too_few(model_card),
+        "warning": card.small_sample_warning(model_card),
     }

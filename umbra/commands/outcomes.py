@@ -52,7 +52,7 @@ def outcomes(context: click.Context, limit: int, as_json: bool) -> None:
         counts, unmatched = stored.counts(connection), stored.unmatched(connection, limit)
     if as_json:
         ids = [str(capture_id) for capture_id in unmatched]
-        terminal.say_json({**counts.by_name(), "unmatched_ids": ids})
+        terminal.print_json({**counts.by_name(), "unmatched_ids": ids})
         return
     terminal.say(outcomes_line(counts), *(f"  unmatched: {capture_id}" for capture_id in unmatched))
 
@@ -76,7 +76,7 @@ def import_file(file: Path, as_json: bool) -> None:
     _write_as_owner(settings)
     counts = _import(settings, OutcomeFile(file, datetime.now(UTC), _announce))
     if as_json:
-        terminal.say_json({"file": str(file), **counts})
+        terminal.print_json({"file": str(file), **counts})
     else:
         verb = "is" if counts["rows"] == 1 else "are"
         terminal.say(

@@ -26,7 +26,7 @@ def show(name: str) -> None:
 
     Example: umbra policy show demo
     """
-    terminal.say_lines(policies.load(name).text)
+    terminal.print_text(policies.load(name).text)
 
 
 @policy.command()

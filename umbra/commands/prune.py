@@ -74,7 +74,7 @@ def prune(age: timedelta, dry_run: bool, as_json: bool) -> None:
             **asdict(gone),
             "journal_files": len(files),
         }
-        terminal.say_json(pruned)
+        terminal.print_json(pruned)
         return
     terminal.say(
         f"{'would remove' if dry_run else 'removed'} {count(gone.captures, 'capture')},"

@@ -41,7 +41,7 @@ def status(as_json: bool) -> None:
     settings = Settings.from_environment()
     status_now = gather(settings, datetime.now(UTC))
     if as_json:
-        terminal.say_json(view(status_now))
+        terminal.print_json(view(status_now))
     else:
         terminal.show(render(status_now))
         if hint := purpose.demo_hint(settings):

@@ -69,7 +69,7 @@ def verdict(candidate: str, as_json: bool, as_of: datetime | None, exit_code: bo
         store.close()
     document = from_json(VerdictDocument, body)
     if as_json:
-        terminal.say_json(body | {"over": is_over})
+        terminal.print_json(body | {"over": is_over})
     else:
         terminal.show(Group(*([_OVER] if is_over else []), render(document)))
     advises = document.state == VerdictState.PROMOTE and not is_over
