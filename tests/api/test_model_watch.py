@@ -201,7 +201,7 @@ def test_whatever_the_store_gives_the_thread_lives_on(follower, caplog):
         reads = threading.Semaphore(0)
 
         def deployment(self):
-            self.asked.release()
+            self.reads.release()
             raise ValueError("'canary' is not a valid DeploymentKind")
 
     odd = Odd()
