@@ -23,9 +23,10 @@ from model_package.reference import ModelRef
 from model_package.schema import BY_NAME, ENTITY, Houses, InvalidRows, parse_csv, parse_json
 from monitoring.logs.fields import MAX_LISTED
 from monitoring.metrics import ServingMetrics, observe_all
-from shadow.journal.capture_result import LATE
+from shadow.journal.capture_result import KEPT, LATE
 
 MODEL_HEADER = "X-Umbra-Model"
+_WRITTEN = KEPT.value  # read once: the value of a member of an Enum is slow to look up
 
 
 class PredictionResource:
@@ -106,9 +107,10 @@ class PredictionResource:
         )
         if claim is not None:
             self._retries.settle(claim)
-        if result.is_kept:
+        if result is KEPT:
             self._metrics.captures_written.inc(len(rows))
-        elif result is LATE:
+            return _WRITTEN
+        if result is LATE:
             self._metrics.captures_late.inc(len(rows))
         else:
             self._metrics.captures_dropped[(result.value,)].inc(len(rows))
