@@ -90,13 +90,13 @@ def _served(answering: Answering, ends: ExitStack) -> str:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            said = answering(Asked(self.command, self.path, headers, body))
-            self.send_response(said.status)
-            self.send_header("Content-Length", str(len(said.data)))
-            for name, value in said.headers.items():
+            reply = answering(Asked(self.command, self.path, headers, body))
+            self.send_response(reply.status)
+            self.send_header("Content-Length", str(len(reply.data)))
+            for name, value in reply.headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(said.data)
+            self.wfile.write(reply.data)
 
         do_GET = do_PUT = do_POST  # noqa: N815
 

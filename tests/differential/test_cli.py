@@ -51,8 +51,8 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         monkeypatch.setattr(sys, "argv", ["differential_tests", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             cli.main()
-        said = capsys.readouterr()
-        return Ended(ended.value.code, said.out, said.err)
+        output = capsys.readouterr()
+        return Ended(ended.value.code, output.out, output.err)
 
     return run
 
@@ -81,12 +81,12 @@ def test_recorded_twice_a_model_is_the_same(command, linear, tmp_path):
 
 def test_without_payloads_the_corpus_is_asked_and_questions_writes_it(command, linear, tmp_path):
     assert command("questions", "-o", "q.jsonl", "--houses", 5).status == 0
-    asked = len(Payloads(tmp_path / "q.jsonl"))
-    told = json.loads(command("record", linear, "--payloads", "q.jsonl", "-o", "a", "--json").out)
-    assert told["answered"] + told["refused"] == asked > 500
-    assert told["questions_sha256"] == questions.digest(Payloads(tmp_path / "q.jsonl"))
-    whole = json.loads(command("record", linear, "-o", "b", "--json").out)
-    assert whole["answered"] + whole["refused"] == asked + 495
+    count = len(Payloads(tmp_path / "q.jsonl"))
+    summary = json.loads(command("record", linear, "--payloads", "q.jsonl", "-o", "a", "--json").out)
+    assert summary["answered"] + summary["refused"] == count > 500
+    assert summary["questions_sha256"] == questions.digest(Payloads(tmp_path / "q.jsonl"))
+    complete = json.loads(command("record", linear, "-o", "b", "--json").out)
+    assert complete["answered"] + complete["refused"] == count + 495
 
 
 def test_two_models_differ_and_every_report_says_so(command, linear, gbm, tmp_path):
@@ -100,9 +100,9 @@ def test_two_models_differ_and_every_report_says_so(command, linear, gbm, tmp_pa
         "b.jsonl",
         "noise.jsonl",
     ]
-    again = command("compare", "runs/a.jsonl", "runs/b.jsonl", "--json")
-    check, *found = map(json.loads, again.out.splitlines())
-    assert (again.status, check["rows"], len(found)) == (1, 12, 12)
+    second = command("compare", "runs/a.jsonl", "runs/b.jsonl", "--json")
+    check, *findings = map(json.loads, second.out.splitlines())
+    assert (second.status, check["rows"], len(findings)) == (1, 12, 12)
 
 
 def test_what_it_is_called_follows_from_what_is_compared(command, linear, gbm, umbra, tmp_path):
@@ -111,21 +111,21 @@ def test_what_it_is_called_follows_from_what_is_compared(command, linear, gbm, u
     def level(*arguments: object) -> str:
         return json.loads(command(*arguments, "--json").out.splitlines()[0])["level"]
 
-    asked = ("--payloads", "houses.jsonl", "--no-noise")
-    assert level("run", linear, linear, *asked) == "D0"
-    assert level("run", linear, umbra, *asked, "--keep", ".") == "D2"
+    options = ("--payloads", "houses.jsonl", "--no-noise")
+    assert level("run", linear, linear, *options) == "D0"
+    assert level("run", linear, umbra, *options, "--keep", ".") == "D2"
     assert level("compare", "a.jsonl", "b.jsonl") == "D2"
-    assert level("run", linear, copy, *asked) == "D3"
-    assert level("run", linear, gbm, *asked, "--keep", ".") == "D4"
+    assert level("run", linear, copy, *options) == "D3"
+    assert level("run", linear, gbm, *options, "--keep", ".") == "D4"
     assert level("compare", "a.jsonl", "b.jsonl") == "D4"
-    assert level("run", linear, gbm, *asked, "--level", "D3") == "D3"
+    assert level("run", linear, gbm, *options, "--level", "D3") == "D3"
 
 
 def test_terms_say_how_much_may_differ(command, linear, gbm, tmp_path):
     (tmp_path / "wide.toml").write_text("[tolerance]\npercent = 90.0\n")
-    given = ("run", linear, gbm, "--payloads", "houses.jsonl")
-    assert command(*given, "--terms", "wide.toml").status == 0
-    assert command(*given).status == 1
+    arguments = ("run", linear, gbm, "--payloads", "houses.jsonl")
+    assert command(*arguments, "--terms", "wide.toml").status == 0
+    assert command(*arguments).status == 1
 
 
 @pytest.mark.parametrize(
@@ -198,8 +198,8 @@ def test_what_nobody_foresaw_is_no_finding_and_is_told_as_a_defect(command, monk
 
 def test_a_run_that_is_no_text_is_named(command, linear, tmp_path):
     command("record", linear, "--payloads", "houses.jsonl", "-o", "a.jsonl")
-    whole = (tmp_path / "a.jsonl").read_bytes()
-    (tmp_path / "torn.jsonl").write_bytes(whole.replace(b"house-3", b"house-\xff"))
+    run_before = (tmp_path / "a.jsonl").read_bytes()
+    (tmp_path / "torn.jsonl").write_bytes(run_before.replace(b"house-3", b"house-\xff"))
     (tmp_path / "binary.jsonl").write_bytes(b"\xff\xfe\n")
     assert "torn.jsonl:5: expected an answer" in command("compare", "a.jsonl", "torn.jsonl").out
     assert "binary.jsonl: expected a run" in command("compare", "a.jsonl", "binary.jsonl").out
@@ -267,25 +267,25 @@ def test_interrupted_it_ends_with_130_at_once_and_leaves_no_run(talk, over, tmp_
         over.wait()
 
     url = talk(speak)
-    ours, theirs = pty.openpty()
+    ours, terminal = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "differential_tests", "record", url, "-o", "a.jsonl", "--timeout", "600"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])},
-        stderr=theirs,
+        stderr=terminal,
     )
     try:
         assert arrived.wait(START_SECONDS)
         process.send_signal(signal.SIGINT)
         assert process.wait(START_SECONDS) == 130
-        said = os.read(ours, 1 << 16).decode()
+        output = os.read(ours, 1 << 16).decode()
     finally:
         process.kill()
         process.wait()
         os.close(ours)
-        os.close(theirs)
-    assert url in said
-    assert "Traceback" not in said
+        os.close(terminal)
+    assert url in output
+    assert "Traceback" not in output
     assert list(tmp_path.iterdir()) == []
 
 

@@ -26,12 +26,12 @@ def service() -> Iterator[Service]:
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
             headers = {name.lower(): value for name, value in self.headers.items()}
-            status, kind, told = service.answer(self.command, self.path, headers, body)
+            status, kind, reply = service.answer(self.command, self.path, headers, body)
             self.send_response(status)
             self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(told)))
+            self.send_header("Content-Length", str(len(reply)))
             self.end_headers()
-            self.wfile.write(told)
+            self.wfile.write(reply)
 
         do_GET = do_POST = _answer  # noqa: N815 (http.server's names)
 

@@ -44,10 +44,10 @@ class Program:
 
     def environment(self, variables: Mapping[str, object]) -> dict[str, str]:
         """Ours, with variables of the load tests, given without `LOAD_`."""
-        kept = {
+        inherited = {
             name: value for name, value in os.environ.items() if not name.startswith(("LOAD_", "LOCUST_"))
         }
-        return kept | {f"LOAD_{name.upper()}": str(value) for name, value in variables.items()}
+        return inherited | {f"LOAD_{name.upper()}": str(value) for name, value in variables.items()}
 
     def run(self, url: str, *arguments: str, **variables: object) -> tuple[int, str]:
         """Send the workload; the exit status, and all that was printed."""
@@ -68,8 +68,8 @@ class Program:
 
 def k6() -> str:
     """Where k6 is; without it the test is skipped, unless it was asked for."""
-    if found := shutil.which("k6"):
-        return found
+    if executable := shutil.which("k6"):
+        return executable
     if os.environ.get(K6_SWITCH) == "1":
         pytest.fail(f"{K6_SWITCH}=1, but there is no k6: {K6_REMEDY}")
     pytest.skip(f"needs k6: {K6_REMEDY}; the build makes it once all else has run")

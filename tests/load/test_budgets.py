@@ -25,8 +25,8 @@ def one_price_less(request: WorkloadRequest, answer: Answer) -> Answer:
     status, kind, body = answer
     if request.checked != "prices" or request.houses == 1:
         return answer
-    told = json.loads(body)
-    return status, kind, json.dumps(told | {"predictions": told["predictions"][1:]}).encode()
+    document = json.loads(body)
+    return status, kind, json.dumps(document | {"predictions": document["predictions"][1:]}).encode()
 
 
 # -- the rule
@@ -124,8 +124,8 @@ def test_locust_shows_its_page_only_when_asked_and_only_to_this_machine() -> Non
     )
     assert process.stdout is not None
     try:
-        said = next(line for line in process.stdout if "web interface" in line)
+        announcement = next(line for line in process.stdout if "web interface" in line)
     finally:
         process.kill()
         process.communicate()
-    assert f"http://127.0.0.1:{port}" in said
+    assert f"http://127.0.0.1:{port}" in announcement

@@ -24,7 +24,7 @@ TIMES = [round(random.Random(3).lognormvariate(2, 1), 3) for _ in range(20_000)]
 
 def measured(name: str = "steady", workers: int = 2, times: list[float] = TIMES) -> MeasuredLoad:
     """One request each millisecond, every tenth a list of five that was answered wrongly."""
-    found = tuple(
+    samples = tuple(
         RequestSample(
             1000.0 + i / 1000,
             "list" if i % 10 == 0 else "one house",
@@ -36,7 +36,7 @@ def measured(name: str = "steady", workers: int = 2, times: list[float] = TIMES)
     )
     load = LoadProfile(name, 20, 5.0, 20, Budgets(0, 500))
     seconds, memory = {"api": 10.0, "worker": 2.0, "locust": 5.0}, {"api": 120_400_000, "worker": 90_000_000}
-    return MeasuredLoad(load, workers, found, seconds, memory, 1.25, LEDGER)
+    return MeasuredLoad(load, workers, samples, seconds, memory, 1.25, LEDGER)
 
 
 def cells(text: str) -> dict[str, list[str]]:
@@ -83,8 +83,8 @@ def test_samples_are_read_as_they_were_recorded(tmp_path: Path) -> None:
 
     samples.record(tmp_path / "samples.csv", Events)
     for fault in (None, ValueError('said "no", and\nleft')):
-        for one in Events.request:
-            one(
+        for listener in Events.request:
+            listener(
                 name="list",
                 response_time=1.23456789,
                 exception=fault,
@@ -118,13 +118,13 @@ COMMITTED = (ROOT / "docs" / "load_tests.md").read_text(encoding="utf-8")
 
 def test_the_committed_page_has_the_figures_that_are_measured_now() -> None:
     (table,) = re.findall(r"^\|  \| steady, .*?(?=\n\n)", COMMITTED, re.MULTILINE | re.DOTALL)
-    found = cells(table)
-    assert found.pop("") == [
+    table_cells = cells(table)
+    assert table_cells.pop("") == [
         f"{load}, {workers}"
         for load in ("steady", "full")
         for workers in ("1 worker", "2 workers", "5 workers")
     ]
-    assert list(found) == list(cells(page.table([measured()])))[1:]
+    assert list(table_cells) == list(cells(page.table([measured()])))[1:]
     for name in re.findall(r"!\[.*\]\((.+)\)", COMMITTED):
         assert ElementTree.parse(ROOT / "docs" / name).getroot().tag.endswith("svg")  # noqa: S314 (ours)
 
@@ -150,13 +150,13 @@ def test_every_option_and_variable_stands_on_the_page_with_its_default() -> None
 
 def lines(drawn: str) -> list[list[tuple[float, float]]]:
     """Return the points of every line but those of the legend."""
-    found = re.findall(r'<polyline class="line\d" points="([^"]+)"/>\n', drawn)
-    return [[tuple(map(float, point.split(","))) for point in one.split()] for one in found]  # type: ignore[misc]
+    points = re.findall(r'<polyline class="line\d" points="([^"]+)"/>\n', drawn)
+    return [[tuple(map(float, point.split(","))) for point in line.split()] for line in points]  # type: ignore[misc]
 
 
 def test_a_plot_is_an_svg_with_a_line_for_every_load_inside_its_panel() -> None:
-    found = [measured(workers=count) for count in (1, 2, 5)] + [measured("full", 1, TIMES[:2000])]
-    for drawn in (page.by_percentile(found), page.by_second(found)):
+    loads = [measured(workers=count) for count in (1, 2, 5)] + [measured("full", 1, TIMES[:2000])]
+    for drawn in (page.by_percentile(loads), page.by_second(loads)):
         root = ElementTree.fromstring(drawn)  # noqa: S314 (ours)
         assert root.get("viewBox") == f"0 0 {2 * plot.WIDTH + plot.GAP} {plot.HEIGHT}"
         assert "prefers-color-scheme: dark" in drawn

@@ -17,21 +17,21 @@ from shadow import outcomes
 
 NOW = datetime(2026, 11, 21, 23, 30, tzinfo=UTC)
 PLAN = workload.read()
-ALL = [one for kind in PLAN.kinds for visit in kind.visits for one in visit]
+ALL = [request for kind in PLAN.kinds for visit in kind.visits for request in visit]
 ID = "0198c0de-7a11-7000-8000-0123456789ab"
 ANSWER = {"predictions": [{"id": ID, "price_dollars": 1.5}, {"id": ID, "price_dollars": 2}]}
 
 
-def parsed(one: WorkloadRequest) -> int:
+def parsed(request: WorkloadRequest) -> int:
     """How many houses or outcomes the API's own parsers find in a body; raises what they raise."""
-    is_json = one.headers["Content-Type"] == "application/json"
-    if one.path == visits.OUTCOMES:
-        return len((outcomes.parse_json if is_json else outcomes.parse_csv)(one.body.encode(), 1000, NOW))
-    return len((schema.parse_json if is_json else schema.parse_csv)(one.body.encode(), 1000).rows)
+    is_json = request.headers["Content-Type"] == "application/json"
+    if request.path == visits.OUTCOMES:
+        return len((outcomes.parse_json if is_json else outcomes.parse_csv)(request.body.encode(), 1000, NOW))
+    return len((schema.parse_json if is_json else schema.parse_csv)(request.body.encode(), 1000).rows)
 
 
-def with_ids(one: WorkloadRequest) -> WorkloadRequest:
-    return filled(one, [ID] * visits.MOST_SOLD, NOW)
+def with_ids(request: WorkloadRequest) -> WorkloadRequest:
+    return filled(request, [ID] * visits.MOST_SOLD, NOW)
 
 
 def test_the_committed_file_is_what_the_visits_say_now(tmp_path: Path) -> None:
@@ -41,13 +41,13 @@ def test_the_committed_file_is_what_the_visits_say_now(tmp_path: Path) -> None:
 
 
 def test_what_is_to_be_answered_can_be_read_and_what_is_to_be_refused_cannot() -> None:
-    for one in ALL:
-        if one.checked != "type":
-            assert parsed(with_ids(one)) == one.expected
-        elif one.status != 415:
-            wrong = schema.MalformedBody if one.status == 400 else schema.InvalidRows
+    for request in ALL:
+        if request.checked != "type":
+            assert parsed(with_ids(request)) == request.expected
+        elif request.status != 415:
+            wrong = schema.MalformedBody if request.status == 400 else schema.InvalidRows
             with pytest.raises(wrong):
-                parsed(one)
+                parsed(request)
 
 
 def test_every_user_has_something_of_its_own_to_ask() -> None:
@@ -60,9 +60,9 @@ def test_every_user_has_something_of_its_own_to_ask() -> None:
     }
     houses = [
         row
-        for one in ALL
-        if one.checked in ("prices", "lines") and one.houses == 1
-        for row in schema.parse_json(one.body.encode(), 1).rows
+        for request in ALL
+        if request.checked in ("prices", "lines") and request.houses == 1
+        for row in schema.parse_json(request.body.encode(), 1).rows
     ]
     assert len({json.dumps(house) for house in houses}) == len(houses) > 100
 
@@ -75,15 +75,15 @@ def test_an_outcome_is_of_a_house_priced_just_before_or_of_none() -> None:
             named += marker(0) in later.body
             assert marker(visit[0].houses) not in later.body
             assert priced.path in (visits.PREDICTIONS, visits.OUTCOMES)
-    names = {one.name for one in ALL}
+    names = {request.name for request in ALL}
     assert named > 10
     assert names >= {"sale", "correction", "withdrawal", "sale of no house", "table of sales"}
 
 
 def test_markers_become_ids_and_the_day_in_utc() -> None:
-    (one,) = [one for one in PLAN.kinds[-1].visits[1] if one.name == "correction"]
-    told = json.loads(with_ids(one).body)
-    assert [(sale["prediction_id"], sale["sold_at"]) for sale in told] == [(ID, "2026-11-21")]
+    (request,) = [request for request in PLAN.kinds[-1].visits[1] if request.name == "correction"]
+    outcomes = json.loads(with_ids(request).body)
+    assert [(sale["prediction_id"], sale["sold_at"]) for sale in outcomes] == [(ID, "2026-11-21")]
 
 
 # -- what is a right answer

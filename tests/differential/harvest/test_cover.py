@@ -14,11 +14,11 @@ from differential_tests.questions.harvest.coverage import Cover, Edges, features
 from model_package.schema import EXAMPLE, Row
 
 
-def covered(rows: Sequence[Row], parts: Edges | None = None, ordinary: int = 10) -> Cover:
-    found = Cover(parts or coverage.edges(rows), 3, ordinary)
+def covered(rows: Sequence[Row], edges: Edges | None = None, ordinary: int = 10) -> Cover:
+    cover = Cover(edges or coverage.edges(rows), 3, ordinary)
     for row in rows:
-        found.add(row, str(row["neighborhood"]))
-    return found
+        cover.add(row, str(row["neighborhood"]))
+    return cover
 
 
 def small(chance: random.Random) -> Row:
@@ -37,23 +37,23 @@ def small(chance: random.Random) -> Row:
 def test_the_order_of_the_houses_does_not_matter(seed: int, number: int) -> None:
     chance = random.Random(seed)
     rows = [small(chance) for _ in range(number)]
-    parts = coverage.edges(rows)
-    first = list(covered(rows, parts).chosen())
+    edges = coverage.edges(rows)
+    first = list(covered(rows, edges).chosen())
     chance.shuffle(rows)
-    assert coverage.edges(rows) == parts
-    assert list(covered([*rows, *rows[:5]], parts).chosen()) == first
+    assert coverage.edges(rows) == edges
+    assert list(covered([*rows, *rows[:5]], edges).chosen()) == first
 
 
 def test_everything_occurs_and_each_house_adds_something() -> None:
     chance = random.Random(2)
     rows = [small(chance) for _ in range(400)]
-    parts = coverage.edges(rows)
-    chosen = list(covered(rows, parts, ordinary=0).chosen())
-    every = {thing for row in rows for thing in features(row, parts, str(row["neighborhood"]))}
+    edges = coverage.edges(rows)
+    chosen = list(covered(rows, edges, ordinary=0).chosen())
+    every = {feature for row in rows for feature in features(row, edges, str(row["neighborhood"]))}
     seen: set[str] = set()
     areas = [row["living_area"] for row in rows]
     for row in chosen:
-        new = set(features(row, parts, str(row["neighborhood"])))
+        new = set(features(row, edges, str(row["neighborhood"])))
         assert new - seen or row["living_area"] in (min(areas), max(areas))
         seen |= new
     assert seen == every
@@ -64,18 +64,18 @@ def test_few_houses_are_held_however_many_come() -> None:
     chance = random.Random(4)
 
     def held(number: int) -> int:
-        found = covered([small(chance) for _ in range(number)], ordinary=20)
-        return len({id(row) for houses in found._kept.values() for _, _, row in houses})
+        cover = covered([small(chance) for _ in range(number)], ordinary=20)
+        return len({id(row) for houses in cover._kept.values() for _, _, row in houses})
 
     assert held(3000) < 1.2 * held(300) < 150
 
 
 def test_few_values_are_parts_of_their_own_and_many_are_tenths() -> None:
     chance = random.Random(5)
-    parts = coverage.edges([small(chance) for _ in range(500)])
-    assert parts["overall_quality"] == [4.5, 5.5]
-    assert len(parts["living_area"]) == 9
-    assert parts["garage_cars"] == []
+    edges = coverage.edges([small(chance) for _ in range(500)])
+    assert edges["overall_quality"] == [4.5, 5.5]
+    assert len(edges["living_area"]) == 9
+    assert edges["garage_cars"] == []
 
 
 @pytest.mark.parametrize(

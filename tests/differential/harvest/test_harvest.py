@@ -31,26 +31,26 @@ on_one_database = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True
 
 def features(rows: list[Row]) -> Counter[Any]:
     """Codes, fields and pairs of fields without a value, least and largest values."""
-    found: Counter[Any] = Counter()
+    counts: Counter[Any] = Counter()
     for row in rows:
         nulls = [name for name, value in row.items() if value is None]
-        found.update([(name, value) for name, value in row.items() if isinstance(value, str)])
-        found.update([*nulls, *combinations(nulls, 2)])
+        counts.update([(name, value) for name, value in row.items() if isinstance(value, str)])
+        counts.update([*nulls, *combinations(nulls, 2)])
     for field in FIELDS:
         if field.kind != "category":
             values = [row[field.name] for row in rows if row[field.name] is not None]
-            found.update([(field.name, "least", min(values)), (field.name, "most", max(values))])
-    return found
+            counts.update([(field.name, "least", min(values)), (field.name, "most", max(values))])
+    return counts
 
 
-def rows_of(found: list[Question]) -> list[Row]:
-    return [dict(question.row or {}) for question in found]
+def rows_of(harvested: list[Question]) -> list[Row]:
+    return [dict(question.row or {}) for question in harvested]
 
 
 def test_everything_that_was_asked_is_in_some_of_the_houses(filled: Store, asked: Any) -> None:
-    found = harvest_questions(filled.url, limit=300)
-    assert len(found) == 300
-    assert set(features(asked.rows)) - set(features(rows_of(found))) == set()
+    harvested = harvest_questions(filled.url, limit=300)
+    assert len(harvested) == 300
+    assert set(features(asked.rows)) - set(features(rows_of(harvested))) == set()
     # A planted fault: of houses taken as they come, as many do not have everything.
     assert set(features(asked.rows)) - set(features(asked.rows[-300:]))
 
@@ -58,15 +58,15 @@ def test_everything_that_was_asked_is_in_some_of_the_houses(filled: Store, asked
 @on_one_database
 def test_every_tenth_of_a_number_is_there(filled: Store, asked: Any) -> None:
     areas = sorted(float(row["living_area"]) for row in asked.rows)
-    found = [float(row["living_area"]) for row in rows_of(harvest_questions(filled.url, limit=200))]
+    harvested = [float(row["living_area"]) for row in rows_of(harvest_questions(filled.url, limit=200))]
     for low, high in zip(range(0, 800, 80), range(79, 800, 80), strict=True):
-        assert any(areas[low] <= area <= areas[high] for area in found)
+        assert any(areas[low] <= area <= areas[high] for area in harvested)
 
 
 def test_the_hardest_disagreements_and_a_failure_of_every_reason_are_there(filled: Store, asked: Any) -> None:
-    found = rows_of(harvest_questions(filled.url, limit=75))
-    assert all(row in found for row in asked.far)
-    assert all(any(row in found for row in rows) for rows in asked.failed.values())
+    rows = rows_of(harvest_questions(filled.url, limit=75))
+    assert all(row in rows for row in asked.far)
+    assert all(any(row in rows for row in rows) for rows in asked.failed.values())
 
 
 def test_the_largest_differences_come_first_and_each_house_once(filled: Store, asked: Any) -> None:
@@ -82,11 +82,11 @@ def test_the_largest_differences_come_first_and_each_house_once(filled: Store, a
 
 
 def test_no_house_is_there_twice_and_ids_are_unique(filled: Store) -> None:
-    found = harvest_questions(filled.url, limit=2000)
-    assert len(found) == 800
-    assert len({question.id for question in found}) == 800
-    assert {question.kind for question in found} == {"harvested"}
-    assert all(question.segment == (question.row or {})["neighborhood"] for question in found)
+    harvested = harvest_questions(filled.url, limit=2000)
+    assert len(harvested) == 800
+    assert len({question.id for question in harvested}) == 800
+    assert {question.kind for question in harvested} == {"harvested"}
+    assert all(question.segment == (question.row or {})["neighborhood"] for question in harvested)
 
 
 def test_the_same_houses_give_the_same_questions_however_they_came(
@@ -110,16 +110,16 @@ def test_masked_fields_and_entities_never_leave_the_store(
 ) -> None:
     marked = [row | {"lot_area": 123_456.5 + n} for n, row in enumerate(asked.rows[:300])]
     put(store, type(asked)(marked, [], {}), range(300), extra=[marked[0] | {"owner": "somebody"}])
-    found = harvest_questions(store.url, limit=500, masked={"lot_area", "neighborhood"})
+    harvested = harvest_questions(store.url, limit=500, masked={"lot_area", "neighborhood"})
     path = tmp_path / "corpus.jsonl"
-    questions.write(path, found)
+    questions.write(path, harvested)
     text = path.read_text()
-    assert len(found) == 300
+    assert len(harvested) == 300
     assert not any(secret in text for secret in ("123456", "1235", "listing", "owner", "somebody", "request"))
-    assert {row["lot_area"] for row in rows_of(found)} == {EXAMPLE["lot_area"]}
-    assert {row["neighborhood"] for row in rows_of(found)} == {EXAMPLE["neighborhood"]}
-    assert {question.segment for question in found} == {""}
-    assert all(question.id.startswith("harvested-masked-") for question in found)
+    assert {row["lot_area"] for row in rows_of(harvested)} == {EXAMPLE["lot_area"]}
+    assert {row["neighborhood"] for row in rows_of(harvested)} == {EXAMPLE["neighborhood"]}
+    assert {question.segment for question in harvested} == {""}
+    assert all(question.id.startswith("harvested-masked-") for question in harvested)
     # The fault that this would find: without a mask they are there.
     assert "123456" in json.dumps(rows_of(harvest_questions(store.url, limit=500)))
 
@@ -153,13 +153,13 @@ def test_harvested_again_nothing_is_added_and_nothing_is_moved(filled: Store, tm
 
 @on_one_database
 def test_what_is_in_the_corpus_under_another_name_is_not_added(filled: Store) -> None:
-    found = harvest_questions(filled.url, limit=50)
-    renamed = Question("mine", "ordinary", "", dict(reversed((found[0].row or {}).items())))
-    edited = Question(found[1].id, "harvested", "", {**(found[1].row or {}), "rooms": 60})
+    harvested = harvest_questions(filled.url, limit=50)
+    renamed = Question("mine", "ordinary", "", dict(reversed((harvested[0].row or {}).items())))
+    edited = Question(harvested[1].id, "harvested", "", {**(harvested[1].row or {}), "rooms": 60})
     malformed = Question("bad", "malformed", body="{")
-    again = harvest_questions(filled.url, limit=50, existing=[renamed, edited, malformed])
-    assert again[:3] == [renamed, edited, malformed]
-    assert again[3:] == found[2:]
+    merged = harvest_questions(filled.url, limit=50, existing=[renamed, edited, malformed])
+    assert merged[:3] == [renamed, edited, malformed]
+    assert merged[3:] == harvested[2:]
 
 
 @on_one_database
@@ -170,9 +170,9 @@ def test_houses_of_an_older_schema_are_asked_as_todays_or_not_at_all(
     lacks = {name: value for name, value in now.items() if name != "living_area"}
     fewer = {name: value for name, value in now.items() if name != "lot_frontage"}
     put(store, type("Nothing", (), {"rows": []})(), [], extra=[now, lacks, fewer, now | {"colour": "red"}])
-    found = rows_of(harvest_questions(store.url))
-    assert len(found) == 2
-    assert all(row in found for row in (now, fewer | {"lot_frontage": None}))
+    rows = rows_of(harvest_questions(store.url))
+    assert len(rows) == 2
+    assert all(row in rows for row in (now, fewer | {"lot_frontage": None}))
 
 
 def test_an_empty_store_gives_what_was_there(store: Store) -> None:
@@ -203,7 +203,7 @@ def test_reading_holds_a_page_and_not_the_table(filled: Store, monkeypatch: pyte
             del held
         return most
 
-    assert peak(lambda found: sum(1 for _ in found)) < peak(list) / 5
+    assert peak(lambda rows: sum(1 for _ in rows)) < peak(list) / 5
 
 
 @pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
@@ -220,9 +220,9 @@ def test_postgres_sends_the_table_page_by_page(filled: Store) -> None:
 def test_the_command_adds_to_the_corpus_what_is_new(filled: Store, tmp_path: Path) -> None:
     corpus = tmp_path / "corpus.jsonl"
     command = ["harvest", filled.url, "-o", str(corpus), "--limit", "50", "--mask", "lot_area"]
-    first, again = (CliRunner().invoke(cli, command, standalone_mode=False) for _ in range(2))
+    first, second = (CliRunner().invoke(cli, command, standalone_mode=False) for _ in range(2))
     assert "50 questions more, 50 in all" in first.output
-    assert "0 questions more, 50 in all" in again.output
+    assert "0 questions more, 50 in all" in second.output
     assert {row["lot_area"] for row in rows_of(list(questions.read(corpus)))} == {EXAMPLE["lot_area"]}
 
 

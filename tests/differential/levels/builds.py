@@ -51,10 +51,10 @@ def build(patch: Patch, directory: Path) -> Path:
 
 
 def _installed(package: str) -> Path:
-    found = importlib.util.find_spec(package)
-    assert found is not None
-    assert found.submodule_search_locations is not None
-    return Path(found.submodule_search_locations[0])
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return Path(spec.submodule_search_locations[0])
 
 
 def _runs(module: str, code: Path) -> Path:
@@ -115,11 +115,11 @@ def climb(code: Path, package: Path, levels: list[Level], *more: str) -> Seen:
         ["-m", "differential_tests", "levels", str(package), "--jsonl", str(report), *chosen, *more], code
     )
     assert report.is_file(), done.stderr
-    checks = [told for told in json_lines.read(report) if isinstance(told, Mapping)]
-    failed = {Level(told["level"]) for told in checks if told["state"] != "same"}
+    checks = [record for record in json_lines.read(report) if isinstance(record, Mapping)]
+    failed = {Level(check["level"]) for check in checks if check["state"] != "same"}
     assert done.returncode == (0 if not failed else done.returncode) != 130
     return Seen(
-        frozenset(Level(told["level"]) for told in checks), frozenset(failed), done.stdout + done.stderr
+        frozenset(Level(check["level"]) for check in checks), frozenset(failed), done.stdout + done.stderr
     )
 
 

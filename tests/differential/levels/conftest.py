@@ -24,11 +24,11 @@ HOUSES, SEED = 800, 3  # what the models of tests/differential are trained on
 @pytest.fixture(scope="session")
 def sales(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Provide the sales that `models` were trained on, as CSV."""
-    path, made = tmp_path_factory.mktemp("sales") / "sales.csv", synthetic(HOUSES, SEED)
+    path, sales = tmp_path_factory.mktemp("sales") / "sales.csv", synthetic(HOUSES, SEED)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [*NAMES, "sale_price"])
         writer.writeheader()
-        for row, price in zip(made.rows, made.prices.tolist(), strict=True):
+        for row, price in zip(sales.rows, sales.prices.tolist(), strict=True):
             writer.writerow(row | {"sale_price": price})
     return path
 
@@ -50,9 +50,9 @@ def start(models: Path, prepared: Path, tmp_path: Path) -> Iterator[Start]:
     numbers = count()
     with ExitStack() as ends:
 
-        def started(**told: object) -> Api:
+        def started(**options: object) -> Api:
             data = Path(shutil.copytree(prepared, tmp_path / f"data-{next(numbers)}"))
-            return ends.enter_context(serving(models, data, **{"workers": 1, **told}))  # type: ignore[arg-type]
+            return ends.enter_context(serving(models, data, **{"workers": 1, **options}))  # type: ignore[arg-type]
 
         yield started
 

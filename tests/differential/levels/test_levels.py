@@ -44,14 +44,14 @@ class Made:
         self._price, self._together = price, together
         self.requests: list[int] = []
 
-    def ask(self, asked: Sequence[Question]) -> list[SideAnswer]:
-        self.requests.append(len(asked))
-        return [self._answer(one, len(asked)) for one in asked]
+    def ask(self, questions: Sequence[Question]) -> list[SideAnswer]:
+        self.requests.append(len(questions))
+        return [self._answer(question, len(questions)) for question in questions]
 
-    def _answer(self, one: Question, together: int) -> SideAnswer:
-        lot = float((one.row or EXAMPLE)["lot_area"])
+    def _answer(self, question: Question, together: int) -> SideAnswer:
+        lot = float((question.row or EXAMPLE)["lot_area"])
         price = self._price(lot) + self._together(together) - together
-        return SideAnswer(one.id, one.kind, one.segment, 200, value={"price_dollars": price})
+        return SideAnswer(question.id, question.kind, question.segment, 200, value={"price_dollars": price})
 
     def header(self, questions_sha256: str, now: datetime) -> RunHeader:
         return RunHeader("made", questions_sha256, now.isoformat())
@@ -68,7 +68,9 @@ def _kinds(check: Check) -> set[FindingKind]:
 
 
 def test_a_side_that_answers_batches_otherwise_than_rows_alone_is_noisy() -> None:
-    checks = {one.name: one for one in noise(Made(together=lambda rows: rows + (rows > 1)), HOUSES, TERMS)}
+    checks = {
+        check.name: check for check in noise(Made(together=lambda rows: rows + (rows > 1)), HOUSES, TERMS)
+    }
     assert checks["second call"].passed
     assert len(checks["one by one"].findings) == len(HOUSES)
 
@@ -100,21 +102,21 @@ def test_an_exception_nobody_foresaw_costs_the_checks_of_no_level(
     monkeypatch.setattr(suite, "search_company", fails)
     wanted = frozenset({Level.D0, Level.D5})
     climb = Suite(models / "linear" / "1", TERMS, questions=HOUSES[:20], levels=wanted, examples=2)
-    *made, lost = list(climb.checks())
+    *completed, lost = list(climb.checks())
     assert "ZeroDivisionError: planted" in lost.error
-    assert {"second call", "possible", "any house"} <= {check.name for check in made}
-    assert not any(check.error for check in made if check.level is Level.D0)
+    assert {"second call", "possible", "any house"} <= {check.name for check in completed}
+    assert not any(check.error for check in completed if check.level is Level.D0)
 
 
 def test_on_a_terminal_it_says_meanwhile_what_is_being_done(models: Path, tmp_path: Path) -> None:
     questions.write(tmp_path / "few.jsonl", HOUSES[:3])
-    ours, theirs = pty.openpty()
+    ours, terminal = pty.openpty()
     asking = ["levels", str(models / "linear" / "1"), "--payloads", "few.jsonl", "--level", "D0"]
     try:
         done = subprocess.run(
             [sys.executable, "-m", "differential_tests", *asking],
             cwd=tmp_path,
-            stderr=theirs,
+            stderr=terminal,
             check=False,
             env={**os.environ, "PYTHONPATH": str(Path(suite.__file__).parents[2])},
             stdout=subprocess.DEVNULL,
@@ -123,7 +125,7 @@ def test_on_a_terminal_it_says_meanwhile_what_is_being_done(models: Path, tmp_pa
         assert "D0 noise" in os.read(ours, 1 << 16).decode()
     finally:
         os.close(ours)
-        os.close(theirs)
+        os.close(terminal)
 
 
 # -- D1
@@ -152,7 +154,7 @@ def test_rows_are_asked_in_batches_one_by_one_and_as_csv() -> None:
 
 def test_csv_bodies_hold_every_row_once_and_what_is_refused_alone() -> None:
     unseen = [replace(HOUSES[0], id="unseen", kind="unseen"), replace(HOUSES[1], id="odd", kind="malformed")]
-    bodies = [one.body or "" for one in csv_bodies([*HOUSES, *unseen])]
+    bodies = [question.body or "" for question in csv_bodies([*HOUSES, *unseen])]
     assert [body.count("\r\n") - 1 for body in bodies] == [100, 100, 100, 1]
 
 
@@ -175,11 +177,11 @@ def _copy(small: Path, directory: Path, factor: float = 1.0, artifact: str = "")
     directory.mkdir()
     shutil.copytree(golden.DIRECTORY / "models", directory / "models")
     questions.write(directory / golden.QUESTIONS, golden.read_questions(small))
-    for one in golden.list_models(small):
-        head = run_file.header(one.answers)
-        told = replace(head, artifact_sha256=artifact or head.artifact_sha256)
-        answers = [_times(answer, factor) for answer in run_file.read(one.answers)]
-        run_file.write(directory / one.answers.name, told, answers)
+    for model in golden.list_models(small):
+        head = run_file.header(model.answers)
+        header = replace(head, artifact_sha256=artifact or head.artifact_sha256)
+        answers = [_times(answer, factor) for answer in run_file.read(model.answers)]
+        run_file.write(directory / model.answers.name, header, answers)
     return directory
 
 
@@ -201,16 +203,16 @@ def test_other_answers_of_the_same_model_are_found(small: Path, tmp_path: Path) 
 
 
 def test_recording_again_writes_the_same_bytes(small: Path) -> None:
-    before = {one.name: one.answers.read_bytes() for one in golden.list_models(small)}
+    before = {model.name: model.answers.read_bytes() for model in golden.list_models(small)}
     recording.record(small)
-    assert {one.name: one.answers.read_bytes() for one in golden.list_models(small)} == before
+    assert {model.name: model.answers.read_bytes() for model in golden.list_models(small)} == before
 
 
 def test_an_artifact_that_the_code_of_now_refuses_is_a_finding(small: Path, tmp_path: Path) -> None:
     directory = _copy(small, tmp_path / "golden")
     shutil.rmtree(directory / "models")
-    for one in golden.list_models(small):
-        home = directory / "models" / one.name / "1"
+    for model in golden.list_models(small):
+        home = directory / "models" / model.name / "1"
         home.mkdir(parents=True)
         (home / "manifest.json").write_text("{}")
     assert [_kinds(check) for check in compare_recorded(directory, TERMS)] == [{FindingKind.FAILURE}] * 2
@@ -335,9 +337,9 @@ def test_a_declared_promise_that_is_broken_is_found_and_the_house_is_kept(
         files["model.json"] = json.dumps(model).encode()
 
     package = builds.artifact(models / "linear" / "1", tmp_path / "models", cheaper_by_size)
-    found = tmp_path / "found.jsonl"
-    asked_for = [str(package), "--level", "D5", "--examples", "20", "--found", str(found)]
+    corpus = tmp_path / "found.jsonl"
+    asked_for = [str(package), "--level", "D5", "--examples", "20", "--found", str(corpus)]
     done = CliRunner().invoke(command, asked_for, standalone_mode=False)
     assert done.return_value == 1
     assert "more living_area" in done.output
-    assert "10 % more living_area" in next(questions.read(found)).id
+    assert "10 % more living_area" in next(questions.read(corpus)).id

@@ -27,8 +27,8 @@ from differential_tests.run_file import RunHeader, SideAnswer
 from model_package import artifact
 from model_package.schema import EXAMPLE, FIELDS, Row, parse_csv, parse_json
 
-HOUSES = [one for one in corpus.questions(ordinary=200) if one.id.startswith("ordinary-")]
-ROWS = [dict(one.row or {}) for one in HOUSES[:20]]
+HOUSES = [question for question in corpus.questions(ordinary=200) if question.id.startswith("ordinary-")]
+ROWS = [dict(question.row or {}) for question in HOUSES[:20]]
 EXAMPLES = 60
 Price = Callable[[Row], float]
 
@@ -39,20 +39,22 @@ class Made:
     def __init__(self, price: Price) -> None:
         self._price = price
 
-    def ask(self, asked: Sequence[Question]) -> list[SideAnswer]:
-        return [self._answer(one) for one in asked]
+    def ask(self, questions: Sequence[Question]) -> list[SideAnswer]:
+        return [self._answer(question) for question in questions]
 
-    def _answer(self, one: Question) -> SideAnswer:
+    def _answer(self, question: Question) -> SideAnswer:
         try:
-            rows = self._rows(one)
+            rows = self._rows(question)
         except ValueError:
-            return SideAnswer(one.id, one.kind, status=422, code="invalid-rows", value={})
-        return SideAnswer(one.id, one.kind, status=200, value={"price_dollars": self._price(rows[0])})
+            return SideAnswer(question.id, question.kind, status=422, code="invalid-rows", value={})
+        return SideAnswer(
+            question.id, question.kind, status=200, value={"price_dollars": self._price(rows[0])}
+        )
 
-    def _rows(self, one: Question) -> list[Row]:
-        if one.content_type == "text/csv":
-            return parse_csv((one.body or "").encode(), 10).rows
-        return parse_json((one.body or json.dumps(one.row)).encode(), 10).rows
+    def _rows(self, question: Question) -> list[Row]:
+        if question.content_type == "text/csv":
+            return parse_csv((question.body or "").encode(), 10).rows
+        return parse_json((question.body or json.dumps(question.row)).encode(), 10).rows
 
     def header(self, questions_sha256: str, now: datetime) -> RunHeader:
         return RunHeader("made", questions_sha256, now.isoformat())
@@ -72,7 +74,7 @@ def _failed(checks: Sequence[Check]) -> set[str]:
 def test_every_relation_is_a_check_of_its_own() -> None:
     checks = relations(Made(_dollars), HOUSES[:40], monotone=["living_area", "lot_area"])
     assert _failed(checks) == set()
-    listed = {one.name for one in (*ALWAYS, *BUDGETED, *REFUSED)}
+    listed = {relation.name for relation in (*ALWAYS, *BUDGETED, *REFUSED)}
     assert {check.name for check in checks} == {"possible", "more lot_area", *listed}
 
 
@@ -111,41 +113,45 @@ class Odd(Made):
         super().__init__(_dollars)
         self._read = read
 
-    def _rows(self, one: Question) -> list[Row]:
-        return [EXAMPLE | {"living_area": 1000 + self._read(one)}]
+    def _rows(self, question: Question) -> list[Row]:
+        return [EXAMPLE | {"living_area": 1000 + self._read(question)}]
 
 
 ODD: dict[str, Callable[[Question], float]] = {
-    "key order": lambda one: next(iter(one.row or EXAMPLE)) == "zoning",
-    "entity id": lambda one: "entity_id" in (one.row or EXAMPLE),
-    "missing and null": lambda one: len(one.row or EXAMPLE),
-    "whole numbers": lambda one: isinstance((one.row or EXAMPLE)["lot_area"], int),
-    "spelling": lambda one: one.body is None,
-    "column order": lambda one: len((one.body or "\r\n").split("\r\n")[1].split(",")[0]),
+    "key order": lambda question: next(iter(question.row or EXAMPLE)) == "zoning",
+    "entity id": lambda question: "entity_id" in (question.row or EXAMPLE),
+    "missing and null": lambda question: len(question.row or EXAMPLE),
+    "whole numbers": lambda question: isinstance((question.row or EXAMPLE)["lot_area"], int),
+    "spelling": lambda question: question.body is None,
+    "column order": lambda question: len((question.body or "\r\n").split("\r\n")[1].split(",")[0]),
 }
 
 
-@pytest.mark.parametrize("one", ALWAYS, ids=lambda one: one.name)
+@pytest.mark.parametrize("one", ALWAYS, ids=lambda relation: relation.name)
 def test_a_side_that_reads_requests_in_a_way_of_its_own_is_found(one: Relation) -> None:
     assert not check_relation(Odd(ODD[one.name]), HOUSES[:5], one, Budget()).passed
 
 
-@pytest.mark.parametrize("change", ALWAYS, ids=lambda one: one.name)
+@pytest.mark.parametrize("change", ALWAYS, ids=lambda relation: relation.name)
 def test_each_relation_that_always_holds_changes_what_is_sent_and_nothing_else(change: Relation) -> None:
     changed = [change.changed(change.start(row)) for row in ROWS]
-    assert all(one is not None for one in changed)
+    assert all(request is not None for request in changed)
     sent = [json.dumps(change.start(row)) for row in ROWS]
-    said = [one if isinstance(one, str) else json.dumps(one) for one in changed]
-    assert sent != said
+    bodies = [request if isinstance(request, str) else json.dumps(request) for request in changed]
+    assert sent != bodies
     read = Made(_dollars)._rows
-    for row, one in zip(ROWS, changed, strict=True):
-        body = {"body": one, "content_type": change.content_type} if isinstance(one, str) else {"row": one}
+    for row, request in zip(ROWS, changed, strict=True):
+        body = (
+            {"body": request, "content_type": change.content_type}
+            if isinstance(request, str)
+            else {"row": request}
+        )
         assert read(Question("one", "ordinary", **body)) == read(
             Question("one", "ordinary", row=change.start(row))
         )
 
 
-@pytest.mark.parametrize("spoiled", REFUSED, ids=lambda one: one.name)
+@pytest.mark.parametrize("spoiled", REFUSED, ids=lambda relation: relation.name)
 def test_a_side_that_answers_what_it_should_refuse_is_found(spoiled: object) -> None:
     check = check_refusal(Odd(lambda _: 0), HOUSES[:5], spoiled)  # type: ignore[arg-type]
     assert [finding.kind for finding in check.findings] == [FindingKind.RELATION] * 5
@@ -153,8 +159,8 @@ def test_a_side_that_answers_what_it_should_refuse_is_found(spoiled: object) -> 
 
 def test_a_fault_of_the_service_itself_is_no_refusal() -> None:
     class Broken(Made):
-        def _answer(self, one: Question) -> SideAnswer:
-            return SideAnswer(one.id, one.kind, status=500, code="internal", value={})
+        def _answer(self, question: Question) -> SideAnswer:
+            return SideAnswer(question.id, question.kind, status=500, code="internal", value={})
 
     assert check_refusal(Broken(_dollars), HOUSES[:2], REFUSED[0]).findings
 
@@ -169,11 +175,11 @@ def test_a_relation_that_speaks_of_no_house_is_an_error_and_no_pass() -> None:
 
 def _cheaper_for(houses: int, by: float) -> Made:
     """Living area that grows makes the first houses cheaper by a log ratio, the others dearer."""
-    areas = sorted({float(one.row["living_area"]) for one in HOUSES if one.row})[:houses]
+    areas = sorted({float(question.row["living_area"]) for question in HOUSES if question.row})[:houses]
 
     def price(row: Row) -> float:
         area = float(row["living_area"] or 0)
-        return 100_000 * (2.718281828**-by if any(area == one * 1.1 for one in areas) else 1)
+        return 100_000 * (2.718281828**-by if any(area == larger_area * 1.1 for larger_area in areas) else 1)
 
     return Made(price)
 
@@ -192,13 +198,13 @@ def test_a_budget_is_a_share_and_a_worst_and_what_is_not_noticed(
 
 
 def test_what_a_model_declares_has_no_budget() -> None:
-    found = relations(_cheaper_for(4, 0.02), HOUSES, monotone=["living_area"], agreed=budgets())
-    assert "more living_area" in _failed(found)
+    checks = relations(_cheaper_for(4, 0.02), HOUSES, monotone=["living_area"], agreed=budgets())
+    assert "more living_area" in _failed(checks)
     assert "more living_area" not in _failed(relations(_cheaper_for(2, 0.02), HOUSES))
 
 
 def test_every_budgeted_relation_has_a_budget_and_no_other_has() -> None:
-    assert set(budgets()) == {one.name for one in BUDGETED}
+    assert set(budgets()) == {relation.name for relation in BUDGETED}
 
 
 @pytest.mark.parametrize(
@@ -222,10 +228,10 @@ def test_the_search_finds_the_one_house_that_breaks_and_makes_it_plain() -> None
     """Above 3,000 square feet more is cheaper: an ordinary house with one other field shows it."""
     side = Made(lambda row: 1e9 - _dollars(row) if float(row["living_area"] or 0) > 3000 else _dollars(row))
     ordinary = [row for row in ROWS if float(row["living_area"] or 0) < 2000]
-    found = search_relations(side, ordinary, monotone=["living_area"], examples=200)
-    (finding,) = found.check.findings
+    result = search_relations(side, ordinary, monotone=["living_area"], examples=200)
+    (finding,) = result.check.findings
     assert finding.detail == "10 % more living_area never means a lower answer"
-    (house,) = found.houses
+    (house,) = result.houses
     assert any(len(set(dict(house.row or {}).items()) - set(row.items())) <= 1 for row in ordinary)
 
 
@@ -240,9 +246,12 @@ def test_the_same_search_tries_the_same_houses() -> None:
 
 def test_an_answer_that_depends_on_the_company_is_found() -> None:
     class Crowded(Made):
-        def ask(self, asked: Sequence[Question]) -> list[SideAnswer]:
-            crowd = sum(float((one.row or EXAMPLE)["lot_area"]) for one in asked)  # type: ignore[arg-type]
-            return [SideAnswer(one.id, one.kind, status=200, value={"price_dollars": crowd}) for one in asked]
+        def ask(self, questions: Sequence[Question]) -> list[SideAnswer]:
+            crowd = sum(float((question.row or EXAMPLE)["lot_area"]) for question in questions)  # type: ignore[arg-type]
+            return [
+                SideAnswer(question.id, question.kind, status=200, value={"price_dollars": crowd})
+                for question in questions
+            ]
 
     assert search_company(Crowded(_dollars), ROWS, examples=EXAMPLES).check.findings
     assert search_company(Made(_dollars), ROWS, examples=EXAMPLES).check.passed
@@ -270,11 +279,11 @@ def test_the_search_climbs_to_where_two_models_disagree_most() -> None:
     def dearer(row: Row) -> float:
         return _dollars(row) * 1.2 ** float(row["fireplaces"] or 0)
 
-    found = search_disagreement(Made(_dollars), Made(dearer), ROWS, examples=300)
-    assert found.check.passed
-    assert found.houses[0].row is not None
+    result = search_disagreement(Made(_dollars), Made(dearer), ROWS, examples=300)
+    assert result.check.passed
+    assert result.houses[0].row is not None
     assert max(row["fireplaces"] for row in ROWS) < 8
-    assert found.houses[0].row["fireplaces"] >= 8
+    assert result.houses[0].row["fireplaces"] >= 8
 
 
 def test_hypothesis_makes_every_kind_of_value_of_every_field() -> None:

@@ -39,7 +39,7 @@ def compared(rows: int = 1200, noise: float = 0.04, findings: int = 80) -> Check
     names = tuple(f"house-{number}" for number in range(rows))
     gaps = b - a
     worst = sorted(range(rows), key=lambda index: -abs(gaps[index]))[:findings]
-    found = tuple(_number(names[i], float(a[i]), float(b[i]), ("NAmes", "OldTown")[i % 2]) for i in worst)
+    numbers = tuple(_number(names[i], float(a[i]), float(b[i]), ("NAmes", "OldTown")[i % 2]) for i in worst)
     return Check(
         Level.D4,
         "live x candidate",
@@ -47,7 +47,10 @@ def compared(rows: int = 1200, noise: float = 0.04, findings: int = 80) -> Check
         rows,
         a=_header("http://127.0.0.1:8080", "a" * 64),
         b=_header("models/gbm@2", "b" * 64),
-        findings=(Finding(FindingKind.MISSING, "house-1", a={"price_dollars": 1.0}, segment="NAmes"), *found),
+        findings=(
+            Finding(FindingKind.MISSING, "house-1", a={"price_dollars": 1.0}, segment="NAmes"),
+            *numbers,
+        ),
         spreads=tuple(
             _spread(abs(gaps), 100 * abs(gaps) / a, segment) for segment in ("", "NAmes", "OldTown")
         ),
@@ -64,8 +67,10 @@ def _number(row: str, a: float, b: float, segment: str) -> Finding:
 
 
 def _spread(gaps: np.ndarray, percents: np.ndarray, segment: str) -> Spread:
-    parts = [tuple(map(float, [*np.quantile(one, (0.5, 0.9, 0.99)), one.max()])) for one in (gaps, percents)]
-    return Spread("$.price_dollars", segment, len(gaps), len(gaps), int((percents > 5).sum()), *parts)
+    quantiles = [
+        tuple(map(float, [*np.quantile(sizes, (0.5, 0.9, 0.99)), sizes.max()])) for sizes in (gaps, percents)
+    ]
+    return Spread("$.price_dollars", segment, len(gaps), len(gaps), int((percents > 5).sum()), *quantiles)
 
 
 ODD = Check(

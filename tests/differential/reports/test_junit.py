@@ -38,7 +38,7 @@ def test_levels_are_suites_and_checks_are_cases(written: Written, every: tuple[C
     assert [suite.name.split()[0] for suite in suites] == ["D0", "D1", "D2", "D4"]
     assert (read.tests, read.failures, read.errors) == (4, 2, 1)
     assert read.time == pytest.approx(sum(check.seconds for check in every))
-    results = {case.name: [type(one) for one in case.result] for suite in suites for case in suite}
+    results = {case.name: [type(outcome) for outcome in case.result] for suite in suites for case in suite}
     assert results[summary.title(every[0])] == [Failure]
     assert results["shuffled x ordinary"] == []
     assert results["research x package x test split"] == [Error]
@@ -48,16 +48,19 @@ def test_a_failure_tells_the_five_worst_rows(written: Written, every: tuple[Chec
     (case,) = next(iter(JUnitXml.fromfile(str(written(every[:1])))))
     (failure,) = case.result
     rows = failure.text.splitlines()
-    assert [row.split()[0].rstrip(":") for row in rows] == [one.row for one in every[0].findings[:5]]
+    assert [row.split()[0].rstrip(":") for row in rows] == [finding.row for finding in every[0].findings[:5]]
     assert failure.message == "81 findings in 1,200 rows"
     assert failure.type == "missing"
 
 
 def test_properties_tell_rows_tolerance_noise_and_hashes(written: Written, every: tuple[Check, ...]) -> None:
     (suite,) = JUnitXml.fromfile(str(written(every[:1])))
-    told = {one.name.removeprefix("live x candidate x traffic: "): one.value for one in suite.properties()}
-    assert (told["rows"], told["tolerance"], told["noise p99.9"]) == ("1200", "100 dollars, 5 %", "0")
-    assert (told["a artifact sha256"], told["b artifact sha256"]) == ("a" * 64, "b" * 64)
+    values = {
+        property_.name.removeprefix("live x candidate x traffic: "): property_.value
+        for property_ in suite.properties()
+    }
+    assert (values["rows"], values["tolerance"], values["noise p99.9"]) == ("1200", "100 dollars, 5 %", "0")
+    assert (values["a artifact sha256"], values["b artifact sha256"]) == ("a" * 64, "b" * 64)
 
 
 def test_no_checks_are_a_file_all_the_same(written: Written) -> None:
@@ -65,8 +68,8 @@ def test_no_checks_are_a_file_all_the_same(written: Written) -> None:
 
 
 def test_what_could_not_run_counts_as_an_error_only(written: Written, found: tuple[Check, ...]) -> None:
-    both = replace(found[1], error="the side died at row 900")
-    read = JUnitXml.fromfile(str(written([both])))
+    broken = replace(found[1], error="the side died at row 900")
+    read = JUnitXml.fromfile(str(written([broken])))
     assert (read.tests, read.failures, read.errors) == (1, 0, 1)
     (case,) = next(iter(read))
     assert case.result[0].text.splitlines()[:2] == ["the side died at row 900", "house-1: missing " + _SAID]

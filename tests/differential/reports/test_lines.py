@@ -25,22 +25,22 @@ def told(finding: Finding) -> str:
 def test_each_check_is_followed_by_its_findings(tmp_path: Path, every: tuple[Check, ...]) -> None:
     path = tmp_path / "findings.jsonl"
     json_lines.write(path, every)
-    found = [orjson.loads(line) for line in path.read_bytes().splitlines()]
-    headers = [one for one in found if "check" in one]
-    assert [one["findings"] for one in headers] == [len(check.findings) for check in every]
-    assert [one["state"] for one in headers] == ["findings", "same", "findings", "could not run"]
-    assert len(found) == sum(1 + len(check.findings) for check in every)
-    assert found[0]["facts"]["tolerance"] == "100 dollars, 5 %"
-    assert found[0]["kinds"] == {"missing": 1, "number": 80}
+    records = [orjson.loads(line) for line in path.read_bytes().splitlines()]
+    headers = [record for record in records if "check" in record]
+    assert [header["findings"] for header in headers] == [len(check.findings) for check in every]
+    assert [header["state"] for header in headers] == ["findings", "same", "findings", "could not run"]
+    assert len(records) == sum(1 + len(check.findings) for check in every)
+    assert records[0]["facts"]["tolerance"] == "100 dollars, 5 %"
+    assert records[0]["kinds"] == {"missing": 1, "number": 80}
 
 
 def test_findings_come_back_as_they_were(tmp_path: Path, every: tuple[Check, ...]) -> None:
     path = tmp_path / "findings.jsonl"
     json_lines.write(path, every)
-    found = [one for one in json_lines.read(path) if isinstance(one, Finding)]
+    findings = [record for record in json_lines.read(path) if isinstance(record, Finding)]
     put = [finding for check in every for finding in check.findings]
-    assert list(map(told, found)) == list(map(told, put))
-    assert found[-3].a == math.inf
+    assert list(map(told, findings)) == list(map(told, put))
+    assert findings[-3].a == math.inf
 
 
 def test_a_text_that_says_nan_is_not_the_number(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_a_text_that_says_nan_is_not_the_number(tmp_path: Path) -> None:
     json_lines.write(
         path, [Check(Level.D2, "x", "y", 1, findings=(Finding(FindingKind.TYPE, "r", "$", "NaN", math.nan),))]
     )
-    (finding,) = (one for one in json_lines.read(path) if isinstance(one, Finding))
+    (finding,) = (record for record in json_lines.read(path) if isinstance(record, Finding))
     assert finding.a == "NaN"
     assert math.isnan(finding.b)
 
@@ -71,6 +71,6 @@ def test_any_value_is_read_by_a_strict_reader(
     json_lines.write(path, [Check(Level.D3, text, text, 1, findings=(put,), facts={text: text})])
     for line in path.read_bytes().splitlines():
         orjson.loads(line)
-    (found,) = (one for one in json_lines.read(path) if isinstance(one, Finding))
+    (finding,) = (record for record in json_lines.read(path) if isinstance(record, Finding))
     if "\\ud" not in json.dumps([a, b, text], ensure_ascii=True):
-        assert told(found) == told(put)
+        assert told(finding) == told(put)

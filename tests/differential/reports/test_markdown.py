@@ -19,12 +19,12 @@ def parsed(text: str) -> tuple[list[str], list[str], set[str]]:
     """Parse GitHub Markdown into code spans, other texts and kinds of elements."""
     spans, texts, kinds = [], [], set()
     for block in MarkdownIt("commonmark").enable("table").parse(text):
-        for one in [block, *(block.children or ())]:
-            kinds.add(one.type)
-            if one.type == "code_inline":
-                spans.append(one.content)
-            elif one.type in ("text", "html_block", "html_inline"):
-                texts.append(one.content)
+        for node in [block, *(block.children or ())]:
+            kinds.add(node.type)
+            if node.type == "code_inline":
+                spans.append(node.content)
+            elif node.type in ("text", "html_block", "html_inline"):
+                texts.append(node.content)
     return spans, texts, kinds
 
 
@@ -32,13 +32,13 @@ def cells(text: str) -> set[int]:
     """How many cells the rows of its tables have, beside how many their heads have."""
     rows, wrong, columns = MarkdownIt("commonmark").enable("table").parse(text), set(), 0
     counted = 0
-    for one in rows:
-        counted = 0 if one.type == "tr_open" else counted + (one.type in ("td_open", "th_open"))
-        if one.type == "thead_close":
+    for row in rows:
+        counted = 0 if row.type == "tr_open" else counted + (row.type in ("td_open", "th_open"))
+        if row.type == "thead_close":
             columns = counted
-        if one.type == "tr_close" and columns:
+        if row.type == "tr_close" and columns:
             wrong.add(counted - columns)
-        if one.type == "table_close":
+        if row.type == "table_close":
             columns = 0
     return wrong
 
@@ -66,9 +66,9 @@ def test_hashes_tolerance_and_noise_are_told(found: tuple[Check, ...]) -> None:
 def test_where_all_is_the_same_nothing_is_folded_but_what_is_needed_to_repeat_it(
     same: tuple[Check, ...],
 ) -> None:
-    told = markdown.text(same)
-    assert told.startswith("### ✅")
-    assert "worst" not in told
+    summary = markdown.text(same)
+    assert summary.startswith("### ✅")
+    assert "worst" not in summary
 
 
 def test_nothing_checked_is_no_success() -> None:
@@ -76,12 +76,12 @@ def test_nothing_checked_is_no_success() -> None:
 
 
 def test_a_foreign_text_is_in_code_spans_and_nowhere_else(every: tuple[Check, ...], hostile: str) -> None:
-    told = markdown.text(every)
-    spans, texts, kinds = parsed(told)
+    summary = markdown.text(every)
+    spans, texts, kinds = parsed(summary)
     assert any("@everyone" in span and "<script>" in span for span in spans)
     assert not any("everyone" in text or "script" in text or "example" in text for text in texts)
     assert not kinds & {"link_open", "image", "html_inline"}
-    assert cells(told) == {0}
+    assert cells(summary) == {0}
 
 
 def test_it_stays_far_below_githubs_limit(every: tuple[Check, ...]) -> None:
@@ -114,25 +114,25 @@ def test_no_text_breaks_out(name: str, row: str, detail: str) -> None:
         Check(Level.D2, name, row, 1, findings=(finding,), facts={name: detail}),
         Check(Level.D1, name, row, 1, error=detail or "x"),
     ]
-    told = markdown.text(checks)
+    summary = markdown.text(checks)
     plain = markdown.text(
         [
             replace(
-                one,
+                check,
                 name="n",
                 dataset="d",
                 facts={},
-                error=one.error and "e",
-                findings=tuple(Finding(FindingKind.TEXT, "r") for _ in one.findings),
+                error=check.error and "e",
+                findings=tuple(Finding(FindingKind.TEXT, "r") for _ in check.findings),
             )
-            for one in checks
+            for check in checks
         ]
     )
-    assert cells(told) == {0}
-    assert parsed(told)[2] - {"code_inline"} <= parsed(plain)[2]
+    assert cells(summary) == {0}
+    assert parsed(summary)[2] - {"code_inline"} <= parsed(plain)[2]
 
 
 @pytest.mark.parametrize("tick", ["`", "``", "|", "\\|", "\\"])
 def test_a_text_that_would_end_a_span_or_a_cell_does_not(tick: str) -> None:
-    told = markdown.text([Check(Level.D2, f"a{tick}", f"{tick}b", 1)])
-    assert cells(told) == {0}
+    summary = markdown.text([Check(Level.D2, f"a{tick}", f"{tick}b", 1)])
+    assert cells(summary) == {0}

@@ -55,7 +55,9 @@ def test_the_verdict_is_the_first_thing_that_is_read(every: tuple[Check, ...]) -
 
 def test_it_needs_nothing_from_elsewhere_and_runs_nothing(every: tuple[Check, ...]) -> None:
     read = Read(page.html(every))
-    assert not {"script", "link", "img", "iframe", "form", "base"} & {one[-1] for one in read.elements}
+    assert not {"script", "link", "img", "iframe", "form", "base"} & {
+        element[-1] for element in read.elements
+    }
     assert not {
         name for name in read.attributes if name in ("src", "href", "action") or name.startswith("on")
     }
@@ -72,8 +74,8 @@ def test_a_hostile_text_is_shown_and_is_nothing_else(every: tuple[Check, ...]) -
 
 def test_fifty_rows_are_shown_with_both_values(every: tuple[Check, ...]) -> None:
     read = Read(page.html(every[:1]))
-    shown = every[0].findings[:50]
-    for finding in shown[1:]:
+    findings = every[0].findings[:50]
+    for finding in findings[1:]:
         assert {finding.row, repr(finding.a), repr(finding.b)} <= set(read.texts)
     assert every[0].findings[51].row not in read.texts
     assert "The worst 50 of 81" in read.texts
@@ -97,18 +99,18 @@ def test_it_fits_and_can_be_read(
 ) -> None:
     page.write(tmp_path / "page.html", every)
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    shown, said, asked = context.new_page(), [], []
-    shown.on("console", lambda message: said.append(message.text))
-    shown.on("dialog", lambda dialog: said.append(dialog.message))
-    shown.on("request", lambda request: asked.append(request.url))
-    shown.goto((tmp_path / "page.html").as_uri())
-    assert (said, len(asked)) == ([], 1)
-    assert shown.evaluate("document.documentElement.scrollWidth") == width
-    assert shown.locator("h1").inner_text() == summary.verdict(every)
-    assert shown.locator("svg").count() == 9
-    ground = shown.evaluate("getComputedStyle(document.body).backgroundColor")
+    tab, messages, requests = context.new_page(), [], []
+    tab.on("console", lambda message: messages.append(message.text))
+    tab.on("dialog", lambda dialog: messages.append(dialog.message))
+    tab.on("request", lambda request: requests.append(request.url))
+    tab.goto((tmp_path / "page.html").as_uri())
+    assert (messages, len(requests)) == ([], 1)
+    assert tab.evaluate("document.documentElement.scrollWidth") == width
+    assert tab.locator("h1").inner_text() == summary.verdict(every)
+    assert tab.locator("svg").count() == 9
+    ground = tab.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == {"dark": "rgb(12, 16, 23)", "light": "rgb(245, 246, 248)"}[scheme]
-    assert _contrast(shown.evaluate(_COLOURS)) >= 4.5
+    assert _contrast(tab.evaluate(_COLOURS)) >= 4.5
     context.close()
 
 
@@ -127,8 +129,8 @@ def _contrast(colours: list[list[list[int]]]) -> float:
     """Return the contrast of text and background (WCAG 2.2, 1.4.3)."""
 
     def luminance(colour: list[int]) -> float:
-        parts = [c / 255 / 12.92 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in colour]
-        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+        channels = [c / 255 / 12.92 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in colour]
+        return 0.2126 * channels[0] + 0.7152 * channels[1] + 0.0722 * channels[2]
 
     ratios = []
     for text, ground in colours:
@@ -144,9 +146,9 @@ def _pairs(a: list[float], b: list[float]) -> Pairs:
 def test_bland_altman_tells_mean_and_limits() -> None:
     a = np.exp(np.random.default_rng(1).normal(12, 0.3, 400))
     gaps = np.random.default_rng(2).normal(0.02, 0.05, 400)
-    told = plots.of(_pairs(a.tolist(), (a * np.exp(gaps)).tolist()))[1].note
+    note = plots.of(_pairs(a.tolist(), (a * np.exp(gaps)).tolist()))[1].note
     mean, spread = 100 * gaps.mean(), 196 * gaps.std(ddof=1)
-    assert told == f"mean {mean:.4g} %, limits of agreement {mean - spread:.4g} % to {mean + spread:.4g} %"
+    assert note == f"mean {mean:.4g} %, limits of agreement {mean - spread:.4g} % to {mean + spread:.4g} %"
 
 
 def test_numbers_that_are_not_all_positive_are_subtracted() -> None:
@@ -178,12 +180,12 @@ def test_any_numbers_can_be_drawn(pairs: list[tuple[float, float]]) -> None:
 @settings(max_examples=100, deadline=None, derandomize=True, database=None)
 @given(st.floats(1e-6, 1e9), st.floats(1e-6, 1e9), st.booleans())
 def test_an_axis_has_ticks_in_order_and_room_for_all(a: float, b: float, log: bool) -> None:
-    found: PlotAxis = axis(np.array([a, b]), vertical=False, log=log and a != b)
-    ticks = found.ticks()
+    fitted: PlotAxis = axis(np.array([a, b]), vertical=False, log=log and a != b)
+    ticks = fitted.ticks()
     assert 1 <= len(ticks) <= 10
     assert all(left < right for left, right in pairwise(ticks))
-    assert all(found.low <= tick <= found.high for tick in ticks)
-    assert found.low < min(a, b) <= max(a, b) < found.high
+    assert all(fitted.low <= tick <= fitted.high for tick in ticks)
+    assert fitted.low < min(a, b) <= max(a, b) < fitted.high
     assert [short(tick) for tick in ticks]
 
 

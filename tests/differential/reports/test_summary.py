@@ -36,25 +36,29 @@ Counted = dict[str, tuple[int, int, int, int]]
 
 def of_junit(checks: Sequence[Check], path: Path) -> Counted:
     junit.write(path, checks)
-    found: Counted = {}
+    counted: Counted = {}
     for suite in JUnitXml.fromfile(str(path)):
-        messages = [one.message for case in suite for one in case.result if one.message]
+        messages = [outcome.message for case in suite for outcome in case.result if outcome.message]
         findings = sum(
-            int(told[1].replace(",", "")) for one in messages if (told := re.match(r"([\d,]+) finding", one))
+            int(match[1].replace(",", ""))
+            for message in messages
+            if (match := re.match(r"([\d,]+) finding", message))
         )
-        rows = sum(int(one.value) for one in suite.properties() if one.name.endswith(": rows"))
-        found[suite.name[:2]] = (suite.tests, rows, findings, suite.errors)
-    return found
+        rows = sum(
+            int(property_.value) for property_ in suite.properties() if property_.name.endswith(": rows")
+        )
+        counted[suite.name[:2]] = (suite.tests, rows, findings, suite.errors)
+    return counted
 
 
 def of_lines(checks: Sequence[Check], path: Path) -> Counted:
     json_lines.write(path, checks)
-    found: Counted = {}
-    for told in map(orjson.loads, path.read_bytes().splitlines()):
-        if "check" in told:
-            more = (1, told["rows"], told["findings"], int(bool(told["error"])))
-            found[told["level"]] = _sum(found.get(told["level"]), more)
-    return found
+    counted: Counted = {}
+    for record in map(orjson.loads, path.read_bytes().splitlines()):
+        if "check" in record:
+            more = (1, record["rows"], record["findings"], int(bool(record["error"])))
+            counted[record["level"]] = _sum(counted.get(record["level"]), more)
+    return counted
 
 
 def of_markdown(checks: Sequence[Check], _path: Path) -> Counted:
@@ -76,13 +80,13 @@ def of_page(checks: Sequence[Check], path: Path) -> Counted:
 
 
 def of_terminal(checks: Sequence[Check], _path: Path) -> Counted:
-    found: Counted = {}
+    counted: Counted = {}
     for line in shown(checks).splitlines():
         cells = [cell.strip() for cell in line.split("│")]
         if len(cells) == 8 and cells[1].startswith("D"):
             more = (1, _whole(cells[3]), _whole(cells[4]), int(cells[6] == "could not run"))
-            found[cells[1]] = _sum(found.get(cells[1]), more)
-    return found
+            counted[cells[1]] = _sum(counted.get(cells[1]), more)
+    return counted
 
 
 def _sum(one: Sequence[int] | None, other: tuple[int, ...]) -> Any:
@@ -111,25 +115,30 @@ def test_every_report_counts_the_same(
 ) -> None:
     checks = request.getfixturevalue(name)
     counted = {
-        one.level.value: (one.checks, one.rows, one.findings, one.errors) for one in summary.levels(checks)
+        level.level.value: (level.checks, level.rows, level.findings, level.errors)
+        for level in summary.levels(checks)
     }
     assert read(checks, tmp_path / "report") == counted
 
 
 def test_every_report_shows_the_same_worst_rows_and_hashes(found: tuple[Check, ...], tmp_path: Path) -> None:
-    told = {}
+    reports = {}
     junit.write(tmp_path / "x.xml", found)
-    told["junit"] = (tmp_path / "x.xml").read_text()
+    reports["junit"] = (tmp_path / "x.xml").read_text()
     json_lines.write(tmp_path / "x.jsonl", found)
-    told["lines"] = (tmp_path / "x.jsonl").read_text()
-    told["page"] = page.html(found)
-    told["markdown"] = markdown.text(found)
-    told["terminal"] = shown(found)
-    for name, text in told.items():
+    reports["lines"] = (tmp_path / "x.jsonl").read_text()
+    reports["page"] = page.html(found)
+    reports["markdown"] = markdown.text(found)
+    reports["terminal"] = shown(found)
+    for name, text in reports.items():
         for finding in found[1].findings[1:5]:
-            assert all(one in text for one in (finding.row, repr(finding.a), repr(finding.b))), name
+            assert all(
+                text_of_finding in text for text_of_finding in (finding.row, repr(finding.a), repr(finding.b))
+            ), name
         if name != "terminal":
-            assert all(one in unescape(text) for one in ("a" * 64, "b" * 64, "100 dollars, 5 %")), name
+            assert all(
+                text_of_fact in unescape(text) for text_of_fact in ("a" * 64, "b" * 64, "100 dollars, 5 %")
+            ), name
 
 
 @pytest.mark.parametrize("name", ["every", "found", "same"])
@@ -157,14 +166,16 @@ def test_the_worst_of_all_are_whole_rows_then_the_largest_differences(same: tupl
     def number(percent: float) -> Finding:
         return Finding(FindingKind.NUMBER, f"r{percent}", percent=percent)
 
-    one = replace(same[0], findings=(Finding(FindingKind.NAN, "n"), number(9), number(3)))
+    check = replace(same[0], findings=(Finding(FindingKind.NAN, "n"), number(9), number(3)))
     two = replace(same[0], level=Level.D2, findings=(Finding(FindingKind.EXTRA, "e"), number(-20), number(4)))
-    assert [finding.row for _, finding in summary.worst([one, two], 5)] == ["e", "n", "r-20", "r9", "r4"]
+    assert [finding.row for _, finding in summary.worst([check, two], 5)] == ["e", "n", "r-20", "r9", "r4"]
 
 
 def test_a_terminal_gets_no_control_characters_and_no_markup(every: tuple[Check, ...]) -> None:
     printed = shown(every)
-    assert not {one for one in printed if ord(one) < 32 or 0x7F <= ord(one) < 0xA0} - {"\n"}
+    assert not {
+        character for character in printed if ord(character) < 32 or 0x7F <= ord(character) < 0xA0
+    } - {"\n"}
     marked = Check(Level.D2, "[red]x[/red]", "[link=http://x.example]y[/link]", 1, error="[bold]e[/]")
     assert shown([marked]).count("[red]x[/red] x [link=http://x.example]y[/link]") == 2
     assert "[bold]e[/]" in shown([marked])

@@ -23,18 +23,18 @@ def test_what_was_excused_is_said_with_the_reason() -> None:
         "expected change of gbm": "trained anew",
         "tolerance": "0",
     }
-    told = shown(Check(Level.D3, "golden", "corpus", rows=10, facts=facts))
-    assert "D3 noise: 10 rows excuse 3 differences\n" in told
-    assert "D3 expected change of gbm: trained anew\n" in told
-    assert "tolerance" not in told
+    output = shown(Check(Level.D3, "golden", "corpus", rows=10, facts=facts))
+    assert "D3 noise: 10 rows excuse 3 differences\n" in output
+    assert "D3 expected change of gbm: trained anew\n" in output
+    assert "tolerance" not in output
 
 
 def test_a_text_to_be_copied_is_whole_and_hides_nothing() -> None:
     entry = '[[change]]\nmodel = "gbm"\nreason = ""\n' + "# as long as it has to be\n" * 20 + "\x1b[2J"
-    told = shown(
+    output = shown(
         Check(Level.D3, "golden", "", rows=1, findings=(Finding(FindingKind.BUDGET, "gbm", detail=entry),))
     )
-    assert '[[change]]\nmodel = "gbm"\nreason = ""\n' in told
-    assert told.count("# as long as it has to be\n") == 20
-    assert "\\u001b[2J" in told
-    assert "\x1b[2J" not in told
+    assert '[[change]]\nmodel = "gbm"\nreason = ""\n' in output
+    assert output.count("# as long as it has to be\n") == 20
+    assert "\\u001b[2J" in output
+    assert "\x1b[2J" not in output
