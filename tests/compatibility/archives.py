@@ -45,7 +45,7 @@ def unpack(database: str, data: Path) -> Path:
 @contextmanager
 def stack(directory: Path, **settings: object) -> Iterator[Stack]:
     """Make a stack over `data` in a directory, and end it afterwards; neither user nor processor matter."""
-    own = Stack(directory, directory / "data" / "models", api_workers=1, **settings)
+    own = Stack(directory, directory / "data" / "models", api_workers=1, journal_write_seconds=5, **settings)
     own.environment |= {"LOGNAME": "operator", "NPY_DISABLE_CPU_FEATURES": _AVX_512}
     try:
         yield own
@@ -104,6 +104,13 @@ def _verdict(old: Stack, *options: str) -> dict[str, str]:
 
 def _prediction(old: Stack, identifier: str) -> str:
     return _STORED_AT.sub(r'\1"<moment>"', _get(old, f"/v1/predictions/{identifier}"))
+
+
+def decide(own: Stack, live: str, *command: str) -> None:
+    """Promote or roll back, and wait until the model that is live then answers."""
+    own.done(*command, "--reason", "a trial")
+    answers = f'"model":"{live}"'.encode()
+    wait_until(lambda: answers in own.ask("GET", "/readyz")[1], PATIENCE_SECONDS, own.explain)
 
 
 def _get(old: Stack, path: str) -> str:

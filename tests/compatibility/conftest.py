@@ -31,6 +31,9 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with archives.stack(directory, candidate_latency_share=0, **settings) as new:
         new.done("prepare")
         new.up()
+        # The API has loaded both once: what it is asked to decide does not wait for a library.
+        archives.decide(new, "gbm@1", "promote", "gbm@1", "--override")
+        archives.decide(new, "linear@1", "rollback")
         yield new
 
 

@@ -17,6 +17,7 @@ _LEFT_OUT = ("Date", "Umbra-Instance")
 _ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 _MASKED_ID = re.compile(r"<id (\d+)>")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d\.\d+(?:Z|\+00:00)| \d\d:\d\d:\d\d UTC)")
+_STORE_AWAY = re.compile(r'\A503|"candidates_known":false|"candidates":null')
 _POLICY = re.compile(r'(?<="policy_sha256":")[0-9a-f]{64}')
 _METHODS = re.compile(r"(?<=Allow: )[A-Z]+(?:, [A-Z]+)*")
 
@@ -25,8 +26,8 @@ _METHODS = re.compile(r"(?<=Allow: )[A-Z]+(?:, [A-Z]+)*")
 class Exchange:
     """A request and its answer, both with masked ids; bytes are written as Latin-1 text.
 
-    The request is repeated until its answer contains `until`, and while the store takes its time (503). The
-    answer is the status, a line for each header, an empty line, and the body.
+    The request is repeated until its answer contains `until`, and while the store takes its time. The answer
+    is the status, a line for each header, an empty line, and the body.
     """
 
     method: str
@@ -50,7 +51,7 @@ class Session:
 
         def is_settled() -> bool:
             received.append(self._received(exchange))
-            return exchange.until in received[-1] and not received[-1].startswith("503")
+            return exchange.until in received[-1] and not _STORE_AWAY.search(received[-1])
 
         wait_until(is_settled, PATIENCE_SECONDS, lambda: received[-1])
         return replace(exchange, answer=self.masked(received[-1]))

@@ -128,11 +128,11 @@ class Season:
                 self._answered([dict(EXAMPLE)] * ROWS)
         with self._running("up"):
             self._stack.wait_drained()
-            self._decide("gbm@1", "promote", "gbm@1", "--override")
+            archives.decide(self._stack, "gbm@1", "promote", "gbm@1", "--override")
             self.predictions += self._trade()[:1]
-            self._decide("linear@1", "rollback")
+            archives.decide(self._stack, "linear@1", "rollback")
             self._trade()
-            self._decide("gbm@1", "promote", "gbm@1", "--override")
+            archives.decide(self._stack, "gbm@1", "promote", "gbm@1", "--override")
             wait_until(self._may_be_promoted, SECONDS, self._stack.explain)
             moment = datetime.now(UTC).isoformat()
         with self._running("serve"):
@@ -156,12 +156,6 @@ class Season:
             text = text.replace(before, after)
         path.write_text(text, encoding="utf-8")
         return path
-
-    def _decide(self, live: str, *command: str) -> None:
-        """Promote or roll back, and wait until the model that is live now answers."""
-        self._stack.done(*command, "--reason", "a trial")
-        served = f'"model":"{live}"'.encode()
-        wait_until(lambda: served in self._stack.ask("GET", "/readyz")[1], SECONDS, self._stack.explain)
 
     def _may_be_promoted(self) -> bool:
         self._trade()
