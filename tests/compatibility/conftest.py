@@ -20,7 +20,7 @@ from harness.stack import Stack  # noqa: E402
 TOKEN = "a-token-of-the-compatibility-tests"  # noqa: S105 (it is in the recorded requests)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A new stack with the recorded models: linear@1 is live, gbm@1 its candidate."""
     directory = tmp_path_factory.mktemp("fresh")
@@ -37,14 +37,14 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield new
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def old_on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The data directory of 0.1.0 on SQLite, taken over by `umbra up`."""
     with archives.taken_over("sqlite", tmp_path_factory.mktemp("sqlite")) as old:
         yield old
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def old_on_postgres(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[Stack]:
     """The data directory of 0.1.0 whose store was on PostgreSQL, taken over by `umbra up`."""
     with archives.taken_over("postgres", tmp_path_factory.mktemp("postgres"), postgres_url) as old:

@@ -30,12 +30,12 @@ ACCEPT = {"headers": {"Accept": JSON}}
 Strategy = Callable[[Side, Sequence[Question]], list[SideAnswer]]
 REFACTORED = Patch(
     "model_package/recipes/linear_features.py",
-    "held = np.ascontiguousarray(np.where(np.isnan(matrix), self.fill, matrix))\n"
-    "        np.maximum(held, self.low, out=held)\n"
-    "        np.minimum(held, self.high, out=held)\n",
-    "held = np.array(matrix, order='C')\n"
-    "        np.copyto(held, self.fill, where=np.isnan(held))\n"
-    "        held = np.clip(held, self.low, self.high)\n",
+    "encoded = np.ascontiguousarray(np.where(np.isnan(matrix), self.fill, matrix))\n"
+    "        np.maximum(encoded, self.low, out=encoded)\n"
+    "        np.minimum(encoded, self.high, out=encoded)\n",
+    "encoded = np.array(matrix, order='C')\n"
+    "        np.copyto(encoded, self.fill, where=np.isnan(encoded))\n"
+    "        encoded = np.clip(encoded, self.low, self.high)\n",
 )
 
 
