@@ -274,16 +274,15 @@ def test_a_side_that_is_wrong_now_and_then_is_a_finding_whatever_hypothesis_make
 
 
 def test_the_search_climbs_to_where_two_models_disagree_most() -> None:
-    """The candidate is dearer by a fifth for each fireplace: of 10 that the schema allows, no sale has 8."""
+    """The candidate is dearer by a fifth for each fireplace; 10 is the most that the schema allows."""
 
     def dearer(row: Row) -> float:
         return _dollars(row) * 1.2 ** float(row["fireplaces"] or 0)
 
-    result = search_disagreement(Made(_dollars), Made(dearer), ROWS, examples=300)
+    result = search_disagreement(Made(_dollars), Made(dearer), ROWS, examples=1000)
     assert result.check.passed
     assert result.houses[0].row is not None
-    assert max(row["fireplaces"] for row in ROWS) < 8
-    assert result.houses[0].row["fireplaces"] >= 8
+    assert result.houses[0].row["fireplaces"] == 10
 
 
 def test_hypothesis_makes_every_kind_of_value_of_every_field() -> None:
